@@ -20,6 +20,8 @@ internal record struct Hello
     public byte MinVersion { get; set; }
     public byte MaxVersion { get; set; }
     public PeerRole Role { get; set; }
+    /// <summary>The sender's handshake is done. One that is not has thrown away all frames that came on this link.</summary>
+    public bool IsEstablished { get; set; }
     /// <summary>Largest payload the sender accepts, 1024..65536 bytes.</summary>
     public int MaxFrame { get; set; }
     /// <summary>Random name of the sender's link.</summary>
@@ -50,6 +52,7 @@ internal record struct Hello
         p[0] = MinVersion;
         p[1] = MaxVersion;
         p[2] = (byte)Role;
+        p[3] = IsEstablished ? (byte)1 : (byte)0;
         BinaryPrimitives.WriteInt32LittleEndian(p[4..], MaxFrame);
         BinaryPrimitives.WriteUInt128LittleEndian(p[8..], Epoch);
         BinaryPrimitives.WriteUInt128LittleEndian(p[24..], Echo);
@@ -84,6 +87,7 @@ internal record struct Hello
             MinVersion = untrusted[0],
             MaxVersion = untrusted[1],
             Role = (PeerRole)untrusted[2],
+            IsEstablished = (untrusted[3] & 1) != 0,
             MaxFrame = BinaryPrimitives.ReadInt32LittleEndian(untrusted[4..]),
             Epoch = BinaryPrimitives.ReadUInt128LittleEndian(untrusted[8..]),
             Echo = BinaryPrimitives.ReadUInt128LittleEndian(untrusted[24..]),

@@ -26,6 +26,9 @@ internal interface ILinkOwner
     /// <summary>The peer is on a new link of its own while this side is still on the same: both count it.</summary>
     void OnPeerBeganAnew();
 
+    /// <summary>The peer has missed what was sent on this link: sends it again, if the output is between two frames.</summary>
+    bool TrySendAgain();
+
     /// <summary>The established link ends without the transport noticing; a handshake follows on the same bytes.</summary>
     void OnLinkRestarted(long now);
 

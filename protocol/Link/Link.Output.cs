@@ -149,6 +149,7 @@ internal sealed partial class Link
             MinVersion = _options.MinVersion,
             MaxVersion = _options.MaxVersion,
             Role = _role,
+            IsEstablished = IsEstablished,
             MaxFrame = _options.MaxFrame,
             Epoch = _epoch,
             Echo = _peerEpoch,

@@ -250,8 +250,8 @@ internal sealed partial class Link
 
         if (hello.Epoch == _peerEpoch && hello.Nonce == _peerNonce)
         {
-            // A repeated one. If it does not echo us, the peer has missed our answer.
-            if (hello.Echo != _epoch && now - _lastHello > MinHelloGap)
+            // A repeated one. While the peer's handshake is not done it has missed our answer and thrown away all behind it.
+            if (!hello.IsEstablished && now - _lastHello > MinHelloGap && _owner.TrySendAgain())
             {
                 _nextHello = now;
             }

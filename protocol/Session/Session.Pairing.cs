@@ -88,20 +88,40 @@ internal sealed partial class Session
         _ackDue = Link.Never;
         if (resumed)
         {
-            // Credit frames of the former link may be lost; limits are absolute, so saying them again does no harm.
-            foreach (var stream in _streams.Values)
-            {
-                if (!stream.CreditQueued && stream.ReceiveLimit > _options.StreamWindow[stream.Class] && !stream.RemoteDone)
-                {
-                    stream.CreditQueued = true;
-                    _creditQueue.Enqueue(stream);
-                }
-            }
-
-            _creditDue = 0;
+            AnnounceCreditAgain();
         }
 
         _handler.OnEstablished(resumed);
+    }
+
+    bool ILinkOwner.TrySendAgain()
+    {
+        if (!_log.AtFrameBoundary || _loan == Loan.Log)
+        {
+            return false;
+        }
+
+        _log.Rewind();
+        AnnounceCreditAgain();
+        return true;
+    }
+
+    /// <summary>
+    /// CREDIT and ACK frames may have been lost with a link; what they say is absolute, so saying it again does no harm.
+    /// Initial credit is not said: the stream's OPEN may still be under way, behind this.
+    /// </summary>
+    private void AnnounceCreditAgain()
+    {
+        foreach (var stream in _streams.Values)
+        {
+            if (!stream.CreditQueued && !stream.RemoteDone && stream.ReceiveLimit > _options.StreamWindow[stream.Class])
+            {
+                stream.CreditQueued = true;
+                _creditQueue.Enqueue(stream);
+            }
+        }
+
+        (_ackDue, _creditDue) = (0, 0);
     }
 
     void ILinkOwner.OnPeerBeganAnew() => _linkCount++;

@@ -51,6 +51,9 @@ internal sealed partial class Session : ILinkOwner
     /// <summary>The capabilities that both sides offer.</summary>
     public ulong Capabilities { get; private set; }
 
+    /// <summary>Bytes kept for a resume: frames that the peer has not acknowledged.</summary>
+    public int HeldBytes => _log.Held;
+
     /// <summary>A byte stream to the peer is there. Nothing is known of the bytes that will come out of it first.</summary>
     public void LinkUp(long now)
     {

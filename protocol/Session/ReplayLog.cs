@@ -1,0 +1,313 @@
+using System.Buffers;
+
+namespace ChannelSdk.Protocol;
+
+/// <summary>
+/// The sequenced frames that were produced and not yet acknowledged, in wire form and wire order, in pooled segments.
+/// The transport sends straight from here, so a message is copied once: from its writer to this log.
+/// An empty log holds no memory after <see cref="ReleaseIdleMemory"/>.
+/// </summary>
+internal sealed class ReplayLog
+{
+    private const int SmallSegment = 4 << 10;
+    private const int LargeSegment = 128 << 10;
+
+    /// <summary>A pooled buffer: [Acked, Sent) waits for acknowledgement, [Sent, End) waits to be sent.</summary>
+    private sealed class Segment
+    {
+        public byte[] Buffer = [];
+        public int Acked;
+        public int Sent;
+        public int End;
+    }
+
+    private readonly Queue<Segment> _segments = new(2);
+    private readonly Stack<Segment> _spares = new(2);
+    private Segment? _tail;
+    /// <summary>Segment whose memory the transport is sending from; it is not given back before the send has ended.</summary>
+    private Segment? _lent;
+    private int _lentStart;
+    private bool _lentIsReleased;
+    private bool _usedSinceTick;
+    /// <summary>Bytes of the frame at the send cursor that are not sent yet; 0 at a frame boundary.</summary>
+    private int _frameRest;
+
+    /// <summary>Sequence number of the next frame to be appended.</summary>
+    public ulong NextSequence { get; private set; }
+    /// <summary>All frames before this one are acknowledged.</summary>
+    public ulong Acknowledged { get; private set; }
+    /// <summary>Frames before this one may have reached the peer: their bytes were given to a link.</summary>
+    public ulong Exposed { get; private set; }
+    /// <summary>Bytes held, acknowledged frames not counted.</summary>
+    public int Held { get; private set; }
+    /// <summary>Bytes that wait to be sent.</summary>
+    public int Unsent { get; private set; }
+    public bool AtFrameBoundary => _frameRest == 0;
+
+    /// <summary>Room for the payload of one more frame without a new segment being begun, at most <paramref name="wanted"/>.</summary>
+    public int FitPayload(int wanted)
+    {
+        if (_tail is null)
+        {
+            return wanted;
+        }
+
+        // Filling a segment's end with a shorter frame beats leaving it empty, unless the piece would be tiny.
+        var room = _tail.Buffer.Length - _tail.End - FrameHeader.Size;
+        return room >= Math.Min(wanted, SmallSegment) ? Math.Min(room, wanted) : wanted;
+    }
+
+    public void Append(FrameType type, DataFlags flags, uint stream, ReadOnlySpan<byte> payload)
+    {
+        var size = FrameHeader.Size + payload.Length;
+        if (_tail is null || _tail.Buffer.Length - _tail.End < size)
+        {
+            if (_tail is { End: 0 })
+            {
+                Recycle(_segments.Dequeue());
+            }
+
+            _tail = NewSegment(size);
+            _segments.Enqueue(_tail);
+        }
+
+        FrameHeader.WriteFrame(_tail.Buffer.AsSpan(_tail.End), type, flags, stream, (uint)NextSequence, payload);
+        _tail.End += size;
+        _usedSinceTick = true;
+        NextSequence++;
+        Held += size;
+        Unsent += size;
+    }
+
+    /// <summary>The next bytes to send, one contiguous piece; with <paramref name="frameOnly"/> not beyond the frame that was begun.</summary>
+    public ReadOnlyMemory<byte> Lend(bool frameOnly)
+    {
+        foreach (var segment in _segments)
+        {
+            if (segment.Sent == segment.End)
+            {
+                continue;
+            }
+
+            var length = frameOnly ? Math.Min(_frameRest, segment.End - segment.Sent) : segment.End - segment.Sent;
+            (_lent, _lentStart) = (segment, segment.Sent);
+            // What is lent may be on the wire from now on, whatever the transport says later.
+            Expose(segment, length);
+            return segment.Buffer.AsMemory(segment.Sent, length);
+        }
+
+        return default;
+    }
+
+    /// <summary>Ends the loan: so many bytes of it were sent (0 if the link has begun anew in between).</summary>
+    public void EndLoan(int sent)
+    {
+        if (_lent is null)
+        {
+            return;
+        }
+
+        var segment = _lent;
+        _lent = null;
+        if (_lentIsReleased)
+        {
+            _lentIsReleased = false;
+            Recycle(segment);
+            return;
+        }
+
+        // The peer may have acknowledged a part of it before the transport told that it was sent.
+        for (var rest = _lentStart + sent - segment.Sent; rest > 0;)
+        {
+            if (_frameRest == 0)
+            {
+                _frameRest = FrameHeader.ReadOwn(segment.Buffer.AsSpan(segment.Sent)).FrameSize;
+            }
+
+            var step = Math.Min(rest, _frameRest);
+            segment.Sent += step;
+            _frameRest -= step;
+            rest -= step;
+            Unsent -= step;
+        }
+    }
+
+    /// <summary>Drops acknowledged frames. False if <paramref name="next"/> is outside of what was given to a link.</summary>
+    public bool Acknowledge(uint next)
+    {
+        var target = Acknowledged + (next - (uint)Acknowledged);
+        if (target > Exposed)
+        {
+            return false;
+        }
+
+        while (Acknowledged < target)
+        {
+            var segment = _segments.Peek();
+            var (size, _) = FrameHeader.ReadOwn(segment.Buffer.AsSpan(segment.Acked));
+            var unsent = Math.Max(0, segment.Acked + size - segment.Sent);
+            segment.Acked += size;
+            if (unsent > 0)
+            {
+                // Acknowledged by a HELLO before it was sent again, or before the transport told that it was sent.
+                segment.Sent = segment.Acked;
+                Unsent -= unsent;
+                _frameRest = 0;
+            }
+
+            Held -= size;
+            Acknowledged++;
+            if (segment.Acked == segment.End)
+            {
+                DropFirst(segment);
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>A new link begins: everything that is not acknowledged will be sent again.</summary>
+    public void Rewind()
+    {
+        foreach (var segment in _segments)
+        {
+            Unsent += segment.Sent - segment.Acked;
+            segment.Sent = segment.Acked;
+        }
+
+        _frameRest = 0;
+        // Bytes lent to the link before stay where they are until it returns them, but no longer count as sent.
+        if (_lent is not null && !_lentIsReleased)
+        {
+            DetachLoan();
+        }
+    }
+
+    /// <summary>Forgets everything: the session is lost.</summary>
+    public void Clear()
+    {
+        while (_segments.TryDequeue(out var segment))
+        {
+            Release(segment);
+        }
+
+        _tail = null;
+        (NextSequence, Acknowledged, Exposed) = (0, 0, 0);
+        (Held, Unsent, _frameRest) = (0, 0, 0);
+    }
+
+    /// <summary>Gives pooled memory back if nothing was appended since the last call.</summary>
+    public void ReleaseIdleMemory()
+    {
+        if (_usedSinceTick)
+        {
+            _usedSinceTick = false;
+        }
+        else if (Held == 0 && _tail is not null && _lent is null)
+        {
+            _segments.Clear();
+            Recycle(_tail);
+            _tail = null;
+        }
+    }
+
+    private void DetachLoan()
+    {
+        // The lent segment stays in the log; a copy takes its place so that the old memory can be left to the old send.
+        var old = _lent!;
+        var copy = new Segment { Buffer = ArrayPool<byte>.Shared.Rent(old.Buffer.Length), Acked = old.Acked, Sent = old.Sent, End = old.End };
+        old.Buffer.AsSpan(0, old.End).CopyTo(copy.Buffer);
+        for (var i = _segments.Count; i > 0; i--)
+        {
+            var segment = _segments.Dequeue();
+            _segments.Enqueue(segment == old ? copy : segment);
+        }
+
+        if (_tail == old)
+        {
+            _tail = copy;
+        }
+
+        _lentIsReleased = true;
+    }
+
+    private void Expose(Segment segment, int length)
+    {
+        var position = segment.Sent;
+        var end = segment.Sent + length;
+        if (end == segment.End && segment == _tail)
+        {
+            Exposed = NextSequence;
+            return;
+        }
+
+        // Not at the log's end (a resume, or a full segment): the last frame's sequence tells how far it goes.
+        position -= _frameRest == 0 ? 0 : FrameSizeAt(segment, position) - _frameRest;
+        while (position < end)
+        {
+            var (size, sequence) = FrameHeader.ReadOwn(segment.Buffer.AsSpan(position));
+            Exposed = Math.Max(Exposed, Acknowledged + (sequence - (uint)Acknowledged) + 1);
+            position += size;
+        }
+    }
+
+    /// <summary>Size of the frame that is sent up to <paramref name="position"/> and not further.</summary>
+    private static int FrameSizeAt(Segment segment, int position)
+    {
+        var start = segment.Acked;
+        while (true)
+        {
+            var (size, _) = FrameHeader.ReadOwn(segment.Buffer.AsSpan(start));
+            if (start + size > position)
+            {
+                return size;
+            }
+
+            start += size;
+        }
+    }
+
+    private void DropFirst(Segment segment)
+    {
+        if (segment == _tail && _lent != segment)
+        {
+            (segment.Acked, segment.Sent, segment.End) = (0, 0, 0);
+            return;
+        }
+
+        _segments.Dequeue();
+        if (segment == _tail)
+        {
+            _tail = null;
+        }
+
+        Release(segment);
+    }
+
+    private void Release(Segment segment)
+    {
+        if (segment == _lent)
+        {
+            _lentIsReleased = true;
+        }
+        else
+        {
+            Recycle(segment);
+        }
+    }
+
+    private Segment NewSegment(int frameSize)
+    {
+        var segment = _spares.TryPop(out var spare) ? spare : new Segment();
+        segment.Buffer = ArrayPool<byte>.Shared.Rent(Held == 0 && frameSize <= SmallSegment / 4 ? SmallSegment : Math.Max(LargeSegment, frameSize));
+        (segment.Acked, segment.Sent, segment.End) = (0, 0, 0);
+        return segment;
+    }
+
+    private void Recycle(Segment segment)
+    {
+        ArrayPool<byte>.Shared.Return(segment.Buffer);
+        segment.Buffer = [];
+        _spares.Push(segment);
+    }
+}

@@ -1,0 +1,291 @@
+using System.Buffers.Binary;
+
+namespace ChannelSdk.Protocol;
+
+/// <summary>
+/// What is sent next: the link's own frames first, then control before rpc before bulk, round robin within a class.
+/// Frames are produced only as far ahead as <see cref="SessionOptions.OutputBatch"/>, so that priority means something.
+/// </summary>
+internal sealed partial class Session
+{
+    private enum Loan : byte { None, Link, Log }
+
+    private enum Progress : byte { Made, NoCredit, NoRoom, Nothing }
+
+    private readonly Queue<SessionStream> _creditQueue = new();
+    private Loan _loan;
+    private long _ackDue = Link.Never;
+    private long _creditDue = Link.Never;
+    private long _sendSession;
+    private long _sendSessionLimit;
+
+    /// <summary>The next bytes to send, or none. The memory is stable until <see cref="AdvanceOutput"/>, which must follow once the send has ended.</summary>
+    public ReadOnlyMemory<byte> GetOutput(long now)
+    {
+        if (_link is null)
+        {
+            return default;
+        }
+
+        var own = _link.Output(now);
+        if (own.Length != 0 && _log.AtFrameBoundary)
+        {
+            _loan = Loan.Link;
+            return own;
+        }
+
+        if (!IsEstablished)
+        {
+            return default;
+        }
+
+        if (own.Length == 0)
+        {
+            Produce();
+        }
+
+        var frames = _log.Lend(frameOnly: own.Length != 0);
+        _loan = frames.Length != 0 ? Loan.Log : Loan.None;
+        return frames;
+    }
+
+    /// <summary>So many bytes of what <see cref="GetOutput"/> gave were sent.</summary>
+    public void AdvanceOutput(int count) => EndLoan(count);
+
+    private void EndLoan(int count)
+    {
+        switch (_loan)
+        {
+            case Loan.Link:
+                _link?.AdvanceOutput(count);
+                break;
+            case Loan.Log:
+                _log.EndLoan(count);
+                break;
+        }
+
+        _loan = Loan.None;
+    }
+
+    private void Produce()
+    {
+        for (var streamClass = StreamClass.Control; streamClass <= StreamClass.Bulk; streamClass++)
+        {
+            while ((streamClass == StreamClass.Control || _log.Unsent < _options.OutputBatch) && _ready.TryPeek(streamClass, out var stream))
+            {
+                if (!ProduceTurn(stream))
+                {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// <summary>One frame of the stream whose turn it is. False if its class has to wait for room in the log.</summary>
+    private bool ProduceTurn(SessionStream stream)
+    {
+        if (stream.IsDead)
+        {
+            _ready.Remove(stream.Class);
+            return true;
+        }
+
+        if (stream.NeedsOpen)
+        {
+            if (!HasRoom(stream.Class, stream.PendingHeader!.Length))
+            {
+                return false;
+            }
+
+            ProduceOpen(stream, stream.PendingHeader, stream.PendingHeaderFin);
+            stream.PendingHeader = null;
+        }
+
+        if (stream.Deficit <= 0)
+        {
+            stream.Deficit += ReadyQueues.Quantum;
+            if (stream.Deficit <= 0)
+            {
+                _ready.Rotate(stream.Class);
+                return true;
+            }
+        }
+
+        var progress = ProduceData(stream);
+        if (progress == Progress.NoRoom)
+        {
+            return false;
+        }
+
+        if (progress != Progress.Made)
+        {
+            _ready.Remove(stream.Class);
+            return true;
+        }
+
+        if (!stream.HasPending)
+        {
+            // The stream keeps its place while it is told: it may write on within its turn.
+            _handler.OnWriteDone(stream);
+            CloseIfDone(stream);
+        }
+
+        if (!stream.HasPending || stream.IsDead)
+        {
+            _ready.Remove(stream.Class);
+        }
+        else if (stream.Deficit <= 0)
+        {
+            _ready.Rotate(stream.Class);
+        }
+
+        return true;
+    }
+
+    /// <summary>One DATA frame from the pending write, copied from the writer's memory into the log.</summary>
+    private Progress ProduceData(SessionStream stream)
+    {
+        if (!stream.HasPending)
+        {
+            return Progress.Nothing;
+        }
+
+        var rest = stream.Pending.Length;
+        var credit = stream.SendCredit;
+        if (stream.Class != StreamClass.Control)
+        {
+            credit = Math.Min(credit, _sendSessionLimit - _sendSession);
+        }
+
+        // A frame of a few bytes because the credit ends there would cost more than it brings.
+        if (credit < FrameHeader.Size + Math.Min(rest, MinPiece))
+        {
+            return Progress.NoCredit;
+        }
+
+        var piece = (int)Math.Min(Math.Min(rest, _peerMaxFrame), credit - FrameHeader.Size);
+        piece = _log.FitPayload(piece);
+        if (!HasRoom(stream.Class, piece))
+        {
+            return Progress.NoRoom;
+        }
+
+        var flags = piece < rest ? DataFlags.More : stream.PendingFlags;
+        _log.Append(FrameType.Data, flags, stream.Id, stream.Pending.Span[..piece]);
+        stream.Pending = stream.Pending[piece..];
+        stream.SendOffset += FrameHeader.Size + piece;
+        stream.Deficit -= FrameHeader.Size + piece;
+        if (stream.Class != StreamClass.Control)
+        {
+            _sendSession += FrameHeader.Size + piece;
+        }
+
+        if (piece == rest)
+        {
+            stream.HasPending = false;
+            stream.Pending = default;
+            stream.LocalDone = (flags & DataFlags.Fin) != 0;
+        }
+
+        return Progress.Made;
+    }
+
+    private const int MinPiece = 1024;
+
+    private void ProduceOpen(SessionStream stream, ReadOnlySpan<byte> header, bool fin)
+    {
+        stream.Id = _idsHere.Next(_role, stream.Class, _streams);
+        stream.FirstSequence = _log.NextSequence;
+        stream.SendLimit = _peerStreamCredit[stream.Class];
+        stream.ReceiveLimit = _options.StreamWindow[stream.Class];
+        stream.FinGiven |= fin;
+        stream.LocalDone = fin;
+        _streams.Add(stream.Id, stream);
+        _log.Append(FrameType.Open, fin ? DataFlags.Fin : DataFlags.None, stream.Id, header);
+    }
+
+    private void ProduceReset(uint id, ChannelError code)
+    {
+        Span<byte> payload = stackalloc byte[sizeof(ushort)];
+        BinaryPrimitives.WriteUInt16LittleEndian(payload, (ushort)code);
+        _log.Append(FrameType.Reset, DataFlags.None, id, payload);
+    }
+
+    /// <summary>Whether a frame may be appended now without overtaking anything: nothing of its class or above waits.</summary>
+    private bool CanProduceAtOnce(StreamClass streamClass) =>
+        _peerNonce != 0 && _wasEstablished && _ready.IsIdleUpTo(streamClass) && _log.Unsent < _options.OutputBatch;
+
+    /// <summary>Whether the log takes one more frame of this class. The last eighth is for control, the one before it for rpc.</summary>
+    private bool HasRoom(StreamClass streamClass, int payload)
+    {
+        var share = streamClass switch { StreamClass.Control => 8, StreamClass.Rpc => 7, _ => 6 };
+        return _log.Held + FrameHeader.Size + payload <= (long)_options.ReplayBytes * share / 8;
+    }
+
+    int ILinkOwner.WriteControlFrames(Span<byte> target, long now)
+    {
+        var written = 0;
+        if (_ackDue <= now && target.Length >= FrameHeader.Size)
+        {
+            written += FrameHeader.WriteFrame(target, FrameType.Ack, DataFlags.None, 0, (uint)_receiveNext, []);
+            (_ackDue, _unacknowledged) = (Link.Never, 0);
+        }
+
+        if (_creditDue <= now)
+        {
+            written += WriteCredits(target[written..], now);
+        }
+
+        return written;
+    }
+
+    private int WriteCredits(Span<byte> target, long now)
+    {
+        const int size = FrameHeader.Size + sizeof(long);
+        var written = 0;
+        _creditDue = Link.Never;
+        var sessionLimit = _consumedSession + _options.SessionWindow;
+        if (sessionLimit - _receiveSessionLimit >= _options.SessionWindow / 4 && target.Length >= size)
+        {
+            _receiveSessionLimit = sessionLimit;
+            written += WriteCredit(target, 0, sessionLimit);
+        }
+
+        for (var count = _creditQueue.Count; count > 0; count--)
+        {
+            if (target.Length - written < size)
+            {
+                _creditDue = now;
+                break;
+            }
+
+            var stream = _creditQueue.Dequeue();
+            if (stream.IsDead)
+            {
+                stream.CreditQueued = false;
+                continue;
+            }
+
+            var allowedAt = _limiter!.CreditAllowedAt(stream.Class, now);
+            if (allowedAt > now)
+            {
+                _creditQueue.Enqueue(stream);
+                _creditDue = Math.Min(_creditDue, allowedAt);
+                continue;
+            }
+
+            stream.CreditQueued = false;
+            stream.ReceiveLimit = Math.Max(stream.ReceiveLimit, stream.Consumed + _options.StreamWindow[stream.Class]);
+            written += WriteCredit(target[written..], stream.Id, stream.ReceiveLimit);
+        }
+
+        return written;
+    }
+
+    private static int WriteCredit(Span<byte> target, uint stream, long limit)
+    {
+        Span<byte> payload = stackalloc byte[sizeof(long)];
+        BinaryPrimitives.WriteInt64LittleEndian(payload, limit);
+        return FrameHeader.WriteFrame(target, FrameType.Credit, DataFlags.None, stream, 0, payload);
+    }
+}

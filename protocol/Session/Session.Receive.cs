@@ -1,0 +1,223 @@
+using System.Buffers.Binary;
+
+namespace ChannelSdk.Protocol;
+
+/// <summary>The peer's frames: sequence, streams, credit, acknowledgement, each checked before it has an effect.</summary>
+internal sealed partial class Session
+{
+    private readonly int[] _openedHere = new int[StreamClassValues.Count];
+    private readonly int[] _openedThere = new int[StreamClassValues.Count];
+    private InboundLimiter? _limiter;
+    private ulong _receiveNext;
+    private int _unacknowledged;
+    private long _receiveSession;
+    private long _receiveSessionLimit;
+    private long _consumedSession;
+    private StreamIds _idsHere;
+    private StreamIds _idsThere;
+
+    void ILinkOwner.OnFrame(in FrameHeader header, ReadOnlySpan<byte> untrustedPayload, long now)
+    {
+        if (header.IsSequenced && !TakeSequence(header, now))
+        {
+            return;
+        }
+
+        var isOfStream = StreamIds.TryParse(header.Stream, out var opener, out var streamClass);
+        _limiter!.Charge(isOfStream ? streamClass : null, FrameHeader.Size + untrustedPayload.Length, header.Type == FrameType.Open, now);
+        switch (header.Type)
+        {
+            case FrameType.Ack when untrustedPayload.IsEmpty:
+                if (!_log.Acknowledge(header.Sequence))
+                {
+                    FailSession(ChannelError.AckOutOfRange, $"acknowledgement of frame {header.Sequence}, sent and open are {(uint)_log.Acknowledged} to {(uint)_log.Exposed}");
+                }
+
+                break;
+            case FrameType.Credit when untrustedPayload.Length == sizeof(long) && (isOfStream || header.Stream == 0):
+                OnCredit(header.Stream, opener, streamClass, BinaryPrimitives.ReadInt64LittleEndian(untrustedPayload));
+                break;
+            case FrameType.Open when isOfStream && untrustedPayload.Length <= MaxOpenHeader && (header.Flags & ~DataFlags.Fin) == 0:
+                OnOpen(header, opener, streamClass, untrustedPayload);
+                break;
+            case FrameType.Data when isOfStream && IsValidData(header.Flags, untrustedPayload.Length):
+                OnData(header, opener, streamClass, untrustedPayload);
+                break;
+            case FrameType.Reset when isOfStream && untrustedPayload.Length == sizeof(ushort):
+                OnReset(header.Stream, opener, streamClass, (ChannelError)BinaryPrimitives.ReadUInt16LittleEndian(untrustedPayload));
+                break;
+            case FrameType.Ack or FrameType.Credit or FrameType.Open or FrameType.Data or FrameType.Reset:
+                FailSession(ChannelError.MalformedFrame, $"{header.Type} frame with flags {(byte)header.Flags}, stream {header.Stream} and {untrustedPayload.Length} bytes");
+                break;
+            default:
+                FailSession(ChannelError.UnknownFrame, $"frame of type {(byte)header.Type}, which protocol {Version} does not have");
+                break;
+        }
+    }
+
+    private static bool IsValidData(DataFlags flags, int length) =>
+        (flags & ~(DataFlags.More | DataFlags.Fin | DataFlags.Trailer)) == 0
+        && ((flags & DataFlags.More) == 0 || (flags == DataFlags.More && length > 0));
+
+    private bool TakeSequence(in FrameHeader header, long now)
+    {
+        var ahead = header.Sequence - (uint)_receiveNext;
+        if (ahead > int.MaxValue)
+        {
+            // Seen before: what a resumed peer could not know to be received.
+            return false;
+        }
+
+        if (ahead != 0)
+        {
+            _link!.Fail(ChannelError.SequenceGap, $"frame {header.Sequence} came, {(uint)_receiveNext} was expected");
+            return false;
+        }
+
+        _receiveNext++;
+        _unacknowledged += FrameHeader.Size + header.Length;
+        if (_unacknowledged >= _options.AckBytes)
+        {
+            _ackDue = now;
+        }
+        else if (_ackDue == Link.Never)
+        {
+            _ackDue = now + (long)_options.AckDelay.TotalMicroseconds;
+        }
+
+        return true;
+    }
+
+    private void OnOpen(in FrameHeader header, PeerRole opener, StreamClass streamClass, ReadOnlySpan<byte> untrustedHeader)
+    {
+        if (opener == _role || !_idsThere.TryAdvance(header.Stream, streamClass) || _streams.ContainsKey(header.Stream))
+        {
+            FailSession(ChannelError.BadStreamId, $"stream {header.Stream} was opened, which is not a new id of the {opener}'s");
+            return;
+        }
+
+        if (_openedThere[(int)streamClass] >= _options.MaxStreams[streamClass])
+        {
+            ProduceReset(header.Stream, ChannelError.TooManyStreams);
+            return;
+        }
+
+        var stream = NewStream(streamClass, localOpened: false, state: null);
+        _openedThere[(int)streamClass]++;
+        stream.Id = header.Stream;
+        stream.FirstSequence = ulong.MaxValue;
+        stream.SendLimit = _peerStreamCredit[streamClass];
+        stream.ReceiveLimit = _options.StreamWindow[streamClass];
+        stream.RemoteDone = (header.Flags & DataFlags.Fin) != 0;
+        _streams.Add(stream.Id, stream);
+        _handler.OnOpened(stream, untrustedHeader, stream.RemoteDone);
+    }
+
+    private void OnData(in FrameHeader header, PeerRole opener, StreamClass streamClass, ReadOnlySpan<byte> untrustedData)
+    {
+        var cost = FrameHeader.Size + untrustedData.Length;
+        if (streamClass != StreamClass.Control)
+        {
+            _receiveSession += cost;
+            if (_receiveSession > _receiveSessionLimit)
+            {
+                FailSession(ChannelError.CreditExceeded, "more was sent than the session has credit for");
+                return;
+            }
+        }
+
+        if (!TryFind(header.Stream, opener, streamClass, out var stream))
+        {
+            ConsumeSession(streamClass, cost);
+            return;
+        }
+
+        if (stream.RemoteDone)
+        {
+            FailSession(ChannelError.StreamClosed, $"data came on stream {stream.Id} after its end");
+            return;
+        }
+
+        stream.ReceiveOffset += cost;
+        if (stream.ReceiveOffset > stream.ReceiveLimit)
+        {
+            FailSession(ChannelError.CreditExceeded, $"more was sent on stream {stream.Id} than it has credit for");
+            return;
+        }
+
+        stream.RemoteDone = (header.Flags & DataFlags.Fin) != 0;
+        _handler.OnData(stream, untrustedData, header.Flags);
+    }
+
+    private void OnReset(uint id, PeerRole opener, StreamClass streamClass, ChannelError code)
+    {
+        if (TryFind(id, opener, streamClass, out var stream))
+        {
+            Kill(stream);
+            _handler.OnReset(stream, code);
+        }
+    }
+
+    private void OnCredit(uint id, PeerRole opener, StreamClass streamClass, long untrustedLimit)
+    {
+        if (untrustedLimit is < 0 or > SessionOptions.MaxCreditLimit)
+        {
+            FailSession(ChannelError.CreditOverflow, $"a credit limit of {untrustedLimit}");
+            return;
+        }
+
+        if (id == 0)
+        {
+            _sendSessionLimit = Math.Max(_sendSessionLimit, untrustedLimit);
+            foreach (var blocked in _streams.Values)
+            {
+                QueueIfReady(blocked);
+            }
+        }
+        else if (TryFind(id, opener, streamClass, out var stream))
+        {
+            stream.SendLimit = Math.Max(stream.SendLimit, untrustedLimit);
+            QueueIfReady(stream);
+        }
+    }
+
+    private void QueueIfReady(SessionStream stream)
+    {
+        if (stream.HasPending)
+        {
+            _ready.Add(stream);
+        }
+    }
+
+    /// <summary>Finds a live stream. An id that was used before is no error: its last frames may have crossed ours.</summary>
+    private bool TryFind(uint id, PeerRole opener, StreamClass streamClass, out SessionStream stream)
+    {
+        if (_streams.TryGetValue(id, out stream!))
+        {
+            return true;
+        }
+
+        if (!(opener == _role ? _idsHere : _idsThere).WasUsed(id, streamClass))
+        {
+            FailSession(ChannelError.BadStreamId, $"a frame for stream {id}, which was never opened");
+        }
+
+        return false;
+    }
+
+    private void ConsumeSession(StreamClass streamClass, long cost)
+    {
+        if (streamClass == StreamClass.Control)
+        {
+            return;
+        }
+
+        _consumedSession += cost;
+        if (_consumedSession + _options.SessionWindow - _receiveSessionLimit >= _options.SessionWindow / 4)
+        {
+            _creditDue = 0;
+        }
+    }
+
+    private long NewCredit(SessionStream stream) => stream.Consumed + _options.StreamWindow[stream.Class] - stream.ReceiveLimit;
+}

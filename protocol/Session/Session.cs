@@ -1,0 +1,279 @@
+namespace ChannelSdk.Protocol;
+
+/// <summary>
+/// The resumable channel between two peers: ordered, exactly-once streams over one link after another. Sans-I/O: bytes
+/// and time (microseconds of a monotonic clock) come in by argument, bytes and events go out. Not thread-safe; its owner
+/// serializes all calls. The parts: this file (life cycle and streams), Session.Pairing.cs (handshake and resume),
+/// Session.Receive.cs (the peer's frames) and Session.Output.cs (what is sent next).
+/// </summary>
+internal sealed partial class Session : ILinkOwner
+{
+    public const byte ProtocolVersion = 1;
+    public const int MaxOpenHeader = 1024;
+
+    private readonly PeerRole _role;
+    private readonly SessionOptions _options;
+    private readonly ISessionHandler _handler;
+    private readonly Func<UInt128> _nonceSource;
+    private readonly ReplayLog _log = new();
+    private readonly ReadyQueues _ready = new();
+    private readonly Dictionary<uint, SessionStream> _streams = [];
+    private readonly Stack<SessionStream> _recycled = new();
+    private Link? _link;
+    private StateWord _state = StateWord.Starting;
+    private DateTimeOffset? _until;
+    private ushort _detail;
+    private long _linkLostAt = Link.Never;
+    private bool _closed;
+
+    public Session(PeerRole role, SessionOptions options, ISessionHandler handler, Func<UInt128> nonceSource)
+    {
+        options.Validate();
+        (_role, _options, _handler, _nonceSource) = (role, options, handler, nonceSource);
+        _nonce = nonceSource();
+        _receiveSessionLimit = options.SessionWindow;
+        _peerMaxStreams = options.MaxStreams;
+        _peerMaxFrame = SessionOptions.SmallestMaxFrame;
+    }
+
+    /// <summary>The handshake on the present link is done.</summary>
+    public bool IsEstablished => _link is { IsEstablished: true, Fault: null };
+
+    /// <summary>Set when the link must be dropped: send what <see cref="GetOutput"/> still has, abort the link, call <see cref="LinkDown"/>.</summary>
+    public LinkFault? Fault => _link?.Fault;
+
+    /// <summary>Both halves' nonces combined: the same number on both sides; 0 before the first handshake.</summary>
+    public UInt128 SessionId => _peerNonce == 0 ? 0 : _nonce ^ _peerNonce;
+
+    /// <summary>Negotiated protocol version, 0 before the first handshake.</summary>
+    public int Version => _link?.Version ?? 0;
+
+    /// <summary>The capabilities that both sides offer.</summary>
+    public ulong Capabilities { get; private set; }
+
+    /// <summary>Bytes kept for a resume: frames that the peer has not acknowledged.</summary>
+    public int HeldBytes => _log.Held;
+
+    /// <summary>A byte stream to the peer is there. Nothing is known of the bytes that will come out of it first.</summary>
+    public void LinkUp(long now)
+    {
+        EndLoan(0);
+        _linkCount++;
+        _log.Rewind();
+        _limiter ??= new InboundLimiter(_options, now);
+        _link = new Link(_options, _role, this, _nonceSource(), now);
+        _link.SetHeartbeat(_state, _until, _detail, now);
+    }
+
+    /// <summary>The byte stream is gone. No send may be under way any more.</summary>
+    public void LinkDown(ChannelError error, string text, long now)
+    {
+        var wasUp = _link is { IsEstablished: true };
+        EndLoan(0);
+        _link = null;
+        NoteLinkLost(wasUp, error, text, now);
+    }
+
+    /// <summary>Takes bytes from the link and returns how many; the rest must be presented again, with more behind it.</summary>
+    /// <remarks>After a <see cref="Tick"/> the caller presents bytes that were not consumed again, even without new ones.</remarks>
+    public int Receive(ReadOnlySpan<byte> untrustedBytes, long now)
+    {
+        if (_link is null)
+        {
+            return 0;
+        }
+
+        var consumed = _link.Receive(untrustedBytes, now);
+        ReceivePausedUntil = _limiter!.ReadPausedUntil(now);
+        if (ReceivePausedUntil != 0)
+        {
+            _link.ForgiveSilence(ReceivePausedUntil);
+        }
+
+        return consumed;
+    }
+
+    /// <summary>Rate limit: the link must not be read before this time; 0 = read.</summary>
+    public long ReceivePausedUntil { get; private set; }
+
+    /// <summary>When <see cref="Tick"/> must be called; <see cref="long.MaxValue"/> for never.</summary>
+    public long NextDeadline
+    {
+        get
+        {
+            var next = _link?.NextDeadline ?? Link.Never;
+            if (IsEstablished)
+            {
+                return Math.Min(next, Math.Min(_ackDue, _creditDue));
+            }
+
+            return _linkLostAt == Link.Never ? next : Math.Min(next, _linkLostAt + (long)_options.ResumeTimeout.TotalMicroseconds);
+        }
+    }
+
+    /// <summary>Does what is due by time. <see cref="GetOutput"/> may have new bytes afterwards.</summary>
+    public void Tick(long now)
+    {
+        _link?.Tick(now);
+        _log.ReleaseIdleMemory();
+        if (!IsEstablished && _linkLostAt != Link.Never && now >= _linkLostAt + (long)_options.ResumeTimeout.TotalMicroseconds)
+        {
+            Lose(ChannelError.SessionLost, $"no link came back within {_options.ResumeTimeout.TotalSeconds:F0} s");
+        }
+    }
+
+    /// <summary>What this side's heartbeats say from now on.</summary>
+    public void SetHeartbeat(StateWord state, DateTimeOffset? until, ushort detail, long now)
+    {
+        (_state, _until, _detail) = (state, until, detail);
+        _link?.SetHeartbeat(state, until, detail, now);
+    }
+
+    /// <summary>Ends the session for good: the peer is told, every stream is reset.</summary>
+    public void Close(ChannelError code, string text)
+    {
+        if (_closed)
+        {
+            return;
+        }
+
+        _link?.Fail(code, text, endsSession: true);
+        Lose(code, text);
+        _closed = true;
+    }
+
+    /// <summary>Opens a stream. Allowed while the link is down: it is opened when a link is there.</summary>
+    /// <exception cref="ChannelException">TooManyStreams (retry) or SessionClosed.</exception>
+    public SessionStream Open(StreamClass streamClass, ReadOnlySpan<byte> header, bool fin, object? state)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(header.Length, MaxOpenHeader, nameof(header));
+        if (_closed)
+        {
+            throw new ChannelException(ChannelError.SessionClosed, ErrorClass.Refused, "the channel is closed");
+        }
+
+        if (_openedHere[(int)streamClass] >= _peerMaxStreams[streamClass])
+        {
+            throw new ChannelException(ChannelError.TooManyStreams, ErrorClass.Retry,
+                $"{_peerMaxStreams[streamClass]} streams of class {streamClass} are open, the peer allows no more");
+        }
+
+        var stream = NewStream(streamClass, localOpened: true, state);
+        _openedHere[(int)streamClass]++;
+        if (CanProduceAtOnce(streamClass) && HasRoom(streamClass, header.Length))
+        {
+            ProduceOpen(stream, header, fin);
+        }
+        else
+        {
+            stream.PendingHeader = header.ToArray();
+            stream.PendingHeaderFin = stream.FinGiven = fin;
+            _ready.Add(stream);
+        }
+
+        return stream;
+    }
+
+    /// <summary>
+    /// Gives a message. True: it was taken and its memory is free. False: it is pending, and
+    /// <see cref="ISessionHandler.OnWriteDone"/> follows. One write at a time on a stream.
+    /// </summary>
+    public bool Write(SessionStream stream, ReadOnlyMemory<byte> message, DataFlags flags)
+    {
+        if (!stream.CanWrite)
+        {
+            throw new InvalidOperationException("a write is pending on this stream, or its direction has ended");
+        }
+
+        (stream.Pending, stream.PendingFlags, stream.HasPending) = (message, flags & (DataFlags.Fin | DataFlags.Trailer), true);
+        stream.FinGiven = (flags & DataFlags.Fin) != 0;
+        if (!stream.NeedsOpen && CanProduceAtOnce(stream.Class))
+        {
+            while (ProduceData(stream) == Progress.Made)
+            {
+            }
+
+            if (!stream.HasPending)
+            {
+                CloseIfDone(stream);
+                return true;
+            }
+        }
+
+        _ready.Add(stream);
+        return false;
+    }
+
+    /// <summary>Gives credit back for one <see cref="ISessionHandler.OnData"/> of so many bytes.</summary>
+    public void Consume(SessionStream stream, int bytes)
+    {
+        if (stream.IsDead)
+        {
+            return;
+        }
+
+        var cost = bytes + FrameHeader.Size;
+        stream.Consumed += cost;
+        ConsumeSession(stream.Class, cost);
+        if (!stream.RemoteDone && !stream.CreditQueued && NewCredit(stream) >= _options.StreamWindow[stream.Class] / 4)
+        {
+            stream.CreditQueued = true;
+            _creditQueue.Enqueue(stream);
+            _creditDue = 0;
+        }
+
+        CloseIfDone(stream);
+    }
+
+    /// <summary>Ends the stream in both directions at once.</summary>
+    public void Reset(SessionStream stream, ChannelError code)
+    {
+        if (stream.IsDead)
+        {
+            return;
+        }
+
+        if (stream.Id != 0)
+        {
+            ProduceReset(stream.Id, code);
+        }
+
+        Kill(stream);
+    }
+
+    private SessionStream NewStream(StreamClass streamClass, bool localOpened, object? state)
+    {
+        var stream = _recycled.TryPop(out var recycled) ? recycled : new SessionStream();
+        stream.Reuse(streamClass, localOpened, state);
+        return stream;
+    }
+
+    private void CloseIfDone(SessionStream stream)
+    {
+        if (stream is { LocalDone: true, RemoteDone: true, IsDead: false } && stream.Consumed == stream.ReceiveOffset)
+        {
+            Kill(stream);
+            _handler.OnClosed(stream);
+            if (_recycled.Count < 64 && !stream.IsQueued && !stream.CreditQueued)
+            {
+                stream.State = null;
+                _recycled.Push(stream);
+            }
+        }
+    }
+
+    private void Kill(SessionStream stream)
+    {
+        stream.IsDead = true;
+        stream.HasPending = false;
+        stream.Pending = default;
+        (stream.LocalOpened ? _openedHere : _openedThere)[(int)stream.Class]--;
+        stream.MayHaveRun = stream.Id != 0 && stream.FirstSequence < _log.Exposed;
+        if (stream.Id != 0)
+        {
+            _streams.Remove(stream.Id);
+        }
+
+        ConsumeSession(stream.Class, stream.ReceiveOffset - stream.Consumed);
+    }
+}

@@ -20,6 +20,7 @@ public sealed partial class Channel
     private int _start;
     private int _end;
     private bool _isSending;
+    private bool _isSendBroken;
     private ValueTaskAwaiter<int> _send;
     private TaskCompletionSource? _sendIdle;
     private long _timerAt = long.MaxValue;
@@ -85,7 +86,8 @@ public sealed partial class Channel
     {
         lock (Gate)
         {
-            (_link, _linkError, _peer, _linkState) = (link, null, link.Peer, LinkState.Handshake);
+            (_link, _linkError, _isSendBroken) = (link, null, false);
+            (_peer, _linkState) = (link.Peer, LinkState.Handshake);
             (_buffer, _start, _end) = (ArrayPool<byte>.Shared.Rent(_options.ReceiveBufferMin), 0, 0);
             Rpc.Session.LinkUp(Now);
             Rearm();
@@ -226,19 +228,19 @@ public sealed partial class Channel
             ReadOnlyMemory<byte> output;
             lock (Gate)
             {
-                if (_isSending || _link is null)
+                if (_isSending)
                 {
                     return;
                 }
 
-                output = Rpc.Session.GetOutput(Now);
+                output = _link is null || _isSendBroken ? default : Rpc.Session.GetOutput(Now);
                 if (output.IsEmpty)
                 {
                     _sendIdle?.TrySetResult();
                     return;
                 }
 
-                (link, _isSending) = (_link, true);
+                (link, _isSending) = (_link!, true);
             }
 
 #pragma warning disable CA2012 // The awaiter is used once: here if the send is done, else in its continuation, without a state machine.
@@ -285,9 +287,8 @@ public sealed partial class Channel
             {
                 // Nothing more goes out; the receive loop sees the end and cleans up.
                 _linkError ??= error;
+                _isSendBroken = true;
                 _link?.Abort();
-                _sendIdle?.TrySetResult();
-                _isSending = true;
             }
             else
             {
@@ -323,7 +324,7 @@ public sealed partial class Channel
         await idle.ConfigureAwait(false);
         lock (Gate)
         {
-            (_sendIdle, _isSending) = (null, false);
+            _sendIdle = null;
         }
     }
 

@@ -38,10 +38,8 @@ public sealed partial class Channel
                 SetLinkState(LinkState.Opening);
                 var link = await _endpoint.OpenAsync(_stopping.Token).ConfigureAwait(false);
                 told = null;
-                var began = Now;
-                await RunLinkAsync(link).ConfigureAwait(false);
-                // A link that died at once is no better than an endpoint that failed: a broken peer must not make us spin.
-                retry = Now - began > 1_000_000 ? _options.RetryMin : Next(retry);
+                // A link that failed by its peer's fault, or before it was up, must not make us spin.
+                retry = await RunLinkAsync(link).ConfigureAwait(false) ? _options.RetryMin : Next(retry);
             }
             catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
             {
@@ -82,8 +80,10 @@ public sealed partial class Channel
         }
     }
 
-    private async Task RunLinkAsync(ITransportLink link)
+    /// <summary>One link from its begin to its end. True if it was up and the transport ended it, not an error of the protocol.</summary>
+    private async Task<bool> RunLinkAsync(ITransportLink link)
     {
+        bool wasGood;
         lock (Gate)
         {
             (_link, _linkError, _isSendBroken) = (link, null, false);
@@ -110,6 +110,7 @@ public sealed partial class Channel
         lock (Gate)
         {
             var error = _linkError ?? new ChannelException(ChannelError.LinkLost, ErrorClass.Retry, "the other side closed the link");
+            wasGood = _linkState == LinkState.Up && error.Class != ErrorClass.Fatal;
             Rpc.Session.LinkDown(error.Code, error.Message, Now);
             (_lastError, _link) = (error, null);
             ArrayPool<byte>.Shared.Return(_buffer);
@@ -119,6 +120,7 @@ public sealed partial class Channel
 
         RunDeferred();
         await link.DisposeAsync().ConfigureAwait(false);
+        return wasGood;
     }
 
     private async ValueTask ReceiveAsync(ITransportLink link)

@@ -45,13 +45,11 @@ internal sealed class ReadyQueues
         stream.Deficit = 0;
     }
 
-    /// <summary>Ends the first stream's turn.</summary>
+    /// <summary>Ends the first stream's turn. What it sent beyond its quantum is held against its next turn.</summary>
     public void Rotate(StreamClass streamClass)
     {
         var queue = _queues[(int)streamClass];
-        var stream = queue.Dequeue();
-        stream.Deficit = 0;
-        queue.Enqueue(stream);
+        queue.Enqueue(queue.Dequeue());
     }
 
     /// <summary>Takes the dead streams out.</summary>

@@ -28,6 +28,7 @@ internal sealed class ReplayLog
     private Segment? _lent;
     private int _lentStart;
     private bool _lentIsReleased;
+    private bool _usedSinceTick;
     /// <summary>Bytes of the frame at the send cursor that are not sent yet; 0 at a frame boundary.</summary>
     private int _frameRest;
 
@@ -72,6 +73,7 @@ internal sealed class ReplayLog
 
         FrameHeader.WriteFrame(_tail.Buffer.AsSpan(_tail.End), type, flags, stream, (uint)NextSequence, payload);
         _tail.End += size;
+        _usedSinceTick = true;
         NextSequence++;
         Held += size;
         Unsent += size;
@@ -194,10 +196,14 @@ internal sealed class ReplayLog
         (Held, Unsent, _frameRest) = (0, 0, 0);
     }
 
-    /// <summary>Gives pooled memory back; called when the session is idle.</summary>
+    /// <summary>Gives pooled memory back if nothing was appended since the last call.</summary>
     public void ReleaseIdleMemory()
     {
-        if (Held == 0 && _tail is not null && _lent is null)
+        if (_usedSinceTick)
+        {
+            _usedSinceTick = false;
+        }
+        else if (Held == 0 && _tail is not null && _lent is null)
         {
             _segments.Clear();
             Recycle(_tail);

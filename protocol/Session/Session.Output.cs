@@ -104,6 +104,11 @@ internal sealed partial class Session
         if (stream.Deficit <= 0)
         {
             stream.Deficit += ReadyQueues.Quantum;
+            if (stream.Deficit <= 0)
+            {
+                _ready.Rotate(stream.Class);
+                return true;
+            }
         }
 
         var progress = ProduceData(stream);

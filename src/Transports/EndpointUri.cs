@@ -1,0 +1,100 @@
+using System.Text;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.Transports;
+
+/// <summary>An endpoint's URI, <c>scheme://target</c>. The target is taken as it stands: no escapes, query or port.</summary>
+public sealed record EndpointUri
+{
+    /// <summary>The longest URI that is accepted, in characters.</summary>
+    public const int MaxLength = 1024;
+
+    private EndpointUri(string scheme, string target)
+    {
+        Scheme = scheme;
+        Target = target;
+    }
+
+    /// <summary>The transport, in lower case.</summary>
+    public string Scheme { get; }
+
+    /// <summary>An absolute path, or for some schemes a name.</summary>
+    public string Target { get; }
+
+    /// <summary>Reads a URI of one of the known schemes.</summary>
+    /// <param name="text">The URI, at most <see cref="MaxLength"/> characters.</param>
+    /// <exception cref="ChannelException">It cannot be understood (code 504); the text says what is wrong and what is allowed.</exception>
+    public static EndpointUri Parse(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        if (text.Length is 0 or > MaxLength)
+        {
+            throw Bad(text, text.Length == 0 ? "it is empty" : $"it is longer than {MaxLength} characters");
+        }
+        if (text.Any(char.IsControl))
+        {
+            throw Bad(text, "it contains a control character");
+        }
+        int colon = text.IndexOf("://", StringComparison.Ordinal);
+        if (colon <= 0)
+        {
+            throw Bad(text, "it does not begin with a scheme and '://'");
+        }
+
+        string name = text[..colon];
+        string target = text[(colon + 3)..];
+        EndpointScheme scheme = EndpointScheme.Find(name)
+            ?? throw Bad(text, $"'{Printable(name)}' is no known scheme");
+        if (target.Length == 0)
+        {
+            throw Bad(text, $"nothing comes after '://'; write for instance {scheme.Example}");
+        }
+        if (target[0] == '/')
+        {
+            CheckPath(text, target, scheme);
+        }
+        else
+        {
+            CheckName(text, target, scheme);
+        }
+        return new EndpointUri(scheme.Name, target);
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Scheme}://{Target}";
+
+    private static void CheckPath(string text, string target, EndpointScheme scheme)
+    {
+        if (target.EndsWith('/'))
+        {
+            throw Bad(text, $"its path names a directory; write for instance {scheme.Example}");
+        }
+    }
+
+    private static void CheckName(string text, string target, EndpointScheme scheme)
+    {
+        if (!scheme.TakesName)
+        {
+            throw Bad(text, $"its path is not absolute (three slashes are needed); write for instance {scheme.Example}");
+        }
+        if (target.Contains('/', StringComparison.Ordinal) || target is "." or "..")
+        {
+            throw Bad(text, $"a name has no '/' in it; write for instance {scheme.Example}, or an absolute path");
+        }
+    }
+
+    private static ChannelException Bad(string text, string why) => new(
+        ChannelError.BadEndpointUri, ErrorClass.Refused,
+        $"'{Printable(text)}' is no endpoint: {why}. Known are: {EndpointScheme.KnownList}.");
+
+    private static string Printable(string text)
+    {
+        const int shown = 80;
+        var result = new StringBuilder();
+        foreach (char c in text.AsSpan(0, Math.Min(text.Length, shown)))
+        {
+            result.Append(char.IsControl(c) ? '?' : c);
+        }
+        return text.Length > shown ? result.Append("...").ToString() : result.ToString();
+    }
+}

@@ -1,0 +1,141 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
+using ChannelSdk.Transports.Reactor;
+
+namespace ChannelSdk.Transports.UnixSocket;
+
+/// <summary>A connected stream socket.</summary>
+/// <remarks>
+/// The peer's every read would be an edge of free space, a wake for nothing in a ping-pong. So space is armed when
+/// a send has to wait, and disarmed by the first edge that nobody wanted.
+/// </remarks>
+internal sealed class UnixSocketLink : FdLink
+{
+    private const uint WithoutSpace = Linux.EPOLLIN | Linux.EPOLLRDHUP;
+    private const uint WithSpace = WithoutSpace | Linux.EPOLLOUT;
+
+    private readonly Lock _armGate = new();
+    private ulong _token;
+    private bool _spaceArmed;
+    private bool _drained;
+
+    private UnixSocketLink(SafeFd fd, IoReactor reactor, PeerIdentity peer) : base(fd, reactor, peer)
+    {
+    }
+
+    /// <summary>Takes over a connected, non-blocking socket; disposes of it when that fails.</summary>
+    internal static UnixSocketLink Attach(SafeFd fd, PeerIdentity peer)
+    {
+        try
+        {
+            IoReactor reactor = IoReactor.Shared;
+            var link = new UnixSocketLink(fd, reactor, peer);
+            lock (link._armGate)
+            {
+                link._token = reactor.Register(fd, WithoutSpace, link);
+            }
+            return link;
+        }
+        catch
+        {
+            fd.Dispose();
+            throw;
+        }
+    }
+
+    // A short read of a stream socket leaves it empty, and later bytes make an edge. A hang-up that came together
+    // with the bytes makes no edge of its own. (A peer that sends descriptors or urgent data gets short reads with
+    // more behind them: it delays itself until its next bytes.)
+    private protected override bool IsDrained => _drained && !SawHangUp;
+
+    private protected override unsafe int TryReceive(Span<byte> buffer)
+    {
+        while (true)
+        {
+            nint received;
+            fixed (byte* start = buffer)
+            {
+                received = Libc.Recv(Fd, start, (nuint)buffer.Length, 0);
+            }
+            if (received >= 0)
+            {
+                _drained = received < buffer.Length;
+                return (int)received;
+            }
+            switch (Errno.Last)
+            {
+                case Errno.EINTR:
+                    continue;
+                case Errno.EAGAIN:
+                    _drained = true;
+                    return -1;
+                case Errno.ECONNRESET:
+                    // The other side closed with bytes of ours unread: an ordinary end.
+                    return 0;
+                default:
+                    throw Failed("receive", Errno.Last);
+            }
+        }
+    }
+
+    private protected override unsafe int TrySend(ReadOnlySpan<byte> buffer)
+    {
+        while (true)
+        {
+            nint sent;
+            fixed (byte* start = buffer)
+            {
+                sent = Libc.Send(Fd, start, (nuint)buffer.Length, Linux.MSG_NOSIGNAL);
+            }
+            if (sent >= 0)
+            {
+                return (int)sent;
+            }
+            switch (Errno.Last)
+            {
+                case Errno.EINTR:
+                    continue;
+                case Errno.EAGAIN:
+                    return -1;
+                case Errno.EPIPE or Errno.ECONNRESET or Errno.ENOTCONN:
+                    throw PeerGone();
+                default:
+                    throw Failed("send", Errno.Last);
+            }
+        }
+    }
+
+    private protected override void OnSendWaits()
+    {
+        lock (_armGate)
+        {
+            // Arming reports space that is there already, so none is missed.
+            if (!_spaceArmed && !IsClosed)
+            {
+                _spaceArmed = true;
+                Reactor.Modify(Fd, WithSpace, _token);
+            }
+        }
+    }
+
+    private protected override void OnUnwantedSpace()
+    {
+        lock (_armGate)
+        {
+            if (_spaceArmed && !IsClosed && !IsSending)
+            {
+                _spaceArmed = false;
+                Reactor.Modify(Fd, WithoutSpace, _token);
+            }
+        }
+    }
+
+    private protected override void Release()
+    {
+        lock (_armGate)
+        {
+            Reactor.Unregister(Fd, _token);
+            Fd.Dispose();
+        }
+    }
+}

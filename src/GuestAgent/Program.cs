@@ -1,5 +1,6 @@
 using ChannelSdk.GuestAgent.CommandLine;
 using ChannelSdk.GuestAgent.Daemon;
+using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.Protocol;
 
@@ -30,7 +31,7 @@ internal static class Program
         {
             foreach (string line in e.Message.Split('\n'))
             {
-                StandardStream.WriteLine(StandardStream.Error, $"channel-agent: {line}");
+                StandardStream.WriteLine(StandardStream.Error, $"channel-agent: {LogText.Escape(line, 1500)}");
             }
             return e.Place == ErrorPlace.Configuration || e.Code == ChannelError.BadEndpointUri ? ExitCode.BadUsage : ExitCode.Failed;
         }

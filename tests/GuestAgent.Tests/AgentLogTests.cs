@@ -66,7 +66,7 @@ public class AgentLogTests
     [InlineData("Grüße 日本", "Grüße 日本")]
     [InlineData("\u001b[31m\u007f\u009b", @"\u001b[31m\u007f\u009b")]
     [InlineData("a\u2028b\u202ec\u200fd", @"a\u2028b\u202ec\u200fd")]
-    [InlineData(@"back\slash", @"back\\slash")]
+    [InlineData(@"back\slash \u001b", @"back\slash \u001b")]
     public void Text_is_escaped(string text, string expected)
     {
         Assert.Equal(expected, LogText.Escape(text, 100));

@@ -8,8 +8,6 @@ namespace ChannelSdk.GuestAgent.CommandLine;
 /// <summary><c>channel-agent run</c>.</summary>
 internal static class RunCommand
 {
-    private const uint OwnerOnly = 0x3f; // 077
-
     public static int Execute(AgentArguments arguments)
     {
         AgentConfig Load() => ConfigReader.Load(arguments.ConfigFile, arguments.Overrides);
@@ -21,8 +19,6 @@ internal static class RunCommand
             Level = config.LogLevel,
             Rate = config.LogRate,
         };
-        // Whatever the agent makes, its sockets above all, belongs to its user alone.
-        _ = Libc.Umask(OwnerOnly);
         return RunAsync(new AgentDaemon(config, Load, new LinuxPowerPlatform(), log, TimeProvider.System)).GetAwaiter().GetResult();
     }
 

@@ -98,7 +98,6 @@ internal static class ConfigReader
 
     private static string? Apply(ConfigKey key, string value, ref AgentConfig config)
     {
-        string reason = "";
         try
         {
             if (!value.Any(char.IsControl) && key.Apply(config, value) is { } changed)
@@ -109,10 +108,10 @@ internal static class ConfigReader
         }
         catch (ChannelException e)
         {
-            reason = $" ({e.Message})";
+            return $"{key.Name}: {e.Message}";
         }
         string comment = value.Contains(" #", StringComparison.Ordinal) ? "; a comment must stand on a line of its own" : "";
-        return $"{key.Name}: '{Quote(value)}' is not allowed{reason}; allowed is {key.Allowed}{comment}";
+        return $"{key.Name}: '{Quote(value)}' is not allowed; allowed is {key.Allowed}{comment}";
     }
 
     private static string ReadFile(string path)

@@ -70,9 +70,10 @@ internal sealed class AgentDaemon : IAsyncDisposable
     /// <summary>Asks the daemon to end; callable from any thread, more than once.</summary>
     public void Stop(string why)
     {
-        if (_stopAsked.TrySetResult())
+        if (!_stopAsked.Task.IsCompleted)
         {
             _log.Info($"stopping: {why}");
+            _stopAsked.TrySetResult();
         }
     }
 

@@ -8,7 +8,8 @@ internal static class LogText
 {
     /// <summary>
     /// Printable characters as they are, everything else (controls, line separators, direction marks, surrogates) as
-    /// \u and four hexadecimal digits; cut with "..." after a number of characters.
+    /// \u and four hexadecimal digits; cut with "..." after a number of characters. Backslashes stay as they are, so that
+    /// a text that passes two edges is not escaped twice.
     /// </summary>
     public static string Escape(ReadOnlySpan<char> text, int maxLength)
     {
@@ -19,11 +20,7 @@ internal static class LogText
             {
                 return result.Append("...").ToString();
             }
-            if (c == '\\')
-            {
-                result.Append(@"\\");
-            }
-            else if (IsPrintable(c))
+            if (IsPrintable(c))
             {
                 result.Append(c);
             }

@@ -26,9 +26,6 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "reboot", SetLastError = true)]
     public static partial int Reboot(int command);
 
-    [LibraryImport("libc", EntryPoint = "umask")]
-    public static partial uint Umask(uint mask);
-
     [LibraryImport("libc", EntryPoint = "uname")]
     public static unsafe partial int Uname(byte* buffer);
 

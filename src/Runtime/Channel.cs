@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports;
 using Google.Protobuf;
@@ -246,14 +244,11 @@ public sealed partial class Channel : IAsyncDisposable
 
     private static ChannelException Closed() => new(ChannelError.SessionClosed, ErrorClass.Refused, "the channel is closed");
 
+    /// <summary>A random name. By way of Guid, because RandomNumberGenerator needs a shared OpenSSL that a static agent cannot load.</summary>
     private static UInt128 NextNonce()
     {
-        UInt128 nonce = default;
-        while (nonce == 0)
-        {
-            RandomNumberGenerator.Fill(System.Runtime.InteropServices.MemoryMarshal.AsBytes(new Span<UInt128>(ref nonce)));
-        }
-
-        return nonce;
+        Span<byte> bytes = stackalloc byte[16];
+        Guid.NewGuid().TryWriteBytes(bytes);
+        return System.Buffers.Binary.BinaryPrimitives.ReadUInt128LittleEndian(bytes);
     }
 }

@@ -1,0 +1,4 @@
+using Xunit;
+
+// The allocation tests count the whole process's bytes.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]

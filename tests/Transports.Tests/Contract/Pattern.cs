@@ -42,7 +42,10 @@ internal static class Pattern
         }
     }
 
-    /// <summary>Receives and checks; returns the offset of the first wrong byte, or the total.</summary>
+    /// <summary>
+    /// Receives and checks; returns the total, or where it ended: the offset of a wrong byte, of the
+    /// link's end, or of what came beyond the total.
+    /// </summary>
     internal static async Task<long> CheckAsync(
         ITransportLink link, long total, int seed, int maxBuffer, bool yield = false)
     {
@@ -51,11 +54,15 @@ internal static class Pattern
         var expected = new byte[maxBuffer];
         for (long offset = 0; offset < total;)
         {
-            int room = (int)Math.Min(total - offset, random.Next(1, maxBuffer + 1));
+            int room = random.Next(1, maxBuffer + 1);
             int received = await link.ReceiveAsync(buffer.AsMemory(0, room)).ConfigureAwait(false);
             if (yield)
             {
                 await Task.Yield();
+            }
+            if (offset + received > total)
+            {
+                return offset + received;
             }
             Fill(expected.AsSpan(0, received), offset, seed);
             int same = buffer.AsSpan(0, received).CommonPrefixLength(expected.AsSpan(0, received));

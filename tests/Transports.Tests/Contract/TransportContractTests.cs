@@ -83,6 +83,20 @@ public abstract class TransportContractTests
     }
 
     [Fact]
+    public async Task The_end_that_came_together_with_the_last_bytes_is_seen_after_a_short_receive()
+    {
+        await using TransportRig rig = NewRig();
+        for (int round = 0; round < 100; round++)
+        {
+            (ITransportLink near, ITransportLink far) = await rig.OpenAsync();
+            await Pattern.SendAsync(far, 3, round, 3).Within();
+            await far.DisposeAsync();
+            Assert.Equal(3, await Pattern.CheckAsync(near, 4, round, 100).Within());
+            await near.DisposeAsync();
+        }
+    }
+
+    [Fact]
     public async Task The_end_of_the_other_side_wakes_a_waiting_receive_and_send()
     {
         await using TransportRig rig = NewRig();

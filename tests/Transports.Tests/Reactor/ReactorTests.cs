@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports.Reactor;
 using ChannelSdk.Transports.Tests.Contract;
@@ -17,11 +18,16 @@ public sealed class ReactorTests
 
         // The sink takes one byte a call on the I/O thread, so it never catches up with the source's own thread.
         var flood = new Thread(() => Flood(source)) { IsBackground = true };
-        Task drained = DrainByteByByteAsync(sink);
+        var counter = new StrongBox<long>();
+        Task drained = DrainByteByByteAsync(sink, counter);
         flood.Start();
 
-        Task pinging = PingAsync(near, far, 200);
-        await pinging.Within();
+        const int rounds = 200;
+        await PingAsync(near, far, 10).Within();
+        long before = Volatile.Read(ref counter.Value);
+        await PingAsync(near, far, rounds).Within();
+        long perRound = (Volatile.Read(ref counter.Value) - before) / rounds;
+        Assert.InRange(perRound, 1, 10_000);
 
         source.Abort();
         sink.Abort();
@@ -106,13 +112,14 @@ public sealed class ReactorTests
         }
     }
 
-    private static async Task DrainByteByByteAsync(ITransportLink link)
+    private static async Task DrainByteByByteAsync(ITransportLink link, StrongBox<long> counter)
     {
         var one = new byte[1];
         try
         {
             while (await link.ReceiveAsync(one).ConfigureAwait(false) > 0)
             {
+                counter.Value++;
             }
         }
         catch (ChannelException error) when (error.Code == ChannelError.LinkLost)

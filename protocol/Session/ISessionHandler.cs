@@ -23,7 +23,7 @@ internal interface ISessionHandler
 
     /// <summary>
     /// A piece of a message. The span is valid during the call; its credit is given back by
-    /// <see cref="Session.Consume"/> with the same length, once for each call.
+    /// <see cref="Session.Consume"/> with the same length.
     /// </summary>
     void OnData(SessionStream stream, ReadOnlySpan<byte> untrustedData, DataFlags flags);
 

@@ -204,15 +204,15 @@ internal sealed partial class Session : ILinkOwner
         return false;
     }
 
-    /// <summary>Gives credit back for one <see cref="ISessionHandler.OnData"/> of so many bytes.</summary>
-    public void Consume(SessionStream stream, int bytes)
+    /// <summary>Gives credit back for <paramref name="frames"/> calls of <see cref="ISessionHandler.OnData"/> of so many bytes together.</summary>
+    public void Consume(SessionStream stream, int bytes, int frames = 1)
     {
         if (stream.IsDead)
         {
             return;
         }
 
-        var cost = bytes + FrameHeader.Size;
+        var cost = bytes + frames * FrameHeader.Size;
         stream.Consumed += cost;
         ConsumeSession(stream.Class, cost);
         if (!stream.RemoteDone && !stream.CreditQueued && NewCredit(stream) >= _options.StreamWindow[stream.Class] / 4)

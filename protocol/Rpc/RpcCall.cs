@@ -1,0 +1,107 @@
+using System.Buffers;
+
+namespace ChannelSdk.Protocol;
+
+/// <summary>A whole message in a pooled buffer, with the credit that reading it gives back.</summary>
+internal readonly record struct RpcMessage(byte[] Buffer, int Length, int Credit, int Frames);
+
+/// <summary>
+/// One call, on either side. Pooled by <see cref="RpcPeer"/>: its owner must not touch it after the call's last event.
+/// </summary>
+internal sealed class RpcCall
+{
+    internal SessionStream? Stream;
+    internal long Deadline;
+    internal RpcCall? WheelPrevious;
+    internal RpcCall? WheelNext;
+    internal int WheelSlot = -1;
+    internal byte[]? Part;
+    internal int PartLength;
+    internal int PartCredit;
+    internal int PartFrames;
+    internal byte[]? WriteBuffer;
+    internal readonly Queue<RpcMessage> Received = new();
+    internal bool RequestTaken;
+
+    /// <summary>The owner's object.</summary>
+    public object? State { get; set; }
+    /// <summary>The peer made this call.</summary>
+    public bool IsIncoming { get; internal set; }
+    /// <summary>Messages flow both ways until each side ends; else one request, one reply.</summary>
+    public bool IsStream { get; internal set; }
+    /// <summary>The peer's direction ended.</summary>
+    public bool PeerDone { get; internal set; }
+    /// <summary>Our direction ended.</summary>
+    public bool OwnDone { get; internal set; }
+    /// <summary>How the call ended, once it has (outgoing calls, or a call that was cancelled).</summary>
+    public RpcStatus? Status { get; internal set; }
+    /// <summary>Counts uses of this pooled object, so that a late cancel cannot hit its next user.</summary>
+    public int Version { get; internal set; }
+    /// <summary>The call has left the peer's table.</summary>
+    public bool IsOver => Stream is null;
+    /// <summary>A message may be written.</summary>
+    public bool CanWrite => Stream is { CanWrite: true } && !OwnDone;
+    /// <summary>A whole message waits to be read.</summary>
+    public bool HasMessage => Received.Count > 0;
+
+    /// <summary>A buffer for the next message to write; it is given back when the message was taken.</summary>
+    public Span<byte> RentWriteBuffer(int size)
+    {
+        ReturnWriteBuffer();
+        WriteBuffer = ArrayPool<byte>.Shared.Rent(Math.Max(size, 1));
+        return WriteBuffer.AsSpan(0, size);
+    }
+
+    internal void ReturnWriteBuffer()
+    {
+        if (WriteBuffer is { } buffer)
+        {
+            WriteBuffer = null;
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    internal void AppendPart(ReadOnlySpan<byte> data)
+    {
+        if (Part is null || Part.Length - PartLength < data.Length)
+        {
+            var next = ArrayPool<byte>.Shared.Rent(Math.Max(PartLength + data.Length, 2 * PartLength));
+            Part.AsSpan(0, PartLength).CopyTo(next);
+            ReturnPart();
+            Part = next;
+        }
+
+        data.CopyTo(Part.AsSpan(PartLength));
+        PartLength += data.Length;
+    }
+
+    internal void ReturnPart()
+    {
+        if (Part is { } part)
+        {
+            Part = null;
+            ArrayPool<byte>.Shared.Return(part);
+        }
+    }
+
+    internal void Reuse(bool isIncoming, bool isStream, object? state)
+    {
+        (IsIncoming, IsStream, State) = (isIncoming, isStream, state);
+        PeerDone = OwnDone = RequestTaken = false;
+        Status = null;
+        Deadline = 0;
+        PartLength = PartCredit = PartFrames = 0;
+        Version++;
+    }
+
+    /// <summary>Gives all pooled memory back.</summary>
+    internal void Release()
+    {
+        ReturnPart();
+        ReturnWriteBuffer();
+        while (Received.TryDequeue(out var message))
+        {
+            ArrayPool<byte>.Shared.Return(message.Buffer);
+        }
+    }
+}

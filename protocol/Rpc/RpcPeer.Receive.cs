@@ -1,0 +1,218 @@
+using System.Buffers;
+
+namespace ChannelSdk.Protocol;
+
+/// <summary>What comes from the peer: new calls, messages put together from their frames, statuses, ends.</summary>
+internal sealed partial class RpcPeer
+{
+    void ISessionHandler.OnOpened(SessionStream stream, ReadOnlySpan<byte> untrustedHeader, bool fin)
+    {
+        if (fin || !RpcHeader.TryRead(untrustedHeader, out var header))
+        {
+            Session.Reset(stream, ChannelError.InvalidArgument);
+            return;
+        }
+
+        var call = NewCall(isIncoming: true, header.IsStream, null);
+        call.Stream = stream;
+        stream.State = call;
+        if (!_handler.OnIncoming(call, header))
+        {
+            // The request that follows is read and dropped; the call ends with it.
+            Finish(call, new RpcStatus(ChannelError.UnknownMethod, ErrorClass.Refused, $"this peer has no method {PeerText.Decode(header.Method)}"));
+        }
+        else if (header.DeadlineMs != 0)
+        {
+            _deadlines.Add(call, _now + 1000L * header.DeadlineMs);
+        }
+    }
+
+    void ISessionHandler.OnData(SessionStream stream, ReadOnlySpan<byte> untrustedData, DataFlags flags)
+    {
+        if (stream.State is not RpcCall call || (call.IsIncoming && call.OwnDone))
+        {
+            // Nobody wants it any more.
+            Session.Consume(stream, untrustedData.Length);
+            return;
+        }
+
+        if (call.PartLength + untrustedData.Length > _maxMessage)
+        {
+            Refuse(call, ChannelError.MessageTooLarge, $"a message of more than {_maxMessage} bytes came");
+            return;
+        }
+
+        call.PeerDone |= (flags & DataFlags.Fin) != 0;
+        if ((flags & DataFlags.More) != 0)
+        {
+            call.AppendPart(untrustedData);
+            call.PartCredit += untrustedData.Length;
+            call.PartFrames++;
+            ReleasePartCredit(call);
+            return;
+        }
+
+        if (call.PartLength == 0)
+        {
+            OnMessage(call, untrustedData, untrustedData.Length, flags);
+        }
+        else
+        {
+            call.AppendPart(untrustedData);
+            OnMessage(call, call.Part.AsSpan(0, call.PartLength), untrustedData.Length, flags);
+        }
+    }
+
+    /// <summary>A whole message. <paramref name="lastFrame"/> bytes of its credit, and the part's, are still to be given back.</summary>
+    private void OnMessage(RpcCall call, ReadOnlySpan<byte> untrustedMessage, int lastFrame, DataFlags flags)
+    {
+        var (stream, credit, frames) = (call.Stream!, call.PartCredit + lastFrame, call.PartFrames + 1);
+        (call.PartCredit, call.PartFrames) = (0, 0);
+        if ((flags & DataFlags.Trailer) != 0)
+        {
+            OnTrailer(call, untrustedMessage);
+            Session.Consume(stream, credit, frames);
+            return;
+        }
+
+        if (call.IsStream && (call.RequestTaken || !call.IsIncoming))
+        {
+            Enqueue(call, untrustedMessage, credit, frames, flags);
+            return;
+        }
+
+        if (call.RequestTaken || (!call.IsStream && (flags & DataFlags.Fin) == 0))
+        {
+            Session.Consume(stream, credit, frames);
+            Refuse(call, ChannelError.InvalidArgument, "a unary call has one message in each direction");
+            return;
+        }
+
+        call.RequestTaken = true;
+        if (!call.IsIncoming)
+        {
+            Forget(call);
+        }
+
+        _handler.OnMessage(call, untrustedMessage);
+        call.PartLength = 0;
+        call.ReturnPart();
+        if (!call.IsIncoming)
+        {
+            EndOwnDirection(stream);
+            Recycle(call);
+        }
+
+        Session.Consume(stream, credit, frames);
+    }
+
+    private void Enqueue(RpcCall call, ReadOnlySpan<byte> untrustedMessage, int credit, int frames, DataFlags flags)
+    {
+        var isEmptyEnd = untrustedMessage.IsEmpty && (flags & DataFlags.Fin) != 0;
+        if (isEmptyEnd)
+        {
+            Session.Consume(call.Stream!, credit, frames);
+        }
+        else if (call.Part is { } part)
+        {
+            call.Received.Enqueue(new RpcMessage(part, call.PartLength, credit, frames));
+            (call.Part, call.PartLength) = (null, 0);
+        }
+        else
+        {
+            var buffer = ArrayPool<byte>.Shared.Rent(Math.Max(1, untrustedMessage.Length));
+            untrustedMessage.CopyTo(buffer);
+            call.Received.Enqueue(new RpcMessage(buffer, untrustedMessage.Length, credit, frames));
+        }
+
+        if (call.PeerDone && !call.IsIncoming)
+        {
+            call.Status ??= new RpcStatus(ChannelError.None, ErrorClass.Retry, "");
+        }
+
+        _handler.OnReadable(call);
+    }
+
+    private void OnTrailer(RpcCall call, ReadOnlySpan<byte> untrusted)
+    {
+        if (call.IsIncoming || !RpcStatus.TryRead(untrusted, out var status) || status.Code == ChannelError.None)
+        {
+            Refuse(call, ChannelError.InvalidArgument, "a status that cannot be read");
+            return;
+        }
+
+        var stream = call.Stream!;
+        Forget(call);
+        EndOwnDirection(stream);
+        Fail(call, status.Code, status.Class, status.Text);
+    }
+
+    /// <summary>The peer has answered; what was not sent yet is not wanted any more, and its memory is about to be reused.</summary>
+    private void EndOwnDirection(SessionStream stream)
+    {
+        if (!stream.LocalDone)
+        {
+            Session.Reset(stream, ChannelError.Cancelled);
+        }
+    }
+
+    /// <summary>Fragments are paid for as they come while the reader keeps up; behind unread messages they wait for it.</summary>
+    private void ReleasePartCredit(RpcCall call)
+    {
+        if (call.PartFrames > 0 && call.Received.Count == 0)
+        {
+            Session.Consume(call.Stream!, call.PartCredit, call.PartFrames);
+            (call.PartCredit, call.PartFrames) = (0, 0);
+        }
+    }
+
+    private void Refuse(RpcCall call, ChannelError code, string text)
+    {
+        Abandon(call, code);
+        Fail(call, code, ErrorClass.MayHaveRun, text);
+    }
+
+    void ISessionHandler.OnReset(SessionStream stream, ChannelError code)
+    {
+        if (stream.State is not RpcCall call)
+        {
+            return;
+        }
+
+        Forget(call);
+        var (errorClass, text) = code switch
+        {
+            ChannelError.TooManyStreams => (ErrorClass.Retry, "the peer has as many calls of this class as it takes"),
+            _ when stream.MayHaveRun => (ErrorClass.MayHaveRun, $"the call was cut off: {code}; it may have run"),
+            _ => (ErrorClass.Retry, $"the call was not sent: {code}"),
+        };
+        Fail(call, code, errorClass, text);
+    }
+
+    void ISessionHandler.OnWriteDone(SessionStream stream)
+    {
+        if (stream.State is RpcCall call)
+        {
+            call.ReturnWriteBuffer();
+            _handler.OnWritable(call);
+        }
+    }
+
+    void ISessionHandler.OnClosed(SessionStream stream)
+    {
+        if (stream.State is RpcCall call)
+        {
+            // Only incoming calls and finished streams still hold their stream here.
+            Forget(call);
+            Recycle(call);
+        }
+    }
+
+    void ISessionHandler.OnEstablished(bool resumed) => _handler.OnEstablished(resumed);
+
+    void ISessionHandler.OnLinkLost(ChannelError error, string text) => _handler.OnLinkLost(error, text);
+
+    void ISessionHandler.OnSessionLost(ChannelError error, string text) => _handler.OnSessionLost(error, text);
+
+    void ISessionHandler.OnPeerHeartbeat(in Heartbeat heartbeat) => _handler.OnPeerHeartbeat(heartbeat);
+}

@@ -1,0 +1,207 @@
+using System.Buffers;
+
+namespace ChannelSdk.Protocol;
+
+/// <summary>
+/// Calls over a session, for both sides (PROTOCOL.md section 10): unary ones and streams, with deadline, cancel and
+/// status. Pure like the session below it. RpcPeer.Receive.cs has what comes from the peer.
+/// </summary>
+internal sealed partial class RpcPeer : ISessionHandler
+{
+    private readonly IRpcHandler _handler;
+    private readonly DeadlineWheel _deadlines = new();
+    private readonly Stack<RpcCall> _recycled = new();
+    private readonly int _maxMessage;
+    private long _now;
+
+    /// <param name="role">This side.</param>
+    /// <param name="options">The session's bounds.</param>
+    /// <param name="maxMessage">Largest message accepted, bytes.</param>
+    /// <param name="handler">Who is told.</param>
+    /// <param name="nonceSource">Random numbers for session and link names.</param>
+    public RpcPeer(PeerRole role, SessionOptions options, int maxMessage, IRpcHandler handler, Func<UInt128> nonceSource)
+    {
+        (_maxMessage, _handler) = (maxMessage, handler);
+        Session = new Session(role, options, this, nonceSource);
+    }
+
+    public Session Session { get; }
+
+    /// <summary>When <see cref="Tick"/> must be called.</summary>
+    public long NextDeadline => Math.Min(Session.NextDeadline, _deadlines.NextDeadline);
+
+    /// <summary>As <see cref="Session.Receive"/>.</summary>
+    public int Receive(ReadOnlySpan<byte> untrustedBytes, long now)
+    {
+        _now = now;
+        return Session.Receive(untrustedBytes, now);
+    }
+
+    public void Tick(long now)
+    {
+        _now = now;
+        Session.Tick(now);
+        while (_deadlines.TakeExpired(now) is { } call)
+        {
+            var mayHaveRun = Abandon(call, ChannelError.DeadlineExceeded);
+            Fail(call, ChannelError.DeadlineExceeded, mayHaveRun ? ErrorClass.MayHaveRun : ErrorClass.Retry,
+                mayHaveRun ? "the deadline passed before an answer came" : "the deadline passed before the call could be sent");
+        }
+    }
+
+    /// <summary>Begins a call: its request follows by <see cref="Write"/> in the call's write buffer.</summary>
+    /// <param name="method">ASCII name.</param>
+    /// <param name="streamClass">Priority class.</param>
+    /// <param name="isStream">Messages both ways, or one request and one reply.</param>
+    /// <param name="deadline">Absolute time in microseconds, or 0.</param>
+    /// <param name="now">Time.</param>
+    /// <param name="state">The owner's object.</param>
+    /// <exception cref="ChannelException">No further stream can be opened.</exception>
+    public RpcCall Begin(ReadOnlySpan<byte> method, StreamClass streamClass, bool isStream, long deadline, long now, object? state)
+    {
+        Span<byte> header = stackalloc byte[RpcHeader.FixedSize + RpcHeader.MaxMethod];
+        var left = deadline == 0 ? 0 : (uint)Math.Clamp((deadline - now) / 1000, 1, uint.MaxValue);
+        var length = new RpcHeader(isStream, left, method).Write(header);
+        var call = NewCall(isIncoming: false, isStream, state);
+        try
+        {
+            call.Stream = Session.Open(streamClass, header[..length], fin: false, call);
+        }
+        catch
+        {
+            _recycled.Push(call);
+            throw;
+        }
+
+        if (deadline != 0)
+        {
+            _deadlines.Add(call, deadline);
+        }
+
+        return call;
+    }
+
+    /// <summary>Writes the first <paramref name="length"/> bytes of the call's write buffer. True: taken; false: <see cref="IRpcHandler.OnWritable"/> follows.</summary>
+    public bool Write(RpcCall call, int length, DataFlags flags)
+    {
+        var taken = WriteFrom(call, call.WriteBuffer.AsMemory(0, length), flags);
+        if (taken)
+        {
+            call.ReturnWriteBuffer();
+        }
+
+        return taken;
+    }
+
+    /// <summary>As <see cref="Write"/>, from memory that stays the caller's and untouched until the write is taken.</summary>
+    public bool WriteFrom(RpcCall call, ReadOnlyMemory<byte> message, DataFlags flags)
+    {
+        call.OwnDone |= (flags & DataFlags.Fin) != 0;
+        return Session.Write(call.Stream!, message, flags);
+    }
+
+    /// <summary>Ends an incoming call with a status; for a stream None is its good end.</summary>
+    public void Finish(RpcCall call, in RpcStatus status)
+    {
+        if (call.IsOver || call.OwnDone)
+        {
+            return;
+        }
+
+        if (call.Stream is { CanWrite: false })
+        {
+            // A message of the stream is still pending; its handler has given up waiting for it.
+            Abort(call, status.Code == ChannelError.None ? ChannelError.StreamRefused : status.Code);
+            return;
+        }
+
+        if (status.Code == ChannelError.None)
+        {
+            WriteFrom(call, default, DataFlags.Fin);
+        }
+        else
+        {
+            var length = status.Write(call.RentWriteBuffer(RpcStatus.MaxSize));
+            Write(call, length, DataFlags.Fin | DataFlags.Trailer);
+        }
+    }
+
+    /// <summary>Takes a message of a stream call; its buffer is the caller's to return to the shared array pool.</summary>
+    public bool TryRead(RpcCall call, out RpcMessage message)
+    {
+        if (!call.Received.TryDequeue(out message))
+        {
+            return false;
+        }
+
+        if (call.Stream is { } stream)
+        {
+            Session.Consume(stream, message.Credit, message.Frames);
+            ReleasePartCredit(call);
+        }
+
+        return true;
+    }
+
+    /// <summary>Cancels: the peer is told, no event follows. True if the peer may have seen the call.</summary>
+    public bool Abort(RpcCall call, ChannelError code)
+    {
+        if (call.IsOver)
+        {
+            return true;
+        }
+
+        var mayHaveRun = Abandon(call, code);
+        Recycle(call);
+        return mayHaveRun;
+    }
+
+    private bool Abandon(RpcCall call, ChannelError code)
+    {
+        var stream = call.Stream!;
+        Session.Reset(stream, code);
+        Forget(call);
+        return stream.MayHaveRun;
+    }
+
+    private void Fail(RpcCall call, ChannelError code, ErrorClass errorClass, string text)
+    {
+        call.Status = new RpcStatus(code, errorClass, text);
+        _handler.OnFailed(call);
+        Recycle(call);
+    }
+
+    private RpcCall NewCall(bool isIncoming, bool isStream, object? state)
+    {
+        var call = _recycled.TryPop(out var recycled) ? recycled : new RpcCall();
+        call.Reuse(isIncoming, isStream, state);
+        return call;
+    }
+
+    private void Forget(RpcCall call)
+    {
+        _deadlines.Remove(call);
+        if (call.Stream is { } stream)
+        {
+            stream.State = null;
+            call.Stream = null;
+        }
+    }
+
+    private void Recycle(RpcCall call)
+    {
+        call.Version++;
+        if (call.IsStream)
+        {
+            // Its owner may still read what came before the end; the collector takes it.
+            return;
+        }
+
+        call.Release();
+        call.State = null;
+        if (_recycled.Count < 64)
+        {
+            _recycled.Push(call);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace ChannelSdk.Protocol;
+
+/// <summary>How a call ended.</summary>
+/// <param name="Code">The stable code; None for success.</param>
+/// <param name="Class">What the caller may conclude.</param>
+/// <param name="Text">For a person.</param>
+internal readonly record struct RpcStatus(ChannelError Code, ErrorClass Class, string Text)
+{
+    public const int MaxText = 1024;
+    /// <summary>Most bytes of an encoded status: code u16, class u8, zero u8, text.</summary>
+    public const int MaxSize = 4 + MaxText;
+
+    public int Write(Span<byte> target)
+    {
+        BinaryPrimitives.WriteUInt16LittleEndian(target, (ushort)Code);
+        target[2] = (byte)Class;
+        target[3] = 0;
+        Encoding.UTF8.GetEncoder().Convert(Text, target.Slice(4, MaxText), flush: true, out _, out var bytes, out _);
+        return 4 + bytes;
+    }
+
+    public static bool TryRead(ReadOnlySpan<byte> untrusted, out RpcStatus status)
+    {
+        status = default;
+        if (untrusted.Length is < 4 or > MaxSize || untrusted[2] > (byte)ErrorClass.MayHaveRun)
+        {
+            return false;
+        }
+
+        status = new RpcStatus(
+            (ChannelError)BinaryPrimitives.ReadUInt16LittleEndian(untrusted),
+            (ErrorClass)untrusted[2],
+            PeerText.Decode(untrusted[4..]));
+        return true;
+    }
+
+    public ChannelException ToException() => new(Code, Class, Text.Length == 0 ? $"the call failed: {Code}" : Text);
+}

@@ -1,0 +1,18 @@
+namespace ChannelSdk.GuestAgent.CommandLine;
+
+/// <summary>What the agent is asked to do.</summary>
+internal enum AgentCommand
+{
+    Run,
+    Status,
+    Version,
+    Help,
+}
+
+/// <summary>A parsed command line.</summary>
+/// <param name="Command">The sub-command; <see cref="AgentCommand.Run"/> if none is named.</param>
+/// <param name="ConfigFile">The value of --config, or null.</param>
+/// <param name="Json">Whether status prints JSON.</param>
+/// <param name="Overrides">Key and value of each flag that stands for a key of the configuration file.</param>
+internal sealed record AgentArguments(
+    AgentCommand Command, string? ConfigFile, bool Json, IReadOnlyDictionary<string, string> Overrides);

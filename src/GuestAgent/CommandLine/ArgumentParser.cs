@@ -1,0 +1,99 @@
+using ChannelSdk.GuestAgent.Configuration;
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.GuestAgent.CommandLine;
+
+/// <summary>Parses the command line; small on purpose, as the binary is.</summary>
+internal static class ArgumentParser
+{
+    private static readonly string[] s_commands = ["run", "status", "version", "help"];
+    private static readonly string[] s_runFlags = ["--endpoint", "--config", "--control-socket", "--log-level", "--help"];
+    private static readonly string[] s_statusFlags = ["--json", "--config", "--control-socket", "--help"];
+    private static readonly string[] s_noFlags = ["--help"];
+
+    /// <summary>Parses the arguments after the program's name.</summary>
+    /// <exception cref="ChannelException">Code 600: what is wrong and what is allowed.</exception>
+    public static AgentArguments Parse(IReadOnlyList<string> arguments)
+    {
+        int next = 0;
+        AgentCommand command = AgentCommand.Run;
+        if (arguments.Count > 0 && !arguments[0].StartsWith('-'))
+        {
+            command = ParseCommand(arguments[0]);
+            next = 1;
+        }
+        string[] known = command switch
+        {
+            AgentCommand.Run => s_runFlags,
+            AgentCommand.Status => s_statusFlags,
+            _ => s_noFlags,
+        };
+        string? configFile = null;
+        bool json = false;
+        var overrides = new Dictionary<string, string>(StringComparer.Ordinal);
+        while (next < arguments.Count)
+        {
+            string argument = arguments[next++];
+            int equals = argument.IndexOf('=');
+            string flag = equals < 0 ? argument : argument[..equals];
+            string? attached = equals < 0 ? null : argument[(equals + 1)..];
+            if (flag is "-h" or "--help")
+            {
+                return new AgentArguments(AgentCommand.Help, null, false, overrides);
+            }
+            if (flag == "--version" && arguments.Count == 1)
+            {
+                return new AgentArguments(AgentCommand.Version, null, false, overrides);
+            }
+            if (!known.Contains(flag))
+            {
+                throw Unknown(flag, command, known);
+            }
+            if (flag == "--json")
+            {
+                json = attached is null ? true : throw Error("--json takes no value");
+                continue;
+            }
+            string value = attached ?? (next < arguments.Count ? arguments[next++] : throw Error($"{flag} needs a value"));
+            if (value.Length == 0)
+            {
+                throw Error($"{flag} needs a value that is not empty");
+            }
+            if (flag == "--config")
+            {
+                configFile = configFile is null ? value : throw Error("--config is given twice");
+            }
+            else if (!overrides.TryAdd(flag[2..].Replace('-', '_'), value))
+            {
+                throw Error($"{flag} is given twice");
+            }
+        }
+        return new AgentArguments(command, configFile, json, overrides);
+    }
+
+    private static AgentCommand ParseCommand(string word) => word switch
+    {
+        "run" => AgentCommand.Run,
+        "status" => AgentCommand.Status,
+        "version" => AgentCommand.Version,
+        "help" => AgentCommand.Help,
+        _ => throw Error($"'{Quote(word)}' is not a command; {Hint(word, s_commands)}"),
+    };
+
+    private static ChannelException Unknown(string word, AgentCommand command, string[] known)
+    {
+        string name = s_commands[(int)command];
+        return word.StartsWith('-')
+            ? Error($"'{Quote(word)}' is not a flag of {name}; {Hint(word, known)}")
+            : Error($"'{Quote(word)}' is not understood: {name} takes flags only; {Hint(word, known)}");
+    }
+
+    private static string Hint(string word, string[] known) =>
+        NearestName.Of(word, known) is { } near ? $"did you mean '{near}'?" : $"allowed are {string.Join(", ", known)}";
+
+    private static string Quote(string text) => LogText.Escape(text, 80);
+
+    private static ChannelException Error(string message) =>
+        new(ChannelError.BadConfiguration, ErrorClass.Refused, message);
+}

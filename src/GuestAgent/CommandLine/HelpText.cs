@@ -1,0 +1,27 @@
+namespace ChannelSdk.GuestAgent.CommandLine;
+
+/// <summary>What <c>channel-agent help</c> prints.</summary>
+internal static class HelpText
+{
+    public const string Text = """
+        channel-agent: the guest's end of the channel to its host
+
+        channel-agent [run] [flags]     run as a daemon in the foreground, log to standard error
+          --endpoint URI                way to the host (virtio-port://org.channelsdk.agent.0)
+          --config FILE                 configuration (/etc/channel-agent/agent.conf if it is there)
+          --control-socket PATH         local control socket, or none (/run/channel-agent/control.sock)
+          --log-level LEVEL             error, warning, info or debug (info)
+        channel-agent status [flags]    ask the running daemon
+          --json                        print JSON
+          --control-socket PATH, --config FILE
+                                        where to find the daemon, as for run
+        channel-agent version
+        channel-agent help
+
+        Flags go before the file. SIGHUP reads the file again: log_level, log_rate, power and measure
+        take effect at once, other keys at the next start. SIGTERM and SIGINT stop the daemon.
+
+        Exit codes of status: 0 ready, 1 running without a ready channel to the host, 3 not running,
+        4 unknown (no permission, no answer). Of all commands: 2 wrong command line or configuration.
+        """;
+}

@@ -1,0 +1,40 @@
+using ChannelSdk.GuestAgent.Logging;
+
+namespace ChannelSdk.GuestAgent.Configuration;
+
+/// <summary>Everything that an image may set. The defaults work without any file.</summary>
+internal sealed record AgentConfig
+{
+    /// <summary>Where the file is if no flag says otherwise.</summary>
+    public const string DefaultFile = "/etc/channel-agent/agent.conf";
+
+    /// <summary>The port name that the host side uses too unless it is told otherwise.</summary>
+    public const string DefaultEndpoint = "virtio-port://org.channelsdk.agent.0";
+
+    /// <summary>Below /run: gone after a boot, and its folder is the agent's own.</summary>
+    public const string DefaultControlSocket = "/run/channel-agent/control.sock";
+
+    /// <summary>URI of the way to the host.</summary>
+    public string Endpoint { get; init; } = DefaultEndpoint;
+
+    /// <summary>Path of the local control socket; null for none.</summary>
+    public string? ControlSocket { get; init; } = DefaultControlSocket;
+
+    /// <summary>Lines below this level are not written.</summary>
+    public LogLevel LogLevel { get; init; } = LogLevel.Info;
+
+    /// <summary>Log lines per second, 1 to 1000; twice as many may come at once.</summary>
+    public int LogRate { get; init; } = 20;
+
+    /// <summary>Whether the host may shut down, reboot and halt the guest.</summary>
+    public bool AllowPower { get; init; } = true;
+
+    /// <summary>Whether the host may run echo and throughput measurements.</summary>
+    public bool AllowMeasure { get; init; } = true;
+
+    /// <summary>Time between two heartbeats to the host, 200 ms to 60 s.</summary>
+    public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>The file that was read; empty for built-in defaults.</summary>
+    public string SourceFile { get; init; } = "";
+}

@@ -1,0 +1,74 @@
+using System.Globalization;
+using System.Text;
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.Transports;
+
+namespace ChannelSdk.GuestAgent.Configuration;
+
+/// <summary>The table of all keys. The file and the flags both go through it, so both say the same of a wrong value.</summary>
+internal static class ConfigKeys
+{
+    // sun_path holds 108 bytes with its terminating zero (unix(7)).
+    private const int MaxSocketPathBytes = 107;
+
+    public static IReadOnlyList<ConfigKey> All { get; } =
+    [
+        new("endpoint", "a URI such as virtio-port://NAME, virtio-port:///dev/virtio-ports/NAME, unix:///PATH or unix-listen:///PATH",
+            static (config, value) =>
+            {
+                // Making an endpoint opens nothing; it throws what is wrong with the URI.
+                _ = TransportEndpoints.Create(value);
+                return config with { Endpoint = value };
+            }),
+        new("control_socket", "an absolute path of at most 107 bytes, or none",
+            static (config, value) => value == "none" ? config with { ControlSocket = null }
+                : IsSocketPath(value) ? config with { ControlSocket = value } : null),
+        new("log_level", "error, warning, info or debug",
+            static (config, value) => ParseLevel(value) is { } level ? config with { LogLevel = level } : null),
+        new("log_rate", "a whole number of lines per second from 1 to 1000",
+            static (config, value) => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int rate)
+                && rate is >= 1 and <= 1000 ? config with { LogRate = rate } : null),
+        new("power", "allow or deny",
+            static (config, value) => ParseAllow(value) is { } allow ? config with { AllowPower = allow } : null),
+        new("measure", "allow or deny",
+            static (config, value) => ParseAllow(value) is { } allow ? config with { AllowMeasure = allow } : null),
+        new("heartbeat_interval", "a time from 200ms to 60s, for instance 500ms or 5s",
+            static (config, value) => ParseTime(value) is { } time && time >= TimeSpan.FromMilliseconds(200)
+                && time <= TimeSpan.FromSeconds(60) ? config with { HeartbeatInterval = time } : null),
+    ];
+
+    public static ConfigKey? Find(string name)
+    {
+        foreach (ConfigKey key in All)
+        {
+            if (key.Name == name)
+            {
+                return key;
+            }
+        }
+        return null;
+    }
+
+    private static bool IsSocketPath(string value) =>
+        value.Length > 1 && value[0] == '/' && value[^1] != '/' && Encoding.UTF8.GetByteCount(value) <= MaxSocketPathBytes;
+
+    private static LogLevel? ParseLevel(string value) => value switch
+    {
+        "error" => LogLevel.Error,
+        "warning" => LogLevel.Warning,
+        "info" => LogLevel.Info,
+        "debug" => LogLevel.Debug,
+        _ => null,
+    };
+
+    private static bool? ParseAllow(string value) => value switch { "allow" => true, "deny" => false, _ => null };
+
+    private static TimeSpan? ParseTime(string value)
+    {
+        (string digits, int unit) = value.EndsWith("ms", StringComparison.Ordinal) ? (value[..^2], 1)
+            : value.EndsWith('s') ? (value[..^1], 1000) : ("", 0);
+        return int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number <= 3_600_000 / unit
+            ? TimeSpan.FromMilliseconds((long)number * unit)
+            : null;
+    }
+}

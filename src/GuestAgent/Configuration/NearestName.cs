@@ -1,0 +1,53 @@
+namespace ChannelSdk.GuestAgent.Configuration;
+
+/// <summary>Finds what somebody who mistyped a name most likely meant.</summary>
+internal static class NearestName
+{
+    private const int MaxLength = 40;
+
+    /// <summary>The known name with the fewest edits, or null if none is near enough to be worth suggesting.</summary>
+    public static string? Of(string typed, IEnumerable<string> known)
+    {
+        if (typed.Length > MaxLength)
+        {
+            return null;
+        }
+        string? best = null;
+        int bestDistance = Math.Max(2, typed.Length / 3) + 1;
+        foreach (string candidate in known)
+        {
+            // A beginning of a name counts as one edit: "heartbeat" means heartbeat_interval.
+            int distance = typed.Length >= 3 && candidate.StartsWith(typed, StringComparison.OrdinalIgnoreCase)
+                ? 1 : Distance(typed, candidate);
+            if (distance < bestDistance)
+            {
+                (best, bestDistance) = (candidate, distance);
+            }
+        }
+        return best;
+    }
+
+    // Levenshtein distance with one row; dashes equal underscores and case does not count.
+    private static int Distance(string a, string b)
+    {
+        int[] row = new int[b.Length + 1];
+        for (int j = 0; j <= b.Length; j++)
+        {
+            row[j] = j;
+        }
+        for (int i = 1; i <= a.Length; i++)
+        {
+            int diagonal = row[0];
+            row[0] = i;
+            for (int j = 1; j <= b.Length; j++)
+            {
+                int substitute = diagonal + (Fold(a[i - 1]) == Fold(b[j - 1]) ? 0 : 1);
+                diagonal = row[j];
+                row[j] = Math.Min(substitute, Math.Min(row[j], row[j - 1]) + 1);
+            }
+        }
+        return row[b.Length];
+    }
+
+    private static char Fold(char c) => c == '-' ? '_' : char.ToLowerInvariant(c);
+}

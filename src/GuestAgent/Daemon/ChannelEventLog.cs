@@ -1,0 +1,50 @@
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.Protocol;
+using ChannelSdk.Runtime;
+
+namespace ChannelSdk.GuestAgent.Daemon;
+
+/// <summary>Writes a channel's events to the log.</summary>
+internal static class ChannelEventLog
+{
+    /// <summary>Runs until the token fires or the channel is disposed of.</summary>
+    public static async Task RunAsync(Channel channel, AgentLog log, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await foreach (ChannelEvent happened in channel.WatchAsync(cancellationToken).ConfigureAwait(false))
+            {
+                switch (happened.Kind)
+                {
+                    case ChannelEventKind.EndpointFailed:
+                        log.Warning($"{happened.Text}; trying again");
+                        break;
+                    case ChannelEventKind.LinkUp:
+                        log.Info(happened.Text);
+                        break;
+                    case ChannelEventKind.LinkLost:
+                        log.Info($"link lost: {happened.Text}");
+                        break;
+                    case ChannelEventKind.SessionStarted:
+                        log.Info($"{happened.Text} started");
+                        break;
+                    case ChannelEventKind.SessionResumed:
+                        log.Info($"{happened.Text} resumed");
+                        break;
+                    case ChannelEventKind.SessionLost:
+                        log.Warning($"session lost: {happened.Text}");
+                        break;
+                    case ChannelEventKind.Dropped:
+                        log.Warning(happened.Text);
+                        break;
+                    default:
+                        log.Debug(happened.Text);
+                        break;
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+    }
+}

@@ -1,0 +1,87 @@
+using System.Globalization;
+
+namespace ChannelSdk.GuestAgent.Logging;
+
+/// <summary>
+/// The agent's log: one line each, escaped, at a bounded rate. What the bound leaves out is counted and said with the
+/// next line that is written.
+/// </summary>
+/// <param name="write">Takes one finished line without its end.</param>
+/// <param name="time">The clock of the rate and of the time stamps.</param>
+/// <param name="withTime">Whether lines start with the UTC time; the journal adds its own.</param>
+internal sealed class AgentLog(Action<string> write, TimeProvider time, bool withTime)
+{
+    private const int MaxLine = 1000;
+    private readonly Lock _lock = new();
+    private double _tokens = 2;
+    private long _refilledAt = time.GetTimestamp();
+    private int _leftOut;
+
+    /// <summary>Lines below this level are not written.</summary>
+    public LogLevel Level { get; set; } = LogLevel.Info;
+
+    /// <summary>Lines per second; a burst of twice as many is allowed.</summary>
+    public int Rate
+    {
+        get;
+        set
+        {
+            lock (_lock)
+            {
+                field = value;
+                _tokens = 2 * value;
+            }
+        }
+    } = 1;
+
+    public void Error(string text) => Write(LogLevel.Error, "error", text);
+
+    public void Warning(string text) => Write(LogLevel.Warning, "warning", text);
+
+    public void Info(string text) => Write(LogLevel.Info, "info", text);
+
+    public void Debug(string text) => Write(LogLevel.Debug, "debug", text);
+
+    private void Write(LogLevel level, string word, string text)
+    {
+        if (level > Level)
+        {
+            return;
+        }
+        lock (_lock)
+        {
+            if (!TakeToken())
+            {
+                _leftOut++;
+                return;
+            }
+            if (_leftOut > 0)
+            {
+                write(Line("warning", $"{_leftOut} log lines were left out: more than {Rate} a second"));
+                _leftOut = 0;
+            }
+            write(Line(word, text));
+        }
+    }
+
+    private bool TakeToken()
+    {
+        long now = time.GetTimestamp();
+        _tokens = Math.Min(2.0 * Rate, _tokens + time.GetElapsedTime(_refilledAt, now).TotalSeconds * Rate);
+        _refilledAt = now;
+        if (_tokens < 1)
+        {
+            return false;
+        }
+        _tokens--;
+        return true;
+    }
+
+    private string Line(string word, string text)
+    {
+        string stamp = withTime
+            ? time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z '", CultureInfo.InvariantCulture)
+            : "";
+        return $"{stamp}channel-agent: {word}: {LogText.Escape(text, MaxLine)}";
+    }
+}

@@ -1,0 +1,36 @@
+using ChannelSdk.GuestAgent.Services;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.GuestAgent.Platform.Linux;
+
+/// <summary>The real system behind the power service.</summary>
+internal sealed class LinuxPowerPlatform : IPowerPlatform
+{
+    // linux/reboot.h
+    private const int RebootCommandRestart = 0x01234567;
+    private const int RebootCommandHalt = unchecked((int)0xCDEF0123);
+    private const int RebootCommandPowerOff = 0x4321FEDC;
+
+    public int OwnProcessId => Environment.ProcessId;
+
+    public string InitName => ProcValues.ProgramName(SmallFile.Read("/proc/1/cmdline"));
+
+    public bool IsDirectory(string path) => Directory.Exists(path);
+
+    public bool IsExecutable(string path) => Libc.Access(path, Libc.ExecuteAccess) == 0 && !Directory.Exists(path);
+
+    public Task<int> RunAsync(string program, IReadOnlyList<string> arguments) => ChildProcess.RunAsync(program, arguments);
+
+    public bool SignalInit(int signal) => Libc.Kill(1, signal) == 0;
+
+    public bool KernelReboot(PowerAction action)
+    {
+        Libc.Sync();
+        return Libc.Reboot(action switch
+        {
+            PowerAction.Reboot => RebootCommandRestart,
+            PowerAction.Halt => RebootCommandHalt,
+            _ => RebootCommandPowerOff,
+        }) == 0;
+    }
+}

@@ -1,0 +1,77 @@
+using System.Text;
+
+namespace ChannelSdk.GuestAgent.Platform.Linux;
+
+/// <summary>What os-release(5) says of the distribution. Missing fields are empty.</summary>
+internal readonly record struct OsRelease(string Id, string VersionId, string PrettyName)
+{
+    private const int MaxValue = 256;
+
+    /// <summary>Reads /etc/os-release, or /usr/lib/os-release where that is missing.</summary>
+    public static OsRelease Load()
+    {
+        string text = SmallFile.Read("/etc/os-release");
+        return Parse(text.Length > 0 ? text : SmallFile.Read("/usr/lib/os-release"));
+    }
+
+    /// <summary>
+    /// Shell-compatible assignments, one a line; the last one of a name holds. Lines that are none are skipped, as
+    /// os-release(5) asks of readers.
+    /// </summary>
+    public static OsRelease Parse(string text)
+    {
+        string id = "", version = "", pretty = "";
+        foreach (ReadOnlySpan<char> rawLine in text.AsSpan().EnumerateLines())
+        {
+            ReadOnlySpan<char> line = rawLine.Trim();
+            int equals = line.IndexOf('=');
+            if (equals <= 0 || line[0] == '#')
+            {
+                continue;
+            }
+            switch (line[..equals])
+            {
+                case "ID":
+                    id = Unquote(line[(equals + 1)..]);
+                    break;
+                case "VERSION_ID":
+                    version = Unquote(line[(equals + 1)..]);
+                    break;
+                case "PRETTY_NAME":
+                    pretty = Unquote(line[(equals + 1)..]);
+                    break;
+            }
+        }
+        return new OsRelease(id, version, pretty);
+    }
+
+    // Shell rules: nothing is special between single quotes; between double quotes a backslash escapes only
+    // " $ ` and itself; outside of quotes it escapes anything and white space ends the value.
+    private static string Unquote(ReadOnlySpan<char> value)
+    {
+        var result = new StringBuilder();
+        char quote = '\0';
+        for (int i = 0; i < value.Length && result.Length < MaxValue; i++)
+        {
+            char c = value[i];
+            if (quote == '\0' && char.IsWhiteSpace(c))
+            {
+                break;
+            }
+            if (c is '"' or '\'' && (quote == '\0' || quote == c))
+            {
+                quote = quote == '\0' ? c : '\0';
+            }
+            else if (c == '\\' && quote != '\'' && i + 1 < value.Length
+                && (quote == '\0' || value[i + 1] is '"' or '$' or '`' or '\\'))
+            {
+                result.Append(value[++i]);
+            }
+            else
+            {
+                result.Append(c);
+            }
+        }
+        return result.ToString();
+    }
+}

@@ -1,0 +1,61 @@
+using System.Globalization;
+
+namespace ChannelSdk.GuestAgent.Platform.Linux;
+
+/// <summary>Parsers for the few /proc files that the agent reads. What cannot be understood is 0.</summary>
+internal static class ProcValues
+{
+    /// <summary>A field of /proc/meminfo in bytes; the file has it in kB, which are 1024 bytes (proc(5)).</summary>
+    public static ulong MemInfoBytes(string text, string field)
+    {
+        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
+        {
+            if (line.StartsWith(field, StringComparison.Ordinal) && line.Length > field.Length && line[field.Length] == ':')
+            {
+                ReadOnlySpan<char> value = FirstWord(line[(field.Length + 1)..]);
+                return ulong.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out ulong kilobytes)
+                    && kilobytes <= ulong.MaxValue / 1024 ? kilobytes * 1024 : 0;
+            }
+        }
+        return 0;
+    }
+
+    /// <summary>The three averages of /proc/loadavg.</summary>
+    public static (double One, double Five, double Fifteen) LoadAverage(string text)
+    {
+        string[] words = text.Split(' ', 4, StringSplitOptions.RemoveEmptyEntries);
+        return words.Length >= 3 ? (Number(words[0]), Number(words[1]), Number(words[2])) : default;
+    }
+
+    /// <summary>Milliseconds since the kernel started, from /proc/uptime.</summary>
+    public static ulong UptimeMilliseconds(string text) => (ulong)(Number(FirstWord(text)) * 1000);
+
+    /// <summary>Resident bytes from /proc/self/statm, whose second word counts pages.</summary>
+    public static ulong ResidentBytes(string text, int pageSize)
+    {
+        string[] words = text.Split(' ', 3, StringSplitOptions.RemoveEmptyEntries);
+        return words.Length >= 2 && uint.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out uint pages)
+            ? (ulong)pages * (uint)pageSize : 0;
+    }
+
+    /// <summary>Base name of the first argument in /proc/1/cmdline: what the first process was started as.</summary>
+    public static string ProgramName(string commandLine)
+    {
+        ReadOnlySpan<char> first = commandLine.AsSpan();
+        int end = first.IndexOf('\0');
+        first = (end < 0 ? first : first[..end]).Trim();
+        // A login shell has a dash before its name.
+        return first[(first.LastIndexOf('/') + 1)..].TrimStart('-').ToString();
+    }
+
+    private static ReadOnlySpan<char> FirstWord(ReadOnlySpan<char> text)
+    {
+        text = text.Trim();
+        int end = text.IndexOfAny(' ', '\t');
+        return end < 0 ? text : text[..end];
+    }
+
+    private static double Number(ReadOnlySpan<char> word) =>
+        double.TryParse(word, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value)
+            && value is >= 0 and < 1e15 ? value : 0;
+}

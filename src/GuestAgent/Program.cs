@@ -1,0 +1,39 @@
+using ChannelSdk.GuestAgent.CommandLine;
+using ChannelSdk.GuestAgent.Daemon;
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.GuestAgent;
+
+internal static class Program
+{
+    private static int Main(string[] args)
+    {
+        try
+        {
+            AgentArguments arguments = ArgumentParser.Parse(args);
+            switch (arguments.Command)
+            {
+                case AgentCommand.Run:
+                    return RunCommand.Execute(arguments);
+                case AgentCommand.Status:
+                    return StatusCommand.Execute(arguments);
+                case AgentCommand.Version:
+                    StandardStream.WriteLine(StandardStream.Output, $"channel-agent {AgentVersion.Text}, protocol {AgentVersion.Protocol}");
+                    return ExitCode.Success;
+                default:
+                    StandardStream.WriteLine(StandardStream.Output, HelpText.Text);
+                    return ExitCode.Success;
+            }
+        }
+        catch (ChannelException e)
+        {
+            foreach (string line in e.Message.Split('\n'))
+            {
+                StandardStream.WriteLine(StandardStream.Error, $"channel-agent: {LogText.Escape(line, 1500)}");
+            }
+            return e.Place == ErrorPlace.Configuration || e.Code == ChannelError.BadEndpointUri ? ExitCode.BadUsage : ExitCode.Failed;
+        }
+    }
+}

@@ -1,0 +1,54 @@
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.GuestAgent.Services;
+
+/// <summary>Collects what info.Get and agent.Status report. What comes from a disk is read once, at start.</summary>
+/// <param name="version">The agent's version.</param>
+/// <param name="protocolVersion">The highest protocol version that the agent speaks.</param>
+/// <param name="time">The clock of the agent's uptime.</param>
+internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvider time)
+{
+    private readonly OsRelease _os = OsRelease.Load();
+    private readonly long _startedAt = time.GetTimestamp();
+
+    /// <summary>The agent's version.</summary>
+    public string Version => version;
+
+    /// <summary>Milliseconds since the agent started.</summary>
+    public ulong AgentUptimeMilliseconds => (ulong)time.GetElapsedTime(_startedAt).TotalMilliseconds;
+
+    /// <summary>The agent's resident memory in bytes.</summary>
+    public static ulong AgentResidentBytes => ProcValues.ResidentBytes(SmallFile.Read("/proc/self/statm"), Environment.SystemPageSize);
+
+    /// <summary>Everything but the methods.</summary>
+    public GuestInfo Collect()
+    {
+        // The name can change at any time (a clone's repair, an administrator), so it is asked anew.
+        UnameInfo kernel = UnameInfo.Load();
+        string memory = SmallFile.Read("/proc/meminfo");
+        (double one, double five, double fifteen) = ProcValues.LoadAverage(SmallFile.Read("/proc/loadavg"));
+        return new GuestInfo
+        {
+            Agent = new AgentInfo
+            {
+                Version = version,
+                ProtocolVersion = protocolVersion,
+                Pid = (uint)Environment.ProcessId,
+                UptimeMs = AgentUptimeMilliseconds,
+                RssBytes = AgentResidentBytes,
+            },
+            Os = new OsInfo { Id = _os.Id, VersionId = _os.VersionId, PrettyName = _os.PrettyName },
+            Kernel = new KernelInfo { Name = kernel.SystemName, Release = kernel.Release, Architecture = kernel.Machine },
+            HostName = kernel.HostName,
+            BootId = SmallFile.Read("/proc/sys/kernel/random/boot_id").Trim(),
+            UptimeMs = ProcValues.UptimeMilliseconds(SmallFile.Read("/proc/uptime")),
+            Memory = new MemoryInfo
+            {
+                TotalBytes = ProcValues.MemInfoBytes(memory, "MemTotal"),
+                AvailableBytes = ProcValues.MemInfoBytes(memory, "MemAvailable"),
+            },
+            Load = new LoadInfo { OneMinute = one, FiveMinutes = five, FifteenMinutes = fifteen },
+        };
+    }
+}

@@ -1,0 +1,36 @@
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using Google.Protobuf;
+
+namespace ChannelSdk.GuestAgent.Services;
+
+/// <summary>info.Ping and info.Get.</summary>
+/// <param name="facts">Where the figures come from.</param>
+/// <param name="methods">The methods that the policy allows at the time of a request.</param>
+/// <param name="time">The wall clock.</param>
+internal sealed class InfoService(GuestFacts facts, Func<IEnumerable<string>> methods, TimeProvider time)
+{
+    private const int MaxPingPayload = 4096;
+
+    /// <summary>The payload and the guest's time.</summary>
+    /// <exception cref="ChannelException">Code 401 for a payload over 4096 bytes.</exception>
+    public PingReply Ping(PingRequest request)
+    {
+        if (request.Payload.Length > MaxPingPayload)
+        {
+            throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused,
+                $"a ping's payload has {request.Payload.Length} bytes; at most {MaxPingPayload} are allowed (measure.Echo takes more)");
+        }
+        long ticks = time.GetUtcNow().Ticks - DateTimeOffset.UnixEpoch.Ticks;
+        return new PingReply { Payload = request.Payload, GuestTimeUnixNs = ticks * TimeSpan.NanosecondsPerTick };
+    }
+
+    /// <summary>Everything that the guest says of itself.</summary>
+    public GuestInfo Get()
+    {
+        GuestInfo info = facts.Collect();
+        info.Methods.AddRange(methods());
+        return info;
+    }
+}

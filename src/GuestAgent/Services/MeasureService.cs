@@ -1,0 +1,90 @@
+using System.Buffers;
+using ChannelSdk.GuestAgent.Configuration;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+using Google.Protobuf;
+
+namespace ChannelSdk.GuestAgent.Services;
+
+/// <summary>measure.Echo, measure.Sink and measure.Source.</summary>
+/// <param name="config">The configuration that holds at the time of a request.</param>
+/// <param name="time">The clock of the sink's report.</param>
+internal sealed class MeasureService(Func<AgentConfig> config, TimeProvider time)
+{
+    private const int MaxChunk = 65536;
+    private const ulong MaxBytes = 1UL << 40;
+
+    /// <summary>The payload as it came.</summary>
+    public EchoReply Echo(EchoRequest request)
+    {
+        RequireAllowed();
+        return new EchoReply { Payload = request.Payload };
+    }
+
+    /// <summary>Counts what comes and reports it.</summary>
+    public async ValueTask SinkAsync(ChannelStream stream, CancellationToken cancellationToken)
+    {
+        RequireAllowed();
+        var report = new SinkReport();
+        uint sum = MeasureChecksum.Start;
+        long first = 0;
+        while (true)
+        {
+            using ReceivedMessage message = await stream.ReadAsync(cancellationToken).ConfigureAwait(false);
+            if (message.IsEnd)
+            {
+                break;
+            }
+            if (report.Messages++ == 0)
+            {
+                first = time.GetTimestamp();
+            }
+            report.Bytes += (ulong)message.Span.Length;
+            sum = MeasureChecksum.Append(sum, message.Span);
+        }
+        report.Crc32C = MeasureChecksum.Finish(sum);
+        report.ElapsedNs = report.Messages == 0 ? 0 : (ulong)(time.GetElapsedTime(first).Ticks * TimeSpan.NanosecondsPerTick);
+        await stream.WriteAsync(report.ToByteArray(), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Sends as much of the pattern as was asked for.</summary>
+    public async ValueTask SourceAsync(SourceRequest request, ChannelStream stream, CancellationToken cancellationToken)
+    {
+        RequireAllowed();
+        if (request.Bytes > MaxBytes)
+        {
+            throw Invalid($"bytes is {request.Bytes}; at most {MaxBytes} are allowed");
+        }
+        if (request.ChunkBytes > MaxChunk)
+        {
+            throw Invalid($"chunk_bytes is {request.ChunkBytes}; allowed are 0 to {MaxChunk}");
+        }
+        int chunk = request.ChunkBytes == 0 ? MaxChunk : (int)request.ChunkBytes;
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(chunk);
+        try
+        {
+            for (ulong sent = 0; sent < request.Bytes;)
+            {
+                int length = (int)Math.Min((ulong)chunk, request.Bytes - sent);
+                MeasurePattern.Fill(buffer.AsSpan(0, length), sent);
+                await stream.WriteAsync(buffer.AsMemory(0, length), cancellationToken).ConfigureAwait(false);
+                sent += (ulong)length;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private void RequireAllowed()
+    {
+        if (!config().AllowMeasure)
+        {
+            throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, "the image's configuration says measure = deny");
+        }
+    }
+
+    private static ChannelException Invalid(string message) => new(ChannelError.InvalidArgument, ErrorClass.Refused, message);
+}

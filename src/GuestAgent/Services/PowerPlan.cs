@@ -1,0 +1,57 @@
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.GuestAgent.Services;
+
+/// <summary>The way in which a power action will be carried out.</summary>
+/// <param name="Action">What was asked for.</param>
+/// <param name="Program">The program to run, or null.</param>
+/// <param name="Arguments">Its arguments.</param>
+/// <param name="Signal">The signal for process 1, or 0.</param>
+/// <param name="How">The way in words, for the reply and the log.</param>
+internal sealed record PowerPlan(PowerAction Action, string? Program, IReadOnlyList<string> Arguments, int Signal, string How)
+{
+    private static readonly string[] s_systemctl = ["/usr/bin/systemctl", "/bin/systemctl"];
+    private static readonly string[] s_folders = ["/sbin/", "/usr/sbin/", "/bin/", "/usr/bin/"];
+
+    // What an initramfs or a container starts as process 1 when there is no init system: nobody there answers
+    // to poweroff(8) or to its signals, so it is the agent that must ask the kernel.
+    private static readonly string[] s_shells = ["sh", "ash", "bash", "dash", "hush", "channel-agent"];
+
+    /// <summary>Whether the agent itself stops the kernel.</summary>
+    public bool IsKernel => Program is null && Signal == 0;
+
+    /// <summary>
+    /// Chooses, in this order: systemd's systemctl, the kernel itself where process 1 is the agent or a shell,
+    /// poweroff/reboot/halt, and the signals that busybox init and sysvinit-like ones understand.
+    /// </summary>
+    /// <exception cref="ChannelException">Code 401 for an unknown action.</exception>
+    public static PowerPlan Choose(PowerAction action, IPowerPlatform platform)
+    {
+        (string verb, int signal) = action switch
+        {
+            PowerAction.Shutdown => ("poweroff", Libc.SigUsr2),
+            PowerAction.Reboot => ("reboot", Libc.SigTerm),
+            PowerAction.Halt => ("halt", Libc.SigUsr1),
+            _ => throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused,
+                $"power action {(int)action} is not known; allowed are 1 shutdown, 2 reboot, 3 halt"),
+        };
+        // The test that sd_booted(3) documents.
+        if (platform.IsDirectory("/run/systemd/system") && Find(s_systemctl, platform) is { } systemctl)
+        {
+            return new PowerPlan(action, systemctl, [verb], 0, $"{systemctl} {verb}");
+        }
+        if (platform.OwnProcessId == 1 || s_shells.Contains(platform.InitName))
+        {
+            return new PowerPlan(action, null, [], 0, "reboot(2), as there is no init system");
+        }
+        if (Find(s_folders.Select(folder => folder + verb), platform) is { } program)
+        {
+            return new PowerPlan(action, program, [], 0, program);
+        }
+        return new PowerPlan(action, null, [], signal, $"signal {signal} to process 1");
+    }
+
+    private static string? Find(IEnumerable<string> paths, IPowerPlatform platform) => paths.FirstOrDefault(platform.IsExecutable);
+}

@@ -1,0 +1,94 @@
+using ChannelSdk.GuestAgent.Configuration;
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.GuestAgent.Services;
+
+/// <summary>power.Request: answers that it accepted, then ends the guest's run in the init system's way.</summary>
+/// <param name="config">The configuration that holds at the time of a request.</param>
+/// <param name="platform">The system.</param>
+/// <param name="setState">Sets the state word of the heartbeats.</param>
+/// <param name="farewell">Says goodbye to the host; used where no init system will stop the agent first.</param>
+/// <param name="log">The log.</param>
+/// <param name="time">The clock of the two waits below.</param>
+internal sealed class PowerService(
+    Func<AgentConfig> config, IPowerPlatform platform, Action<StateWord> setState, Func<Task> farewell, AgentLog log, TimeProvider time)
+{
+    private const int MaxReason = 256;
+
+    // The reply is queued on the link when the handler returns; this lets it leave before init stops the agent.
+    internal static readonly TimeSpan ReplyGrace = TimeSpan.FromMilliseconds(200);
+
+    // A guest that still runs after this has not shut down (a job that blocks it, an inhibitor): it is usable again
+    // and may be asked again.
+    internal static readonly TimeSpan GiveUpAfter = TimeSpan.FromMinutes(3);
+
+    private int _underWay;
+
+    /// <summary>The action under way; ends when it was given up or failed. For tests and for a clean end.</summary>
+    internal Task Running { get; private set; } = Task.CompletedTask;
+
+    /// <summary>Accepts an action or says why not; acts after the reply.</summary>
+    /// <exception cref="ChannelException">Code 403 by policy, 401 for a bad request, 405 while an action is under way.</exception>
+    public PowerReply Request(PowerCommand command)
+    {
+        if (!config().AllowPower)
+        {
+            throw Refused(ChannelError.PermissionDenied, "the image's configuration says power = deny");
+        }
+        if (command.Reason.Length > MaxReason)
+        {
+            throw Refused(ChannelError.InvalidArgument, $"reason has {command.Reason.Length} characters; at most {MaxReason} are allowed");
+        }
+        PowerPlan plan = PowerPlan.Choose(command.Action, platform);
+        if (Interlocked.Exchange(ref _underWay, 1) != 0)
+        {
+            throw Refused(ChannelError.FailedPrecondition, "a power action is under way");
+        }
+        log.Info($"the host asks for {Word(command.Action)} ({(command.Reason.Length > 0 ? command.Reason : "no reason given")}): {plan.How}");
+        Running = ActAsync(plan);
+        return new PowerReply { Accepted = true, How = plan.How };
+    }
+
+    private async Task ActAsync(PowerPlan plan)
+    {
+        // Leave the channel's receive path first: the state word must not overtake this request's own reply.
+        await Task.Yield();
+        setState(StateWord.Stopping);
+        await Task.Delay(ReplyGrace, time).ConfigureAwait(false);
+        string? failure = await CarryOutAsync(plan).ConfigureAwait(false);
+        if (failure is null)
+        {
+            await Task.Delay(GiveUpAfter, time).ConfigureAwait(false);
+            failure = $"the guest still runs after {GiveUpAfter.TotalMinutes} minutes";
+        }
+        log.Error($"{Word(plan.Action)} by {plan.How} did not work: {failure}");
+        setState(StateWord.Ready);
+        Volatile.Write(ref _underWay, 0);
+    }
+
+    private async Task<string?> CarryOutAsync(PowerPlan plan)
+    {
+        if (plan.Program is { } program)
+        {
+            int exitCode = await platform.RunAsync(program, plan.Arguments).ConfigureAwait(false);
+            return exitCode == 0 ? null : $"exit code {exitCode}";
+        }
+        if (plan.Signal != 0)
+        {
+            return platform.SignalInit(plan.Signal) ? null : "process 1 cannot be signalled by this user";
+        }
+        await farewell().ConfigureAwait(false);
+        return platform.KernelReboot(plan.Action) ? null : "reboot(2) is not permitted to this process (it needs CAP_SYS_BOOT)";
+    }
+
+    private static string Word(PowerAction action) => action switch
+    {
+        PowerAction.Shutdown => "shutdown",
+        PowerAction.Reboot => "reboot",
+        _ => "halt",
+    };
+
+    private static ChannelException Refused(ChannelError code, string message) => new(code, ErrorClass.Refused, message);
+}

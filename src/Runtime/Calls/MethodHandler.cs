@@ -1,0 +1,103 @@
+using ChannelSdk.Protocol;
+using Google.Protobuf;
+
+namespace ChannelSdk.Runtime;
+
+/// <summary>One served method: decodes its request under the channel's lock, runs its handler outside of it.</summary>
+internal abstract class MethodHandler(string name, bool isStream)
+{
+    public string Name { get; } = name;
+    public bool IsStream { get; } = isStream;
+
+    /// <summary>Decodes; throws InvalidProtocolBufferException.</summary>
+    public abstract object Decode(ReadOnlySpan<byte> untrustedRequest);
+
+    /// <summary>Runs the handler and answers through the channel.</summary>
+    public abstract void Invoke(Channel channel, IncomingCall call, object request);
+}
+
+internal sealed class UnaryHandler<TRequest, TReply>(string name, Func<TRequest, CallContext, ValueTask<TReply>> handler) : MethodHandler(name, isStream: false)
+    where TRequest : class, IMessage<TRequest>, new()
+    where TReply : class, IMessage<TReply>, new()
+{
+    private static readonly MessageParser<TRequest> s_parser = new(() => new TRequest());
+
+    public override object Decode(ReadOnlySpan<byte> untrustedRequest) => s_parser.ParseFrom(untrustedRequest);
+
+    public override void Invoke(Channel channel, IncomingCall call, object request)
+    {
+        ValueTask<TReply> task;
+        try
+        {
+            task = handler((TRequest)request, call);
+        }
+        catch (Exception e)
+        {
+            channel.Finish(call, StatusOf(e));
+            return;
+        }
+
+        if (task.IsCompletedSuccessfully)
+        {
+            channel.Reply(call, task.Result);
+        }
+        else
+        {
+            _ = AwaitAsync(channel, call, task);
+        }
+    }
+
+    private static async Task AwaitAsync(Channel channel, IncomingCall call, ValueTask<TReply> task)
+    {
+        try
+        {
+            channel.Reply(call, await task.ConfigureAwait(false));
+        }
+        catch (Exception e)
+        {
+            channel.Finish(call, StatusOf(e));
+        }
+    }
+
+    private static RpcStatus StatusOf(Exception e) => CallStatus.Of(e);
+}
+
+internal sealed class StreamHandler<TRequest>(string name, Func<TRequest, ChannelStream, CallContext, ValueTask> handler) : MethodHandler(name, isStream: true)
+    where TRequest : class, IMessage<TRequest>, new()
+{
+    private static readonly MessageParser<TRequest> s_parser = new(() => new TRequest());
+
+    public override object Decode(ReadOnlySpan<byte> untrustedRequest) => s_parser.ParseFrom(untrustedRequest);
+
+    public override void Invoke(Channel channel, IncomingCall call, object request) =>
+        ThreadPool.UnsafeQueueUserWorkItem(
+            static state => _ = state.Self.RunAsync(state.channel, state.call, (TRequest)state.request),
+            (Self: this, channel, call, request), preferLocal: false);
+
+    private async Task RunAsync(Channel channel, IncomingCall call, TRequest request)
+    {
+        RpcStatus status = default;
+        try
+        {
+            await handler(request, call.Stream!, call).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            status = CallStatus.Of(e);
+        }
+
+        channel.Finish(call, status);
+    }
+}
+
+internal static class CallStatus
+{
+    /// <summary>What the caller is told of a handler's exception.</summary>
+    public static RpcStatus Of(Exception e) => e switch
+    {
+        ChannelException error => new RpcStatus(error.Code, error.Class, error.Message),
+        OperationCanceledException => new RpcStatus(ChannelError.Cancelled, ErrorClass.MayHaveRun, "the call was cancelled"),
+        // The text of an unexpected exception may hold what the peer must not see.
+        _ => new RpcStatus(ChannelError.Internal, ErrorClass.MayHaveRun, $"the service failed ({e.GetType().Name})"),
+    };
+}

@@ -1,0 +1,387 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports;
+
+namespace ChannelSdk.Runtime;
+
+/// <summary>
+/// Bytes between the session and its links. One loop receives. Whoever has made output sends it: the first one in
+/// becomes the sender, until there is nothing more; sends run outside of the lock, so both directions move at once.
+/// </summary>
+public sealed partial class Channel
+{
+    private readonly Action _sendContinuation;
+    private readonly ITimer _timer;
+    private ITransportLink? _link;
+    private LinkState _linkState;
+    private ChannelException? _linkError;
+    private byte[] _buffer = [];
+    private int _start;
+    private int _end;
+    private bool _isSending;
+    private bool _isSendBroken;
+    private ValueTaskAwaiter<int> _send;
+    private TaskCompletionSource? _sendIdle;
+    private long _timerAt = long.MaxValue;
+    private long _bytesIn;
+    private long _bytesOut;
+
+    private async Task RunAsync()
+    {
+        var retry = _options.RetryMin;
+        string? told = null;
+        while (!_stopping.IsCancellationRequested)
+        {
+            try
+            {
+                SetLinkState(LinkState.Opening);
+                var link = await _endpoint.OpenAsync(_stopping.Token).ConfigureAwait(false);
+                told = null;
+                // A link that failed by its peer's fault, or before it was up, must not make us spin.
+                retry = await RunLinkAsync(link).ConfigureAwait(false) ? _options.RetryMin : Next(retry);
+            }
+            catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+            {
+                break;
+            }
+            catch (ChannelException e)
+            {
+                lock (Gate)
+                {
+                    _lastError = e;
+                }
+
+                if (told != e.Message)
+                {
+                    told = e.Message;
+                    _events.Publish(ChannelEventKind.EndpointFailed, e.Code, e.Message);
+                }
+
+                retry = Next(retry);
+            }
+
+            await WaitAsync(retry * (0.5 + Random.Shared.NextDouble() / 2)).ConfigureAwait(false);
+        }
+
+        SetLinkState(LinkState.Closed);
+        TimeSpan Next(TimeSpan last) => TimeSpan.FromTicks(Math.Min(last.Ticks * 2, _options.RetryMax.Ticks));
+    }
+
+    private async Task WaitAsync(TimeSpan time)
+    {
+        try
+        {
+            await Task.Delay(time, _time, _stopping.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // Disposed of while waiting.
+        }
+    }
+
+    /// <summary>One link from its begin to its end. True if it was up and the transport ended it, not an error of the protocol.</summary>
+    private async Task<bool> RunLinkAsync(ITransportLink link)
+    {
+        bool wasGood;
+        lock (Gate)
+        {
+            (_link, _linkError, _isSendBroken) = (link, null, false);
+            (_peer, _linkState) = (link.Peer, LinkState.Handshake);
+            (_buffer, _start, _end) = (ArrayPool<byte>.Shared.Rent(_options.ReceiveBufferMin), 0, 0);
+            Rpc.Session.LinkUp(Now);
+            Rearm();
+        }
+
+        Flush();
+        try
+        {
+            await ReceiveAsync(link).ConfigureAwait(false);
+        }
+        catch (ChannelException e)
+        {
+            lock (Gate)
+            {
+                _linkError ??= e;
+            }
+        }
+
+        await DrainAndAbortAsync().ConfigureAwait(false);
+        lock (Gate)
+        {
+            var error = _linkError ?? new ChannelException(ChannelError.LinkLost, ErrorClass.Retry, "the other side closed the link");
+            wasGood = _linkState == LinkState.Up && error.Class != ErrorClass.Fatal;
+            Rpc.Session.LinkDown(error.Code, error.Message, Now);
+            (_lastError, _link) = (error, null);
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = [];
+            Rearm();
+        }
+
+        RunDeferred();
+        await link.DisposeAsync().ConfigureAwait(false);
+        return wasGood;
+    }
+
+    private async ValueTask ReceiveAsync(ITransportLink link)
+    {
+        var small = 0;
+        while (true)
+        {
+            Memory<byte> space;
+            long pausedUntil;
+            lock (Gate)
+            {
+                pausedUntil = Rpc.Session.ReceivePausedUntil;
+                MakeSpace(ref small);
+                space = _buffer.AsMemory(_end);
+            }
+
+            if (pausedUntil > Now)
+            {
+                await WaitAsync(TimeSpan.FromMicroseconds(pausedUntil - Now)).ConfigureAwait(false);
+            }
+
+            var count = await link.ReceiveAsync(space).ConfigureAwait(false);
+            if (count == 0)
+            {
+                return;
+            }
+
+            bool failed;
+            lock (Gate)
+            {
+                _end += count;
+                _bytesIn += count;
+                small = count * 8 < _buffer.Length ? small + 1 : 0;
+                failed = Feed();
+            }
+
+            RunDeferred();
+            Flush();
+            if (failed)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Gives the received bytes to the session. True: the link must be dropped.</summary>
+    private bool Feed()
+    {
+        _start += Rpc.Receive(_buffer.AsSpan(_start, _end - _start), Now);
+        if (_start == _end)
+        {
+            _start = _end = 0;
+        }
+
+        NoteFault();
+        Rearm();
+        return Rpc.Session.Fault is not null;
+    }
+
+    private void NoteFault()
+    {
+        if (Rpc.Session.Fault is { } fault)
+        {
+            _linkError ??= new ChannelException(fault.Code, ErrorClass.Fatal, fault.Text);
+        }
+    }
+
+    /// <summary>Room behind the received bytes: grows under load, goes back to the small buffer when it is idle.</summary>
+    private void MakeSpace(ref int small)
+    {
+        var held = _end - _start;
+        var size = _buffer.Length;
+        if (_end == size && _start < size / 2)
+        {
+            size = _options.ReceiveBufferMax;
+        }
+        else if (small > 32 && held == 0 && size > _options.ReceiveBufferMin)
+        {
+            (size, small) = (_options.ReceiveBufferMin, 0);
+        }
+        else if (_end < size)
+        {
+            return;
+        }
+
+        if (size == _buffer.Length)
+        {
+            _buffer.AsSpan(_start, held).CopyTo(_buffer);
+        }
+        else
+        {
+            var next = ArrayPool<byte>.Shared.Rent(size);
+            _buffer.AsSpan(_start, held).CopyTo(next);
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = next;
+        }
+
+        (_start, _end) = (0, held);
+    }
+
+    /// <summary>Sends what the session has, unless somebody is at it.</summary>
+    internal void Flush()
+    {
+        while (true)
+        {
+            ITransportLink link;
+            ReadOnlyMemory<byte> output;
+            lock (Gate)
+            {
+                if (_isSending)
+                {
+                    return;
+                }
+
+                output = _link is null || _isSendBroken ? default : Rpc.Session.GetOutput(Now);
+                if (output.IsEmpty)
+                {
+                    _sendIdle?.TrySetResult();
+                    return;
+                }
+
+                (link, _isSending) = (_link!, true);
+            }
+
+#pragma warning disable CA2012 // The awaiter is used once: here if the send is done, else in its continuation, without a state machine.
+            var send = link.SendAsync(output).GetAwaiter();
+#pragma warning restore CA2012
+            if (!send.IsCompleted)
+            {
+                _send = send;
+                send.UnsafeOnCompleted(_sendContinuation);
+                return;
+            }
+
+            EndSend(send);
+            RunDeferred();
+        }
+    }
+
+    private void OnSendCompleted()
+    {
+        EndSend(_send);
+        RunDeferred();
+        Flush();
+    }
+
+    private void EndSend(ValueTaskAwaiter<int> send)
+    {
+        var count = 0;
+        ChannelException? error = null;
+        try
+        {
+            count = send.GetResult();
+        }
+        catch (ChannelException e)
+        {
+            error = e;
+        }
+
+        lock (Gate)
+        {
+            _isSending = false;
+            _bytesOut += count;
+            Rpc.Session.AdvanceOutput(count);
+            if (error is not null)
+            {
+                // Nothing more goes out; the receive loop sees the end and cleans up.
+                _linkError ??= error;
+                _isSendBroken = true;
+                _link?.Abort();
+            }
+            else
+            {
+                Rearm();
+            }
+        }
+    }
+
+    /// <summary>Lets a last frame go out, for a moment; then ends the link and waits until no send uses the session's memory.</summary>
+    private async Task DrainAndAbortAsync()
+    {
+        Task idle;
+        lock (Gate)
+        {
+            if (_link is null)
+            {
+                return;
+            }
+
+            _sendIdle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            idle = _sendIdle.Task;
+        }
+
+        Flush();
+        await Task.WhenAny(idle, Task.Delay(TimeSpan.FromMilliseconds(100), _time)).ConfigureAwait(false);
+        lock (Gate)
+        {
+            _link?.Abort();
+        }
+
+        // An aborted link ends its send at once.
+        Flush();
+        await idle.ConfigureAwait(false);
+        lock (Gate)
+        {
+            _sendIdle = null;
+        }
+    }
+
+    private void AbortLink(ChannelError code, string reason)
+    {
+        lock (Gate)
+        {
+            _linkError ??= new ChannelException(code, ErrorClass.Retry, reason);
+            _link?.Abort();
+        }
+    }
+
+    private void OnTimer()
+    {
+        var failed = false;
+        lock (Gate)
+        {
+            _timerAt = long.MaxValue;
+            Rpc.Tick(Now);
+            if (_end > _start)
+            {
+                // A frame that does not become whole may hide the HELLO of a peer that began anew.
+                failed = Feed();
+            }
+
+            NoteFault();
+            failed |= Rpc.Session.Fault is not null;
+            Rearm();
+        }
+
+        RunDeferred();
+        Flush();
+        if (failed)
+        {
+            _ = DrainAndAbortAsync();
+        }
+    }
+
+    /// <summary>Under the lock: makes the timer fire no later than the next deadline.</summary>
+    private void Rearm()
+    {
+        var next = Rpc.NextDeadline;
+        if (next < _timerAt && !_isClosed)
+        {
+            _timerAt = next;
+            // Rounded up to the timer's milliseconds: a little late is right, early would be for nothing.
+            _timer.Change(TimeSpan.FromMilliseconds(Math.Max(1, (next - Now + 999) / 1000)), Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private void SetLinkState(LinkState state)
+    {
+        lock (Gate)
+        {
+            _linkState = state;
+        }
+    }
+}

@@ -1,0 +1,259 @@
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports;
+using Google.Protobuf;
+
+namespace ChannelSdk.Runtime;
+
+/// <summary>
+/// One session with one peer, over the links that an endpoint yields one after the other. Calls and streams live on
+/// while links come and go. Thread-safe. This file is the public surface; Channel.Link.cs moves bytes,
+/// Channel.Calls.cs hands events to callers and handlers.
+/// </summary>
+public sealed partial class Channel : IAsyncDisposable
+{
+    private readonly ITransportEndpoint _endpoint;
+    private readonly ServiceRegistry _services;
+    private readonly ChannelOptions _options;
+    private readonly TimeProvider _time;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly EventHub _events;
+    private TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Task _running = Task.CompletedTask;
+    private bool _isStarted;
+    private bool _isClosed;
+
+    /// <summary>Makes a channel; <see cref="Start"/> begins to open links.</summary>
+    /// <param name="role">This side.</param>
+    /// <param name="endpoint">Where links come from; disposed of with the channel.</param>
+    /// <param name="services">The methods that this side serves.</param>
+    /// <param name="options">Bounds and times; null for the defaults of the role.</param>
+    /// <param name="time">The clock; null for the system's.</param>
+    /// <exception cref="ChannelException">An option is out of range (BadConfiguration).</exception>
+    public Channel(PeerRole role, ITransportEndpoint endpoint, ServiceRegistry services, ChannelOptions? options = null, TimeProvider? time = null)
+    {
+        _options = options ?? (role == PeerRole.Guest ? ChannelOptions.ForGuest : new ChannelOptions());
+        _options.Validate();
+        (_endpoint, _services, _time) = (endpoint, services, time ?? TimeProvider.System);
+        _events = new EventHub(_options.EventBacklog, _time);
+        Rpc = new RpcPeer(role, _options.Session, _options.MaxMessage, this, NextNonce);
+        _timer = _time.CreateTimer(static state => ((Channel)state!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _sendContinuation = OnSendCompleted;
+    }
+
+    /// <summary>Guards <see cref="Rpc"/> and everything below it. Nothing of a user runs under it.</summary>
+    internal Lock Gate { get; } = new();
+
+    internal RpcPeer Rpc { get; }
+
+    /// <summary>Microseconds of a monotonic clock.</summary>
+    internal long Now => (long)_time.GetElapsedTime(0).TotalMicroseconds;
+
+    /// <summary>Begins to open links, for as long as the channel is not disposed of.</summary>
+    public void Start()
+    {
+        lock (Gate)
+        {
+            ObjectDisposedException.ThrowIf(_isClosed, this);
+            if (_isStarted)
+            {
+                throw new InvalidOperationException("the channel was started before");
+            }
+
+            _isStarted = true;
+        }
+
+        _running = Task.Run(RunAsync);
+    }
+
+    /// <summary>Where the channel is now.</summary>
+    public ChannelStatus Status
+    {
+        get
+        {
+            lock (Gate)
+            {
+                var id = Rpc.Session.SessionId;
+                return new ChannelStatus
+                {
+                    LinkState = _linkState,
+                    SessionId = id == 0 ? null : id,
+                    Resumes = _resumes,
+                    PeerHeartbeat = _heartbeat,
+                    HeartbeatAge = _heartbeat is null ? null : TimeSpan.FromMicroseconds(Now - _heartbeatAt),
+                    LastError = _lastError,
+                    Peer = _peer,
+                    BytesIn = _bytesIn,
+                    BytesOut = _bytesOut,
+                    Version = Rpc.Session.Version,
+                    Capabilities = ChannelCapabilities.Names(Rpc.Session.Capabilities),
+                };
+            }
+        }
+    }
+
+    /// <summary>Events from now on. A watcher that does not read loses the oldest, and reads that it did.</summary>
+    public IAsyncEnumerable<ChannelEvent> WatchAsync(CancellationToken cancellationToken = default) => _events.WatchAsync(cancellationToken);
+
+    /// <summary>Waits until a session is established and its link is up.</summary>
+    /// <exception cref="ChannelException">The channel was disposed of (SessionClosed).</exception>
+    public async ValueTask WaitReadyAsync(CancellationToken cancellationToken = default)
+    {
+        Task ready;
+        lock (Gate)
+        {
+            ThrowIfClosed();
+            ready = _ready.Task;
+        }
+
+        await ready.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>What this side's heartbeats say from now on; a change is sent at once.</summary>
+    /// <param name="state">What this side does.</param>
+    /// <param name="until">When that ends by itself, if it does.</param>
+    /// <param name="detail">A number whose meaning depends on the state.</param>
+    public void SetState(StateWord state, DateTimeOffset? until = null, ushort detail = 0)
+    {
+        lock (Gate)
+        {
+            Rpc.Session.SetHeartbeat(state, until, detail, Now);
+        }
+
+        Flush();
+    }
+
+    /// <summary>Calls a unary method of the peer.</summary>
+    /// <exception cref="ChannelException">
+    /// The peer's status, or DeadlineExceeded, SessionLost, SessionClosed, TooManyStreams; Class says whether it may have run.
+    /// </exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> fired; the peer is told, it may have run.</exception>
+    public ValueTask<TReply> CallAsync<TRequest, TReply>(
+        RpcMethod<TRequest, TReply> method, TRequest request, CallOptions options = default, CancellationToken cancellationToken = default)
+        where TRequest : class, IMessage<TRequest>, new()
+        where TReply : class, IMessage<TReply>, new()
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var size = CheckSize(request);
+        var pending = PendingCall<TReply>.Rent(this, _options.InlineCompletions);
+        var task = pending.Task;
+        lock (Gate)
+        {
+            ThrowIfClosed();
+            var call = Begin(method.NameBytes, method.StreamClass, isStream: false, options, pending);
+            pending.Attach(call);
+            request.WriteTo(call.RentWriteBuffer(size));
+            Rpc.Write(call, size, DataFlags.Fin);
+            Rearm();
+        }
+
+        pending.RegisterCancel(cancellationToken);
+        Flush();
+        return task;
+    }
+
+    /// <summary>Opens a stream on a streaming method of the peer. Its failure shows in the stream's reads and writes.</summary>
+    /// <exception cref="ChannelException">TooManyStreams or SessionClosed.</exception>
+    public ValueTask<ChannelStream> OpenStreamAsync<TRequest>(
+        StreamMethod<TRequest> method, TRequest request, CallOptions options = default, CancellationToken cancellationToken = default)
+        where TRequest : class, IMessage<TRequest>, new()
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var size = CheckSize(request);
+        ChannelStream stream;
+        bool taken;
+        ValueTask written = default;
+        lock (Gate)
+        {
+            ThrowIfClosed();
+            var call = Begin(method.NameBytes, method.StreamClass, isStream: true, options, null);
+            stream = new ChannelStream(this, call);
+            call.State = stream;
+            request.WriteTo(call.RentWriteBuffer(size));
+            taken = Rpc.Write(call, size, DataFlags.None);
+            if (!taken)
+            {
+                written = stream.WaitWritten(cancellationToken);
+            }
+
+            Rearm();
+        }
+
+        Flush();
+        return taken ? new ValueTask<ChannelStream>(stream) : AfterAsync(written, stream);
+
+        static async ValueTask<ChannelStream> AfterAsync(ValueTask written, ChannelStream stream)
+        {
+            await written.ConfigureAwait(false);
+            return stream;
+        }
+    }
+
+    /// <summary>Cuts the present link, for instance to move to another; the session resumes on the next one.</summary>
+    /// <param name="reason">For the event and the log.</param>
+    public void DropLink(string reason) => AbortLink(ChannelError.LinkLost, reason);
+
+    /// <summary>Tells the peer that the session ends, fails what is under way, and closes link and endpoint.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (Gate)
+        {
+            if (_isClosed)
+            {
+                return;
+            }
+
+            _isClosed = true;
+            Rpc.Session.Close(ChannelError.SessionClosed, "the channel was closed");
+            _ready.TrySetException(Closed());
+            _ = _ready.Task.Exception;
+        }
+
+        RunDeferred();
+        Flush();
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await DrainAndAbortAsync().ConfigureAwait(false);
+        await _running.ConfigureAwait(false);
+        await _timer.DisposeAsync().ConfigureAwait(false);
+        await _endpoint.DisposeAsync().ConfigureAwait(false);
+        _events.Complete();
+        _stopping.Dispose();
+    }
+
+    private RpcCall Begin(byte[] method, StreamClass streamClass, bool isStream, CallOptions options, object? state)
+    {
+        var now = Now;
+        var deadline = options.Deadline is { } d ? now + Math.Max(1, (long)d.TotalMicroseconds) : 0;
+        return Rpc.Begin(method, streamClass, isStream, deadline, now, state);
+    }
+
+    private int CheckSize(IMessage request)
+    {
+        var size = request.CalculateSize();
+        return size <= _options.MaxMessage
+            ? size
+            : throw new ChannelException(ChannelError.MessageTooLarge, ErrorClass.Refused, $"a request of {size} bytes, allowed are {_options.MaxMessage}");
+    }
+
+    private void ThrowIfClosed()
+    {
+        if (_isClosed)
+        {
+            throw Closed();
+        }
+    }
+
+    private static ChannelException Closed() => new(ChannelError.SessionClosed, ErrorClass.Refused, "the channel is closed");
+
+    private static UInt128 NextNonce()
+    {
+        UInt128 nonce = default;
+        while (nonce == 0)
+        {
+            RandomNumberGenerator.Fill(System.Runtime.InteropServices.MemoryMarshal.AsBytes(new Span<UInt128>(ref nonce)));
+        }
+
+        return nonce;
+    }
+}

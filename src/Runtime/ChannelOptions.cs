@@ -1,0 +1,66 @@
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.Runtime;
+
+/// <summary>Bounds and times of a channel. The defaults suit a host with many instances.</summary>
+public sealed record ChannelOptions
+{
+    /// <summary>Bounds and times of the session.</summary>
+    public SessionOptions Session { get; init; } = new();
+
+    /// <summary>Largest message accepted, 1 KiB to 64 MiB.</summary>
+    public int MaxMessage { get; init; } = 1 << 20;
+
+    /// <summary>First wait after an endpoint failed or a link died at once; doubles up to <see cref="RetryMax"/>, with jitter.</summary>
+    public TimeSpan RetryMin { get; init; } = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Longest wait between two attempts at a link.</summary>
+    public TimeSpan RetryMax { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Receive buffer of an idle link, bytes; it grows to <see cref="ReceiveBufferMax"/> under load.</summary>
+    public int ReceiveBufferMin { get; init; } = 4 << 10;
+
+    /// <summary>Receive buffer of a busy link, bytes; at least 128 KiB, so that a largest frame fits.</summary>
+    public int ReceiveBufferMax { get; init; } = 256 << 10;
+
+    /// <summary>
+    /// Callers' continuations run on the I/O thread that received the answer: some microseconds faster, and the caller
+    /// promises not to block there. Off: they run on the thread pool.
+    /// </summary>
+    public bool InlineCompletions { get; init; }
+
+    /// <summary>Events kept for a watcher that does not read; the oldest are dropped, and it is told so.</summary>
+    public int EventBacklog { get; init; } = 256;
+
+    /// <summary>For the agent in the guest: everything adds up to well below a 32 MiB heap.</summary>
+    public static ChannelOptions ForGuest { get; } = new()
+    {
+        Session = new SessionOptions
+        {
+            StreamWindow = new(16 << 10, 32 << 10, 512 << 10),
+            MaxStreams = new(16, 64, 4),
+            SessionWindow = 4 << 20,
+        },
+    };
+
+    /// <summary>Checks every range.</summary>
+    /// <exception cref="ChannelException">Code BadConfiguration; the text names the option and what is allowed.</exception>
+    public void Validate()
+    {
+        Session.Validate();
+        Check(nameof(MaxMessage), MaxMessage, 1 << 10, 64 << 20);
+        Check(nameof(ReceiveBufferMin), ReceiveBufferMin, 1 << 10, 64 << 10);
+        Check(nameof(ReceiveBufferMax), ReceiveBufferMax, 128 << 10, 16 << 20);
+        Check(nameof(EventBacklog), EventBacklog, 2, 1 << 20);
+        Check(nameof(RetryMin), (long)RetryMin.TotalMilliseconds, 1, 60_000);
+        Check(nameof(RetryMax), (long)RetryMax.TotalMilliseconds, (long)RetryMin.TotalMilliseconds, 600_000);
+
+        static void Check(string name, long value, long min, long max)
+        {
+            if (value < min || value > max)
+            {
+                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{name} is {value}; allowed are {min} to {max}");
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+using System.Text;
+using ChannelSdk.Protocol;
+using Google.Protobuf;
+
+namespace ChannelSdk.Runtime;
+
+/// <summary>A unary method: its name on the wire, its priority class, its message types.</summary>
+/// <typeparam name="TRequest">Request message.</typeparam>
+/// <typeparam name="TReply">Reply message.</typeparam>
+/// <param name="name">1 to 128 printable ASCII characters, by habit <c>service.Method</c>.</param>
+/// <param name="streamClass">Priority class of its calls.</param>
+public sealed class RpcMethod<TRequest, TReply>(string name, StreamClass streamClass)
+    where TRequest : class, IMessage<TRequest>, new()
+    where TReply : class, IMessage<TReply>, new()
+{
+    /// <summary>Name on the wire.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>Priority class.</summary>
+    public StreamClass StreamClass { get; } = streamClass;
+
+    internal byte[] NameBytes { get; } = Encoding.ASCII.GetBytes(name);
+}
+
+/// <summary>A streaming method: a request message, then plain byte messages both ways, a status at the end.</summary>
+/// <typeparam name="TRequest">Request message.</typeparam>
+/// <param name="name">1 to 128 printable ASCII characters.</param>
+/// <param name="streamClass">Priority class of its calls.</param>
+public sealed class StreamMethod<TRequest>(string name, StreamClass streamClass)
+    where TRequest : class, IMessage<TRequest>, new()
+{
+    /// <summary>Name on the wire.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>Priority class.</summary>
+    public StreamClass StreamClass { get; } = streamClass;
+
+    internal byte[] NameBytes { get; } = Encoding.ASCII.GetBytes(name);
+}
+
+/// <summary>What a caller may say about one call.</summary>
+/// <param name="Deadline">Time that the call may take in all; null: no limit but the caller's token.</param>
+public readonly record struct CallOptions(TimeSpan? Deadline = null);

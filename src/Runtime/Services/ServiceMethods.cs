@@ -1,0 +1,39 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.Runtime;
+
+/// <summary>
+/// The methods of the built-in services: the name on the wire, the message types and the priority class, in one place
+/// for both sides. The contracts are in <c>protocol/services/*.proto</c>.
+/// </summary>
+public static class ServiceMethods
+{
+    /// <summary>info.Ping: a small payload comes back together with the guest's time.</summary>
+    public static RpcMethod<PingRequest, PingReply> InfoPing { get; } = new("info.Ping", StreamClass.Control);
+
+    /// <summary>info.Get: what the guest says of itself. Every field is a claim of an untrusted party.</summary>
+    public static RpcMethod<InfoRequest, GuestInfo> InfoGet { get; } = new("info.Get", StreamClass.Control);
+
+    /// <summary>
+    /// power.Request: shutdown, reboot or halt; the reply says that the guest accepted, not that it is gone. Fails with
+    /// <see cref="ChannelError.FailedPrecondition"/> while an action is under way and with
+    /// <see cref="ChannelError.PermissionDenied"/> where the image forbids it.
+    /// </summary>
+    public static RpcMethod<PowerCommand, PowerReply> PowerRequest { get; } = new("power.Request", StreamClass.Control);
+
+    /// <summary>measure.Echo: a payload of up to one message comes back.</summary>
+    public static RpcMethod<EchoRequest, EchoReply> MeasureEcho { get; } = new("measure.Echo", StreamClass.Rpc);
+
+    /// <summary>
+    /// measure.Sink: raw messages to the guest, which counts them; at their end it sends one message, a
+    /// <see cref="SinkReport"/>.
+    /// </summary>
+    public static StreamMethod<SinkRequest> MeasureSink { get; } = new("measure.Sink", StreamClass.Bulk);
+
+    /// <summary>measure.Source: as many bytes of <see cref="MeasurePattern"/> from the guest as the request says.</summary>
+    public static StreamMethod<SourceRequest> MeasureSource { get; } = new("measure.Source", StreamClass.Bulk);
+
+    /// <summary>agent.Status: only on the agent's control socket inside the guest, never on the channel to the host.</summary>
+    public static RpcMethod<AgentStatusRequest, AgentStatus> AgentStatus { get; } = new("agent.Status", StreamClass.Control);
+}

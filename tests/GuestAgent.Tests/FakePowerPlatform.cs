@@ -1,0 +1,42 @@
+using ChannelSdk.GuestAgent.Services;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.GuestAgent.Tests;
+
+/// <summary>A system that notes what is done to it.</summary>
+internal sealed class FakePowerPlatform : IPowerPlatform
+{
+    public HashSet<string> Paths { get; } = [];
+
+    public List<string> Done { get; } = [];
+
+    public int ExitCode { get; set; }
+
+    public bool Permitted { get; set; } = true;
+
+    public int OwnProcessId { get; set; } = 100;
+
+    public string InitName { get; set; } = "init";
+
+    public bool IsDirectory(string path) => Paths.Contains(path);
+
+    public bool IsExecutable(string path) => Paths.Contains(path);
+
+    public Task<int> RunAsync(string program, IReadOnlyList<string> arguments)
+    {
+        Done.Add(string.Join(' ', [program, .. arguments]));
+        return Task.FromResult(ExitCode);
+    }
+
+    public bool SignalInit(int signal)
+    {
+        Done.Add($"signal {signal}");
+        return Permitted;
+    }
+
+    public bool KernelReboot(PowerAction action)
+    {
+        Done.Add($"reboot {action}");
+        return Permitted;
+    }
+}

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using ChannelSdk.Protocol;
 
 namespace ChannelSdk.Transports.Faulty;
@@ -40,7 +39,6 @@ internal sealed class FaultyLink : ITransportLink
 
     public PeerIdentity Peer => _inner.Peer;
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<int> ReceiveAsync(Memory<byte> buffer)
     {
         if (_staleGiven < _stale.Length && !_cut && Volatile.Read(ref _closed) == 0)
@@ -75,7 +73,6 @@ internal sealed class FaultyLink : ITransportLink
         return received;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<int> SendAsync(ReadOnlyMemory<byte> buffer)
     {
         if (_send.TakeStall())

@@ -64,14 +64,19 @@ internal sealed class VirtioPort : IReactorClient, IDisposable
                 _ => null,
             });
         }
-        var handle = new SafeFd(fd);
+        return Attach(new SafeFd(fd), uri, path);
+    }
+
+    /// <summary>Takes over an opened, non-blocking device; disposes of it when that fails.</summary>
+    internal static VirtioPort Attach(SafeFd fd, string uri, string path)
+    {
         try
         {
-            return new VirtioPort(handle, uri, path);
+            return new VirtioPort(fd, uri, path);
         }
         catch
         {
-            handle.Dispose();
+            fd.Dispose();
             throw;
         }
     }

@@ -1,0 +1,78 @@
+using ChannelSdk.Transports.Faulty;
+using ChannelSdk.Transports.InMemory;
+
+namespace ChannelSdk.Transports.Tests.Contract;
+
+public sealed class InMemoryContractTests : AllocationFreeContractTests
+{
+    internal override TransportRig NewRig()
+    {
+        var pair = new InMemoryPair();
+        return new TransportRig(pair.Guest, pair.Host);
+    }
+}
+
+public sealed class SmallInMemoryContractTests : AllocationFreeContractTests
+{
+    internal override TransportRig NewRig()
+    {
+        var pair = new InMemoryPair(capacity: 777);
+        return new TransportRig(pair.Host, pair.Guest) { Volume = 4 * 1024 * 1024 };
+    }
+}
+
+public sealed class UnixSocketContractTests : AllocationFreeContractTests
+{
+    internal override TransportRig NewRig() => TransportRig.Sockets("unix", "unix-listen");
+}
+
+/// <summary>The listening end stands for QEMU's chardev with server=on.</summary>
+public sealed class VirtioSerialDialContractTests : AllocationFreeContractTests
+{
+    internal override TransportRig NewRig() => TransportRig.Sockets("virtio-serial", "unix-listen");
+}
+
+/// <summary>The dialling end stands for QEMU's chardev with reconnect.</summary>
+public sealed class VirtioSerialListenContractTests : AllocationFreeContractTests
+{
+    internal override TransportRig NewRig() => TransportRig.Sockets("unix", "virtio-serial-listen");
+}
+
+public sealed class FaultlessFaultyContractTests : TransportContractTests
+{
+    internal override TransportRig NewRig()
+    {
+        TransportRig sockets = TransportRig.Sockets("unix", "unix-listen");
+        return new TransportRig(new FaultyEndpoint(sockets.Near, FaultPlan.None), sockets.Far)
+        {
+            Directory = sockets.Directory,
+        };
+    }
+}
+
+public sealed class PartialIoContractTests : TransportContractTests
+{
+    internal override TransportRig NewRig()
+    {
+        var pair = new InMemoryPair();
+        var plan = new FaultPlan { Seed = 4711, Then = new LinkFaults { MaxReceive = 900, MaxSend = 700 } };
+        return new TransportRig(new FaultyEndpoint(pair.Guest, plan), new FaultyEndpoint(pair.Host, plan))
+        {
+            Volume = 2 * 1024 * 1024,
+        };
+    }
+}
+
+public sealed class OneByteIoContractTests : TransportContractTests
+{
+    internal override TransportRig NewRig()
+    {
+        TransportRig sockets = TransportRig.Sockets("unix", "unix-listen");
+        var plan = new FaultPlan { Then = new LinkFaults { MaxReceive = 1, MaxSend = 1 } };
+        return new TransportRig(new FaultyEndpoint(sockets.Near, plan), sockets.Far)
+        {
+            Directory = sockets.Directory,
+            Volume = 128 * 1024,
+        };
+    }
+}

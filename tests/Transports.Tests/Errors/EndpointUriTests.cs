@@ -1,0 +1,56 @@
+using ChannelSdk.Protocol;
+using Xunit;
+
+namespace ChannelSdk.Transports.Tests.Errors;
+
+public sealed class EndpointUriTests
+{
+    [Theory]
+    [InlineData("unix:///run/x.sock", "unix", "/run/x.sock")]
+    [InlineData("UNIX-Listen:///run/x.sock", "unix-listen", "/run/x.sock")]
+    [InlineData("virtio-serial:///run/vm 1%20.sock", "virtio-serial", "/run/vm 1%20.sock")]
+    [InlineData("virtio-serial-listen:///run/vm1.sock", "virtio-serial-listen", "/run/vm1.sock")]
+    [InlineData("virtio-port://org.channelsdk.agent.0", "virtio-port", "org.channelsdk.agent.0")]
+    [InlineData("virtio-port:///dev/vport0p1", "virtio-port", "/dev/vport0p1")]
+    public void A_good_uri_is_read(string text, string scheme, string target)
+    {
+        EndpointUri uri = EndpointUri.Parse(text);
+        Assert.Equal(scheme, uri.Scheme);
+        Assert.Equal(target, uri.Target);
+        Assert.Equal($"{scheme}://{target}", uri.ToString());
+        Assert.Equal(uri.ToString(), TransportEndpoints.Create(text).Uri);
+    }
+
+    [Theory]
+    [InlineData("", "is empty")]
+    [InlineData("/run/x.sock", "does not begin with a scheme")]
+    [InlineData("unix:/run/x.sock", "does not begin with a scheme")]
+    [InlineData("://x", "does not begin with a scheme")]
+    [InlineData("tcp://127.0.0.1:80", "'tcp' is no known scheme")]
+    [InlineData("unix://", "nothing comes after")]
+    [InlineData("unix://run/x.sock", "three slashes")]
+    [InlineData("unix:///run/", "names a directory")]
+    [InlineData("virtio-port://a/b", "a name has no '/'")]
+    [InlineData("virtio-port://..", "a name has no '/'")]
+    [InlineData("unix:///run/\u001b[31m", "control character")]
+    [InlineData("unix:///run/\0", "control character")]
+    public void A_bad_uri_is_refused_with_what_is_wrong_and_what_is_known(string text, string why)
+    {
+        ChannelException error = Assert.Throws<ChannelException>(() => TransportEndpoints.Create(text));
+        Assert.Equal(ChannelError.BadEndpointUri, error.Code);
+        Assert.Equal(ErrorClass.Refused, error.Class);
+        Assert.Contains(why, error.Message, StringComparison.Ordinal);
+        Assert.All(TransportEndpoints.KnownSchemes, scheme =>
+            Assert.Contains($"{scheme}://", error.Message, StringComparison.Ordinal));
+        Assert.DoesNotContain(error.Message, char.IsControl);
+    }
+
+    [Fact]
+    public void An_overlong_uri_is_refused_with_a_short_text()
+    {
+        ChannelException error = Assert.Throws<ChannelException>(
+            () => EndpointUri.Parse("unix:///" + new string('x', EndpointUri.MaxLength)));
+        Assert.Equal(ChannelError.BadEndpointUri, error.Code);
+        Assert.True(error.Message.Length < 600, error.Message);
+    }
+}

@@ -6,10 +6,20 @@ namespace ChannelSdk.GuestAgent.Daemon;
 /// <summary>The bounds and times of the agent's channels.</summary>
 internal static class GuestOptions
 {
+    // So many messages may be under way in each class that the largest, all at once, stay below the heap's hard limit.
+    private const int MaxMessage = 256 << 10;
+
     /// <summary>For the control socket: one short call at a time.</summary>
-    public static ChannelOptions Local => ChannelOptions.ForGuest;
+    public static ChannelOptions Local { get; } = ChannelOptions.ForGuest with
+    {
+        MaxMessage = 64 << 10,
+        Session = ChannelOptions.ForGuest.Session with { MaxStreams = new(2, 2, 2), ResumeTimeout = TimeSpan.FromSeconds(1) },
+    };
 
     /// <summary>For the channel to the host.</summary>
-    public static ChannelOptions For(AgentConfig config) => 
-        ChannelOptions.ForGuest with { HeartbeatInterval = config.HeartbeatInterval };
+    public static ChannelOptions For(AgentConfig config) => ChannelOptions.ForGuest with
+    {
+        MaxMessage = MaxMessage,
+        Session = ChannelOptions.ForGuest.Session with { HeartbeatInterval = config.HeartbeatInterval },
+    };
 }

@@ -20,6 +20,7 @@ public sealed partial class Channel
     private int _start;
     private int _end;
     private bool _isSending;
+    private bool _isSendBroken;
     private ValueTaskAwaiter<int> _send;
     private TaskCompletionSource? _sendIdle;
     private long _timerAt = long.MaxValue;
@@ -37,10 +38,8 @@ public sealed partial class Channel
                 SetLinkState(LinkState.Opening);
                 var link = await _endpoint.OpenAsync(_stopping.Token).ConfigureAwait(false);
                 told = null;
-                var began = Now;
-                await RunLinkAsync(link).ConfigureAwait(false);
-                // A link that died at once is no better than an endpoint that failed: a broken peer must not make us spin.
-                retry = Now - began > 1_000_000 ? _options.RetryMin : Next(retry);
+                // A link that failed by its peer's fault, or before it was up, must not make us spin.
+                retry = await RunLinkAsync(link).ConfigureAwait(false) ? _options.RetryMin : Next(retry);
             }
             catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
             {
@@ -81,11 +80,14 @@ public sealed partial class Channel
         }
     }
 
-    private async Task RunLinkAsync(ITransportLink link)
+    /// <summary>One link from its begin to its end. True if it was up and the transport ended it, not an error of the protocol.</summary>
+    private async Task<bool> RunLinkAsync(ITransportLink link)
     {
+        bool wasGood;
         lock (Gate)
         {
-            (_link, _linkError, _peer, _linkState) = (link, null, link.Peer, LinkState.Handshake);
+            (_link, _linkError, _isSendBroken) = (link, null, false);
+            (_peer, _linkState) = (link.Peer, LinkState.Handshake);
             (_buffer, _start, _end) = (ArrayPool<byte>.Shared.Rent(_options.ReceiveBufferMin), 0, 0);
             Rpc.Session.LinkUp(Now);
             Rearm();
@@ -108,6 +110,7 @@ public sealed partial class Channel
         lock (Gate)
         {
             var error = _linkError ?? new ChannelException(ChannelError.LinkLost, ErrorClass.Retry, "the other side closed the link");
+            wasGood = _linkState == LinkState.Up && error.Class != ErrorClass.Fatal;
             Rpc.Session.LinkDown(error.Code, error.Message, Now);
             (_lastError, _link) = (error, null);
             ArrayPool<byte>.Shared.Return(_buffer);
@@ -117,6 +120,7 @@ public sealed partial class Channel
 
         RunDeferred();
         await link.DisposeAsync().ConfigureAwait(false);
+        return wasGood;
     }
 
     private async ValueTask ReceiveAsync(ITransportLink link)
@@ -226,19 +230,19 @@ public sealed partial class Channel
             ReadOnlyMemory<byte> output;
             lock (Gate)
             {
-                if (_isSending || _link is null)
+                if (_isSending)
                 {
                     return;
                 }
 
-                output = Rpc.Session.GetOutput(Now);
+                output = _link is null || _isSendBroken ? default : Rpc.Session.GetOutput(Now);
                 if (output.IsEmpty)
                 {
                     _sendIdle?.TrySetResult();
                     return;
                 }
 
-                (link, _isSending) = (_link, true);
+                (link, _isSending) = (_link!, true);
             }
 
 #pragma warning disable CA2012 // The awaiter is used once: here if the send is done, else in its continuation, without a state machine.
@@ -285,9 +289,8 @@ public sealed partial class Channel
             {
                 // Nothing more goes out; the receive loop sees the end and cleans up.
                 _linkError ??= error;
+                _isSendBroken = true;
                 _link?.Abort();
-                _sendIdle?.TrySetResult();
-                _isSending = true;
             }
             else
             {
@@ -323,7 +326,7 @@ public sealed partial class Channel
         await idle.ConfigureAwait(false);
         lock (Gate)
         {
-            (_sendIdle, _isSending) = (null, false);
+            _sendIdle = null;
         }
     }
 

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# build-guest.sh   makes the test guest under .cache/guest: vmlinuz (Debian's cloud kernel) and initrd (busybox, the
+# virtio modules, channel-agent). Nothing is rebuilt whose inputs are the same as last time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=.cache/guest
+mkdir -p "$out" .cache/debs
+fail() { echo "build-guest: $*" >&2; exit 1; }
+
+# The kernel, unpacked beside everything else; nothing goes to /boot.
+if [ ! -e "$out/vmlinuz" ]; then
+  apt-get update -qq
+  kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -1)
+  [ -n "$kernel" ] || fail "apt knows no linux-image-cloud-amd64; is this Debian 12 with its main archive in sources.list?"
+  echo "build-guest: fetching $kernel"
+  (cd .cache/debs && apt-get download -qq "$kernel")
+  rm -rf .cache/kernel
+  dpkg-deb -x .cache/debs/"$kernel"_*.deb .cache/kernel
+  cp .cache/kernel/boot/vmlinuz-* "$out/vmlinuz"
+fi
+
+# The agent: one static file.
+sources=$(find src/GuestAgent src/Runtime src/Transports protocol Directory.*.props -type f \
+  \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.props' \) -not -path '*/obj/*' -not -path '*/bin/*' | LC_ALL=C sort)
+stamp=$(cat $sources | sha256sum | cut -d' ' -f1)
+if [ "$(cat "$out/agent.stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x artifacts/agent/channel-agent ]; then
+  echo "build-guest: publishing the agent"
+  # An incremental publish after a change of linker settings would keep the old binary.
+  rm -rf artifacts/agent src/GuestAgent/bin/Release/*/linux-x64/native src/GuestAgent/obj/Release/*/linux-x64/native
+  dotnet publish src/GuestAgent/ChannelSdk.GuestAgent.csproj -c Release -o artifacts/agent -v q --nologo >"$out/publish.log" 2>&1 \
+    || { tail -30 "$out/publish.log" >&2; fail "the agent could not be published"; }
+  if ldd artifacts/agent/channel-agent >/dev/null 2>&1; then fail "the agent is not a static executable"; fi
+  echo "$stamp" > "$out/agent.stamp"
+fi
+
+stamp=$(cat artifacts/agent/channel-agent scripts/guest/* "$0" "$out/vmlinuz" "$(command -v busybox)" | sha256sum | cut -d' ' -f1)
+[ "$(cat "$out/initrd.stamp" 2>/dev/null)" = "$stamp" ] && [ -e "$out/initrd" ] && exit 0
+
+echo "build-guest: building the initramfs"
+root=$(mktemp -d); trap 'rm -rf "$root"' EXIT
+mkdir -p "$root"/{bin,sbin,etc/channel-agent,proc,sys,dev,tmp,run,root,usr/bin,usr/sbin,modules}
+cp "$(command -v busybox)" "$root/bin/busybox"
+cp artifacts/agent/channel-agent "$root/usr/sbin/channel-agent"
+cp scripts/guest/inittab "$root/etc/inittab"
+cp scripts/guest/rc "$root/etc/rc"
+cp scripts/guest/agent-loop "$root/usr/sbin/agent-loop"
+chmod 755 "$root/etc/rc" "$root/usr/sbin/agent-loop" "$root/usr/sbin/channel-agent"
+ln -s /bin/busybox "$root/init"
+version=$(basename .cache/kernel/lib/modules/*)
+[ -e ".cache/kernel/lib/modules/$version/modules.dep.bin" ] || depmod -b .cache/kernel "$version"
+: > "$root/modules/order"
+for module in virtio_pci virtio_console virtio_blk virtio-rng; do
+  modprobe -d .cache/kernel -S "$version" --show-depends "$module" | while read -r kind path _; do
+    [ "$kind" = insmod ] || continue
+    name=$(basename "$path")
+    grep -qxF "$name" "$root/modules/order" && continue
+    cp "$path" "$root/modules/$name"
+    echo "$name" >> "$root/modules/order"
+  done
+done
+(cd "$root" && find . -print0 | LC_ALL=C sort -z | cpio --null -o -H newc -R 0:0 --quiet) > "$out/initrd.new"
+mv "$out/initrd.new" "$out/initrd"
+echo "$stamp" > "$out/initrd.stamp"
+echo "build-guest: $(du -h "$out/initrd" | cut -f1) initramfs, $(du -h artifacts/agent/channel-agent | cut -f1) agent"

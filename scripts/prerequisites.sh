@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# prerequisites.sh [guest]   checks what the build and the tests need and installs what is missing (Debian 12, root).
+# With "guest" also what building and booting a test guest needs.
+set -euo pipefail
+fail() { echo "prerequisites: $*" >&2; exit 1; }
+
+dotnet_major=$(dotnet --version 2>/dev/null | cut -d. -f1) || true
+[ "${dotnet_major:-0}" -ge 10 ] || fail "the .NET 10 SDK is needed and 'dotnet --version' says '$(dotnet --version 2>/dev/null || echo not found)'; install it and put it on PATH"
+
+# program or file -> package
+need=()
+want() { if [[ $1 == /* ]]; then [ -e "$1" ]; else command -v "$1" >/dev/null; fi || need+=("$2"); }
+want gcc gcc
+want /usr/include/zlib.h zlib1g-dev
+want /usr/include/stdio.h libc6-dev
+if [ "${1:-}" = guest ]; then
+  want qemu-system-x86_64 qemu-system-x86
+  want /usr/share/seabios/bios-256k.bin seabios
+  want /usr/lib/ipxe/qemu/efi-virtio.rom ipxe-qemu
+  want busybox busybox-static
+  want cpio cpio
+  want modprobe kmod
+  want setpriv util-linux
+  want dpkg-deb dpkg
+  # A dynamic busybox would need its libraries in the guest.
+  if command -v busybox >/dev/null && ldd "$(command -v busybox)" >/dev/null 2>&1; then need+=(busybox-static); fi
+fi
+[ ${#need[@]} -eq 0 ] && exit 0
+
+command -v apt-get >/dev/null || fail "missing: ${need[*]}; this is no Debian system, install them by hand"
+[ "$(id -u)" = 0 ] || fail "missing: ${need[*]}; run this as root, or install them with apt-get"
+echo "prerequisites: installing ${need[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null || fail "apt-get could not install ${need[*]}"

@@ -1,0 +1,156 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.InMemory;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+
+namespace ChannelSdk.Runtime.Tests;
+
+public class StreamAndLinkTests
+{
+    [Fact]
+    public async Task A_stream_carries_messages_both_ways_until_both_sides_end_it()
+    {
+        await using var pair = new ChannelPair();
+        await using var stream = await pair.Host.OpenStreamAsync(ChannelPair.EchoStream, new Empty(), cancellationToken: ChannelPair.Soon);
+        for (var i = 0; i < 500; i++)
+        {
+            await stream.WriteAsync(ChannelPair.Numbered(i), ChannelPair.Soon);
+            using var echo = await stream.ReadAsync(ChannelPair.Soon);
+            Assert.Equal(i, BitConverter.ToInt64(echo.Span));
+        }
+
+        await stream.CompleteAsync(ChannelPair.Soon);
+        using var end = await stream.ReadAsync(ChannelPair.Soon);
+        Assert.True(end.IsEnd);
+    }
+
+    [Fact]
+    public async Task Links_that_are_cut_again_and_again_lose_and_repeat_nothing()
+    {
+        await using var pair = new ChannelPair();
+        await using var stream = await pair.Host.OpenStreamAsync(ChannelPair.Source, new Int64Value { Value = 5000 }, cancellationToken: ChannelPair.Soon);
+        var cuts = 0;
+        for (long i = 0; i < 5000; i++)
+        {
+            using var message = await stream.ReadAsync(ChannelPair.Soon);
+            Assert.False(message.IsEnd);
+            Assert.Equal(i, BitConverter.ToInt64(message.Span));
+            if (i % 500 == 250)
+            {
+                cuts++;
+                pair.Host.DropLink("test");
+            }
+        }
+
+        using var end = await stream.ReadAsync(ChannelPair.Soon);
+        Assert.True(end.IsEnd);
+        Assert.True(pair.Host.Status.Resumes >= cuts - 1, $"{pair.Host.Status.Resumes} resumes for {cuts} cuts");
+    }
+
+    [Fact]
+    public async Task A_reader_that_waits_stops_its_writer_and_holds_no_more_than_its_window()
+    {
+        await using var pair = new ChannelPair();
+        await using var stream = await pair.Guest.OpenStreamAsync(new StreamMethod<Empty>("none.Here", StreamClass.Bulk), new Empty(), cancellationToken: ChannelPair.Soon);
+        var error = await Assert.ThrowsAsync<ChannelException>(async () => await stream.ReadAsync(ChannelPair.Soon));
+        Assert.Equal(ChannelError.UnknownMethod, error.Code);
+
+        await using var source = await pair.Host.OpenStreamAsync(ChannelPair.Source, new Int64Value { Value = 100_000 }, cancellationToken: ChannelPair.Soon);
+        using var first = await source.ReadAsync(ChannelPair.Soon);
+        var before = pair.Host.Status.BytesIn;
+        await pair.Host.CallAsync(ChannelPair.Echo, new BytesValue(), cancellationToken: ChannelPair.Soon);
+        await pair.Host.CallAsync(ChannelPair.Echo, new BytesValue(), cancellationToken: ChannelPair.Soon);
+        Assert.InRange(pair.Host.Status.BytesIn, before, 3 << 20);
+    }
+
+    [Fact]
+    public async Task A_guest_that_restarts_fails_the_call_as_may_have_run_and_the_next_call_works()
+    {
+        await using var memory = new InMemoryPair();
+        await using var pair = new ChannelPair(new Detached(memory.Guest), memory.Host);
+        var hanging = pair.Host.CallAsync(ChannelPair.Hang, new Empty()).AsTask();
+        await pair.HangStarted.Task.WaitAsync(ChannelPair.Soon);
+        // A new process with no memory of the session comes to the same place.
+        await using var second = pair.NewGuest(new Detached(memory.Guest));
+        await pair.Guest.DisposeAsync();
+        second.Start();
+        var error = await Assert.ThrowsAsync<ChannelException>(() => hanging.WaitAsync(ChannelPair.Soon));
+        Assert.Equal(ErrorClass.MayHaveRun, error.Class);
+        await pair.Host.CallAsync(ChannelPair.Echo, new BytesValue(), cancellationToken: ChannelPair.Soon);
+    }
+
+    [Fact]
+    public async Task Watchers_see_the_link_come_go_and_come_back_and_the_peer_change_its_state()
+    {
+        await using var pair = new ChannelPair();
+        var seen = new List<ChannelEventKind>();
+        var events = pair.Host.WatchAsync(ChannelPair.Soon);
+        await pair.Host.WaitReadyAsync(ChannelPair.Soon);
+        pair.Guest.SetState(StateWord.Busy);
+        var dropped = false;
+        await foreach (var next in events)
+        {
+            seen.Add(next.Kind);
+            if (next is { Kind: ChannelEventKind.PeerState, Heartbeat.State: StateWord.Busy } && !dropped)
+            {
+                dropped = true;
+                pair.Host.DropLink("test");
+            }
+
+            if (next.Kind == ChannelEventKind.SessionResumed)
+            {
+                break;
+            }
+        }
+
+        Assert.Contains(ChannelEventKind.LinkLost, seen);
+        Assert.Equal(StateWord.Busy, pair.Host.Status.PeerHeartbeat?.State);
+    }
+
+    [Fact]
+    public async Task An_endpoint_that_cannot_be_opened_is_told_once_and_tried_again()
+    {
+        await using var channel = new Channel(PeerRole.Host, Transports.TransportEndpoints.Create("unix:///nonexistent/there.sock"), new ServiceRegistry());
+        var events = channel.WatchAsync(ChannelPair.Soon);
+        channel.Start();
+        await foreach (var next in events)
+        {
+            Assert.Equal((ChannelEventKind.EndpointFailed, ChannelError.EndpointMissing), (next.Kind, next.Error));
+            Assert.Contains("/nonexistent/there.sock", next.Text);
+            break;
+        }
+
+        Assert.Equal(ChannelError.EndpointMissing, channel.Status.LastError?.Code);
+    }
+
+    [Fact]
+    public async Task Unary_calls_allocate_only_their_messages()
+    {
+        await using var pair = new ChannelPair();
+        var request = new BytesValue { Value = ByteString.CopyFrom(new byte[64]) };
+        for (var i = 0; i < 5000; i++)
+        {
+            await pair.Host.CallAsync(ChannelPair.Echo, request);
+        }
+
+        var before = GC.GetTotalAllocatedBytes(precise: true);
+        for (var i = 0; i < 5000; i++)
+        {
+            await pair.Host.CallAsync(ChannelPair.Echo, request);
+        }
+
+        // The decoded request and reply (a BytesValue and its bytes each), the handler's context and invocation.
+        var perCall = (GC.GetTotalAllocatedBytes(precise: true) - before) / 5000;
+        Assert.InRange(perCall, 0, 700);
+    }
+
+    /// <summary>The same endpoint for a second channel, whose disposal leaves the endpoint alone.</summary>
+    private sealed class Detached(Transports.ITransportEndpoint inner) : Transports.ITransportEndpoint
+    {
+        public string Uri => inner.Uri;
+
+        public ValueTask<Transports.ITransportLink> OpenAsync(CancellationToken cancellationToken) => inner.OpenAsync(cancellationToken);
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+}

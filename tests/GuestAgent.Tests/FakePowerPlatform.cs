@@ -14,6 +14,12 @@ internal sealed class FakePowerPlatform : IPowerPlatform
 
     public bool Permitted { get; set; } = true;
 
+    public bool Works { get; set; } = true;
+
+    public bool MayReboot => Permitted;
+
+    public bool MaySignalInit => Permitted;
+
     public int OwnProcessId { get; set; } = 100;
 
     public string InitName { get; set; } = "init";
@@ -31,12 +37,12 @@ internal sealed class FakePowerPlatform : IPowerPlatform
     public bool SignalInit(int signal)
     {
         Done.Add($"signal {signal}");
-        return Permitted;
+        return Works;
     }
 
     public bool KernelReboot(PowerAction action)
     {
         Done.Add($"reboot {action}");
-        return Permitted;
+        return Works;
     }
 }

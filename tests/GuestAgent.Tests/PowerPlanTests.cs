@@ -43,6 +43,18 @@ public class PowerPlanTests
     }
 
     [Theory]
+    [InlineData("sh", "CAP_SYS_BOOT")]
+    [InlineData("init", "run it as root")]
+    public void Without_the_privilege_the_request_is_refused_before_anything_happens(string init, string hint)
+    {
+        var e = Assert.Throws<ChannelException>(() =>
+            PowerPlan.Choose(PowerAction.Shutdown, new FakePowerPlatform { InitName = init, Permitted = false }));
+
+        Assert.Equal(ChannelError.Unsupported, e.Code);
+        Assert.Contains(hint, e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(PowerAction.Unspecified)]
     [InlineData((PowerAction)99)]
     public void An_unknown_action_is_an_invalid_argument(PowerAction action)

@@ -62,6 +62,18 @@ public class ProcValuesTests
         Assert.Equal(name, ProcValues.ProgramName(text));
     }
 
+    [Theory]
+    [InlineData("Name:\tx\nCapEff:\t0000000000400000\n", true)]
+    [InlineData("CapEff:\t000001ffffffffff", true)]
+    [InlineData("CapEff:\t000001ffffbfffff", false)]
+    [InlineData("CapPrm:\t000001ffffffffff", false)]
+    [InlineData("CapEff:\tgarbage", false)]
+    [InlineData("", false)]
+    public void Effective_capabilities_are_read(string text, bool hasSysBoot)
+    {
+        Assert.Equal(hasSysBoot, ProcValues.HasCapability(text, 22));
+    }
+
     [Fact]
     public void The_kernel_here_answers()
     {

@@ -17,6 +17,12 @@ internal interface IPowerPlatform
     /// <summary>Whether a file is there that this process may execute.</summary>
     bool IsExecutable(string path);
 
+    /// <summary>Whether this process may call reboot(2).</summary>
+    bool MayReboot { get; }
+
+    /// <summary>Whether this process may send signals to process 1.</summary>
+    bool MaySignalInit { get; }
+
     /// <summary>Runs a program to its end; the exit code, 126 if it could not be started.</summary>
     Task<int> RunAsync(string program, IReadOnlyList<string> arguments);
 

@@ -26,7 +26,7 @@ internal sealed record PowerPlan(PowerAction Action, string? Program, IReadOnlyL
     /// Chooses, in this order: systemd's systemctl, the kernel itself where process 1 is the agent or a shell,
     /// poweroff/reboot/halt, and the signals that busybox init and sysvinit-like ones understand.
     /// </summary>
-    /// <exception cref="ChannelException">Code 401 for an unknown action.</exception>
+    /// <exception cref="ChannelException">Code 401 for an unknown action, 407 if the agent lacks the privilege.</exception>
     public static PowerPlan Choose(PowerAction action, IPowerPlatform platform)
     {
         (string verb, int signal) = action switch
@@ -44,14 +44,20 @@ internal sealed record PowerPlan(PowerAction Action, string? Program, IReadOnlyL
         }
         if (platform.OwnProcessId == 1 || s_shells.Contains(platform.InitName))
         {
-            return new PowerPlan(action, null, [], 0, "reboot(2), as there is no init system");
+            return platform.MayReboot
+                ? new PowerPlan(action, null, [], 0, "reboot(2), as there is no init system")
+                : throw Unsupported("the agent may not call reboot(2), which needs CAP_SYS_BOOT");
         }
         if (Find(s_folders.Select(folder => folder + verb), platform) is { } program)
         {
             return new PowerPlan(action, program, [], 0, program);
         }
-        return new PowerPlan(action, null, [], signal, $"signal {signal} to process 1");
+        return platform.MaySignalInit
+            ? new PowerPlan(action, null, [], signal, $"signal {signal} to process 1")
+            : throw Unsupported("the agent may not send signals to process 1; run it as root");
     }
+
+    private static ChannelException Unsupported(string message) => new(ChannelError.Unsupported, ErrorClass.Refused, message);
 
     private static string? Find(IEnumerable<string> paths, IPowerPlatform platform) => paths.FirstOrDefault(platform.IsExecutable);
 }

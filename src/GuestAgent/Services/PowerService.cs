@@ -77,10 +77,10 @@ internal sealed class PowerService(
         }
         if (plan.Signal != 0)
         {
-            return platform.SignalInit(plan.Signal) ? null : "process 1 cannot be signalled by this user";
+            return platform.SignalInit(plan.Signal) ? null : "process 1 did not take the signal";
         }
         await farewell().ConfigureAwait(false);
-        return platform.KernelReboot(plan.Action) ? null : "reboot(2) is not permitted to this process (it needs CAP_SYS_BOOT)";
+        return platform.KernelReboot(plan.Action) ? null : "the kernel refused";
     }
 
     private static string Word(PowerAction action) => action switch

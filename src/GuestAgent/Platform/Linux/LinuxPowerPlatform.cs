@@ -11,9 +11,16 @@ internal sealed class LinuxPowerPlatform : IPowerPlatform
     private const int RebootCommandHalt = unchecked((int)0xCDEF0123);
     private const int RebootCommandPowerOff = 0x4321FEDC;
 
+    // linux/capability.h
+    private const int CapSysBoot = 22;
+
     public int OwnProcessId => Environment.ProcessId;
 
     public string InitName => ProcValues.ProgramName(SmallFile.Read("/proc/1/cmdline"));
+
+    public bool MayReboot => ProcValues.HasCapability(SmallFile.Read("/proc/self/status"), CapSysBoot);
+
+    public bool MaySignalInit => Libc.Kill(1, 0) == 0;
 
     public bool IsDirectory(string path) => Directory.Exists(path);
 

@@ -48,6 +48,21 @@ internal static class ProcValues
         return first[(first.LastIndexOf('/') + 1)..].TrimStart('-').ToString();
     }
 
+    /// <summary>Whether the effective set in /proc/PID/status (line CapEff, hexadecimal) has a capability.</summary>
+    public static bool HasCapability(string text, int capability)
+    {
+        const string field = "CapEff:";
+        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
+        {
+            if (line.StartsWith(field, StringComparison.Ordinal))
+            {
+                return ulong.TryParse(FirstWord(line[field.Length..]), NumberStyles.AllowHexSpecifier,
+                    CultureInfo.InvariantCulture, out ulong set) && (set >> capability & 1) != 0;
+            }
+        }
+        return false;
+    }
+
     private static ReadOnlySpan<char> FirstWord(ReadOnlySpan<char> text)
     {
         text = text.Trim();

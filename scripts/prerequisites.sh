@@ -20,7 +20,6 @@ if [ "${1:-}" = guest ]; then
   want busybox busybox-static
   want cpio cpio
   want modprobe kmod
-  want setpriv util-linux
   want dpkg-deb dpkg
   # A dynamic busybox would need its libraries in the guest.
   if command -v busybox >/dev/null && ldd "$(command -v busybox)" >/dev/null 2>&1; then need+=(busybox-static); fi

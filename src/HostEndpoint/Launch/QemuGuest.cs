@@ -1,0 +1,210 @@
+using System.Diagnostics;
+using System.Text;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.HostEndpoint.Launch;
+
+/// <summary>
+/// One QEMU process with one guest, in a work folder of its own that goes with it: virtio-serial channel, console and
+/// QMP on Unix sockets. If this process dies without disposing of it, QEMU is killed.
+/// </summary>
+public sealed class QemuGuest : IAsyncDisposable
+{
+    /// <summary>
+    /// Runs QEMU and kills it when our end of standard input closes, which the kernel sees to however we die. (A
+    /// parent-death signal would follow the thread that started QEMU, and pool threads come and go.)
+    /// </summary>
+    private const string Guard = """
+        exec 3<&0
+        "$@" 3<&- </dev/null &
+        qemu=$!
+        (read -r _ <&3; kill -9 $qemu) 2>/dev/null >&2 &
+        guard=$!
+        wait $qemu
+        code=$?
+        kill $guard 2>/dev/null
+        exit $code
+        """;
+
+    private readonly Process _process;
+    private readonly string _folder;
+    private readonly StringBuilder _errors = new();
+
+    private QemuGuest(Process process, string folder, QmpClient qmp)
+    {
+        (_process, _folder, Qmp) = (process, folder, qmp);
+        process.ErrorDataReceived += (_, line) => AddError(line.Data);
+        process.BeginErrorReadLine();
+    }
+
+    /// <summary>The machine protocol.</summary>
+    public QmpClient Qmp { get; }
+
+    /// <summary>URI of the channel's host side.</summary>
+    public string ChannelUri => $"virtio-serial://{ChannelSocket}";
+
+    /// <summary>Path of the channel's socket.</summary>
+    public string ChannelSocket => Path.Combine(_folder, "channel.sock");
+
+    /// <summary>Path of the serial console's socket.</summary>
+    public string ConsoleSocket => Path.Combine(_folder, "console.sock");
+
+    /// <summary>Ends when the QEMU process has ended.</summary>
+    public Task Exited => _process.WaitForExitAsync();
+
+    /// <summary>Whether the QEMU process still runs.</summary>
+    public bool IsRunning => !_process.HasExited;
+
+    /// <summary>Starts QEMU and lets the guest run.</summary>
+    /// <exception cref="ChannelException">QEMU is not installed or ended at once (TransportFailed, with its words).</exception>
+    public static async Task<QemuGuest> StartAsync(QemuOptions options, CancellationToken cancellationToken = default)
+    {
+        var folder = Directory.CreateTempSubdirectory("channelsdk-guest-").FullName;
+        var start = new ProcessStartInfo("/bin/sh") { RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
+        foreach (var argument in Arguments(options, folder))
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        var process = Process.Start(start)!;
+        var qmp = await ConnectQmpAsync(process, folder, cancellationToken).ConfigureAwait(false);
+        var guest = new QemuGuest(process, folder, qmp);
+        try
+        {
+            if (options.RestoreFrom is not null)
+            {
+                await guest.WaitMigratedAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            await qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);
+            return guest;
+        }
+        catch
+        {
+            await guest.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Stops the guest and writes its whole state to a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="goOn">Whether the guest runs on afterwards; it cannot be restored elsewhere and run on here without becoming two.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task SaveAsync(string path, bool goOn = false, CancellationToken cancellationToken = default)
+    {
+        await Qmp.ExecuteAsync("stop", null, cancellationToken).ConfigureAwait(false);
+        await Qmp.ExecuteAsync("migrate-set-parameters", "{\"max-bandwidth\":10000000000}", cancellationToken).ConfigureAwait(false);
+        await Qmp.ExecuteAsync("migrate", $"{{\"uri\":\"exec:cat > {path}\"}}", cancellationToken).ConfigureAwait(false);
+        await WaitMigratedAsync(cancellationToken).ConfigureAwait(false);
+        if (goOn)
+        {
+            await Qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Ends QEMU: by QMP, and by signal if that does not help within 3 s.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            try
+            {
+                using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(3));
+                await Qmp.ExecuteAsync("quit", null, soon.Token).ConfigureAwait(false);
+                await _process.WaitForExitAsync(soon.Token).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is ChannelException or OperationCanceledException)
+            {
+                _process.Kill(entireProcessTree: true);
+                await _process.WaitForExitAsync().ConfigureAwait(false);
+            }
+        }
+
+        await Qmp.DisposeAsync().ConfigureAwait(false);
+        _process.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static IEnumerable<string> Arguments(QemuOptions options, string folder)
+    {
+        string[] start =
+        [
+            "-c", Guard, "sh", options.Program, "-accel", options.EffectiveAccelerator, "-M", "pc",
+            "-m", options.MemoryMiB.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S",
+            "-kernel", options.Kernel, "-initrd", options.Initrd, "-append", $"console=ttyS0 quiet panic=-1 {options.Append}",
+            "-chardev", $"socket,id=console,path={folder}/console.sock,server=on,wait=off", "-serial", "chardev:console",
+            "-qmp", $"unix:{folder}/qmp.sock,server=on,wait=off",
+            // A fixed slot: a state file can only be restored onto the same places.
+            "-device", "virtio-serial-pci,id=vs0,addr=05",
+            "-chardev", $"socket,id=channel,path={folder}/channel.sock,server=on,wait=off",
+            "-device", $"virtserialport,bus=vs0.0,nr=1,chardev=channel,name={options.PortName},id=port0",
+        ];
+        var restore = options.RestoreFrom is { } file ? new[] { "-incoming", $"exec:cat {file}" } : [];
+        return [.. start, .. restore, .. options.Arguments];
+    }
+
+    private static async Task<QmpClient> ConnectQmpAsync(Process process, string folder, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            if (process.HasExited)
+            {
+                var words = await process.StandardError.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
+                Directory.Delete(folder, recursive: true);
+                throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"QEMU ended at once with code {process.ExitCode}: {words.Trim()}");
+            }
+
+            try
+            {
+                return await QmpClient.ConnectAsync(Path.Combine(folder, "qmp.sock"), cancellationToken).ConfigureAwait(false);
+            }
+            catch (ChannelException e) when (e.Code == ChannelError.EndpointMissing)
+            {
+                await Task.Delay(5, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task WaitMigratedAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var state = await Qmp.ExecuteAsync("query-migrate", null, cancellationToken).ConfigureAwait(false);
+            var status = state.TryGetProperty("status", out var s) ? s.GetString() : "none";
+            if (status == "completed")
+            {
+                return;
+            }
+
+            if (status is "failed" or "cancelled")
+            {
+                throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"QEMU could not save or restore the guest: {status}; {Errors}");
+            }
+
+            await Task.Delay(5, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private string Errors
+    {
+        get
+        {
+            lock (_errors)
+            {
+                return _errors.ToString();
+            }
+        }
+    }
+
+    private void AddError(string? line)
+    {
+        lock (_errors)
+        {
+            if (line is not null && _errors.Length < 4096)
+            {
+                _errors.AppendLine(line);
+            }
+        }
+    }
+}

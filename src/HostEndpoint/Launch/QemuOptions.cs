@@ -1,0 +1,49 @@
+namespace ChannelSdk.HostEndpoint.Launch;
+
+/// <summary>What a QEMU guest is made of.</summary>
+public sealed record QemuOptions
+{
+    /// <summary>Name of the virtio-serial port that the agent uses by default.</summary>
+    public const string DefaultPortName = "org.channelsdk.agent.0";
+
+    /// <summary>Kernel image.</summary>
+    public required string Kernel { get; init; }
+
+    /// <summary>Initial RAM disk.</summary>
+    public required string Initrd { get; init; }
+
+    /// <summary>Kernel command line behind the console settings.</summary>
+    public string Append { get; init; } = "";
+
+    /// <summary>Memory in MiB.</summary>
+    public int MemoryMiB { get; init; } = 256;
+
+    /// <summary>Name of the virtio-serial port in the guest.</summary>
+    public string PortName { get; init; } = DefaultPortName;
+
+    /// <summary>A file written by <see cref="QemuGuest.SaveAsync"/> to start from, or null to boot.</summary>
+    public string? RestoreFrom { get; init; }
+
+    /// <summary>Further QEMU arguments.</summary>
+    public IReadOnlyList<string> Arguments { get; init; } = [];
+
+    /// <summary>Name of the QEMU program.</summary>
+    public string Program { get; init; } = "qemu-system-x86_64";
+
+    /// <summary>"kvm", "tcg", or null to take KVM where this machine has it.</summary>
+    public string? Accelerator { get; init; } = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL");
+
+    /// <summary>The accelerator in use. A /dev/kvm on a processor without virtualization opens and then hangs guests, so the flags are asked too.</summary>
+    public string EffectiveAccelerator => Accelerator ?? (HasKvm() ? "kvm" : "tcg");
+
+    private static bool HasKvm()
+    {
+        if (!File.Exists("/dev/kvm"))
+        {
+            return false;
+        }
+
+        var flags = File.ReadLines("/proc/cpuinfo").FirstOrDefault(l => l.StartsWith("flags", StringComparison.Ordinal)) ?? "";
+        return flags.Split(' ').Any(f => f is "vmx" or "svm");
+    }
+}

@@ -1,0 +1,133 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using System.Text;
+using ChannelSdk.HostEndpoint.Launch;
+
+namespace ChannelSdk.Guest.Tests;
+
+/// <summary>Boots the test guest once, with its agent running, and saves it; each test gets a copy in a fraction of a boot.</summary>
+public sealed class SavedGuest : IAsyncLifetime
+{
+    private readonly string _state = Path.Combine(Path.GetTempPath(), $"channelsdk-guest-{Environment.ProcessId}.state");
+    private QemuOptions _options = null!;
+
+    public async Task InitializeAsync()
+    {
+        var root = FindRoot();
+        using (var build = Process.Start(new ProcessStartInfo(Path.Combine(root, "scripts/build-guest.sh")) { WorkingDirectory = root })!)
+        {
+            await build.WaitForExitAsync();
+            Assert.Equal(0, build.ExitCode);
+        }
+
+        _options = new QemuOptions
+        {
+            Kernel = Path.Combine(root, ".cache/guest/vmlinuz"),
+            Initrd = Path.Combine(root, ".cache/guest/initrd"),
+            MemoryMiB = 128,
+        };
+        await using var guest = await QemuGuest.StartAsync(_options, Soon);
+        await using (var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket))
+        {
+            await console.WaitForAsync("GUEST-READY");
+            await console.ShAsync("for i in 1 2 3 4 5 6 7 8 9 10; do pidof channel-agent && break; usleep 200000; done");
+        }
+
+        await guest.SaveAsync(_state, cancellationToken: Soon);
+    }
+
+    public static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(120)).Token;
+
+    /// <summary>A guest whose agent runs and has never seen a host.</summary>
+    public Task<QemuGuest> RestoreAsync() => RestoreFromAsync(_state);
+
+    /// <summary>A guest from a state that a test saved.</summary>
+    public Task<QemuGuest> RestoreFromAsync(string state) => QemuGuest.StartAsync(_options with { RestoreFrom = state }, Soon);
+
+    /// <summary>The same guest booted from its kernel.</summary>
+    public Task<QemuGuest> BootAsync() => QemuGuest.StartAsync(_options, Soon);
+
+    public Task DisposeAsync()
+    {
+        File.Delete(_state);
+        return Task.CompletedTask;
+    }
+
+    private static string FindRoot()
+    {
+        var folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "ChannelSdk.sln")))
+        {
+            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("the tests run outside of the repository");
+        }
+
+        return folder;
+    }
+}
+
+[CollectionDefinition("guest", DisableParallelization = true)]
+public class GuestCollection : ICollectionFixture<SavedGuest>;
+
+/// <summary>The shell on the guest's serial console.</summary>
+public sealed class GuestConsole : IAsyncDisposable
+{
+    private readonly Socket _socket;
+    private readonly StringBuilder _seen = new();
+    private readonly byte[] _buffer = new byte[4096];
+    private int _commands;
+
+    private GuestConsole(Socket socket) => _socket = socket;
+
+    public static async Task<GuestConsole> ConnectAsync(string path)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), SavedGuest.Soon);
+        return new GuestConsole(socket);
+    }
+
+    /// <summary>Reads until the text has come; returns what came before it.</summary>
+    public async Task<string> WaitForAsync(string text)
+    {
+        while (true)
+        {
+            var seen = _seen.ToString();
+            var at = seen.IndexOf(text, StringComparison.Ordinal);
+            if (at >= 0)
+            {
+                _seen.Clear().Append(seen.AsSpan(at + text.Length));
+                return seen[..at];
+            }
+
+            int count;
+            try
+            {
+                count = await _socket.ReceiveAsync(_buffer, SavedGuest.Soon);
+            }
+            catch (OperationCanceledException)
+            {
+                throw new TimeoutException($"waited for '{text}'; the console's last words: {seen[Math.Max(0, seen.Length - 1500)..]}");
+            }
+
+            if (count == 0)
+            {
+                throw new InvalidOperationException($"the guest has gone; waited for '{text}'; the console's last words: {seen}");
+            }
+
+            _seen.Append(Encoding.UTF8.GetString(_buffer, 0, count).Replace("\r", "", StringComparison.Ordinal));
+        }
+    }
+
+    /// <summary>Runs a command; returns its output.</summary>
+    public async Task<string> ShAsync(string command)
+    {
+        var mark = $"DONE-{++_commands}-";
+        await _socket.SendAsync(Encoding.UTF8.GetBytes($"{command}\necho \"\"{mark[..2]}\"\"{mark[2..]}\n"));
+        return (await WaitForAsync(mark)).Trim();
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _socket.Dispose();
+        return ValueTask.CompletedTask;
+    }
+}

@@ -1,0 +1,71 @@
+using System.Collections.Concurrent;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports;
+
+namespace ChannelSdk.HostEndpoint;
+
+/// <summary>The instances that this process talks to, each over a channel of its own that knows nothing of the others.</summary>
+public sealed class HostEndpoint : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<string, Instance> _instances = new(StringComparer.Ordinal);
+    private readonly Lock _gate = new();
+
+    /// <summary>The attached instances.</summary>
+    public IReadOnlyCollection<Instance> Instances => [.. _instances.Values];
+
+    /// <summary>Begins to talk to an instance; it need not be up yet.</summary>
+    /// <param name="name">1 to 63 characters of a-z, 0-9, dot and hyphen.</param>
+    /// <param name="endpointUri">Where its channel is, for instance <c>virtio-serial:///run/vm1.sock</c>.</param>
+    /// <param name="options">Bounds and times; null for the defaults.</param>
+    /// <exception cref="ChannelException">BadConfiguration: a name or URI that is not allowed or already in use.</exception>
+    public Instance Attach(string name, string endpointUri, InstanceOptions? options = null) =>
+        Attach(name, TransportEndpoints.Create(endpointUri), options);
+
+    /// <summary>As <see cref="Attach(string, string, InstanceOptions?)"/>, over an endpoint that the instance owns from now on.</summary>
+    public Instance Attach(string name, ITransportEndpoint endpoint, InstanceOptions? options = null)
+    {
+        if (name.Length is 0 or > 63 || name.Any(c => c is not ((>= 'a' and <= 'z') or (>= '0' and <= '9') or '.' or '-')))
+        {
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+                $"'{GuestText.Escape(name)}' is no instance name: 1 to 63 characters of a-z, 0-9, dot and hyphen");
+        }
+
+        lock (_gate)
+        {
+            if (_instances.ContainsKey(name))
+            {
+                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"an instance {name} is attached already; detach it first");
+            }
+
+            if (_instances.Values.FirstOrDefault(i => i.EndpointUri == endpoint.Uri) is { } other)
+            {
+                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{endpoint.Uri} belongs to instance {other.Name}; two instances cannot share an endpoint");
+            }
+
+            var instance = new Instance(name, endpoint, options ?? new InstanceOptions());
+            _instances[name] = instance;
+            return instance;
+        }
+    }
+
+    /// <summary>Ends the talk with an instance. True if it was attached.</summary>
+    public async ValueTask<bool> DetachAsync(string name)
+    {
+        if (!_instances.TryRemove(name, out var instance))
+        {
+            return false;
+        }
+
+        await instance.DisposeAsync().ConfigureAwait(false);
+        return true;
+    }
+
+    /// <summary>Detaches all.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var name in _instances.Keys)
+        {
+            await DetachAsync(name).ConfigureAwait(false);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+using System.CommandLine;
+using System.Diagnostics;
+using ChannelSdk.HostEndpoint.Services;
+using Spectre.Console;
+
+namespace ChannelSdk.Tool.Commands;
+
+/// <summary>channelctl send, receive</summary>
+internal static class TransferCommands
+{
+    public static Command Create(string name, string description, Func<MeasureClient, long, IProgress<long>, CancellationToken, Task> transfer)
+    {
+        var bytes = new Option<long>("--bytes") { Description = "How many", DefaultValueFactory = _ => 64L << 20 };
+        bytes.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<long>() is < 1 or > 1L << 40)
+            {
+                result.AddError("--bytes takes 1 to 1099511627776 (1 TiB)");
+            }
+        });
+        var command = new Command(name, description) { bytes };
+        var session = new Session(command);
+        command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
+        {
+            var total = parsed.GetValue(bytes);
+            var start = Stopwatch.GetTimestamp();
+            if (Console.IsOutputRedirected)
+            {
+                await transfer(instance.Measure, total, new Immediate(null), cancel);
+            }
+            else
+            {
+                await AnsiConsole.Progress().Columns(new ProgressBarColumn(), new PercentageColumn(), new TransferSpeedColumn()).StartAsync(async context =>
+                {
+                    var task = context.AddTask(name, maxValue: total);
+                    await transfer(instance.Measure, total, new Immediate(task), cancel);
+                });
+            }
+
+            var time = Stopwatch.GetElapsedTime(start);
+            Console.WriteLine(FormattableString.Invariant($"{total} bytes in {time.TotalSeconds:F3} s, {total / time.TotalSeconds / 1e6:F1} MB/s, checksum right"));
+        }, token));
+        return command;
+    }
+
+    /// <summary>Told at once, on the transfer's own thread.</summary>
+    private sealed class Immediate(ProgressTask? task) : IProgress<long>
+    {
+        public void Report(long value)
+        {
+            if (task is not null)
+            {
+                task.Value = value;
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+using System.CommandLine;
+using ChannelSdk.HostEndpoint;
+using ChannelSdk.Runtime;
+
+namespace ChannelSdk.Tool.Commands;
+
+/// <summary>channelctl watch</summary>
+internal static class WatchCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("watch", "Prints the instance's events until it is stopped: link, session, state of the agent.");
+        var session = new Session(command);
+        command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
+        {
+            await foreach (var next in instance.WatchAsync(cancel))
+            {
+                Console.WriteLine($"{next.At:yyyy-MM-ddTHH:mm:ss.fffZ} {next.Kind} {Describe(next)}");
+            }
+        }, token, waitReady: false));
+        return command;
+    }
+
+    private static string Describe(ChannelEvent e) => e.Heartbeat is { } heartbeat
+        ? $"{heartbeat.State}{(heartbeat.Until is { } until ? $" until {until:u}" : "")}{(heartbeat.Detail != 0 ? $" {heartbeat.Detail}" : "")}"
+        : GuestText.Escape(e.Text);
+}

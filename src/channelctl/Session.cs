@@ -1,0 +1,58 @@
+using System.CommandLine;
+using ChannelSdk.HostEndpoint;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.Tool;
+
+/// <summary>The argument and option that every command has, and one attached instance for the time of a command.</summary>
+internal sealed class Session
+{
+    private readonly Argument<string> _uri = new("URI") { Description = "Endpoint of the instance's channel, for instance virtio-serial:///run/vm1.sock" };
+    private readonly Option<double> _timeout = new("--timeout") { Description = "Seconds to wait for the agent", DefaultValueFactory = _ => 10 };
+
+    public Session(Command command)
+    {
+        command.Add(_uri);
+        command.Add(_timeout);
+    }
+
+    /// <summary>Attaches, waits for the agent, runs the action; turns every error into one line and an exit code.</summary>
+    public async Task<int> RunAsync(ParseResult parsed, Func<Instance, CancellationToken, Task> action, CancellationToken cancellationToken, bool waitReady = true)
+    {
+        var uri = parsed.GetValue(_uri)!;
+        try
+        {
+            await using var host = new HostEndpoint.HostEndpoint();
+            var instance = host.Attach("instance", uri);
+            if (waitReady)
+            {
+                await WaitReadyAsync(instance, TimeSpan.FromSeconds(parsed.GetValue(_timeout)), cancellationToken);
+            }
+
+            await action(instance, cancellationToken);
+            return ExitCode.Ok;
+        }
+        catch (ChannelException e)
+        {
+            Console.Error.WriteLine($"channelctl: {uri}: {GuestText.Escape(e.Message)} ({e.Code}, {e.Class})");
+            return ExitCode.Of(e);
+        }
+        catch (OperationCanceledException)
+        {
+            return ExitCode.Stopped;
+        }
+    }
+
+    private static async Task WaitReadyAsync(Instance instance, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await instance.WaitReadyAsync(cancellationToken).AsTask().WaitAsync(timeout, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            throw instance.Channel.Status.LastError ?? new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry,
+                $"no agent answered within {timeout.TotalSeconds:0.#} s; the transport is there, so the guest may still boot, or its agent may not run");
+        }
+    }
+}

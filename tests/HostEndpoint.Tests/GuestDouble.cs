@@ -1,0 +1,94 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+using ChannelSdk.Transports;
+
+namespace ChannelSdk.HostEndpoint.Tests;
+
+/// <summary>A guest in this process, behind a Unix socket: the agent's methods without a machine behind them.</summary>
+internal sealed class GuestDouble : IAsyncDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("channelsdk-test-").FullName;
+
+    public GuestDouble()
+    {
+        var services = new ServiceRegistry();
+        services.Unary(ServiceMethods.InfoPing, static (request, _) => ValueTask.FromResult(new PingReply { Payload = request.Payload }));
+        services.Unary(ServiceMethods.InfoGet, (_, _) => ValueTask.FromResult(Info));
+        services.Unary(ServiceMethods.PowerRequest, Power);
+        services.Stream(ServiceMethods.MeasureSink, static async (_, stream, context) =>
+        {
+            var report = new SinkReport();
+            var sum = MeasureChecksum.Start;
+            while (true)
+            {
+                using var message = await stream.ReadAsync(context.CancellationToken);
+                if (message.IsEnd)
+                {
+                    break;
+                }
+
+                report.Bytes += (ulong)message.Memory.Length;
+                sum = MeasureChecksum.Append(sum, message.Span);
+            }
+
+            report.Crc32C = MeasureChecksum.Finish(sum);
+            var bytes = new byte[report.CalculateSize()];
+            Google.Protobuf.MessageExtensions.WriteTo(report, bytes.AsSpan());
+            await stream.WriteAsync(bytes, context.CancellationToken);
+        });
+        services.Stream(ServiceMethods.MeasureSource, async (request, stream, context) =>
+        {
+            var chunk = new byte[65536];
+            for (ulong sent = 0; sent < request.Bytes;)
+            {
+                var part = chunk.AsMemory(0, (int)Math.Min(65536, request.Bytes - sent));
+                MeasurePattern.Fill(part.Span, sent + (Lies ? 8UL : 0));
+                await stream.WriteAsync(part, context.CancellationToken);
+                sent += (ulong)part.Length;
+            }
+        });
+        Channel = new Channel(PeerRole.Guest, TransportEndpoints.Create($"unix-listen://{Socket}"), services);
+        Channel.SetState(StateWord.Ready);
+        Channel.Start();
+    }
+
+    public string Socket => Path.Combine(_folder, "guest.sock");
+    public string Uri => $"unix://{Socket}";
+    public Channel Channel { get; }
+    public bool Lies { get; set; }
+    public ChannelException? PowerRefusal { get; set; }
+
+    public GuestInfo Info { get; } = new()
+    {
+        HostName = "evil\u001b[2Jname",
+        Os = new OsInfo { PrettyName = "Double" },
+        Kernel = new KernelInfo { Name = "Linux", Release = "0", Architecture = "x86_64" },
+        Memory = new MemoryInfo(),
+        Load = new LoadInfo(),
+        Agent = new AgentInfo { Version = "0" },
+    };
+
+    private ValueTask<PowerReply> Power(PowerCommand command, CallContext context)
+    {
+        if (PowerRefusal is not null)
+        {
+            throw PowerRefusal;
+        }
+
+        Channel.SetState(StateWord.Stopping);
+        _ = Task.Run(async () =>
+        {
+            // The answer goes first, as the agent does it.
+            await Task.Delay(50, CancellationToken.None);
+            await Channel.DisposeAsync();
+        }, CancellationToken.None);
+        return ValueTask.FromResult(new PowerReply { Accepted = true, How = $"{command.Action}: {command.Reason}" });
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Channel.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+}

@@ -1,0 +1,149 @@
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.HostEndpoint.Tests;
+
+public class InstanceTests
+{
+    private static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token;
+
+    [Fact]
+    public async Task An_attached_instance_tells_its_state_and_answers()
+    {
+        await using var guest = new GuestDouble();
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri);
+        await instance.WaitReadyAsync(Soon);
+        Assert.Equal(Reachability.Up, instance.Status.Reachability);
+        Assert.Equal("Double", (await instance.Info.GetAsync(Soon)).Os.PrettyName);
+        Assert.True(await instance.Info.PingAsync(Soon) > TimeSpan.Zero);
+        Assert.Equal(StateWord.Ready, instance.Status.State);
+        Assert.Same(instance, Assert.Single(host.Instances));
+        Assert.True(await host.DetachAsync("vm1"));
+        Assert.False(await host.DetachAsync("vm1"));
+    }
+
+    [Fact]
+    public async Task An_instance_whose_socket_is_not_there_was_never_connected_and_says_why()
+    {
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", "virtio-serial:///nonexistent/vm1.sock");
+        var events = instance.WatchAsync(Soon);
+        await foreach (var e in events)
+        {
+            Assert.Contains("/nonexistent/vm1.sock", e.Text);
+            break;
+        }
+
+        Assert.Equal(Reachability.NeverConnected, instance.Status.Reachability);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("Upper")]
+    [InlineData("a/b")]
+    [InlineData("0123456789012345678901234567890123456789012345678901234567890123")]
+    public async Task A_name_that_is_not_allowed_is_refused_with_what_is(string name)
+    {
+        await using var host = new HostEndpoint();
+        var error = Assert.Throws<ChannelException>(() => host.Attach(name, "unix:///tmp/x"));
+        Assert.Equal(ChannelError.BadConfiguration, error.Code);
+        Assert.Contains("a-z, 0-9", error.Message);
+    }
+
+    [Fact]
+    public async Task Two_instances_share_neither_a_name_nor_an_endpoint()
+    {
+        await using var host = new HostEndpoint();
+        host.Attach("vm1", "unix:///tmp/nowhere-1");
+        Assert.Contains("vm1", Assert.Throws<ChannelException>(() => host.Attach("vm1", "unix:///tmp/nowhere-2")).Message);
+        Assert.Contains("vm1", Assert.Throws<ChannelException>(() => host.Attach("vm2", "unix:///tmp/nowhere-1")).Message);
+    }
+
+    [Fact]
+    public async Task An_accepted_shutdown_is_seen_to_its_end()
+    {
+        await using var guest = new GuestDouble();
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri);
+        await instance.WaitReadyAsync(Soon);
+        var gone = instance.Power.WaitGoneAsync(null, Soon);
+        var result = await instance.Power.ShutdownAsync("bye\n", Soon);
+        Assert.True(result.Accepted);
+        Assert.Equal("Shutdown: bye\\u000a", result.How);
+        await gone;
+    }
+
+    [Fact]
+    public async Task A_refused_shutdown_says_why()
+    {
+        await using var guest = new GuestDouble { PowerRefusal = new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, "power is denied in agent.conf") };
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri);
+        var error = await Assert.ThrowsAsync<ChannelException>(async () => await instance.Power.RebootAsync("", Soon));
+        Assert.Equal((ChannelError.PermissionDenied, "power is denied in agent.conf"), (error.Code, error.Message));
+    }
+
+    [Fact]
+    public async Task Transfers_arrive_whole_over_a_link_that_is_cut()
+    {
+        await using var guest = new GuestDouble();
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri);
+        var cuts = 0;
+        var cutter = new Cutter(() =>
+        {
+            cuts++;
+            instance.DropLink("test");
+        });
+        await instance.Measure.SendAsync(20_000_001, cutter, Soon);
+        await instance.Measure.ReceiveAsync(20_000_001, cutter, Soon);
+        Assert.True(cuts > 0 && instance.Channel.Status.Resumes > 0);
+    }
+
+    [Fact]
+    public async Task A_guest_that_sends_other_bytes_is_found_out()
+    {
+        await using var guest = new GuestDouble { Lies = true };
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri);
+        var error = await Assert.ThrowsAsync<ChannelException>(async () => await instance.Measure.ReceiveAsync(100_000, null, Soon));
+        Assert.Equal(ChannelError.CorruptFrame, error.Code);
+    }
+
+    [Fact]
+    public async Task One_instance_that_goes_away_does_not_touch_another()
+    {
+        await using var first = new GuestDouble();
+        await using var second = new GuestDouble();
+        await using var host = new HostEndpoint();
+        var one = host.Attach("vm1", first.Uri);
+        var two = host.Attach("vm2", second.Uri);
+        await one.WaitReadyAsync(Soon);
+        await two.WaitReadyAsync(Soon);
+        var session = two.Channel.Status.SessionId;
+        await first.Channel.DisposeAsync();
+        await two.Info.PingAsync(Soon);
+        Assert.Equal((session, 0), (two.Channel.Status.SessionId, two.Channel.Status.Resumes));
+    }
+
+    [Theory]
+    [InlineData("plain text", "plain text")]
+    [InlineData("a\u001b[31mred\r\nx", "a\\u001b[31mred\\u000d\\u000ax")]
+    [InlineData("\u202egnp.exe", "\\u202egnp.exe")]
+    public void Guest_text_is_made_visible(string text, string shown) => Assert.Equal(shown, GuestText.Escape(text));
+
+    /// <summary>Cuts once, in the middle of the first transfer and of the second.</summary>
+    private sealed class Cutter(Action cut) : IProgress<long>
+    {
+        private long _next = 7_000_000;
+
+        public void Report(long value)
+        {
+            if (value > _next)
+            {
+                _next = long.MaxValue;
+                cut();
+            }
+        }
+    }
+}

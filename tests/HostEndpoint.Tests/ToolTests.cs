@@ -1,0 +1,72 @@
+using System.Diagnostics;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.HostEndpoint.Tests;
+
+/// <summary>channelctl as a person runs it.</summary>
+public class ToolTests
+{
+    private static async Task<(int Code, string Out, string Error)> RunAsync(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "channelctl.dll"));
+        foreach (var argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        using var process = Process.Start(start)!;
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var output = process.StandardOutput.ReadToEndAsync(soon.Token);
+        var error = process.StandardError.ReadToEndAsync(soon.Token);
+        await process.WaitForExitAsync(soon.Token);
+        return (process.ExitCode, await output, await error);
+    }
+
+    [Fact]
+    public async Task Info_ping_and_transfers_work_against_a_guest()
+    {
+        await using var guest = new GuestDouble();
+        var info = await RunAsync("info", guest.Uri);
+        Assert.Equal((0, ""), (info.Code, info.Error));
+        Assert.Contains("Double", info.Out);
+        Assert.DoesNotContain("\u001b[2J", info.Out);
+        var json = await RunAsync("info", guest.Uri, "--json");
+        Assert.Contains("\"prettyName\": \"Double\"", json.Out);
+        Assert.Contains("3 calls", (await RunAsync("ping", guest.Uri, "--count", "3")).Out);
+        Assert.Contains("checksum right", (await RunAsync("send", guest.Uri, "--bytes", "1000000")).Out);
+        Assert.Contains("checksum right", (await RunAsync("receive", guest.Uri, "--bytes", "1000000")).Out);
+    }
+
+    [Fact]
+    public async Task Shutdown_waits_until_the_guest_is_gone()
+    {
+        await using var guest = new GuestDouble();
+        var result = await RunAsync("shutdown", guest.Uri, "--reason", "test", "--wait", "20");
+        Assert.Equal((0, ""), (result.Code, result.Error));
+        Assert.Contains("gone", result.Out);
+    }
+
+    [Fact]
+    public async Task A_refusal_has_its_own_exit_code()
+    {
+        await using var guest = new GuestDouble { PowerRefusal = new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, "power is denied in agent.conf") };
+        var result = await RunAsync("halt", guest.Uri);
+        Assert.Equal(4, result.Code);
+        Assert.Contains("power is denied in agent.conf", result.Error);
+    }
+
+    [Theory]
+    [InlineData(3, "/nonexistent/x.sock", "info", "unix:///nonexistent/x.sock", "--timeout", "0.5")]
+    [InlineData(2, "virtio-serial", "info", "carrier-pigeon:///x")]
+    [InlineData(2, "--nonsense", "info", "unix:///x", "--nonsense")]
+    [InlineData(2, "--count takes 1", "ping", "unix:///x", "--count", "0")]
+    [InlineData(2, "URI", "info")]
+    public async Task A_mistake_gets_one_clear_line_and_its_exit_code(int code, string named, params string[] arguments)
+    {
+        var result = await RunAsync(arguments);
+        Assert.Equal(code, result.Code);
+        Assert.Contains(named, result.Error);
+        Assert.DoesNotContain("   at ", result.Error);
+    }
+}

@@ -1,5 +1,6 @@
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.GuestAgent.Services;
 using ChannelSdk.Protocol;
 using ChannelSdk.Runtime;
@@ -18,6 +19,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private readonly TaskCompletionSource _stopAsked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Channel _channel;
     private readonly ControlSocket _control;
+    private readonly MemoryTrim _trim;
     private volatile AgentConfig _config;
     private volatile StateWord _state = StateWord.Starting;
 
@@ -33,10 +35,11 @@ internal sealed class AgentDaemon : IAsyncDisposable
         _config = config;
         _load = load;
         _log = log;
+        _trim = new MemoryTrim(MemoryTrim.Collect, time);
         var facts = new GuestFacts(AgentVersion.Text, AgentVersion.Protocol, time);
         var power = new PowerService(() => _config, platform, SetState, SayGoodbyeAsync, log, time);
         var info = new InfoService(facts, AllowedMethods, time);
-        ServiceRegistry services = HostServices.Register(info, power, new MeasureService(() => _config, time));
+        ServiceRegistry services = HostServices.Register(info, power, new MeasureService(() => _config, _trim.WorkDone, time));
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);
         var status = new StatusService(facts, () => _config, () => _state, () => _channel.Status, AllowedMethods);
         _control = new ControlSocket(config.ControlSocket, status, log, time);
@@ -65,6 +68,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     {
         await SayGoodbyeAsync().ConfigureAwait(false);
         await _control.DisposeAsync().ConfigureAwait(false);
+        _trim.Dispose();
     }
 
     /// <summary>Asks the daemon to end; callable from any thread, more than once.</summary>

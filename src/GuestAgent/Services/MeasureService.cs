@@ -9,8 +9,9 @@ namespace ChannelSdk.GuestAgent.Services;
 
 /// <summary>measure.Echo, measure.Sink and measure.Source.</summary>
 /// <param name="config">The configuration that holds at the time of a request.</param>
+/// <param name="workDone">Told at the end of each transfer.</param>
 /// <param name="time">The clock of the sink's report.</param>
-internal sealed class MeasureService(Func<AgentConfig> config, TimeProvider time)
+internal sealed class MeasureService(Func<AgentConfig> config, Action workDone, TimeProvider time)
 {
     private const int MaxChunk = 65536;
     private const ulong MaxBytes = 1UL << 40;
@@ -26,26 +27,15 @@ internal sealed class MeasureService(Func<AgentConfig> config, TimeProvider time
     public async ValueTask SinkAsync(ChannelStream stream, CancellationToken cancellationToken)
     {
         RequireAllowed();
-        var report = new SinkReport();
-        uint sum = MeasureChecksum.Start;
-        long first = 0;
-        while (true)
+        try
         {
-            using ReceivedMessage message = await stream.ReadAsync(cancellationToken).ConfigureAwait(false);
-            if (message.IsEnd)
-            {
-                break;
-            }
-            if (report.Messages++ == 0)
-            {
-                first = time.GetTimestamp();
-            }
-            report.Bytes += (ulong)message.Span.Length;
-            sum = MeasureChecksum.Append(sum, message.Span);
+            SinkReport report = await CountAsync(stream, cancellationToken).ConfigureAwait(false);
+            await stream.WriteAsync(report.ToByteArray(), cancellationToken).ConfigureAwait(false);
         }
-        report.Crc32C = MeasureChecksum.Finish(sum);
-        report.ElapsedNs = report.Messages == 0 ? 0 : (ulong)(time.GetElapsedTime(first).Ticks * TimeSpan.NanosecondsPerTick);
-        await stream.WriteAsync(report.ToByteArray(), cancellationToken).ConfigureAwait(false);
+        finally
+        {
+            workDone();
+        }
     }
 
     /// <summary>Sends as much of the pattern as was asked for.</summary>
@@ -75,7 +65,32 @@ internal sealed class MeasureService(Func<AgentConfig> config, TimeProvider time
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
+            workDone();
         }
+    }
+
+    private async ValueTask<SinkReport> CountAsync(ChannelStream stream, CancellationToken cancellationToken)
+    {
+        var report = new SinkReport();
+        uint sum = MeasureChecksum.Start;
+        long first = 0;
+        while (true)
+        {
+            using ReceivedMessage message = await stream.ReadAsync(cancellationToken).ConfigureAwait(false);
+            if (message.IsEnd)
+            {
+                break;
+            }
+            if (report.Messages++ == 0)
+            {
+                first = time.GetTimestamp();
+            }
+            report.Bytes += (ulong)message.Span.Length;
+            sum = MeasureChecksum.Append(sum, message.Span);
+        }
+        report.Crc32C = MeasureChecksum.Finish(sum);
+        report.ElapsedNs = report.Messages == 0 ? 0 : (ulong)(time.GetElapsedTime(first).Ticks * TimeSpan.NanosecondsPerTick);
+        return report;
     }
 
     private void RequireAllowed()

@@ -114,7 +114,7 @@ public sealed partial class Channel
             Rpc.Session.LinkDown(error.Code, error.Message, Now);
             (_lastError, _link) = (error, null);
             ArrayPool<byte>.Shared.Return(_buffer);
-            _buffer = [];
+            (_buffer, _start, _end) = ([], 0, 0);
             Rearm();
         }
 
@@ -169,12 +169,8 @@ public sealed partial class Channel
     /// <summary>Gives the received bytes to the session. True: the link must be dropped.</summary>
     private bool Feed()
     {
+        // The end stays where it is: a receive may be under way behind it.
         _start += Rpc.Receive(_buffer.AsSpan(_start, _end - _start), Now);
-        if (_start == _end)
-        {
-            _start = _end = 0;
-        }
-
         NoteFault();
         Rearm();
         return Rpc.Session.Fault is not null;
@@ -191,6 +187,11 @@ public sealed partial class Channel
     /// <summary>Room behind the received bytes: grows under load, goes back to the small buffer when it is idle.</summary>
     private void MakeSpace(ref int small)
     {
+        if (_start == _end)
+        {
+            _start = _end = 0;
+        }
+
         var held = _end - _start;
         var size = _buffer.Length;
         if (_end == size && _start < size / 2)

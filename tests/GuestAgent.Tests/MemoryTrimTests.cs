@@ -5,21 +5,33 @@ namespace ChannelSdk.GuestAgent.Tests;
 public class MemoryTrimTests
 {
     [Fact]
-    public void Memory_is_given_back_once_after_the_last_of_a_burst_of_work()
+    public void Memory_is_given_back_once_when_a_burst_of_work_is_over()
     {
         var time = new ManualTime();
-        int trims = 0;
-        using var trim = new MemoryTrim(() => trims++, time);
-        for (int i = 0; i < 10; i++)
-        {
-            trim.WorkDone();
-            time.Advance(MemoryTrim.Quiet / 2);
-        }
+        int collections = 5, trims = 0;
+        using var trim = new MemoryTrim(() => collections, () => (trims, collections) = (trims + 1, collections + 1), time);
+        Pass(time, 3);
         Assert.Equal(0, trims);
 
-        time.Advance(MemoryTrim.Quiet);
-        time.Advance(MemoryTrim.Quiet);
-
+        for (int i = 0; i < 10; i++)
+        {
+            collections++;
+            Pass(time, 1);
+        }
+        Assert.Equal(0, trims);
+        Pass(time, 5);
         Assert.Equal(1, trims);
+
+        collections++;
+        Pass(time, 5);
+        Assert.Equal(2, trims);
+    }
+
+    private static void Pass(ManualTime time, int periods)
+    {
+        for (int i = 0; i < periods; i++)
+        {
+            time.Advance(MemoryTrim.Period);
+        }
     }
 }

@@ -35,11 +35,11 @@ internal sealed class AgentDaemon : IAsyncDisposable
         _config = config;
         _load = load;
         _log = log;
-        _trim = new MemoryTrim(MemoryTrim.Collect, time);
+        _trim = MemoryTrim.OfProcess(time);
         var facts = new GuestFacts(AgentVersion.Text, AgentVersion.Protocol, time);
         var power = new PowerService(() => _config, platform, SetState, SayGoodbyeAsync, log, time);
         var info = new InfoService(facts, AllowedMethods, time);
-        ServiceRegistry services = HostServices.Register(info, power, new MeasureService(() => _config, _trim.WorkDone, time));
+        ServiceRegistry services = HostServices.Register(info, power, new MeasureService(() => _config, time));
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);
         var status = new StatusService(facts, () => _config, () => _state, () => _channel.Status, AllowedMethods);
         _control = new ControlSocket(config.ControlSocket, status, log, time);

@@ -9,9 +9,8 @@ namespace ChannelSdk.GuestAgent.Services;
 
 /// <summary>measure.Echo, measure.Sink and measure.Source.</summary>
 /// <param name="config">The configuration that holds at the time of a request.</param>
-/// <param name="workDone">Told at the end of each transfer.</param>
 /// <param name="time">The clock of the sink's report.</param>
-internal sealed class MeasureService(Func<AgentConfig> config, Action workDone, TimeProvider time)
+internal sealed class MeasureService(Func<AgentConfig> config, TimeProvider time)
 {
     private const int MaxChunk = 65536;
     private const ulong MaxBytes = 1UL << 40;
@@ -27,15 +26,8 @@ internal sealed class MeasureService(Func<AgentConfig> config, Action workDone, 
     public async ValueTask SinkAsync(ChannelStream stream, CancellationToken cancellationToken)
     {
         RequireAllowed();
-        try
-        {
-            SinkReport report = await CountAsync(stream, cancellationToken).ConfigureAwait(false);
-            await stream.WriteAsync(report.ToByteArray(), cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            workDone();
-        }
+        SinkReport report = await CountAsync(stream, cancellationToken).ConfigureAwait(false);
+        await stream.WriteAsync(report.ToByteArray(), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Sends as much of the pattern as was asked for.</summary>
@@ -65,7 +57,6 @@ internal sealed class MeasureService(Func<AgentConfig> config, Action workDone, 
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
-            workDone();
         }
     }
 

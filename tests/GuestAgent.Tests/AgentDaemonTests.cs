@@ -52,6 +52,7 @@ public sealed class AgentDaemonTests : IDisposable
             await host.WaitReadyAsync(_timeout.Token);
             await host.CallAsync(ServiceMethods.InfoPing, new PingRequest(), default, _timeout.Token);
 
+            Assert.Equal((int)AgentVersion.Protocol, host.Status.Version);
             AgentStatus after = await StatusAsync(control);
             Assert.Equal(ExitCode.Success, StatusRenderer.ExitCodeOf(after));
             Assert.Equal(_config.Endpoint, after.Endpoint);

@@ -50,19 +50,24 @@ internal sealed class ManualTime : TimeProvider
 
     private sealed class ManualTimer(ManualTime time, Action callback) : ITimer
     {
+        private TimeSpan _period = Timeout.InfiniteTimeSpan;
+
         public DateTimeOffset Due { get; private set; } = DateTimeOffset.MaxValue;
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
-            Due = dueTime == Timeout.InfiniteTimeSpan ? DateTimeOffset.MaxValue : time._now + dueTime;
+            _period = period;
+            Due = After(dueTime);
             return true;
         }
 
         public void Fire()
         {
-            Due = DateTimeOffset.MaxValue;
+            Due = After(_period);
             callback();
         }
+
+        private DateTimeOffset After(TimeSpan wait) => wait == Timeout.InfiniteTimeSpan ? DateTimeOffset.MaxValue : time._now + wait;
 
         public void Dispose()
         {

@@ -1,5 +1,6 @@
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.GuestAgent.Services;
 using ChannelSdk.Protocol;
 using ChannelSdk.Runtime;
@@ -18,6 +19,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private readonly TaskCompletionSource _stopAsked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Channel _channel;
     private readonly ControlSocket _control;
+    private readonly MemoryTrim _trim;
     private volatile AgentConfig _config;
     private volatile StateWord _state = StateWord.Starting;
 
@@ -33,6 +35,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         _config = config;
         _load = load;
         _log = log;
+        _trim = MemoryTrim.OfProcess(time);
         var facts = new GuestFacts(AgentVersion.Text, AgentVersion.Protocol, time);
         var power = new PowerService(() => _config, platform, SetState, SayGoodbyeAsync, log, time);
         var info = new InfoService(facts, AllowedMethods, time);
@@ -65,6 +68,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     {
         await SayGoodbyeAsync().ConfigureAwait(false);
         await _control.DisposeAsync().ConfigureAwait(false);
+        _trim.Dispose();
     }
 
     /// <summary>Asks the daemon to end; callable from any thread, more than once.</summary>

@@ -31,6 +31,9 @@ internal static class ChannelEventLog
                     case ChannelEventKind.SessionResumed:
                         log.Info($"{happened.Text} resumed");
                         break;
+                    case ChannelEventKind.SessionLost when happened.Error == ChannelError.SessionClosed:
+                        log.Info($"session ended: {happened.Text}");
+                        break;
                     case ChannelEventKind.SessionLost:
                         log.Warning($"session lost: {happened.Text}");
                         break;

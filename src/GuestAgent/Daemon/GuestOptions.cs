@@ -9,9 +9,14 @@ internal static class GuestOptions
     // So many messages may be under way in each class that the largest, all at once, stay below the heap's hard limit.
     private const int MaxMessage = 256 << 10;
 
-    /// <summary>For the control socket: one short call at a time.</summary>
+    /// <summary>
+    /// For the control socket: one short call at a time, one command after the other. Commands come and go, so the way
+    /// to the next one stays short.
+    /// </summary>
     public static ChannelOptions Local { get; } = ChannelOptions.ForGuest with
     {
+        RetryMin = TimeSpan.FromMilliseconds(5),
+        RetryMax = TimeSpan.FromMilliseconds(100),
         MaxMessage = 64 << 10,
         Session = ChannelOptions.ForGuest.Session with { MaxStreams = new(2, 2, 2), ResumeTimeout = TimeSpan.FromSeconds(1) },
     };

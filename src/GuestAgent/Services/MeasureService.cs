@@ -26,25 +26,7 @@ internal sealed class MeasureService(Func<AgentConfig> config, TimeProvider time
     public async ValueTask SinkAsync(ChannelStream stream, CancellationToken cancellationToken)
     {
         RequireAllowed();
-        var report = new SinkReport();
-        uint sum = MeasureChecksum.Start;
-        long first = 0;
-        while (true)
-        {
-            using ReceivedMessage message = await stream.ReadAsync(cancellationToken).ConfigureAwait(false);
-            if (message.IsEnd)
-            {
-                break;
-            }
-            if (report.Messages++ == 0)
-            {
-                first = time.GetTimestamp();
-            }
-            report.Bytes += (ulong)message.Span.Length;
-            sum = MeasureChecksum.Append(sum, message.Span);
-        }
-        report.Crc32C = MeasureChecksum.Finish(sum);
-        report.ElapsedNs = report.Messages == 0 ? 0 : (ulong)(time.GetElapsedTime(first).Ticks * TimeSpan.NanosecondsPerTick);
+        SinkReport report = await CountAsync(stream, cancellationToken).ConfigureAwait(false);
         await stream.WriteAsync(report.ToByteArray(), cancellationToken).ConfigureAwait(false);
     }
 
@@ -76,6 +58,30 @@ internal sealed class MeasureService(Func<AgentConfig> config, TimeProvider time
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
+    }
+
+    private async ValueTask<SinkReport> CountAsync(ChannelStream stream, CancellationToken cancellationToken)
+    {
+        var report = new SinkReport();
+        uint sum = MeasureChecksum.Start;
+        long first = 0;
+        while (true)
+        {
+            using ReceivedMessage message = await stream.ReadAsync(cancellationToken).ConfigureAwait(false);
+            if (message.IsEnd)
+            {
+                break;
+            }
+            if (report.Messages++ == 0)
+            {
+                first = time.GetTimestamp();
+            }
+            report.Bytes += (ulong)message.Span.Length;
+            sum = MeasureChecksum.Append(sum, message.Span);
+        }
+        report.Crc32C = MeasureChecksum.Finish(sum);
+        report.ElapsedNs = report.Messages == 0 ? 0 : (ulong)(time.GetElapsedTime(first).Ticks * TimeSpan.NanosecondsPerTick);
+        return report;
     }
 
     private void RequireAllowed()

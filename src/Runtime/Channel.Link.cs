@@ -24,20 +24,20 @@ public sealed partial class Channel
     private ValueTaskAwaiter<int> _send;
     private TaskCompletionSource? _sendIdle;
     private long _timerAt = long.MaxValue;
+    private volatile ChannelEvent? _endpointFailure;
     private long _bytesIn;
     private long _bytesOut;
 
     private async Task RunAsync()
     {
         var retry = _options.RetryMin;
-        string? told = null;
         while (!_stopping.IsCancellationRequested)
         {
             try
             {
                 SetLinkState(LinkState.Opening);
                 var link = await _endpoint.OpenAsync(_stopping.Token).ConfigureAwait(false);
-                told = null;
+                _endpointFailure = null;
                 // A link that failed by its peer's fault, or before it was up, must not make us spin.
                 retry = await RunLinkAsync(link).ConfigureAwait(false) ? _options.RetryMin : Next(retry);
             }
@@ -47,14 +47,15 @@ public sealed partial class Channel
             }
             catch (ChannelException e)
             {
+                var isNew = _endpointFailure?.Text != e.Message;
+                _endpointFailure = new ChannelEvent(ChannelEventKind.EndpointFailed, _time.GetUtcNow(), null, e.Code, e.Message);
                 lock (Gate)
                 {
                     _lastError = e;
                 }
 
-                if (told != e.Message)
+                if (isNew)
                 {
-                    told = e.Message;
                     _events.Publish(ChannelEventKind.EndpointFailed, e.Code, e.Message);
                 }
 
@@ -110,7 +111,7 @@ public sealed partial class Channel
         lock (Gate)
         {
             var error = _linkError ?? new ChannelException(ChannelError.LinkLost, ErrorClass.Retry, "the other side closed the link");
-            wasGood = _linkState == LinkState.Up && error.Class != ErrorClass.Fatal;
+            wasGood = (_linkState == LinkState.Up && error.Class != ErrorClass.Fatal) || error.Code == ChannelError.SessionClosed;
             Rpc.Session.LinkDown(error.Code, error.Message, Now);
             (_lastError, _link) = (error, null);
             ArrayPool<byte>.Shared.Return(_buffer);
@@ -303,7 +304,7 @@ public sealed partial class Channel
     /// <summary>Lets a last frame go out, for a moment; then ends the link and waits until no send uses the session's memory.</summary>
     private async Task DrainAndAbortAsync()
     {
-        Task idle;
+        TaskCompletionSource idle;
         lock (Gate)
         {
             if (_link is null)
@@ -311,12 +312,11 @@ public sealed partial class Channel
                 return;
             }
 
-            _sendIdle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            idle = _sendIdle.Task;
+            idle = _sendIdle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
         Flush();
-        await Task.WhenAny(idle, Task.Delay(TimeSpan.FromMilliseconds(100), _time)).ConfigureAwait(false);
+        await Task.WhenAny(idle.Task, Task.Delay(TimeSpan.FromMilliseconds(100), _time)).ConfigureAwait(false);
         lock (Gate)
         {
             _link?.Abort();
@@ -324,10 +324,11 @@ public sealed partial class Channel
 
         // An aborted link ends its send at once.
         Flush();
-        await idle.ConfigureAwait(false);
+        await idle.Task.ConfigureAwait(false);
         lock (Gate)
         {
-            _sendIdle = null;
+            // Another drain may have begun since.
+            _sendIdle = _sendIdle == idle ? null : _sendIdle;
         }
     }
 

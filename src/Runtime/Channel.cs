@@ -91,8 +91,11 @@ public sealed partial class Channel : IAsyncDisposable
         }
     }
 
-    /// <summary>Events from now on. A watcher that does not read loses the oldest, and reads that it did.</summary>
-    public IAsyncEnumerable<ChannelEvent> WatchAsync(CancellationToken cancellationToken = default) => _events.WatchAsync(cancellationToken);
+    /// <summary>
+    /// Events from now on; first, if the endpoint cannot be opened at this moment, why. A watcher that does not read loses
+    /// the oldest, and reads that it did.
+    /// </summary>
+    public IAsyncEnumerable<ChannelEvent> WatchAsync(CancellationToken cancellationToken = default) => _events.WatchAsync(_endpointFailure, cancellationToken);
 
     /// <summary>Waits until a session is established and its link is up.</summary>
     /// <exception cref="ChannelException">The channel was disposed of (SessionClosed).</exception>

@@ -42,9 +42,14 @@ internal sealed class EventHub(int backlog, TimeProvider time)
     }
 
     /// <summary>Events from this call on, not only from the first read on.</summary>
-    public IAsyncEnumerable<ChannelEvent> WatchAsync(CancellationToken cancellationToken)
+    public IAsyncEnumerable<ChannelEvent> WatchAsync(ChannelEvent? first, CancellationToken cancellationToken)
     {
         var watcher = new Watcher(backlog);
+        if (first is not null)
+        {
+            watcher.Add(first);
+        }
+
         lock (_gate)
         {
             if (_isComplete)

@@ -24,7 +24,6 @@ public sealed partial class Channel
     private ValueTaskAwaiter<int> _send;
     private TaskCompletionSource? _sendIdle;
     private long _timerAt = long.MaxValue;
-    private volatile ChannelEvent? _endpointFailure;
     private long _bytesIn;
     private long _bytesOut;
 
@@ -37,7 +36,7 @@ public sealed partial class Channel
             {
                 SetLinkState(LinkState.Opening);
                 var link = await _endpoint.OpenAsync(_stopping.Token).ConfigureAwait(false);
-                _endpointFailure = null;
+                _events.ClearEndpointFailure();
                 // A link that failed by its peer's fault, or before it was up, must not make us spin.
                 retry = await RunLinkAsync(link).ConfigureAwait(false) ? _options.RetryMin : Next(retry);
             }
@@ -47,18 +46,12 @@ public sealed partial class Channel
             }
             catch (ChannelException e)
             {
-                var isNew = _endpointFailure?.Text != e.Message;
-                _endpointFailure = new ChannelEvent(ChannelEventKind.EndpointFailed, _time.GetUtcNow(), null, e.Code, e.Message);
                 lock (Gate)
                 {
                     _lastError = e;
                 }
 
-                if (isNew)
-                {
-                    _events.Publish(ChannelEventKind.EndpointFailed, e.Code, e.Message);
-                }
-
+                _events.Publish(ChannelEventKind.EndpointFailed, e.Code, e.Message);
                 retry = Next(retry);
             }
 

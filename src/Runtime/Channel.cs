@@ -95,7 +95,7 @@ public sealed partial class Channel : IAsyncDisposable
     /// Events from now on; first, if the endpoint cannot be opened at this moment, why. A watcher that does not read loses
     /// the oldest, and reads that it did.
     /// </summary>
-    public IAsyncEnumerable<ChannelEvent> WatchAsync(CancellationToken cancellationToken = default) => _events.WatchAsync(_endpointFailure, cancellationToken);
+    public IAsyncEnumerable<ChannelEvent> WatchAsync(CancellationToken cancellationToken = default) => _events.WatchAsync(cancellationToken);
 
     /// <summary>Waits until a session is established and its link is up.</summary>
     /// <exception cref="ChannelException">The channel was disposed of (SessionClosed).</exception>

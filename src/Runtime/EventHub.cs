@@ -9,22 +9,38 @@ internal sealed class EventHub(int backlog, TimeProvider time)
 {
     private readonly Lock _gate = new();
     private readonly List<Watcher> _watchers = [];
+    private ChannelEvent? _endpointFailure;
     private bool _isComplete;
 
     public void Publish(ChannelEventKind kind, ChannelError error, string text, Heartbeat? heartbeat = null)
     {
         lock (_gate)
         {
-            if (_watchers.Count == 0)
+            var next = new ChannelEvent(kind, time.GetUtcNow(), heartbeat, error, text);
+            if (kind == ChannelEventKind.EndpointFailed)
             {
-                return;
+                if (_endpointFailure?.Text == text)
+                {
+                    // Told once, however often it is tried.
+                    return;
+                }
+
+                _endpointFailure = next;
             }
 
-            var next = new ChannelEvent(kind, time.GetUtcNow(), heartbeat, error, text);
             foreach (var watcher in _watchers)
             {
                 watcher.Add(next);
             }
+        }
+    }
+
+    /// <summary>The endpoint could be opened.</summary>
+    public void ClearEndpointFailure()
+    {
+        lock (_gate)
+        {
+            _endpointFailure = null;
         }
     }
 
@@ -42,16 +58,16 @@ internal sealed class EventHub(int backlog, TimeProvider time)
     }
 
     /// <summary>Events from this call on, not only from the first read on.</summary>
-    public IAsyncEnumerable<ChannelEvent> WatchAsync(ChannelEvent? first, CancellationToken cancellationToken)
+    public IAsyncEnumerable<ChannelEvent> WatchAsync(CancellationToken cancellationToken)
     {
         var watcher = new Watcher(backlog);
-        if (first is not null)
-        {
-            watcher.Add(first);
-        }
-
         lock (_gate)
         {
+            if (_endpointFailure is not null)
+            {
+                watcher.Add(_endpointFailure);
+            }
+
             if (_isComplete)
             {
                 watcher.Queue.Writer.TryComplete();

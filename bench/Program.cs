@@ -4,7 +4,8 @@ using ChannelSdk.Bench.Wire;
 
 return args switch
 {
-    ["wire", .. var rest] => await WireBench.RunAsync(rest.Length > 0 ? int.Parse(rest[0], System.Globalization.CultureInfo.InvariantCulture) : 5),
+    ["wire"] => await WireBench.RunAsync(5, []),
+    ["wire", var rounds, .. var names] => await WireBench.RunAsync(int.Parse(rounds, System.Globalization.CultureInfo.InvariantCulture), names),
     ["agent"] => await AgentBench.RunAsync(),
     ["core", .. var rest] => CoreBench.Run(rest),
     ["peer", var contender, var socket] => await Contenders.RunPeerAsync(contender, socket),
@@ -13,6 +14,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("bench: expected wire [ROUNDS], agent or core; run bench/run, which prepares what they need");
+    Console.Error.WriteLine("bench: expected wire [ROUNDS [CONTENDER...]], agent or core; run bench/run, which prepares what they need");
     return 2;
 }

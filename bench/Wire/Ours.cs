@@ -16,6 +16,9 @@ internal sealed class Ours(string name, bool inline) : Contender(name)
     private static readonly BytesValue s_payload = new() { Value = ByteString.CopyFrom(new byte[62]) };
     private Channel _channel = null!;
 
+    /// <summary>With the default options.</summary>
+    public bool IsPlain => !inline;
+
     public static ServiceRegistry NewServices()
     {
         var services = new ServiceRegistry();

@@ -9,11 +9,12 @@ internal static class WireBench
     private const long StreamBytes = 256 << 20;
     private const long SmallStreamBytes = 32 << 20;
 
-    public static async Task<int> RunAsync(int rounds)
+    public static async Task<int> RunAsync(int rounds, string[] names)
     {
-        var contenders = Contenders.All();
+        // The raw socket is always there: all ratios are to it.
+        Contender[] contenders = [.. Contenders.All().Where(c => names.Length == 0 || c is RawSocket or Ours { IsPlain: true } || names.Contains(c.Name))];
         var rows = contenders.ToDictionary(c => c, _ => new Row());
-        var ours = contenders.OfType<Ours>().First();
+        var ours = contenders.OfType<Ours>().Single(c => c.IsPlain);
         var (idle, loaded) = (new Samples(), new Samples());
         var peers = new List<PeerProcess>();
         try

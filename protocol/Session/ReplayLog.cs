@@ -10,7 +10,7 @@ namespace ChannelSdk.Protocol;
 internal sealed class ReplayLog
 {
     private const int SmallSegment = 4 << 10;
-    private const int LargeSegment = 128 << 10;
+    private const int LargeSegment = 256 << 10;
 
     /// <summary>A pooled buffer: [Acked, Sent) waits for acknowledgement, [Sent, End) waits to be sent.</summary>
     private sealed class Segment
@@ -44,17 +44,20 @@ internal sealed class ReplayLog
     public int Unsent { get; private set; }
     public bool AtFrameBoundary => _frameRest == 0;
 
-    /// <summary>Room for the payload of one more frame without a new segment being begun, at most <paramref name="wanted"/>.</summary>
-    public int FitPayload(int wanted)
+    /// <summary>
+    /// Payload of the next frame of a message that has <paramref name="rest"/> bytes left, at most <paramref name="wanted"/>.
+    /// A piece that ends its message is never made smaller: its receiver would have to put two together.
+    /// </summary>
+    public int FitPayload(int wanted, int rest)
     {
-        if (_tail is null)
+        if (_tail is null || wanted == rest)
         {
             return wanted;
         }
 
         // Filling a segment's end with a shorter frame beats leaving it empty, unless the piece would be tiny.
         var room = _tail.Buffer.Length - _tail.End - FrameHeader.Size;
-        return room >= Math.Min(wanted, SmallSegment) ? Math.Min(room, wanted) : wanted;
+        return room >= SmallSegment ? Math.Min(room, wanted) : wanted;
     }
 
     public void Append(FrameType type, DataFlags flags, uint stream, ReadOnlySpan<byte> payload)

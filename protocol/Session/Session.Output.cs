@@ -164,7 +164,7 @@ internal sealed partial class Session
         }
 
         var piece = (int)Math.Min(Math.Min(rest, _peerMaxFrame), credit - FrameHeader.Size);
-        piece = _log.FitPayload(piece);
+        piece = _log.FitPayload(piece, rest);
         if (!HasRoom(stream.Class, piece))
         {
             return Progress.NoRoom;

@@ -15,7 +15,7 @@ public sealed record SessionOptions
     public int ReplayBytes { get; init; } = 1 << 20;
 
     /// <summary>Produced and not yet sent bytes above which no bulk frame is added: the most that a control message waits behind.</summary>
-    public int OutputBatch { get; init; } = 128 << 10;
+    public int OutputBatch { get; init; } = 64 << 10;
 
     /// <summary>Bytes that the peer may have outstanding on one stream, by class.</summary>
     public StreamClassValues StreamWindow { get; init; } = new(16 << 10, 64 << 10, 1 << 20);

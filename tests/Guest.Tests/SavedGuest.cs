@@ -53,7 +53,7 @@ public sealed class SavedGuest : IAsyncLifetime
         return Task.CompletedTask;
     }
 
-    private static string FindRoot()
+    internal static string FindRoot()
     {
         var folder = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(folder, "ChannelSdk.sln")))

@@ -2,6 +2,7 @@ using ChannelSdk.Transports.UnixSocket;
 using ChannelSdk.Transports.VirtioSerial;
 using ChannelSdk.Transports.Vsock;
 using ChannelSdk.Transports.Vsock.Device;
+using ChannelSdk.Transports.Vsock.Kernel;
 
 namespace ChannelSdk.Transports;
 
@@ -25,6 +26,10 @@ internal sealed record EndpointScheme(
             uri => VirtioSerialHost.Listen(uri.Target)),
         new(VirtioPortEndpoint.Scheme, TargetForm.NameOrPath, "virtio-port://org.channelsdk.agent.0",
             uri => new VirtioPortEndpoint(uri.ToString(), uri.Target, new VirtioPortLocator())),
+        new(VsockDialEndpoint.Scheme, TargetForm.Own, "vsock://2:5000",
+            uri => new VsockDialEndpoint(uri.ToString(), VsockAddress.Parse(uri, takesAny: false))),
+        new(VsockListenEndpoint.Scheme, TargetForm.Own, "vsock-listen://2:5000",
+            uri => new VsockListenEndpoint(uri.ToString(), VsockAddress.Parse(uri, takesAny: true))),
         new(VsockDevice.Scheme, TargetForm.PathAndOptions, "vhost-vsock:///run/vm1.vsock?cid=3&port=5000", VsockSchemes.Device),
     ];
 

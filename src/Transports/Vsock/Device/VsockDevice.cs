@@ -47,6 +47,9 @@ public sealed class VsockDevice : IAsyncDisposable
             IoReactor.Shared);
     }
 
+    /// <summary>Path of the Unix socket that QEMU connects to.</summary>
+    public string SocketPath => _options.SocketPath;
+
     /// <summary>How it is now.</summary>
     public VsockDeviceStatus Status
     {
@@ -68,9 +71,10 @@ public sealed class VsockDevice : IAsyncDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
-            if (_listener is null)
+            _listener ??= UnixListener.Start(_place);
+            // It may have ended by an error of the socket, which was told.
+            if (_serving.IsCompleted)
             {
-                _listener = UnixListener.Start(_place);
                 _serving = ServeAsync(_listener);
             }
         }

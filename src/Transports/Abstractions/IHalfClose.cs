@@ -1,4 +1,4 @@
-namespace ChannelSdk.Transports.Vsock;
+namespace ChannelSdk.Transports;
 
 /// <summary>A link whose sending direction can end by itself, as a forwarder between two of them needs.</summary>
 internal interface IHalfClose

@@ -1,28 +1,36 @@
 using ChannelSdk.Transports.UnixSocket;
 using ChannelSdk.Transports.VirtioSerial;
+using ChannelSdk.Transports.Vsock;
+using ChannelSdk.Transports.Vsock.Device;
+using ChannelSdk.Transports.Vsock.Kernel;
 
 namespace ChannelSdk.Transports;
 
 /// <summary>A transport that a URI can name. A new transport is one more line in <see cref="s_all"/>.</summary>
 /// <param name="Name">The URI scheme.</param>
-/// <param name="TakesName">Whether the target may be a name instead of an absolute path.</param>
+/// <param name="Form">What its target is.</param>
 /// <param name="Example">An example for error texts.</param>
 /// <param name="Make">Makes the endpoint. Opens nothing yet.</param>
 internal sealed record EndpointScheme(
-    string Name, bool TakesName, string Example, Func<EndpointUri, ITransportEndpoint> Make)
+    string Name, TargetForm Form, string Example, Func<EndpointUri, ITransportEndpoint> Make)
 {
     private static readonly EndpointScheme[] s_all =
     [
-        new("unix", false, "unix:///run/channel.sock", uri => new UnixDialEndpoint(new UnixSocketPlace(
+        new("unix", TargetForm.Path, "unix:///run/channel.sock", uri => new UnixDialEndpoint(new UnixSocketPlace(
             uri.Scheme, uri.Target, "Start the program that listens there first."))),
-        new("unix-listen", false, "unix-listen:///run/channel.sock", uri => new UnixListenEndpoint(new UnixSocketPlace(
+        new("unix-listen", TargetForm.Path, "unix-listen:///run/channel.sock", uri => new UnixListenEndpoint(new UnixSocketPlace(
             uri.Scheme, uri.Target, "Make the directory that the socket shall be in."))),
-        new(VirtioSerialHost.DialScheme, false, "virtio-serial:///run/vm1.sock",
+        new(VirtioSerialHost.DialScheme, TargetForm.Path, "virtio-serial:///run/vm1.sock",
             uri => VirtioSerialHost.Dial(uri.Target)),
-        new(VirtioSerialHost.ListenScheme, false, "virtio-serial-listen:///run/vm1.sock",
+        new(VirtioSerialHost.ListenScheme, TargetForm.Path, "virtio-serial-listen:///run/vm1.sock",
             uri => VirtioSerialHost.Listen(uri.Target)),
-        new(VirtioPortEndpoint.Scheme, true, "virtio-port://org.channelsdk.agent.0",
+        new(VirtioPortEndpoint.Scheme, TargetForm.NameOrPath, "virtio-port://org.channelsdk.agent.0",
             uri => new VirtioPortEndpoint(uri.ToString(), uri.Target, new VirtioPortLocator())),
+        new(VsockDialEndpoint.Scheme, TargetForm.Own, "vsock://2:5000",
+            uri => new VsockDialEndpoint(uri.ToString(), VsockAddress.Parse(uri, takesAny: false))),
+        new(VsockListenEndpoint.Scheme, TargetForm.Own, "vsock-listen://2:5000",
+            uri => new VsockListenEndpoint(uri.ToString(), VsockAddress.Parse(uri, takesAny: true))),
+        new(VsockDevice.Scheme, TargetForm.PathAndOptions, "vhost-vsock:///run/vm1.vsock?cid=3&port=5000", VsockSchemes.Device),
     ];
 
     internal static string KnownList { get; } = string.Join(", ", s_all.Select(scheme => scheme.Example));

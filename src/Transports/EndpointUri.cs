@@ -3,7 +3,7 @@ using ChannelSdk.Protocol;
 
 namespace ChannelSdk.Transports;
 
-/// <summary>An endpoint's URI, <c>scheme://target</c>. The target is taken as it stands: no escapes, query or port.</summary>
+/// <summary>An endpoint's URI, <c>scheme://target</c>. The target is taken as it stands, without escapes.</summary>
 public sealed record EndpointUri
 {
     /// <summary>The longest URI that is accepted, in characters.</summary>
@@ -18,7 +18,7 @@ public sealed record EndpointUri
     /// <summary>The transport, in lower case.</summary>
     public string Scheme { get; }
 
-    /// <summary>An absolute path, or for some schemes a name.</summary>
+    /// <summary>An absolute path; for some schemes with options behind it, a name, or an address.</summary>
     public string Target { get; }
 
     /// <summary>Reads a URI of one of the known schemes.</summary>
@@ -49,19 +49,27 @@ public sealed record EndpointUri
         {
             throw Bad(text, $"nothing comes after '://'; write for instance {scheme.Example}");
         }
-        if (target[0] == '/')
+        if (scheme.Form == TargetForm.Own)
         {
-            CheckPath(text, target, scheme);
+            return new EndpointUri(scheme.Name, target);
+        }
+        string place = scheme.Form == TargetForm.PathAndOptions ? target.Split('?', 2)[0] : target;
+        if (place.StartsWith('/'))
+        {
+            CheckPath(text, place, scheme);
         }
         else
         {
-            CheckName(text, target, scheme);
+            CheckName(text, place, scheme);
         }
         return new EndpointUri(scheme.Name, target);
     }
 
     /// <inheritdoc/>
     public override string ToString() => $"{Scheme}://{Target}";
+
+    /// <summary>The error of a target that only its scheme can judge.</summary>
+    internal ChannelException Bad(string why) => Bad(ToString(), why);
 
     private static void CheckPath(string text, string target, EndpointScheme scheme)
     {
@@ -73,7 +81,7 @@ public sealed record EndpointUri
 
     private static void CheckName(string text, string target, EndpointScheme scheme)
     {
-        if (!scheme.TakesName)
+        if (scheme.Form != TargetForm.NameOrPath)
         {
             throw Bad(text, $"its path is not absolute (three slashes are needed); write for instance {scheme.Example}");
         }

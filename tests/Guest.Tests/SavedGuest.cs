@@ -6,10 +6,12 @@ using ChannelSdk.HostEndpoint.Launch;
 namespace ChannelSdk.Guest.Tests;
 
 /// <summary>Boots the test guest once, with its agent running, and saves it; each test gets a copy in a fraction of a boot.</summary>
-public sealed class SavedGuest : IAsyncLifetime
+public class SavedGuest : IAsyncLifetime
 {
-    private readonly string _state = Path.Combine(Path.GetTempPath(), $"channelsdk-guest-{Environment.ProcessId}.state");
+    private readonly string _state;
     private QemuOptions _options = null!;
+
+    public SavedGuest() => _state = Path.Combine(Path.GetTempPath(), $"channelsdk-{GetType().Name}-{Environment.ProcessId}.state");
 
     public async Task InitializeAsync()
     {
@@ -20,12 +22,12 @@ public sealed class SavedGuest : IAsyncLifetime
             Assert.Equal(0, build.ExitCode);
         }
 
-        _options = new QemuOptions
+        _options = Adapt(new QemuOptions
         {
             Kernel = Path.Combine(root, ".cache/guest/vmlinuz"),
             Initrd = Path.Combine(root, ".cache/guest/initrd"),
             MemoryMiB = 128,
-        };
+        });
         await using var guest = await QemuGuest.StartAsync(_options, Soon);
         await using (var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket))
         {
@@ -45,7 +47,13 @@ public sealed class SavedGuest : IAsyncLifetime
     public Task<QemuGuest> RestoreFromAsync(string state) => QemuGuest.StartAsync(_options with { RestoreFrom = state }, Soon);
 
     /// <summary>The same guest booted from its kernel.</summary>
-    public Task<QemuGuest> BootAsync() => QemuGuest.StartAsync(_options, Soon);
+    public Task<QemuGuest> BootAsync() => BootAsync(options => options);
+
+    /// <summary>The same guest with other options, booted from its kernel.</summary>
+    public Task<QemuGuest> BootAsync(Func<QemuOptions, QemuOptions> change) => QemuGuest.StartAsync(change(_options), Soon);
+
+    /// <summary>The guest's options, for a fixture with a guest of its own.</summary>
+    protected virtual QemuOptions Adapt(QemuOptions options) => options;
 
     public Task DisposeAsync()
     {

@@ -26,6 +26,9 @@ public sealed class QemuGuest : IAsyncDisposable
         exit $code
         """;
 
+    /// <summary>PCI slot of the vsock device, the same whether it is there from the start or plugged.</summary>
+    private const string VsockSlot = "06";
+
     private readonly Process _process;
     private readonly string _folder;
     private readonly StringBuilder _errors = new();
@@ -102,6 +105,32 @@ public sealed class QemuGuest : IAsyncDisposable
         }
     }
 
+    /// <summary>Plugs a vsock device into a running guest with <see cref="QemuOptions.SharedMemory"/>.</summary>
+    /// <param name="socket">Path of the device's socket, which must be listening.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task PlugVsockAsync(string socket, CancellationToken cancellationToken = default)
+    {
+        await Qmp.ExecuteAsync("chardev-add",
+            $"{{\"id\":\"vsock0\",\"backend\":{{\"type\":\"socket\",\"data\":{{\"server\":false,\"addr\":{{\"type\":\"unix\",\"data\":{{\"path\":\"{socket}\"}}}}}}}}}}",
+            cancellationToken).ConfigureAwait(false);
+        await Qmp.ExecuteAsync("device_add",
+            $"{{\"driver\":\"vhost-user-vsock-pci\",\"id\":\"vsock0\",\"chardev\":\"vsock0\",\"addr\":\"{VsockSlot}\"}}",
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Takes the vsock device out of the running guest and waits until the guest has let it go.</summary>
+    public async Task UnplugVsockAsync(CancellationToken cancellationToken = default)
+    {
+        await Qmp.ExecuteAsync("device_del", "{\"id\":\"vsock0\"}", cancellationToken).ConfigureAwait(false);
+        while ((await Qmp.ExecuteAsync("qom-list", "{\"path\":\"/machine/peripheral\"}", cancellationToken).ConfigureAwait(false))
+            .EnumerateArray().Any(device => device.GetProperty("name").GetString() == "vsock0"))
+        {
+            await Task.Delay(5, cancellationToken).ConfigureAwait(false);
+        }
+
+        await Qmp.ExecuteAsync("chardev-remove", "{\"id\":\"vsock0\"}", cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Ends QEMU: by QMP, and by signal if that does not help within 3 s.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -127,10 +156,12 @@ public sealed class QemuGuest : IAsyncDisposable
 
     private static IEnumerable<string> Arguments(QemuOptions options, string folder)
     {
+        var memory = options.MemoryMiB.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        var isShared = options.SharedMemory || options.VsockSocket is not null;
         string[] start =
         [
-            "-c", Guard, "sh", options.Program, "-accel", options.EffectiveAccelerator, "-M", "pc",
-            "-m", options.MemoryMiB.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            "-c", Guard, "sh", options.Program, "-accel", options.EffectiveAccelerator, "-M", isShared ? "pc,memory-backend=ram0" : "pc",
+            "-m", memory,
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S",
             "-kernel", options.Kernel, "-initrd", options.Initrd, "-append", $"console=ttyS0 quiet panic=-1 {options.Append}",
             "-chardev", $"socket,id=console,path={folder}/console.sock,server=on,wait=off", "-serial", "chardev:console",
@@ -140,8 +171,12 @@ public sealed class QemuGuest : IAsyncDisposable
             "-chardev", $"socket,id=channel,path={folder}/channel.sock,server=on,wait=off",
             "-device", $"virtserialport,bus=vs0.0,nr=1,chardev=channel,name={options.PortName},id=port0",
         ];
+        string[] shared = isShared ? ["-object", $"memory-backend-memfd,id=ram0,size={memory}M,share=on"] : [];
+        string[] vsock = options.VsockSocket is { } socket
+            ? ["-chardev", $"socket,id=vsock0,path={socket}", "-device", $"vhost-user-vsock-pci,id=vsock0,chardev=vsock0,addr={VsockSlot}"]
+            : [];
         var restore = options.RestoreFrom is { } file ? new[] { "-incoming", $"exec:cat {file}" } : [];
-        return [.. start, .. restore, .. options.Arguments];
+        return [.. start, .. shared, .. vsock, .. restore, .. options.Arguments];
     }
 
     private static async Task<QmpClient> ConnectQmpAsync(Process process, string folder, CancellationToken cancellationToken)

@@ -21,6 +21,18 @@ public sealed record QemuOptions
     /// <summary>Name of the virtio-serial port in the guest.</summary>
     public string PortName { get; init; } = DefaultPortName;
 
+    /// <summary>
+    /// Socket of a vhost-user vsock device, which must be listening, for instance a <c>VsockDevice</c>; null for none.
+    /// A guest with one cannot be saved (QEMU 7.2): unplug it before.
+    /// </summary>
+    public string? VsockSocket { get; init; }
+
+    /// <summary>
+    /// Whether the guest's memory can be shared with a vhost-user device, in a sealed memory file. Needed for a device
+    /// that is plugged later; a saved guest must be restored as it was saved.
+    /// </summary>
+    public bool SharedMemory { get; init; }
+
     /// <summary>A file written by <see cref="QemuGuest.SaveAsync"/> to start from, or null to boot.</summary>
     public string? RestoreFrom { get; init; }
 

@@ -38,11 +38,44 @@ internal struct StatxResult
     [FieldOffset(32)]
     public ulong Inode;
 
+    [FieldOffset(40)]
+    public ulong Size;
+
     [FieldOffset(136)]
     public uint DeviceMajor;
 
     [FieldOffset(140)]
     public uint DeviceMinor;
+}
+
+/// <summary>struct iovec.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct IoVector
+{
+    public void* Start;
+    public nuint Length;
+}
+
+/// <summary>struct msghdr on 64-bit.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct MessageHeader
+{
+    public void* Name;
+    public uint NameLength;
+    public IoVector* Vectors;
+    public nint VectorCount;
+    public void* Control;
+    public nint ControlLength;
+    public int Flags;
+}
+
+/// <summary>struct cmsghdr on 64-bit; the data follows it.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct ControlHeader
+{
+    public nint Length;
+    public int Level;
+    public int Type;
 }
 
 /// <summary>Linux constants, by the names that the manual pages use.</summary>
@@ -53,8 +86,14 @@ internal static class Linux
     internal const int SOCK_NONBLOCK = 0x800;
     internal const int SOCK_CLOEXEC = 0x80000;
     internal const int SOL_SOCKET = 1;
+    internal const int AF_VSOCK = 40;
+    internal const int SO_ERROR = 4;
     internal const int SO_PEERCRED = 17;
+    internal const int SCM_RIGHTS = 1;
+    internal const int MSG_CTRUNC = 0x8;
     internal const int MSG_NOSIGNAL = 0x4000;
+    internal const int MSG_CMSG_CLOEXEC = 0x40000000;
+    internal const int SHUT_WR = 1;
 
     internal const int O_RDWR = 2;
     internal const int O_NOCTTY = 0x100;
@@ -63,9 +102,18 @@ internal static class Linux
 
     internal const int AT_FDCWD = -100;
     internal const int AT_SYMLINK_NOFOLLOW = 0x100;
+    internal const int AT_EMPTY_PATH = 0x1000;
+    internal const uint STATX_SIZE = 0x200;
     internal const uint STATX_TYPE_MODE_INO = 0x1 | 0x2 | 0x100;
     internal const int S_IFMT = 0xF000;
     internal const int S_IFSOCK = 0xC000;
+
+    internal const int F_GETFL = 3;
+    internal const int F_SETFL = 4;
+    internal const int F_GET_SEALS = 1034;
+    internal const int F_SEAL_SHRINK = 0x2;
+    internal const int PROT_READ_WRITE = 3;
+    internal const int MAP_SHARED = 1;
 
     internal const int EPOLL_CLOEXEC = 0x80000;
     internal const int EPOLL_CTL_ADD = 1;

@@ -13,7 +13,7 @@ namespace ChannelSdk.Transports.Reactor;
 /// <see cref="Idle"/> only, else the call is tried again. Whoever takes the state out of Waiting completes the
 /// operation, exactly once.
 /// </remarks>
-internal abstract class FdOperation : IValueTaskSource<int>
+internal abstract class FdOperation : IValueTaskSource<int>, IReactorWork
 {
     /// <summary>What <see cref="Try"/> gives when the call would block.</summary>
     protected const int WouldBlock = -1;
@@ -118,7 +118,7 @@ internal abstract class FdOperation : IValueTaskSource<int>
     }
 
     /// <summary>An edge: completes the waiting operation if the call now works. On the reactor's thread only.</summary>
-    internal void OnReady()
+    public void OnReady()
     {
         while (true)
         {

@@ -24,9 +24,9 @@ internal sealed unsafe class IoReactor
     private readonly SafeFd _epoll;
     private readonly SafeFd _wake;
     private readonly RegistrationTable _table = new();
-    private readonly ConcurrentQueue<FdOperation> _posted = new();
-    private List<FdOperation> _soon = new(16);
-    private List<FdOperation> _running = new(16);
+    private readonly ConcurrentQueue<IReactorWork> _posted = new();
+    private List<IReactorWork> _soon = new(16);
+    private List<IReactorWork> _running = new(16);
     private int _threadId;
     private int _turnLeft;
 
@@ -101,13 +101,26 @@ internal sealed unsafe class IoReactor
         _ = Libc.EpollCtl(_epoll, Linux.EPOLL_CTL_DEL, fd, &ignored);
     }
 
-    /// <summary>Has an operation tried again after the events at hand. Only on the reactor's thread.</summary>
-    internal void RunSoon(FdOperation operation) => _soon.Add(operation);
+    /// <summary>Has work done after the events at hand. Only on the reactor's thread.</summary>
+    internal void RunSoon(IReactorWork work) => _soon.Add(work);
 
-    /// <summary>Has an operation tried again on the reactor's thread. From any thread.</summary>
-    internal void Post(FdOperation operation)
+    /// <summary>Has work done on the reactor's thread, after what runs there now. From any thread.</summary>
+    internal void Schedule(IReactorWork work)
     {
-        _posted.Enqueue(operation);
+        if (IsReactorThread)
+        {
+            RunSoon(work);
+        }
+        else
+        {
+            Post(work);
+        }
+    }
+
+    /// <summary>Has work done on the reactor's thread. From any thread.</summary>
+    internal void Post(IReactorWork work)
+    {
+        _posted.Enqueue(work);
         ulong one = 1;
         // EAGAIN means that the counter is at its maximum, so a wake is pending anyway.
         _ = Libc.Write(_wake, &one, sizeof(ulong));
@@ -139,9 +152,9 @@ internal sealed unsafe class IoReactor
     {
         ulong counter;
         _ = Libc.Read(_wake, &counter, sizeof(ulong));
-        while (_posted.TryDequeue(out FdOperation? operation))
+        while (_posted.TryDequeue(out IReactorWork? work))
         {
-            _soon.Add(operation);
+            _soon.Add(work);
         }
     }
 
@@ -153,10 +166,10 @@ internal sealed unsafe class IoReactor
         }
         // What these put off again goes to the other list, so that events come in between.
         (_soon, _running) = (_running, _soon);
-        foreach (FdOperation operation in _running)
+        foreach (IReactorWork work in _running)
         {
             _turnLeft = TurnBudget;
-            operation.OnReady();
+            work.OnReady();
         }
         _running.Clear();
     }

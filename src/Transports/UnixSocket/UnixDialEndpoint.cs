@@ -1,5 +1,6 @@
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports.Native;
+using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.UnixSocket;
 
@@ -33,7 +34,7 @@ internal sealed class UnixDialEndpoint(UnixSocketPlace place) : ITransportEndpoi
         return ValueTask.CompletedTask;
     }
 
-    private UnixSocketLink Dial()
+    private SocketLink Dial()
     {
         SafeFd fd = place.NewSocket();
         try
@@ -44,7 +45,7 @@ internal sealed class UnixDialEndpoint(UnixSocketPlace place) : ITransportEndpoi
             {
                 throw place.Error(errno, "dial");
             }
-            return UnixSocketLink.Attach(fd, place.IdentifyPeer(fd));
+            return SocketLink.Attach(fd, place.IdentifyPeer(fd));
         }
         catch
         {

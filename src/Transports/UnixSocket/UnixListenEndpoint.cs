@@ -1,4 +1,5 @@
 using ChannelSdk.Transports.Native;
+using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.UnixSocket;
 
@@ -20,7 +21,7 @@ internal sealed class UnixListenEndpoint(UnixSocketPlace place) : ITransportEndp
         SafeFd fd = await Listener().AcceptAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            return UnixSocketLink.Attach(fd, place.IdentifyPeer(fd));
+            return SocketLink.Attach(fd, place.IdentifyPeer(fd));
         }
         catch
         {

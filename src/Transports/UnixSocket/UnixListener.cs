@@ -4,8 +4,8 @@ using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.UnixSocket;
 
-/// <summary>A listening Unix socket, its file (mode 0600, removed at the end), and the accept operation on it.</summary>
-internal sealed class UnixListener : IReactorClient, IDisposable
+/// <summary>A listening Unix socket, its file (mode 0600, removed at the end), and accepting on it.</summary>
+internal sealed class UnixListener : IDisposable
 {
     private const int Backlog = 16;
     private const uint OwnerOnly = 0x180;
@@ -14,15 +14,13 @@ internal sealed class UnixListener : IReactorClient, IDisposable
     private readonly SafeFd _fd;
     private readonly FileIdentity? _file;
     private readonly AcceptOperation _accept;
-    private readonly ulong _token;
 
     private UnixListener(UnixSocketPlace place, SafeFd fd)
     {
         _place = place;
         _fd = fd;
         _file = FileIdentity.Of(place.Path);
-        _accept = new AcceptOperation(this, IoReactor.Shared);
-        _token = IoReactor.Shared.Register(fd, Linux.EPOLLIN, this);
+        _accept = new AcceptOperation(fd, place.Uri, errno => place.Error(errno, "accept on"));
     }
 
     /// <summary>Makes the socket, in the place of a stale one if there is one.</summary>
@@ -59,20 +57,11 @@ internal sealed class UnixListener : IReactorClient, IDisposable
         }
     }
 
-    internal async ValueTask<SafeFd> AcceptAsync(CancellationToken cancellationToken)
-    {
-        ValueTask<int> accept = _accept.StartAsync();
-        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
-            static (state, token) => ((AcceptOperation)state!).Cancel(new OperationCanceledException(token)), _accept);
-        return new SafeFd(await accept.ConfigureAwait(false));
-    }
-
-    public void OnEvents(uint events) => _accept.OnReady();
+    internal ValueTask<SafeFd> AcceptAsync(CancellationToken cancellationToken) => _accept.AcceptAsync(cancellationToken);
 
     public void Dispose()
     {
-        _accept.Close();
-        IoReactor.Shared.Unregister(_fd, _token);
+        _accept.Dispose();
         // Only our own file: somebody may have put another one there.
         if (_file is { } file && FileIdentity.Of(_place.Path) == file)
         {
@@ -108,38 +97,5 @@ internal sealed class UnixListener : IReactorClient, IDisposable
         {
             throw place.Error(Errno.Last, "remove the stale socket of");
         }
-    }
-
-    private sealed class AcceptOperation(UnixListener listener, IoReactor reactor) : FdOperation(reactor)
-    {
-        internal ValueTask<int> StartAsync()
-        {
-            ThrowIfWaiting();
-            return base.StartAsync();
-        }
-
-        protected override unsafe int Try()
-        {
-            while (true)
-            {
-                int fd = Libc.Accept4(listener._fd, null, null, Linux.SOCK_NONBLOCK | Linux.SOCK_CLOEXEC);
-                if (fd >= 0)
-                {
-                    return fd;
-                }
-                switch (Errno.Last)
-                {
-                    case Errno.EAGAIN:
-                        return WouldBlock;
-                    case Errno.EINTR or Errno.ECONNABORTED:
-                        continue;
-                    default:
-                        throw listener._place.Error(Errno.Last, "accept on");
-                }
-            }
-        }
-
-        protected override ChannelException ClosedError() => new(ChannelError.TransportFailed, ErrorClass.Refused,
-            $"Accepting on {listener._place.Uri} ended: the endpoint was disposed of.");
     }
 }

@@ -7,6 +7,9 @@ internal sealed class TransportRig(ITransportEndpoint near, ITransportEndpoint f
 {
     internal TestDirectory? Directory { get; init; }
 
+    /// <summary>What else goes with the rig.</summary>
+    internal IReadOnlyList<object> Parts { get; init; } = [];
+
     /// <summary>How much the volume test moves each way.</summary>
     internal int Volume { get; init; } = 24 * 1024 * 1024;
 
@@ -37,6 +40,17 @@ internal sealed class TransportRig(ITransportEndpoint near, ITransportEndpoint f
     {
         await near.DisposeAsync();
         await far.DisposeAsync();
+        foreach (object part in Parts)
+        {
+            if (part is IAsyncDisposable disposable)
+            {
+                await disposable.DisposeAsync();
+            }
+            else
+            {
+                ((IDisposable)part).Dispose();
+            }
+        }
         Directory?.Dispose();
     }
 }

@@ -1,15 +1,14 @@
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports.Native;
-using ChannelSdk.Transports.Reactor;
 
-namespace ChannelSdk.Transports.UnixSocket;
+namespace ChannelSdk.Transports.Reactor;
 
 /// <summary>A connected stream socket.</summary>
 /// <remarks>
 /// The peer's every read would be an edge of free space, a wake for nothing in a ping-pong. So space is armed when
 /// a send has to wait, and disarmed by the first edge that nobody wanted.
 /// </remarks>
-internal sealed class UnixSocketLink : FdLink
+internal sealed class SocketLink : FdLink, IHalfClose
 {
     private const uint WithoutSpace = Linux.EPOLLIN | Linux.EPOLLRDHUP;
     private const uint WithSpace = WithoutSpace | Linux.EPOLLOUT;
@@ -19,17 +18,17 @@ internal sealed class UnixSocketLink : FdLink
     private bool _spaceArmed;
     private bool _drained;
 
-    private UnixSocketLink(SafeFd fd, IoReactor reactor, PeerIdentity peer) : base(fd, reactor, peer)
+    private SocketLink(SafeFd fd, IoReactor reactor, PeerIdentity peer) : base(fd, reactor, peer)
     {
     }
 
     /// <summary>Takes over a connected, non-blocking socket; disposes of it when that fails.</summary>
-    internal static UnixSocketLink Attach(SafeFd fd, PeerIdentity peer)
+    internal static SocketLink Attach(SafeFd fd, PeerIdentity peer)
     {
         try
         {
             IoReactor reactor = IoReactor.Shared;
-            var link = new UnixSocketLink(fd, reactor, peer);
+            var link = new SocketLink(fd, reactor, peer);
             lock (link._armGate)
             {
                 link._token = reactor.Register(fd, WithoutSpace, link);
@@ -42,6 +41,9 @@ internal sealed class UnixSocketLink : FdLink
             throw;
         }
     }
+
+    /// <inheritdoc/>
+    public void CompleteSend() => _ = Libc.Shutdown(Fd, Linux.SHUT_WR);
 
     // A short read of a stream socket leaves it empty, and later bytes make an edge. A hang-up that came together
     // with the bytes makes no edge of its own. (A peer that sends descriptors or urgent data gets short reads with
@@ -69,8 +71,8 @@ internal sealed class UnixSocketLink : FdLink
                 case Errno.EAGAIN:
                     _drained = true;
                     return -1;
-                case Errno.ECONNRESET:
-                    // The other side closed with bytes of ours unread: an ordinary end.
+                case Errno.ECONNRESET or Errno.ENOTCONN:
+                    // The other side closed with bytes of ours unread, or a vsock device went: an ordinary end.
                     return 0;
                 default:
                     throw Failed("receive", Errno.Last);

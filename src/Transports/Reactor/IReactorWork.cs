@@ -1,0 +1,8 @@
+namespace ChannelSdk.Transports.Reactor;
+
+/// <summary>Something to be done on the reactor's thread, in a turn of its own.</summary>
+internal interface IReactorWork
+{
+    /// <summary>Does it; must not throw.</summary>
+    void OnReady();
+}

@@ -1,0 +1,56 @@
+using System.Globalization;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.Transports;
+
+/// <summary>The path and the <c>?name=value&amp;name=value</c> of a URI's target. Each name at most once; no escapes.</summary>
+internal sealed class TargetOptions
+{
+    private readonly EndpointUri _uri;
+    private readonly Dictionary<string, string> _values = new(StringComparer.Ordinal);
+
+    /// <summary>Takes a target apart.</summary>
+    /// <param name="uri">The URI.</param>
+    /// <param name="known">The names that are allowed.</param>
+    /// <exception cref="ChannelException">An option that is not allowed (code 504).</exception>
+    internal TargetOptions(EndpointUri uri, params ReadOnlySpan<string> known)
+    {
+        _uri = uri;
+        string[] parts = uri.Target.Split('?', 2);
+        Path = parts[0];
+        foreach (string option in parts.Length > 1 ? parts[1].Split('&') : [])
+        {
+            int equals = option.IndexOf('=', StringComparison.Ordinal);
+            string name = equals < 0 ? option : option[..equals];
+            if (equals < 0 || !known.Contains(name) || !_values.TryAdd(name, option[(equals + 1)..]))
+            {
+                throw _uri.Bad($"'{option}' is not one of its options, each once: {string.Join(", ", known.ToArray())}");
+            }
+        }
+    }
+
+    /// <summary>The absolute path.</summary>
+    internal string Path { get; }
+
+    /// <summary>A number that must be there unless there is a default.</summary>
+    internal uint Number(string name, uint least, uint? byDefault = null)
+    {
+        if (!_values.TryGetValue(name, out string? text))
+        {
+            return byDefault ?? throw _uri.Bad($"its option {name}=NUMBER is missing");
+        }
+        return uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint number) && number >= least && number < uint.MaxValue
+            ? number
+            : throw _uri.Bad($"its {name} is not a number from {least} to {uint.MaxValue - 1}");
+    }
+
+    /// <summary>An absolute path, null if the option is not there.</summary>
+    internal string? AbsolutePath(string name)
+    {
+        if (!_values.TryGetValue(name, out string? text))
+        {
+            return null;
+        }
+        return text.Length > 1 && text[0] == '/' && text[^1] != '/' ? text : throw _uri.Bad($"its {name} is not an absolute path of a file");
+    }
+}

@@ -1,0 +1,281 @@
+using System.Buffers.Binary;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
+using ChannelSdk.Transports.Reactor;
+
+namespace ChannelSdk.Transports.Vsock.Device;
+
+/// <summary>
+/// One connection of a front-end (QEMU): takes its messages and sets the device up (vhost-user protocol, "Front-end
+/// message types"). Everything runs on the reactor's thread but <see cref="Close"/>.
+/// </summary>
+internal sealed class FrontEnd : IReactorClient, IReactorWork
+{
+    /// <summary>Messages in one turn; a front-end needs about 30 for a whole set-up.</summary>
+    private const int TurnMessages = 64;
+
+    private readonly DeviceCore _core;
+    private readonly FrontEndSocket _socket;
+    private readonly IoReactor _reactor;
+    private readonly ulong _guestCid;
+    private readonly RingSetUp[] _rings;
+    private readonly TaskCompletionSource<string?> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _gate = new();
+    private ulong _token;
+    private ulong _features;
+    private volatile string? _fault;
+    private bool _isClosed;
+
+    private FrontEnd(DeviceCore core, FrontEndSocket socket, IoReactor reactor, ulong guestCid)
+    {
+        (_core, _socket, _reactor, _guestCid) = (core, socket, reactor, guestCid);
+        _rings = [new RingSetUp(core, reactor, isTransmit: false), new RingSetUp(core, reactor, isTransmit: true)];
+    }
+
+    /// <summary>Ends when the front-end has gone: null, or what it or its guest did that ended the device.</summary>
+    internal Task<string?> Ended => _ended.Task;
+
+    /// <summary>Takes over a connected, non-blocking socket.</summary>
+    internal static FrontEnd Attach(DeviceCore core, SafeFd fd, IoReactor reactor, ulong guestCid)
+    {
+        var frontEnd = new FrontEnd(core, new FrontEndSocket(fd), reactor, guestCid);
+        core.OnFault = frontEnd.OnFault;
+        lock (frontEnd._gate)
+        {
+            frontEnd._token = reactor.Register(fd, Linux.EPOLLIN | Linux.EPOLLRDHUP, frontEnd);
+        }
+        return frontEnd;
+    }
+
+    public void OnEvents(uint events) => OnReady();
+
+    public void OnReady()
+    {
+        lock (_gate)
+        {
+            if (_isClosed)
+            {
+                return;
+            }
+            if (_fault is { } fault)
+            {
+                Close(fault);
+                return;
+            }
+            try
+            {
+                for (int messages = 0; messages < TurnMessages; messages++)
+                {
+                    switch (_socket.TryRead())
+                    {
+                        case null:
+                            Close(null);
+                            return;
+                        case false:
+                            return;
+                        default:
+                            Handle();
+                            _socket.Next();
+                            break;
+                    }
+                }
+                _reactor.Schedule(this);
+            }
+            catch (Exception error) when (error is DeviceFaultException or ChannelException)
+            {
+                Close(error.Message);
+            }
+        }
+    }
+
+    /// <summary>The guest broke its rings. Under the core's lock, so the end comes in a turn of its own.</summary>
+    internal void OnFault(string fault)
+    {
+        _fault = fault;
+        _reactor.Schedule(this);
+    }
+
+    /// <summary>Ends the device: connections, rings, memory, socket. From any thread, more than once.</summary>
+    /// <param name="fault">What was wrong, null for nothing.</param>
+    internal void Close(string? fault)
+    {
+        lock (_gate)
+        {
+            if (_isClosed)
+            {
+                return;
+            }
+            _isClosed = true;
+            _core.Clear();
+            _reactor.Unregister(_socket.Fd, _token);
+            foreach (RingSetUp ring in _rings)
+            {
+                ring.Dispose();
+            }
+            _socket.Dispose();
+            _ended.SetResult(fault);
+        }
+    }
+
+    private void Handle()
+    {
+        ReadOnlySpan<byte> payload = _socket.Payload;
+        switch (_socket.Request)
+        {
+            case VhostUserRequest.GetFeatures:
+                ReplyNumber(VhostUser.OfferedFeatures);
+                return;
+            case VhostUserRequest.GetProtocolFeatures:
+                ReplyNumber(VhostUser.OfferedProtocolFeatures);
+                return;
+            case VhostUserRequest.GetQueueCount:
+                ReplyNumber(VhostUser.Queues);
+                return;
+            case VhostUserRequest.GetConfig:
+                ReplyConfig(Checked(payload, 12));
+                return;
+            case VhostUserRequest.GetRingBase:
+                ReplyBase(Checked(payload, 8));
+                return;
+            case VhostUserRequest.SetFeatures:
+                _features = Offered(Checked(payload, 8), VhostUser.OfferedFeatures);
+                break;
+            case VhostUserRequest.SetProtocolFeatures:
+                _ = Offered(Checked(payload, 8), VhostUser.OfferedProtocolFeatures);
+                break;
+            case VhostUserRequest.SetOwner or VhostUserRequest.ResetOwner or VhostUserRequest.SetRingError or VhostUserRequest.SetConfig:
+                // Nothing to do: there is one owner, errors end the socket, and the configuration is read-only.
+                break;
+            case VhostUserRequest.SetMemoryTable:
+                _core.SetMemory(GuestMemory.Map(Regions(Checked(payload, 8)), _socket.Files));
+                break;
+            default:
+                SetUpRing(_socket.Request, Checked(payload, 8));
+                break;
+        }
+        if (_socket.NeedsReply)
+        {
+            ReplyNumber(0);
+        }
+    }
+
+    private void SetUpRing(VhostUserRequest request, ReadOnlySpan<byte> payload)
+    {
+        uint value = BinaryPrimitives.ReadUInt32LittleEndian(payload[4..]);
+        RingSetUp ring = Ring(payload);
+        switch (request)
+        {
+            case VhostUserRequest.SetRingSize:
+                ring.SetSize(value);
+                break;
+            case VhostUserRequest.SetRingBase:
+                ring.SetBase(value);
+                break;
+            case VhostUserRequest.SetRingAddress:
+                ring.SetAddresses(Addresses(Checked(payload, 40)));
+                break;
+            case VhostUserRequest.SetRingCall:
+                ring.SetCall(File(payload));
+                break;
+            case VhostUserRequest.SetRingKick:
+                ring.SetKick(File(payload) ?? throw new DeviceFaultException("a queue without kick descriptor, which would need polling"));
+                break;
+            case VhostUserRequest.EnableRing:
+                ring.SetEnabled(value != 0);
+                break;
+            default:
+                throw new DeviceFaultException($"vhost-user request {(uint)request}, which was not negotiated");
+        }
+        ring.StartIfComplete(_features);
+    }
+
+    private RingSetUp Ring(ReadOnlySpan<byte> payload)
+    {
+        bool isShort = _socket.Request is VhostUserRequest.SetRingKick or VhostUserRequest.SetRingCall;
+        ulong index = isShort ? payload[0] : BinaryPrimitives.ReadUInt32LittleEndian(payload);
+        return index < VhostUser.Queues ? _rings[index] : throw new DeviceFaultException($"a queue {index}; the device has {VhostUser.Queues}");
+    }
+
+    private SafeFd? File(ReadOnlySpan<byte> payload)
+    {
+        bool none = (BinaryPrimitives.ReadUInt64LittleEndian(payload) & VhostUser.NoDescriptor) != 0;
+        if (_socket.Files.Count != (none ? 0 : 1))
+        {
+            throw new DeviceFaultException($"a message for a queue with {_socket.Files.Count} descriptors");
+        }
+        if (none)
+        {
+            return null;
+        }
+        SafeFd file = _socket.Files[0];
+        _socket.Files.Clear();
+        return file;
+    }
+
+    private static RingAddresses Addresses(ReadOnlySpan<byte> payload) => new(
+        BinaryPrimitives.ReadUInt64LittleEndian(payload[8..]),
+        BinaryPrimitives.ReadUInt64LittleEndian(payload[16..]),
+        BinaryPrimitives.ReadUInt64LittleEndian(payload[24..]));
+
+    private static MemoryRegionInfo[] Regions(ReadOnlySpan<byte> payload)
+    {
+        const int entry = 32;
+        uint count = BinaryPrimitives.ReadUInt32LittleEndian(payload);
+        if (count > GuestMemory.MaxRegions || payload.Length < 8 + entry * (int)count)
+        {
+            throw new DeviceFaultException($"a memory table of {count} regions in {payload.Length} bytes");
+        }
+        var regions = new MemoryRegionInfo[count];
+        for (int i = 0; i < regions.Length; i++)
+        {
+            ReadOnlySpan<byte> at = payload.Slice(8 + entry * i, entry);
+            regions[i] = new MemoryRegionInfo(
+                BinaryPrimitives.ReadUInt64LittleEndian(at), BinaryPrimitives.ReadUInt64LittleEndian(at[8..]),
+                BinaryPrimitives.ReadUInt64LittleEndian(at[16..]), BinaryPrimitives.ReadUInt64LittleEndian(at[24..]));
+        }
+        return regions;
+    }
+
+    private void ReplyConfig(ReadOnlySpan<byte> payload)
+    {
+        uint offset = BinaryPrimitives.ReadUInt32LittleEndian(payload);
+        uint size = BinaryPrimitives.ReadUInt32LittleEndian(payload[4..]);
+        if (size > VhostUser.MaxPayload - 12 || offset > VhostUser.ConfigSize)
+        {
+            throw new DeviceFaultException($"a read of {size} bytes of configuration at {offset}");
+        }
+        Span<byte> reply = stackalloc byte[12 + (int)size];
+        reply.Clear();
+        payload[..12].CopyTo(reply);
+        Span<byte> config = stackalloc byte[VhostUser.ConfigSize];
+        BinaryPrimitives.WriteUInt64LittleEndian(config, _guestCid);
+        ReadOnlySpan<byte> wanted = config[(int)offset..];
+        wanted[..(int)Math.Min(size, (uint)wanted.Length)].CopyTo(reply[12..]);
+        _socket.Reply(reply);
+    }
+
+    private void ReplyBase(ReadOnlySpan<byte> payload)
+    {
+        Span<byte> reply = stackalloc byte[8];
+        payload[..4].CopyTo(reply);
+        BinaryPrimitives.WriteUInt32LittleEndian(reply[4..], Ring(payload).Stop());
+        _socket.Reply(reply);
+    }
+
+    private void ReplyNumber(ulong value)
+    {
+        Span<byte> reply = stackalloc byte[8];
+        BinaryPrimitives.WriteUInt64LittleEndian(reply, value);
+        _socket.Reply(reply);
+    }
+
+    private static ulong Offered(ReadOnlySpan<byte> payload, ulong offered)
+    {
+        ulong wanted = BinaryPrimitives.ReadUInt64LittleEndian(payload);
+        return (wanted & ~offered) == 0 ? wanted : throw new DeviceFaultException($"features {wanted & ~offered:x}, which were not offered");
+    }
+
+    private ReadOnlySpan<byte> Checked(ReadOnlySpan<byte> payload, int needed) => payload.Length >= needed
+        ? payload
+        : throw new DeviceFaultException($"vhost-user request {(uint)_socket.Request} with {payload.Length} bytes; it has at least {needed}");
+}

@@ -1,0 +1,168 @@
+using System.Buffers.Binary;
+using ChannelSdk.Transports.Native;
+
+namespace ChannelSdk.Transports.Vsock.Device;
+
+/// <summary>
+/// The socket to the front-end: cuts messages and the descriptors that come with them. It never reads beyond a message,
+/// as descriptors belong to the bytes that they were sent with.
+/// </summary>
+internal sealed unsafe class FrontEndSocket(SafeFd fd) : IDisposable
+{
+    private const int HeaderSize = 12;
+    private const int MaxFiles = GuestMemory.MaxRegions;
+    private const int ControlSize = 64;
+
+    private readonly byte[] _buffer = new byte[HeaderSize + VhostUser.MaxPayload];
+    private readonly List<SafeFd> _files = [];
+    private int _have;
+
+    /// <summary>The socket.</summary>
+    internal SafeFd Fd => fd;
+
+    /// <summary>The request of the message at hand.</summary>
+    internal VhostUserRequest Request => (VhostUserRequest)BinaryPrimitives.ReadUInt32LittleEndian(_buffer);
+
+    /// <summary>Whether the front-end wants to be told that it was done (REPLY_ACK).</summary>
+    internal bool NeedsReply => (Flags & VhostUser.NeedsReply) != 0;
+
+    /// <summary>The payload of the message at hand.</summary>
+    internal ReadOnlySpan<byte> Payload => _buffer.AsSpan(HeaderSize, PayloadLength);
+
+    /// <summary>The descriptors of the message at hand; whoever keeps one takes it out.</summary>
+    internal List<SafeFd> Files => _files;
+
+    private uint Flags => BinaryPrimitives.ReadUInt32LittleEndian(_buffer.AsSpan(4));
+
+    private int PayloadLength => (int)BinaryPrimitives.ReadUInt32LittleEndian(_buffer.AsSpan(8));
+
+    /// <summary>Reads on: true for a whole message, false if there is none yet, null when the front-end has gone.</summary>
+    /// <exception cref="DeviceFaultException">What came is no message.</exception>
+    internal bool? TryRead()
+    {
+        while (true)
+        {
+            int wanted = HeaderSize;
+            if (_have >= HeaderSize)
+            {
+                CheckHeader();
+                wanted += PayloadLength;
+                if (_have == wanted)
+                {
+                    return true;
+                }
+            }
+            int received = Receive(_buffer.AsSpan(_have, wanted - _have));
+            if (received <= 0)
+            {
+                return received == 0 ? null : false;
+            }
+            _have += received;
+        }
+    }
+
+    /// <summary>Ends the message at hand; descriptors that nobody took are closed.</summary>
+    internal void Next()
+    {
+        _have = 0;
+        CloseFiles();
+    }
+
+    /// <summary>Answers the message at hand.</summary>
+    /// <exception cref="DeviceFaultException">The front-end does not take it.</exception>
+    internal void Reply(ReadOnlySpan<byte> payload)
+    {
+        Span<byte> message = stackalloc byte[HeaderSize + payload.Length];
+        BinaryPrimitives.WriteUInt32LittleEndian(message, (uint)Request);
+        BinaryPrimitives.WriteUInt32LittleEndian(message[4..], VhostUser.Version | VhostUser.IsReply);
+        BinaryPrimitives.WriteUInt32LittleEndian(message[8..], (uint)payload.Length);
+        payload.CopyTo(message[HeaderSize..]);
+        nint sent;
+        fixed (byte* start = message)
+        {
+            sent = Libc.Send(fd, start, (nuint)message.Length, Linux.MSG_NOSIGNAL);
+        }
+        // A front-end waits for its answers, so that the socket always has room for one.
+        if (sent != message.Length)
+        {
+            throw new DeviceFaultException("a front-end that does not take the answer to its request");
+        }
+    }
+
+    public void Dispose()
+    {
+        CloseFiles();
+        fd.Dispose();
+    }
+
+    private void CheckHeader()
+    {
+        if ((Flags & (VhostUser.VersionMask | VhostUser.IsReply)) != VhostUser.Version
+            || BinaryPrimitives.ReadUInt32LittleEndian(_buffer.AsSpan(8)) > VhostUser.MaxPayload)
+        {
+            throw new DeviceFaultException($"a vhost-user message {(uint)Request} with flags {Flags:x} and an impossible length or version");
+        }
+    }
+
+    private int Receive(Span<byte> target)
+    {
+        byte* control = stackalloc byte[ControlSize];
+        fixed (byte* start = target)
+        {
+            var vector = new IoVector { Start = start, Length = (nuint)target.Length };
+            while (true)
+            {
+                var message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = ControlSize };
+                nint received = Libc.RecvMsg(fd, &message, Linux.MSG_CMSG_CLOEXEC);
+                if (received >= 0)
+                {
+                    KeepFiles(control, message.ControlLength);
+                    if ((message.Flags & Linux.MSG_CTRUNC) != 0 || _files.Count > MaxFiles)
+                    {
+                        throw new DeviceFaultException($"a vhost-user message with more than {MaxFiles} descriptors");
+                    }
+                    return (int)received;
+                }
+                switch (Errno.Last)
+                {
+                    case Errno.EINTR:
+                        continue;
+                    case Errno.EAGAIN:
+                        return -1;
+                    default:
+                        return 0;
+                }
+            }
+        }
+    }
+
+    private void KeepFiles(byte* control, nint length)
+    {
+        for (nint at = 0; at + sizeof(ControlHeader) <= length;)
+        {
+            var header = (ControlHeader*)(control + at);
+            if (header->Length < sizeof(ControlHeader) || header->Length > length - at)
+            {
+                return;
+            }
+            if (header->Level == Linux.SOL_SOCKET && header->Type == Linux.SCM_RIGHTS)
+            {
+                var numbers = new ReadOnlySpan<int>(header + 1, (int)(header->Length - sizeof(ControlHeader)) / sizeof(int));
+                foreach (int number in numbers)
+                {
+                    _files.Add(new SafeFd(number));
+                }
+            }
+            at += (header->Length + sizeof(nint) - 1) & ~(nint)(sizeof(nint) - 1);
+        }
+    }
+
+    private void CloseFiles()
+    {
+        foreach (SafeFd file in _files)
+        {
+            file.Dispose();
+        }
+        _files.Clear();
+    }
+}

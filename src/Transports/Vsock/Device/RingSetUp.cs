@@ -1,0 +1,150 @@
+using ChannelSdk.Transports.Native;
+using ChannelSdk.Transports.Reactor;
+
+namespace ChannelSdk.Transports.Vsock.Device;
+
+/// <summary>What the front-end has said of one queue so far, and the descriptors that it gave for it.</summary>
+/// <param name="core">Runs the queue.</param>
+/// <param name="reactor">Waits for its kicks.</param>
+/// <param name="isTransmit">Which of the two it is.</param>
+internal sealed class RingSetUp(DeviceCore core, IoReactor reactor, bool isTransmit) : IReactorClient, IDisposable
+{
+    private uint _size;
+    private ushort _base;
+    private RingAddresses? _addresses;
+    private SafeFd? _kick;
+    private SafeFd? _call;
+    private ulong _token;
+    private bool _isEnabled;
+    private bool _isRunning;
+
+    internal void SetSize(uint size)
+    {
+        CheckStopped("size");
+        _size = size;
+    }
+
+    internal void SetBase(uint index)
+    {
+        CheckStopped("base index");
+        _base = (ushort)index;
+    }
+
+    internal void SetAddresses(RingAddresses addresses)
+    {
+        if (_isRunning && _addresses == addresses)
+        {
+            return;
+        }
+        CheckStopped("addresses");
+        _addresses = addresses;
+    }
+
+    /// <summary>Takes the descriptor that the guest's kicks come by, null for none.</summary>
+    internal void SetKick(SafeFd? kick)
+    {
+        CheckStopped("kick");
+        DropKick();
+        if (kick is not null)
+        {
+            MakeNonBlocking(kick);
+            _kick = kick;
+            _token = reactor.Register(kick, Linux.EPOLLIN, this);
+        }
+    }
+
+    /// <summary>Takes the descriptor that interrupts the guest, null for none. Also under a running queue.</summary>
+    internal void SetCall(SafeFd? call)
+    {
+        if (call is not null)
+        {
+            MakeNonBlocking(call);
+        }
+        core.SetCall(isTransmit, call);
+        _call?.Dispose();
+        _call = call;
+    }
+
+    internal void SetEnabled(bool enabled)
+    {
+        _isEnabled = enabled;
+        if (!enabled)
+        {
+            Pause();
+        }
+    }
+
+    /// <summary>Starts the queue once everything for it is there.</summary>
+    internal void StartIfComplete(ulong features)
+    {
+        bool isEnabled = _isEnabled || (features & VhostUser.ProtocolFeatures) == 0;
+        if (_isRunning || !isEnabled || _kick is null || _size == 0 || _addresses is not { } addresses)
+        {
+            return;
+        }
+        if ((features & VhostUser.Version1) == 0)
+        {
+            throw new DeviceFaultException("a driver that did not negotiate VIRTIO_F_VERSION_1");
+        }
+        core.StartQueue(isTransmit, _size, addresses, _base, (features & VhostUser.EventIndex) != 0, _call);
+        _isRunning = true;
+    }
+
+    /// <summary>Stops the queue for good (GET_VRING_BASE).</summary>
+    /// <returns>The available index that comes next.</returns>
+    internal ushort Stop()
+    {
+        Pause();
+        DropKick();
+        // The next start needs them anew.
+        _addresses = null;
+        return _base;
+    }
+
+    /// <summary>A kick. The counter is not read: every write of it is an edge of its own.</summary>
+    public void OnEvents(uint events) => core.OnReady();
+
+    public void Dispose()
+    {
+        DropKick();
+        _call?.Dispose();
+        _call = null;
+    }
+
+    private void Pause()
+    {
+        if (core.StopQueue(isTransmit) is { } next)
+        {
+            _base = next;
+        }
+        _isRunning = false;
+    }
+
+    private void DropKick()
+    {
+        if (_kick is { } kick)
+        {
+            reactor.Unregister(kick, _token);
+            kick.Dispose();
+            _kick = null;
+        }
+    }
+
+    private void CheckStopped(string what)
+    {
+        if (_isRunning)
+        {
+            throw new DeviceFaultException($"a {what} for a queue that runs");
+        }
+    }
+
+    /// <summary>A descriptor of the front-end's choice must not be able to hold up the I/O thread.</summary>
+    private static void MakeNonBlocking(SafeFd fd)
+    {
+        int flags = Libc.Fcntl(fd, Linux.F_GETFL, 0);
+        if (flags < 0 || ((flags & Linux.O_NONBLOCK) == 0 && Libc.Fcntl(fd, Linux.F_SETFL, flags | Linux.O_NONBLOCK) < 0))
+        {
+            throw new DeviceFaultException("a kick or call descriptor that cannot be made non-blocking");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Vsock.Packets;
+
+namespace ChannelSdk.Transports.Vsock.Device;
+
+/// <summary>Gives the connections that the guest makes to one port of the host, one after another.</summary>
+/// <param name="device">The device.</param>
+/// <param name="port">The port.</param>
+/// <param name="ownsDevice">Whether the device ends with this endpoint.</param>
+internal sealed class VsockDeviceListener(VsockDevice device, uint port, bool ownsDevice) : ITransportEndpoint, IVsockAcceptor
+{
+    private readonly LinkQueue<VsockDeviceLink> _links = new(device.UriOf(port), static link => link.IsDead);
+    private bool _isListening;
+    private bool _isDisposed;
+
+    public string Uri => device.UriOf(port);
+
+    public ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        return cancellationToken.IsCancellationRequested
+            ? ValueTask.FromCanceled<ITransportLink>(cancellationToken)
+            : OpenOneAsync(cancellationToken);
+    }
+
+    public IVsockUser? Accept(VsockConnection connection)
+    {
+        VsockDeviceLink link = device.NewLink(connection, port);
+        return _links.Offer(link) ? link : null;
+    }
+
+    /// <summary>The device ended by a fault of the guest or front-end; told to whoever opens.</summary>
+    internal void OnFault(string fault) => _links.Fail(new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry,
+        $"The device of {Uri} was ended because of {fault}. It serves the next front-end that connects; restart the virtual machine."));
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_isDisposed)
+        {
+            return;
+        }
+        _isDisposed = true;
+        IReadOnlyList<VsockDeviceLink> left = _links.End(new ChannelException(
+            ChannelError.TransportFailed, ErrorClass.Refused, $"Accepting on {Uri} ended: the endpoint was disposed of."));
+        device.Unlisten(port, this);
+        foreach (VsockDeviceLink link in left)
+        {
+            link.Abort();
+        }
+        if (ownsDevice)
+        {
+            await device.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<ITransportLink> OpenOneAsync(CancellationToken cancellationToken)
+    {
+        device.Start();
+        if (!_isListening)
+        {
+            device.Listen(port, this);
+            _isListening = true;
+        }
+        return await _links.TakeAsync(cancellationToken).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,55 @@
+using ChannelSdk.Transports.Native;
+using ChannelSdk.Transports.Reactor;
+
+namespace ChannelSdk.Transports.Vsock.Kernel;
+
+/// <summary>
+/// Dials a CID and port through the kernel: the host from a guest, a guest from a host with vhost-vsock. Every open is a
+/// new socket, so a guest whose own CID changed, or whose device was reset or unplugged and plugged, goes on.
+/// </summary>
+internal sealed class VsockDialEndpoint(string uri, VsockAddress address) : ITransportEndpoint
+{
+    internal const string Scheme = "vsock";
+
+    private bool _disposed;
+
+    public string Uri => uri;
+
+    public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        cancellationToken.ThrowIfCancellationRequested();
+        int number = VsockAddress.NewSocket();
+        if (number < 0)
+        {
+            throw VsockErrors.Of(Errno.Last, "dial", uri);
+        }
+        var fd = new SafeFd(number);
+        try
+        {
+            int errno = address.Connect(fd);
+            // The kernel gives up after 2 s by itself (SO_VM_SOCKETS_CONNECT_TIMEOUT).
+            if (errno is Errno.EINPROGRESS or Errno.EINTR)
+            {
+                using var connect = new ConnectOperation(fd, error => VsockErrors.Of(error, "dial", uri));
+                await connect.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+            else if (errno != 0)
+            {
+                throw VsockErrors.Of(errno, "dial", uri);
+            }
+            return SocketLink.Attach(fd, new PeerIdentity(Scheme, address.ToString()));
+        }
+        catch
+        {
+            fd.Dispose();
+            throw;
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _disposed = true;
+        return ValueTask.CompletedTask;
+    }
+}

@@ -1,0 +1,64 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
+using ChannelSdk.Transports.Reactor;
+
+namespace ChannelSdk.Transports.Vsock.Kernel;
+
+/// <summary>
+/// Gives the connections that one CID makes to a port of this machine, or any CID that no other endpoint of the port is
+/// for. The endpoints of a port share its socket: the CID, which the kernel tells, chooses the endpoint.
+/// </summary>
+internal sealed class VsockListenEndpoint : ITransportEndpoint
+{
+    internal const string Scheme = "vsock-listen";
+
+    private readonly VsockAddress _address;
+    private readonly LinkQueue<SocketLink> _links;
+    private VsockPort? _port;
+    private bool _disposed;
+
+    internal VsockListenEndpoint(string uri, VsockAddress address)
+    {
+        (Uri, _address) = (uri, address);
+        _links = new LinkQueue<SocketLink>(uri, static link => link.IsClosed);
+    }
+
+    public string Uri { get; }
+
+    public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        cancellationToken.ThrowIfCancellationRequested();
+        _port ??= VsockPort.Join(_address, this);
+        _port.Run();
+        return await _links.TakeAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        if (_disposed)
+        {
+            return ValueTask.CompletedTask;
+        }
+        _disposed = true;
+        _port?.Leave(_address.Cid);
+        foreach (SocketLink link in _links.End(new ChannelException(
+            ChannelError.TransportFailed, ErrorClass.Refused, $"Accepting on {Uri} ended: the endpoint was disposed of.")))
+        {
+            link.Abort();
+        }
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Takes a connection of its CID, or closes it.</summary>
+    internal void Take(SafeFd fd, VsockAddress peer)
+    {
+        SocketLink link = SocketLink.Attach(fd, new PeerIdentity(Scheme, peer.ToString()));
+        if (!_links.Offer(link))
+        {
+            link.Abort();
+        }
+    }
+
+    internal void Fail(ChannelException error) => _links.Fail(error);
+}

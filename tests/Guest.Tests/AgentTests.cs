@@ -1,0 +1,127 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+using ChannelSdk.Transports;
+using ChannelSdk.Transports.Faulty;
+
+namespace ChannelSdk.Guest.Tests;
+
+/// <summary>What the agent in a real guest does over every transport.</summary>
+public abstract class AgentTests
+{
+    private static CancellationToken Soon => SavedGuest.Soon;
+
+    /// <summary>A guest whose agent runs and has never seen a host.</summary>
+    protected abstract Task<AttachedGuest> StartAsync();
+
+    [Fact]
+    public async Task The_agent_answers_who_and_what_it_is()
+    {
+        await using var started = await StartAsync();
+        await using var channel = started.Attach();
+        var info = await channel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon);
+        Assert.Equal("ChannelSdk test guest", info.Os.PrettyName);
+        Assert.Equal("guest", info.HostName);
+        Assert.Contains("6.1.", info.Kernel.Release, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_host_sees_the_ready_state_in_the_heartbeats()
+    {
+        await using var started = await StartAsync();
+        await using var channel = started.Attach();
+        var events = channel.WatchAsync(Soon);
+        await foreach (var next in events)
+        {
+            if (next is { Kind: ChannelEventKind.PeerState, Heartbeat.State: StateWord.Ready })
+            {
+                return;
+            }
+        }
+
+        Assert.Fail("the events ended without a ready state");
+    }
+
+    [Fact]
+    public async Task Transfers_in_both_directions_survive_cuts_of_the_link_without_loss()
+    {
+        await using var started = await StartAsync();
+        await using var channel = started.Attach();
+        await channel.WaitReadyAsync(Soon);
+        await Transfers.SendAsync(channel, 8 << 20, cutEvery: 2 << 20);
+        await Transfers.ReceiveAsync(channel, 8 << 20, cutEvery: 2 << 20);
+        Assert.True(channel.Status.Resumes >= 4, $"{channel.Status.Resumes} resumes");
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(23)]
+    [InlineData(24)]
+    [InlineData(160)]
+    [InlineData(1000)]
+    [InlineData(40_000)]
+    [InlineData(65_559)]
+    [InlineData(300_001)]
+    public async Task A_cut_at_a_sampled_byte_offset_in_either_direction_loses_nothing(long offset)
+    {
+        await using var started = await StartAsync();
+        var plan = new FaultPlan
+        {
+            Links =
+            [
+                new LinkFaults { CutAfterSent = offset },
+                new LinkFaults { CutAfterReceived = offset },
+            ],
+        };
+        await using var channel = started.Attach(inner => new FaultyEndpoint(inner, plan));
+        await Transfers.SendAsync(channel, 1 << 20, cutEvery: long.MaxValue);
+        await Transfers.ReceiveAsync(channel, 1 << 20, cutEvery: long.MaxValue);
+    }
+
+    [Fact]
+    public async Task An_agent_that_is_killed_fails_its_calls_as_may_have_run_and_its_successor_answers()
+    {
+        await using var started = await StartAsync();
+        await using var console = await GuestConsole.ConnectAsync(started.Guest.ConsoleSocket);
+        await using var channel = started.Attach();
+        await channel.WaitReadyAsync(Soon);
+        await using var stream = await channel.OpenStreamAsync(ServiceMethods.MeasureSource, new SourceRequest { Bytes = 1UL << 38 }, cancellationToken: Soon);
+        using (await stream.ReadAsync(Soon))
+        {
+        }
+
+        await console.ShAsync("kill -9 $(pidof channel-agent)");
+        var error = await Assert.ThrowsAsync<ChannelException>(async () =>
+        {
+            while (true)
+            {
+                using var _ = await stream.ReadAsync(Soon);
+            }
+        });
+        Assert.Equal((ChannelError.SessionLost, ErrorClass.MayHaveRun), (error.Code, error.Class));
+        var reply = await channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), cancellationToken: Soon);
+        Assert.NotNull(reply);
+    }
+
+    [Fact]
+    public async Task A_new_host_process_gets_a_new_session_with_the_same_agent()
+    {
+        await using var started = await StartAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            await using var channel = started.Attach();
+            await channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), cancellationToken: Soon);
+        }
+    }
+
+
+    [Fact]
+    public async Task A_shutdown_is_accepted_and_the_guest_goes()
+    {
+        await using var started = await StartAsync();
+        await using var channel = started.Attach();
+        var reply = await channel.CallAsync(ServiceMethods.PowerRequest, new PowerCommand { Action = PowerAction.Shutdown, Reason = "test" }, cancellationToken: Soon);
+        Assert.True(reply.Accepted);
+        await started.Guest.Exited.WaitAsync(Soon);
+    }
+}

@@ -1,0 +1,32 @@
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Protocol;
+using ChannelSdk.Runtime;
+using ChannelSdk.Transports;
+
+namespace ChannelSdk.Guest.Tests;
+
+/// <summary>A running guest and the way to its agent.</summary>
+/// <param name="guest">The guest.</param>
+/// <param name="endpoint">Makes the host's endpoint.</param>
+/// <param name="parts">What ends with it, in this order.</param>
+public sealed class AttachedGuest(QemuGuest guest, Func<ITransportEndpoint> endpoint, IReadOnlyList<IAsyncDisposable> parts) : IAsyncDisposable
+{
+    public QemuGuest Guest => guest;
+
+    /// <summary>A started channel of a host.</summary>
+    public Channel Attach(Func<ITransportEndpoint, ITransportEndpoint>? wrap = null)
+    {
+        var made = endpoint();
+        var channel = new Channel(PeerRole.Host, wrap?.Invoke(made) ?? made, new ServiceRegistry());
+        channel.Start();
+        return channel;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var part in parts)
+        {
+            await part.DisposeAsync();
+        }
+    }
+}

@@ -1,0 +1,37 @@
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Transports.Vsock.Device;
+
+namespace ChannelSdk.Guest.Tests;
+
+/// <summary>A saved guest whose agent dials the host by vsock. The device cannot be saved, so each copy gets its own plugged.</summary>
+public sealed class SavedVsockGuest : SavedGuest
+{
+    public const uint Port = 5000;
+
+    /// <summary>A device with a socket of its own, listening.</summary>
+    public static VsockDevice NewDevice(string name, uint cid = 3)
+    {
+        var device = new VsockDevice(new VsockDeviceOptions
+        {
+            SocketPath = Path.Combine(Path.GetTempPath(), $"channelsdk-{name}-{Environment.ProcessId}.vsock"),
+            GuestCid = cid,
+        });
+        device.Start();
+        return device;
+    }
+
+    /// <summary>A copy with a device plugged.</summary>
+    public async Task<AttachedGuest> StartAsync(string name, uint cid = 3)
+    {
+        var device = NewDevice(name, cid);
+        var guest = await RestoreAsync();
+        await guest.PlugVsockAsync(device.SocketPath, Soon);
+        return new AttachedGuest(guest, () => device.Listen(Port), [guest, device]);
+    }
+
+    protected override QemuOptions Adapt(QemuOptions options) =>
+        options with { SharedMemory = true, Append = $"channel.endpoint=vsock://2:{Port}" };
+}
+
+[CollectionDefinition("vsock guest", DisableParallelization = true)]
+public class VsockGuestCollection : ICollectionFixture<SavedVsockGuest>;

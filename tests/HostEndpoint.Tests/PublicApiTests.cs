@@ -28,7 +28,16 @@ public class PublicApiTests
         Assert.Equal(File.ReadAllText(file), actual);
     }
 
-    private static string Folder([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "PublicApi");
+    private static string Folder()
+    {
+        var folder = AppContext.BaseDirectory;
+        while (!Directory.Exists(Path.Combine(folder, "PublicApi")))
+        {
+            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("the folder PublicApi is gone");
+        }
+
+        return Path.Combine(folder, "PublicApi");
+    }
 
     private static string Describe(Assembly assembly)
     {

@@ -1,3 +1,4 @@
+using ChannelSdk.Transports.LinkLocal;
 using ChannelSdk.Transports.UnixSocket;
 using ChannelSdk.Transports.VirtioSerial;
 using ChannelSdk.Transports.Vsock;
@@ -26,6 +27,11 @@ internal sealed record EndpointScheme(
             uri => VirtioSerialHost.Listen(uri.Target)),
         new(VirtioPortEndpoint.Scheme, TargetForm.NameOrPath, "virtio-port://org.channelsdk.agent.0",
             uri => new VirtioPortEndpoint(uri.ToString(), uri.Target, new VirtioPortLocator())),
+        new(TcpDialEndpoint.Scheme, TargetForm.Own, "tcp://169.254.169.254:9254",
+            uri => new TcpDialEndpoint(uri.ToString(), TcpAddress.Parse(uri))),
+        new(TcpListener.Scheme, TargetForm.Own, "tcp-listen://127.0.0.1:9254", LinkLocalSchemes.Listen),
+        new(LinkLocalSchemes.Tap, TargetForm.Own, "tap://vm1", LinkLocalSchemes.OnTap),
+        new(LinkLocalSchemes.UserNet, TargetForm.Path, "usernet:///run/vm1.channel", LinkLocalSchemes.OnUserNet),
         new(VsockDialEndpoint.Scheme, TargetForm.Own, "vsock://2:5000",
             uri => new VsockDialEndpoint(uri.ToString(), VsockAddress.Parse(uri, takesAny: false))),
         new(VsockListenEndpoint.Scheme, TargetForm.Own, "vsock-listen://2:5000",

@@ -95,7 +95,7 @@ public sealed record EndpointUri
         ChannelError.BadEndpointUri, ErrorClass.Refused,
         $"'{Printable(text)}' is no endpoint: {why}. Known are: {EndpointScheme.KnownList}.");
 
-    private static string Printable(string text)
+    internal static string Printable(string text)
     {
         const int shown = 80;
         var result = new StringBuilder();

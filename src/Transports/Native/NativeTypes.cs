@@ -82,12 +82,19 @@ internal struct ControlHeader
 internal static class Linux
 {
     internal const int AF_UNIX = 1;
+    internal const int AF_INET = 2;
+    internal const int AF_INET6 = 10;
     internal const int SOCK_STREAM = 1;
     internal const int SOCK_NONBLOCK = 0x800;
     internal const int SOCK_CLOEXEC = 0x80000;
     internal const int SOL_SOCKET = 1;
     internal const int AF_VSOCK = 40;
+    internal const int SO_REUSEADDR = 2;
     internal const int SO_ERROR = 4;
+    internal const int SO_KEEPALIVE = 9;
+    internal const int IPPROTO_TCP = 6;
+    internal const int TCP_NODELAY = 1;
+    internal const int TCP_USER_TIMEOUT = 18;
     internal const int SO_PEERCRED = 17;
     internal const int SCM_RIGHTS = 1;
     internal const int MSG_CTRUNC = 0x8;

@@ -116,7 +116,7 @@ internal sealed unsafe class FrontEndSocket(SafeFd fd) : IDisposable
                 nint received = Libc.RecvMsg(fd, &message, Linux.MSG_CMSG_CLOEXEC);
                 if (received >= 0)
                 {
-                    KeepFiles(control, message.ControlLength);
+                    ControlMessages.TakeFiles(control, message.ControlLength, _files);
                     if ((message.Flags & Linux.MSG_CTRUNC) != 0 || _files.Count > MaxFiles)
                     {
                         throw new DeviceFaultException($"a vhost-user message with more than {MaxFiles} descriptors");
@@ -133,27 +133,6 @@ internal sealed unsafe class FrontEndSocket(SafeFd fd) : IDisposable
                         return 0;
                 }
             }
-        }
-    }
-
-    private void KeepFiles(byte* control, nint length)
-    {
-        for (nint at = 0; at + sizeof(ControlHeader) <= length;)
-        {
-            var header = (ControlHeader*)(control + at);
-            if (header->Length < sizeof(ControlHeader) || header->Length > length - at)
-            {
-                return;
-            }
-            if (header->Level == Linux.SOL_SOCKET && header->Type == Linux.SCM_RIGHTS)
-            {
-                var numbers = new ReadOnlySpan<int>(header + 1, (int)(header->Length - sizeof(ControlHeader)) / sizeof(int));
-                foreach (int number in numbers)
-                {
-                    _files.Add(new SafeFd(number));
-                }
-            }
-            at += (header->Length + sizeof(nint) - 1) & ~(nint)(sizeof(nint) - 1);
         }
     }
 

@@ -1,0 +1,69 @@
+using System.Net;
+using System.Net.Sockets;
+using ChannelSdk.Transports.LinkLocal;
+
+namespace ChannelSdk.HostEndpoint.LinkLocal;
+
+/// <summary>Gives the guest of a link-local network its one address by DHCP, for images that ask for one.</summary>
+public sealed class DhcpResponder : IAsyncDisposable
+{
+    /// <summary>A guest that asks without end gets its answers at this pace.</summary>
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(5);
+
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Socket _socket;
+    private readonly Task _serving;
+
+    /// <summary>Serves until it is disposed of.</summary>
+    /// <param name="network">A network that is set up.</param>
+    /// <exception cref="SocketException">Another DHCP server is in the namespace.</exception>
+    public DhcpResponder(LinkLocalNetwork network)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        _socket = network.Run(() =>
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { EnableBroadcast = true };
+            socket.Bind(new IPEndPoint(IPAddress.Any, DhcpReply.ServerPort));
+            return socket;
+        });
+        _serving = ServeAsync();
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        _socket.Dispose();
+        await _serving.ConfigureAwait(false);
+        _stopping.Dispose();
+    }
+
+    private async Task ServeAsync()
+    {
+        var request = new byte[DhcpReply.MaxRequest];
+        var reply = new byte[DhcpReply.Size];
+        // The guest has no address yet; there is nobody else whom a broadcast would reach.
+        var everybody = new IPEndPoint(IPAddress.Broadcast, DhcpReply.ClientPort);
+        while (!_stopping.IsCancellationRequested)
+        {
+            try
+            {
+                int length = await _socket.ReceiveAsync(request, _stopping.Token).ConfigureAwait(false);
+                if (DhcpReply.TryWrite(request.AsSpan(0, length), reply))
+                {
+                    await _socket.SendToAsync(reply, everybody, _stopping.Token).ConfigureAwait(false);
+                }
+                await Task.Delay(s_pause, _stopping.Token).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+            {
+                return;
+            }
+            catch (SocketException)
+            {
+                // A tap without a guest: the answer went nowhere.
+                await Task.Delay(s_pause).ConfigureAwait(false);
+            }
+        }
+    }
+}

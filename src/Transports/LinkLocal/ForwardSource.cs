@@ -1,0 +1,117 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
+using ChannelSdk.Transports.Reactor;
+using ChannelSdk.Transports.UnixSocket;
+
+namespace ChannelSdk.Transports.LinkLocal;
+
+/// <summary>
+/// Connections of a guest on QEMU's user network. For each one QEMU starts <c>channel-forward PATH</c>, whose standard input
+/// is the connection; that program hands it over through the Unix socket and ends, so no process stands in between.
+/// </summary>
+internal sealed class ForwardSource(UnixSocketPlace place) : ISocketSource
+{
+    /// <summary>A program that connects and hands nothing over is given up after this.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
+
+    private readonly UnixListener _listener = UnixListener.Start(place);
+
+    public async ValueTask<SafeFd> AcceptAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            using SafeFd helper = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
+            using var receive = new ReceiveFileOperation(helper, place.Uri);
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            patience.CancelAfter(s_patience);
+            try
+            {
+                SafeFd connection = await receive.ReceiveAsync(patience.Token).ConfigureAwait(false);
+                SetNonBlocking(connection);
+                return connection;
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                // The next one may be better.
+            }
+            catch (ChannelException)
+            {
+                // It went away, or handed over something else.
+            }
+        }
+    }
+
+    public void Dispose() => _listener.Dispose();
+
+    private static void SetNonBlocking(SafeFd fd)
+    {
+        int flags = Libc.Fcntl(fd, Linux.F_GETFL, 0);
+        _ = Libc.Fcntl(fd, Linux.F_SETFL, flags | Linux.O_NONBLOCK);
+    }
+
+    /// <summary>Receives the one descriptor.</summary>
+    private sealed class ReceiveFileOperation : FdOperation, IReactorClient, IDisposable
+    {
+        private const int ControlSize = 64;
+
+        private readonly SafeFd _fd;
+        private readonly string _uri;
+        private readonly List<SafeFd> _files = [];
+        private readonly ulong _token;
+
+        internal ReceiveFileOperation(SafeFd fd, string uri) : base(IoReactor.Shared)
+        {
+            (_fd, _uri) = (fd, uri);
+            _token = Reactor.Register(fd, Linux.EPOLLIN | Linux.EPOLLRDHUP, this);
+        }
+
+        internal async ValueTask<SafeFd> ReceiveAsync(CancellationToken cancellationToken)
+        {
+            ValueTask<int> receive = StartAsync();
+            using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
+                static (state, token) => ((ReceiveFileOperation)state!).Cancel(new OperationCanceledException(token)), this);
+            await receive.ConfigureAwait(false);
+            SafeFd file = _files[0];
+            _files.RemoveAt(0);
+            return file;
+        }
+
+        public void OnEvents(uint events) => OnReady();
+
+        public void Dispose()
+        {
+            Close();
+            Reactor.Unregister(_fd, _token);
+            _files.ForEach(file => file.Dispose());
+        }
+
+        protected override unsafe int Try()
+        {
+            byte* control = stackalloc byte[ControlSize];
+            byte data;
+            var vector = new IoVector { Start = &data, Length = 1 };
+            while (true)
+            {
+                var message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = ControlSize };
+                if (Libc.RecvMsg(_fd, &message, Linux.MSG_CMSG_CLOEXEC) >= 0)
+                {
+                    ControlMessages.TakeFiles(control, message.ControlLength, _files);
+                    return _files.Count > 0 ? 0 : throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry,
+                        $"What connected to {_uri} handed no connection over. Only channel-forward, which QEMU starts, may connect there.");
+                }
+                switch (Errno.Last)
+                {
+                    case Errno.EINTR:
+                        continue;
+                    case Errno.EAGAIN:
+                        return WouldBlock;
+                    default:
+                        throw Errno.ToException(Errno.Last, "receive a connection on", _uri);
+                }
+            }
+        }
+
+        protected override ChannelException ClosedError() => new(
+            ChannelError.TransportFailed, ErrorClass.Refused, $"Receiving on {_uri} ended: the endpoint was disposed of.");
+    }
+}

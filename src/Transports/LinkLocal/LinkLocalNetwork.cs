@@ -1,0 +1,93 @@
+using System.Net;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
+using Microsoft.Win32.SafeHandles;
+
+namespace ChannelSdk.Transports.LinkLocal;
+
+/// <summary>
+/// The link of one instance to its host: a network namespace that holds one tap and nothing else, with the addresses of
+/// <see cref="LinkLocalAddresses"/>. It forwards nothing and has no way out, so instances with the same addresses stand side
+/// by side. Sockets are made inside and served from outside. It outlives this process; <see cref="Remove"/> ends it.
+/// </summary>
+public sealed class LinkLocalNetwork
+{
+    private const string Prefix = "channelsdk-";
+    private const int MaxName = 40;
+    private readonly NetworkNamespace _namespace;
+
+    private LinkLocalNetwork(string name)
+    {
+        if (name.Length is 0 or > MaxName || name[0] == '.' || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
+        {
+            throw new ChannelException(ChannelError.BadEndpointUri, ErrorClass.Refused,
+                $"'{EndpointUri.Printable(name)}' is no name of a link-local network: 1 to {MaxName} letters, digits, '-', '_' and '.', not beginning with '.'");
+        }
+        Name = name;
+        _namespace = new NetworkNamespace(Prefix + name);
+    }
+
+    /// <summary>The instance's name.</summary>
+    public string Name { get; }
+
+    /// <summary>The namespace's file, for setns(2), nsenter(1) and ip-netns(8).</summary>
+    public string NamespacePath => _namespace.Path;
+
+    /// <summary>Name of the tap inside the namespace.</summary>
+    public static string TapName => TapDevice.Name;
+
+    /// <summary>Whether it is set up.</summary>
+    public bool Exists => _namespace.IsThere();
+
+    /// <summary>Names of all that are set up, by whichever process; what a crash left is among them.</summary>
+    public static IReadOnlyList<string> List() =>
+        [.. NetworkNamespace.Find(Prefix).Select(name => name[Prefix.Length..]).Order(StringComparer.Ordinal)];
+
+    /// <summary>The network of an instance, set up or not.</summary>
+    /// <exception cref="ChannelException">The name is not allowed (code 504).</exception>
+    public static LinkLocalNetwork Of(string name) => new(name);
+
+    /// <summary>Sets it up; what is there already is kept, what is missing is added. Takes root.</summary>
+    /// <exception cref="ChannelException">Not allowed, or the kernel lacks something; the text says what.</exception>
+    public void SetUp()
+    {
+        _namespace.Ensure();
+        Run(() =>
+        {
+            TapDevice.Ensure();
+            return true;
+        });
+    }
+
+    /// <summary>Removes it; nothing happens if it is not there.</summary>
+    public void Remove() => _namespace.Remove();
+
+    /// <summary>
+    /// Runs something on a thread inside the namespace, and waits for it. A process that it starts runs inside: QEMU with
+    /// <c>-netdev tap,ifname=tap0,script=no,downscript=no</c> takes the tap and has no other network.
+    /// </summary>
+    public T Run<T>(Func<T> inside)
+    {
+        ArgumentNullException.ThrowIfNull(inside);
+        return Exists ? _namespace.Run(inside) : throw new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry,
+            $"The link-local network of '{Name}' is not set up. Run 'channelctl tap up {Name}', or call SetUp.");
+    }
+
+    /// <summary>A TCP socket that listens inside, for a server outside.</summary>
+    /// <param name="address">One of the host's addresses; the IPv6 one may lack its scope.</param>
+    /// <param name="port">1 to 65535.</param>
+    public SafeFileHandle Listen(IPAddress address, int port) => ToHandle(ListenFd(address, port, $"{Name} {address}:{port}"));
+
+    internal SafeFd ListenFd(IPAddress address, int port, string uri) => Run(() =>
+    {
+        IPAddress scoped = address.IsIPv6LinkLocal && address.ScopeId == 0 ? new IPAddress(address.GetAddressBytes(), TapDevice.Index()) : address;
+        return new TcpAddress(scoped, port).Listen(uri);
+    });
+
+    internal static SafeFileHandle ToHandle(SafeFd fd)
+    {
+        var handle = new SafeFileHandle(fd.DangerousGetHandle(), ownsHandle: true);
+        fd.SetHandleAsInvalid();
+        return handle;
+    }
+}

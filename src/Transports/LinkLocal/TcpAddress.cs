@@ -1,0 +1,89 @@
+using System.Buffers.Binary;
+using System.Net;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
+
+namespace ChannelSdk.Transports.LinkLocal;
+
+/// <summary>An address and a port, and the socket calls on them. Names are not looked up.</summary>
+/// <param name="Address">IPv4 or IPv6.</param>
+/// <param name="Port">1 to 65535.</param>
+internal sealed record TcpAddress(IPAddress Address, int Port)
+{
+    private const int Backlog = 64;
+    private const int V4Length = 16;
+    private const int V6Length = 28;
+
+    /// <summary>How long sent bytes may stay unacknowledged before the connection is given up, ms (tcp(7) TCP_USER_TIMEOUT).</summary>
+    private const int UserTimeout = 15_000;
+
+    // Sixteen bytes; the address family is of a namespace that this project does without.
+    private bool IsV6 => Address.GetAddressBytes().Length == 16;
+
+    /// <summary>Reads <c>ADDRESS:PORT</c>, an IPv6 address in brackets.</summary>
+    internal static TcpAddress Parse(EndpointUri uri) =>
+        IPEndPoint.TryParse(uri.Target, out IPEndPoint? found) && found.Port != 0
+            ? new TcpAddress(found.Address, found.Port)
+            : throw uri.Bad("it is not ADDRESS:PORT with an IP address and a port from 1 to 65535");
+
+    public override string ToString() => new IPEndPoint(Address, Port).ToString();
+
+    /// <summary>A new, non-blocking stream socket.</summary>
+    internal SafeFd NewSocket(string uri)
+    {
+        int family = IsV6 ? Linux.AF_INET6 : Linux.AF_INET;
+        int fd = Libc.Socket(family, Linux.SOCK_STREAM | Linux.SOCK_NONBLOCK | Linux.SOCK_CLOEXEC, 0);
+        return fd >= 0 ? new SafeFd(fd) : throw Error(Errno.Last, "make a socket for", uri);
+    }
+
+    /// <summary>Begins to connect: 0 when that is done, or an errno, EINPROGRESS among them.</summary>
+    internal unsafe int Connect(SafeFd fd)
+    {
+        byte* address = stackalloc byte[V6Length];
+        uint length = Write(new Span<byte>(address, V6Length));
+        return Libc.Connect(fd, address, length) < 0 ? Errno.Last : 0;
+    }
+
+    /// <summary>A listening socket.</summary>
+    internal unsafe SafeFd Listen(string uri)
+    {
+        SafeFd fd = NewSocket(uri);
+        SetOption(fd, Linux.SOL_SOCKET, Linux.SO_REUSEADDR, 1);
+        byte* address = stackalloc byte[V6Length];
+        uint length = Write(new Span<byte>(address, V6Length));
+        if (Libc.Bind(fd, address, length) < 0 || Libc.Listen(fd, Backlog) < 0)
+        {
+            int errno = Errno.Last;
+            fd.Dispose();
+            throw Error(errno, "listen on", uri);
+        }
+        return fd;
+    }
+
+    /// <summary>Makes a connected socket fit for small messages, and for a peer that vanishes without a word.</summary>
+    internal static void Tune(SafeFd fd)
+    {
+        SetOption(fd, Linux.IPPROTO_TCP, Linux.TCP_NODELAY, 1);
+        SetOption(fd, Linux.IPPROTO_TCP, Linux.TCP_USER_TIMEOUT, UserTimeout);
+        SetOption(fd, Linux.SOL_SOCKET, Linux.SO_KEEPALIVE, 1);
+    }
+
+    internal static ChannelException Error(int errno, string action, string uri) => Errno.ToException(errno, action, uri,
+        errno == Errno.ECONNREFUSED ? "Start the program that listens there first." : null);
+
+    // These options exist on every TCP socket; one that fails costs speed, not correctness.
+    private static unsafe void SetOption(SafeFd fd, int level, int option, int value) => _ = Libc.SetSockOpt(fd, level, option, &value, sizeof(int));
+
+    private uint Write(Span<byte> target)
+    {
+        target.Clear();
+        BinaryPrimitives.WriteUInt16LittleEndian(target, (ushort)(IsV6 ? Linux.AF_INET6 : Linux.AF_INET));
+        BinaryPrimitives.WriteUInt16BigEndian(target[2..], (ushort)Port);
+        _ = Address.TryWriteBytes(target[(IsV6 ? 8 : 4)..], out _);
+        if (IsV6)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(target[24..], (uint)Address.ScopeId);
+        }
+        return IsV6 ? V6Length : (uint)V4Length;
+    }
+}

@@ -33,6 +33,17 @@ if [ "$(cat "$out/agent.stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x artifacts/a
   echo "$stamp" > "$out/agent.stamp"
 fi
 
+# What QEMU starts for each connection of a guest on its user network.
+sources=$(find src/ForwardHelper src/Transports/Native Directory.*.props -type f -name '*.cs' -o -name '*.props' -o -name '*.csproj' -path 'src/ForwardHelper/*' | grep -v /obj/ | LC_ALL=C sort)
+stamp=$(cat $sources | sha256sum | cut -d' ' -f1)
+if [ "$(cat "$out/forward.stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x artifacts/host/channel-forward ]; then
+  echo "build-guest: publishing channel-forward"
+  rm -rf artifacts/host src/ForwardHelper/bin/Release/*/linux-x64/native src/ForwardHelper/obj/Release/*/linux-x64/native
+  dotnet publish src/ForwardHelper/ChannelSdk.ForwardHelper.csproj -c Release -o artifacts/host -v q --nologo >"$out/publish.log" 2>&1 \
+    || { tail -30 "$out/publish.log" >&2; fail "channel-forward could not be published"; }
+  echo "$stamp" > "$out/forward.stamp"
+fi
+
 stamp=$(cat artifacts/agent/channel-agent scripts/guest/* "$0" "$out/vmlinuz" "$(command -v busybox)" | sha256sum | cut -d' ' -f1)
 [ "$(cat "$out/initrd.stamp" 2>/dev/null)" = "$stamp" ] && [ -e "$out/initrd" ] && exit 0
 
@@ -49,7 +60,7 @@ ln -s /bin/busybox "$root/init"
 version=$(basename .cache/kernel/lib/modules/*)
 [ -e ".cache/kernel/lib/modules/$version/modules.dep.bin" ] || depmod -b .cache/kernel "$version"
 : > "$root/modules/order"
-for module in virtio_pci virtio_console virtio_blk virtio-rng vmw_vsock_virtio_transport vsock_loopback; do
+for module in virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet vmw_vsock_virtio_transport vsock_loopback; do
   modprobe -d .cache/kernel -S "$version" --show-depends "$module" | while read -r kind path _; do
     [ "$kind" = insmod ] || continue
     name=$(basename "$path")

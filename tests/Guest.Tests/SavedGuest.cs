@@ -43,6 +43,9 @@ public class SavedGuest : IAsyncLifetime
     /// <summary>A guest whose agent runs and has never seen a host.</summary>
     public Task<QemuGuest> RestoreAsync() => RestoreFromAsync(_state);
 
+    /// <summary>A copy with other options.</summary>
+    public Task<QemuGuest> RestoreAsync(Func<QemuOptions, QemuOptions> change) => QemuGuest.StartAsync(change(_options) with { RestoreFrom = _state }, Soon);
+
     /// <summary>A guest from a state that a test saved.</summary>
     public Task<QemuGuest> RestoreFromAsync(string state) => QemuGuest.StartAsync(_options with { RestoreFrom = state }, Soon);
 
@@ -55,7 +58,7 @@ public class SavedGuest : IAsyncLifetime
     /// <summary>The guest's options, for a fixture with a guest of its own.</summary>
     protected virtual QemuOptions Adapt(QemuOptions options) => options;
 
-    public Task DisposeAsync()
+    public virtual Task DisposeAsync()
     {
         File.Delete(_state);
         return Task.CompletedTask;

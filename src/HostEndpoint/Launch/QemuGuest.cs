@@ -69,7 +69,7 @@ public sealed class QemuGuest : IAsyncDisposable
             start.ArgumentList.Add(argument);
         }
 
-        var process = Process.Start(start)!;
+        var process = options.Network?.Start(start) ?? Process.Start(start)!;
         var qmp = await ConnectQmpAsync(process, folder, cancellationToken).ConfigureAwait(false);
         var guest = new QemuGuest(process, folder, qmp);
         try
@@ -176,7 +176,7 @@ public sealed class QemuGuest : IAsyncDisposable
             ? ["-chardev", $"socket,id=vsock0,path={socket}", "-device", $"vhost-user-vsock-pci,id=vsock0,chardev=vsock0,addr={VsockSlot}"]
             : [];
         var restore = options.RestoreFrom is { } file ? new[] { "-incoming", $"exec:cat {file}" } : [];
-        return [.. start, .. shared, .. vsock, .. restore, .. options.Arguments];
+        return [.. start, .. shared, .. vsock, .. options.Network?.Arguments ?? [], .. restore, .. options.Arguments];
     }
 
     private static async Task<QmpClient> ConnectQmpAsync(Process process, string folder, CancellationToken cancellationToken)

@@ -21,6 +21,9 @@ public sealed record QemuOptions
     /// <summary>Name of the virtio-serial port in the guest.</summary>
     public string PortName { get; init; } = DefaultPortName;
 
+    /// <summary>The guest's link-local network, or null for none.</summary>
+    public QemuNetwork? Network { get; init; }
+
     /// <summary>
     /// Socket of a vhost-user vsock device, which must be listening, for instance a <c>VsockDevice</c>; null for none.
     /// A guest with one cannot be saved (QEMU 7.2): unplug it before.

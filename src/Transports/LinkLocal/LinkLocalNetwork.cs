@@ -18,14 +18,18 @@ public sealed class LinkLocalNetwork
 
     private LinkLocalNetwork(string name)
     {
-        if (name.Length is 0 or > MaxName || name[0] == '.' || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
+        if (!IsName(name))
         {
-            throw new ChannelException(ChannelError.BadEndpointUri, ErrorClass.Refused,
-                $"'{EndpointUri.Printable(name)}' is no name of a link-local network: 1 to {MaxName} letters, digits, '-', '_' and '.', not beginning with '.'");
+            throw new ChannelException(ChannelError.BadEndpointUri, ErrorClass.Refused, $"'{EndpointUri.Printable(name)}' is no name of a link-local network: {NameRule}");
         }
         Name = name;
         _namespace = new NetworkNamespace(Prefix + name);
     }
+
+    internal static string NameRule => $"1 to {MaxName} letters, digits, '-', '_' and '.', not beginning with '.'";
+
+    internal static bool IsName(string name) =>
+        name.Length is > 0 and <= MaxName && name[0] != '.' && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
 
     /// <summary>The instance's name.</summary>
     public string Name { get; }

@@ -19,7 +19,9 @@ internal static class LinkLocalSchemes
     /// <summary>The channel's port in the namespace of an instance.</summary>
     internal static ITransportEndpoint OnTap(EndpointUri uri)
     {
-        LinkLocalNetwork network = LinkLocalNetwork.Of(uri.Target);
+        LinkLocalNetwork network = LinkLocalNetwork.IsName(uri.Target)
+            ? LinkLocalNetwork.Of(uri.Target)
+            : throw uri.Bad($"its name is not {LinkLocalNetwork.NameRule}");
         var text = uri.ToString();
         return new NewestLinkEndpoint(text, new PeerIdentity(uri.Scheme, uri.Target),
             () => new TcpListener(network.ListenFd(LinkLocalAddresses.Host, LinkLocalAddresses.ChannelPort, text), text));

@@ -62,7 +62,7 @@ internal sealed class NewestLinkEndpoint(string uri, PeerIdentity peer, Func<ISo
             {
                 SafeFd fd = await source.AcceptAsync(_stopping.Token).ConfigureAwait(false);
                 TcpAddress.Tune(fd);
-                SocketLink link = SocketLink.Attach(fd, peer);
+                SocketLink link = SocketLink.Attach(fd, peer, endsBothWays: true);
                 Interlocked.Exchange(ref _newest, link)?.Abort();
                 if (!_links.Offer(link))
                 {

@@ -30,7 +30,7 @@ internal sealed class TcpDialEndpoint(string uri, TcpAddress address) : ITranspo
                 throw TcpAddress.Error(errno, "dial", uri);
             }
             TcpAddress.Tune(fd);
-            return SocketLink.Attach(fd, new PeerIdentity(Scheme, address.ToString()));
+            return SocketLink.Attach(fd, new PeerIdentity(Scheme, address.ToString()), endsBothWays: true);
         }
         catch
         {

@@ -18,17 +18,24 @@ internal sealed class SocketLink : FdLink, IHalfClose
     private bool _spaceArmed;
     private bool _drained;
 
-    private SocketLink(SafeFd fd, IoReactor reactor, PeerIdentity peer) : base(fd, reactor, peer)
-    {
-    }
+    private readonly bool _endsBothWays;
+
+    private SocketLink(SafeFd fd, IoReactor reactor, PeerIdentity peer, bool endsBothWays) : base(fd, reactor, peer) =>
+        _endsBothWays = endsBothWays;
 
     /// <summary>Takes over a connected, non-blocking socket; disposes of it when that fails.</summary>
-    internal static SocketLink Attach(SafeFd fd, PeerIdentity peer)
+    /// <param name="fd">The socket.</param>
+    /// <param name="peer">Who is at its other end.</param>
+    /// <param name="endsBothWays">
+    /// Whether a peer that sends no more is gone. TCP does not tell a closed peer from one that has shut down its sending
+    /// until a send has failed.
+    /// </param>
+    internal static SocketLink Attach(SafeFd fd, PeerIdentity peer, bool endsBothWays = false)
     {
         try
         {
             IoReactor reactor = IoReactor.Shared;
-            var link = new SocketLink(fd, reactor, peer);
+            var link = new SocketLink(fd, reactor, peer, endsBothWays);
             lock (link._armGate)
             {
                 link._token = reactor.Register(fd, WithoutSpace, link);
@@ -62,6 +69,7 @@ internal sealed class SocketLink : FdLink, IHalfClose
             if (received >= 0)
             {
                 _drained = received < buffer.Length;
+                Ended |= received == 0 && _endsBothWays;
                 return (int)received;
             }
             switch (Errno.Last)
@@ -82,6 +90,10 @@ internal sealed class SocketLink : FdLink, IHalfClose
 
     private protected override unsafe int TrySend(ReadOnlySpan<byte> buffer)
     {
+        if (Ended)
+        {
+            throw PeerGone();
+        }
         while (true)
         {
             nint sent;

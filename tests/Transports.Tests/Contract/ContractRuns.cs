@@ -26,6 +26,22 @@ public sealed class UnixSocketContractTests : AllocationFreeContractTests
     internal override TransportRig NewRig() => TransportRig.Sockets("unix", "unix-listen");
 }
 
+public sealed class TcpContractTests : AllocationFreeContractTests
+{
+    internal override TransportRig NewRig()
+    {
+        var port = FreePort();
+        return new TransportRig(TransportEndpoints.Create($"tcp://127.0.0.1:{port}"), TransportEndpoints.Create($"tcp-listen://127.0.0.1:{port}"));
+    }
+
+    private static int FreePort()
+    {
+        using var socket = new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+        socket.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
+        return ((System.Net.IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+}
+
 /// <summary>The listening end stands for QEMU's chardev with server=on.</summary>
 public sealed class VirtioSerialDialContractTests : AllocationFreeContractTests
 {

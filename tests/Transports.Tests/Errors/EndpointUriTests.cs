@@ -12,6 +12,10 @@ public sealed class EndpointUriTests
     [InlineData("virtio-serial-listen:///run/vm1.sock", "virtio-serial-listen", "/run/vm1.sock")]
     [InlineData("virtio-port://org.channelsdk.agent.0", "virtio-port", "org.channelsdk.agent.0")]
     [InlineData("virtio-port:///dev/vport0p1", "virtio-port", "/dev/vport0p1")]
+    [InlineData("tcp://169.254.169.254:9254", "tcp", "169.254.169.254:9254")]
+    [InlineData("tcp-listen://[::1]:9254", "tcp-listen", "[::1]:9254")]
+    [InlineData("tap://vm1", "tap", "vm1")]
+    [InlineData("usernet:///run/vm1.channel", "usernet", "/run/vm1.channel")]
     public void A_good_uri_is_read(string text, string scheme, string target)
     {
         EndpointUri uri = EndpointUri.Parse(text);
@@ -26,7 +30,10 @@ public sealed class EndpointUriTests
     [InlineData("/run/x.sock", "does not begin with a scheme")]
     [InlineData("unix:/run/x.sock", "does not begin with a scheme")]
     [InlineData("://x", "does not begin with a scheme")]
-    [InlineData("tcp://127.0.0.1:80", "'tcp' is no known scheme")]
+    [InlineData("ftp://127.0.0.1:80", "'ftp' is no known scheme")]
+    [InlineData("tcp://localhost:80", "not ADDRESS:PORT")]
+    [InlineData("tcp://127.0.0.1", "not ADDRESS:PORT")]
+    [InlineData("tap://../x", "its name is not 1 to 40 letters")]
     [InlineData("unix://", "nothing comes after")]
     [InlineData("unix://run/x.sock", "three slashes")]
     [InlineData("unix:///run/", "names a directory")]

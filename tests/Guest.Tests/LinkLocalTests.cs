@@ -1,0 +1,181 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using ChannelSdk.HostEndpoint.LinkLocal;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+using ChannelSdk.Transports;
+using ChannelSdk.Transports.LinkLocal;
+
+namespace ChannelSdk.Guest.Tests;
+
+/// <summary>The agent in a real guest, over the tap of its namespace.</summary>
+[Collection("tap guest")]
+public class TapTests(SavedTapGuest saved) : AgentTests
+{
+    private static CancellationToken Soon => SavedGuest.Soon;
+
+    protected override Task<AttachedGuest> StartAsync() => saved.StartAsync();
+
+    [Fact]
+    public async Task A_guest_that_asks_by_DHCP_gets_the_one_address_and_no_router()
+    {
+        await using var dhcp = new DhcpResponder(saved.Network);
+        await using var guest = await saved.BootAsync(options => options with { Append = options.Append.Replace("static", "dhcp", StringComparison.Ordinal) });
+        await using var channel = new AttachedGuest(guest, () => TransportEndpoints.Create($"tap://{saved.Network.Name}"), []).Attach();
+        await channel.WaitReadyAsync(Soon);
+        await using var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket);
+        Assert.Contains("169.254.169.1", await console.ShAsync("ifconfig eth0"), StringComparison.Ordinal);
+        Assert.DoesNotContain("0.0.0.0         1", await console.ShAsync("route -n"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Two_guests_with_the_same_addresses_reach_each_its_own_host()
+    {
+        var other = SavedTapGuest.NewNetwork("b");
+        try
+        {
+            await using var first = await saved.StartAsync();
+            await using var second = await saved.StartAsync(other);
+            await using var firstConsole = await GuestConsole.ConnectAsync(first.Guest.ConsoleSocket);
+            await using var secondConsole = await GuestConsole.ConnectAsync(second.Guest.ConsoleSocket);
+            await firstConsole.ShAsync("hostname first");
+            await secondConsole.ShAsync("hostname second");
+            await using var firstChannel = first.Attach();
+            await using var secondChannel = second.Attach();
+            Assert.Equal("first", (await firstChannel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon)).HostName);
+            Assert.Equal("second", (await secondChannel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon)).HostName);
+        }
+        finally
+        {
+            other.Remove();
+        }
+    }
+
+    [Fact]
+    public async Task A_lying_guest_reaches_nothing_and_nobody()
+    {
+        var other = SavedTapGuest.NewNetwork("victim");
+        try
+        {
+            using var trap = new Trap();
+            using var victim = new Socket(SafeHandle(other.Listen(LinkLocalAddresses.Host, LinkLocalAddresses.HttpPort)));
+            await using var started = await saved.StartAsync();
+            await using var console = await GuestConsole.ConnectAsync(started.Guest.ConsoleSocket);
+            // Everything by way of the host; then with other addresses and another MAC of its own, and as its own neighbour.
+            await console.ShAsync("route add default gw 169.254.169.254");
+            foreach (var disguise in new[]
+            {
+                "true",
+                "ifconfig eth0:1 10.11.12.13 netmask 255.255.255.0 up",
+                "ifconfig eth0 down; ifconfig eth0 hw ether 02:00:00:66:66:66; ifconfig eth0 169.254.169.77 netmask 255.255.255.0 up; route add default gw 169.254.169.254",
+            })
+            {
+                await console.ShAsync(disguise);
+                foreach (var address in Trap.Addresses)
+                {
+                    await console.ShAsync($"timeout 1 nc {address} {trap.Port} </dev/null; timeout 1 nc -s 10.11.12.13 {address} {trap.Port} </dev/null; true");
+                }
+
+                await console.ShAsync("timeout 1 nc 169.254.169.254 80 </dev/null; arping -c 1 -I eth0 -U 169.254.169.254; true");
+            }
+
+            Assert.Equal(0, trap.Connections);
+            Assert.False(victim.Poll(0, SelectMode.SelectRead), "the other instance's port was reached");
+        }
+        finally
+        {
+            other.Remove();
+        }
+    }
+
+    [Fact]
+    public void Setting_up_again_keeps_what_is_there_and_mends_what_is_not()
+    {
+        var network = LinkLocalNetwork.Of($"test-again-{Environment.ProcessId}");
+        try
+        {
+            // What a crash in the middle leaves: a file that is no namespace.
+            Directory.CreateDirectory(Path.GetDirectoryName(network.NamespacePath)!);
+            File.WriteAllText(network.NamespacePath, "");
+            Assert.False(network.Exists);
+            network.SetUp();
+            using var listening = network.Listen(LinkLocalAddresses.Host, 8080);
+            network.SetUp();
+            Assert.True(network.Exists);
+            Assert.Contains(network.Name, LinkLocalNetwork.List());
+        }
+        finally
+        {
+            network.Remove();
+            network.Remove();
+        }
+
+        Assert.False(File.Exists(network.NamespacePath));
+    }
+
+    private static SafeSocketHandle SafeHandle(Microsoft.Win32.SafeHandles.SafeFileHandle handle)
+    {
+        var socket = new SafeSocketHandle(handle.DangerousGetHandle(), ownsHandle: true);
+        handle.SetHandleAsInvalid();
+        return socket;
+    }
+}
+
+/// <summary>The agent in a real guest, over QEMU's user network and the program that hands its connections over.</summary>
+[Collection("user network guest")]
+public class UserNetTests(SavedUserNetGuest saved) : AgentTests
+{
+    protected override Task<AttachedGuest> StartAsync() => saved.StartAsync();
+
+    [Fact]
+    public async Task The_guest_reaches_neither_the_loopback_of_its_host_nor_what_is_beyond()
+    {
+        using var trap = new Trap();
+        await using var started = await saved.StartAsync();
+        await using var console = await GuestConsole.ConnectAsync(started.Guest.ConsoleSocket);
+        await console.ShAsync("route add default gw 169.254.169.2");
+        foreach (var address in Trap.Addresses.Append("169.254.169.2").Append("169.254.169.3").Append("169.254.169.254"))
+        {
+            await console.ShAsync($"timeout 1 nc {address} {trap.Port} </dev/null; true");
+        }
+
+        Assert.Equal(0, trap.Connections);
+    }
+}
+
+/// <summary>A port of this machine, on all of its addresses, that no guest may reach.</summary>
+internal sealed class Trap : IDisposable
+{
+    private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+
+    public Trap()
+    {
+        _socket.Bind(new IPEndPoint(IPAddress.Any, 0));
+        _socket.Listen();
+    }
+
+    public int Port => ((IPEndPoint)_socket.LocalEndPoint!).Port;
+
+    public static IEnumerable<string> Addresses => NetworkInterface.GetAllNetworkInterfaces()
+        .SelectMany(device => device.GetIPProperties().UnicastAddresses)
+        .Select(address => address.Address).Where(address => address.AddressFamily == AddressFamily.InterNetwork).Select(address => address.ToString());
+
+    /// <summary>How many came.</summary>
+    public int Connections
+    {
+        get
+        {
+            var count = 0;
+            while (_socket.Poll(0, SelectMode.SelectRead))
+            {
+                _socket.Accept().Dispose();
+                count++;
+            }
+
+            return count;
+        }
+    }
+
+    public void Dispose() => _socket.Dispose();
+}

@@ -1,0 +1,74 @@
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Transports;
+using ChannelSdk.Transports.LinkLocal;
+
+namespace ChannelSdk.Guest.Tests;
+
+/// <summary>A saved guest whose agent dials the host over the tap of a namespace.</summary>
+public sealed class SavedTapGuest : SavedGuest
+{
+    /// <summary>The network of the saved guest.</summary>
+    public LinkLocalNetwork Network { get; } = NewNetwork("a");
+
+    public static LinkLocalNetwork NewNetwork(string name)
+    {
+        var network = LinkLocalNetwork.Of($"test-{name}-{Environment.ProcessId}");
+        network.SetUp();
+        return network;
+    }
+
+    /// <summary>A copy on its network, or on another one.</summary>
+    public async Task<AttachedGuest> StartAsync(LinkLocalNetwork? other = null)
+    {
+        var network = other ?? Network;
+        var guest = await RestoreAsync(options => options with { Network = new QemuNetwork.Tap(network) });
+        return new AttachedGuest(guest, () => TransportEndpoints.Create($"tap://{network.Name}"), [guest]);
+    }
+
+    public override async Task DisposeAsync()
+    {
+        await base.DisposeAsync();
+        Network.Remove();
+    }
+
+    protected override QemuOptions Adapt(QemuOptions options) => options with
+    {
+        Network = new QemuNetwork.Tap(Network),
+        Append = $"channel.endpoint=tcp://{LinkLocalAddresses.Host}:{LinkLocalAddresses.ChannelPort} channel.net=static",
+    };
+}
+
+/// <summary>A saved guest whose agent dials the host over QEMU's user network.</summary>
+public sealed class SavedUserNetGuest : SavedGuest
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("channelsdk-usernet-").FullName;
+
+    /// <summary>Sockets of one instance.</summary>
+    public QemuNetwork.User NewNetwork(string name) =>
+        new(Path.Combine(FindRoot(), "artifacts/host/channel-forward"), Path.Combine(_folder, name + ".channel"), Path.Combine(_folder, name + ".http"));
+
+    public async Task<AttachedGuest> StartAsync(string name = "a")
+    {
+        var network = NewNetwork(name);
+        var guest = await RestoreAsync(options => options with { Network = network });
+        return new AttachedGuest(guest, () => TransportEndpoints.Create($"usernet://{network.ChannelSocket}"), [guest]);
+    }
+
+    public override async Task DisposeAsync()
+    {
+        await base.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    protected override QemuOptions Adapt(QemuOptions options) => options with
+    {
+        Network = NewNetwork("saved"),
+        Append = $"channel.endpoint=tcp://{LinkLocalAddresses.Host}:{LinkLocalAddresses.ChannelPort} channel.net=dhcp",
+    };
+}
+
+[CollectionDefinition("tap guest", DisableParallelization = true)]
+public class TapGuestCollection : ICollectionFixture<SavedTapGuest>;
+
+[CollectionDefinition("user network guest", DisableParallelization = true)]
+public class UserNetGuestCollection : ICollectionFixture<SavedUserNetGuest>;

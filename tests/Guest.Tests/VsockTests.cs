@@ -107,7 +107,7 @@ public class VsockTests(SavedVsockGuest saved) : AgentTests
             await channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), cancellationToken: Soon);
         }
 
-        var agent = await console.ShAsync("pidof channel-agent");
+        var agent = await AgentAsync(console);
         await guest.UnplugVsockAsync(Soon);
         await guest.PlugVsockAsync(second.SocketPath, Soon);
         await using (var channel = new AttachedGuest(guest, () => second.Dial(6000), []).Attach())
@@ -115,8 +115,12 @@ public class VsockTests(SavedVsockGuest saved) : AgentTests
             await channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), cancellationToken: Soon);
         }
 
-        Assert.Equal(agent, await console.ShAsync("pidof channel-agent"));
+        Assert.Equal(agent, await AgentAsync(console));
     }
+
+    /// <summary>The agent's process id, without what a console echoes.</summary>
+    private static async Task<string> AgentAsync(GuestConsole console) =>
+        (await console.ShAsync("pidof channel-agent")).Split('\n')[^1];
 
     /// <summary>The host's side of a channel whose guest moves to another device.</summary>
     private sealed class MovableEndpoint : ITransportEndpoint

@@ -128,7 +128,24 @@ public sealed class QemuGuest : IAsyncDisposable
             await Task.Delay(5, cancellationToken).ConfigureAwait(false);
         }
 
-        await Qmp.ExecuteAsync("chardev-remove", "{\"id\":\"vsock0\"}", cancellationToken).ConfigureAwait(false);
+        // The device lets go of its socket a moment after it has left the tree.
+        while (!await TryAsync("chardev-remove", "{\"id\":\"vsock0\"}", cancellationToken).ConfigureAwait(false))
+        {
+            await Task.Delay(5, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<bool> TryAsync(string command, string arguments, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Qmp.ExecuteAsync(command, arguments, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (ChannelException e) when (e.Code == ChannelError.Internal)
+        {
+            return false;
+        }
     }
 
     /// <summary>Ends QEMU: by QMP, and by signal if that does not help within 3 s.</summary>

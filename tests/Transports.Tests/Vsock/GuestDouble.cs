@@ -130,6 +130,17 @@ internal sealed class GuestDouble : IDisposable
         return true;
     }
 
+    /// <summary>Whether a packet came whose place and length can be; a guest that scribbles over its rings may see others.</summary>
+    internal bool TryPeekSafely()
+    {
+        if (!Receive.HasUsed())
+        {
+            return false;
+        }
+        (ushort head, int written) = Receive.PeekUsed();
+        return head < RingSize && written is >= VsockHeader.Size and <= ReceiveRoom;
+    }
+
     internal void Take()
     {
         (ushort head, _) = Receive.PeekUsed();
@@ -140,9 +151,13 @@ internal sealed class GuestDouble : IDisposable
     /// <summary>Takes back what the device has read.</summary>
     internal void Reclaim()
     {
-        while (Transmit.HasUsed())
+        for (int i = 0; i < RingSize && Transmit.HasUsed(); i++)
         {
-            _freeTransmit.Enqueue(Transmit.PeekUsed().Head);
+            ushort head = Transmit.PeekUsed().Head;
+            if (head < RingSize)
+            {
+                _freeTransmit.Enqueue(head);
+            }
             Transmit.PopUsed();
         }
     }
@@ -192,6 +207,17 @@ internal sealed class GuestDouble : IDisposable
         data.CopyTo(Room());
         Send(header, data.Length);
         Kick();
+    }
+
+    /// <summary>Waits until the device has read this many packets since the start.</summary>
+    internal void WaitRead(int packets)
+    {
+        long until = Environment.TickCount64 + 30_000;
+        while (Volatile.Read(ref Transmit.UsedIndex) != (ushort)packets)
+        {
+            Assert.True(Environment.TickCount64 < until, $"the device read {Transmit.UsedIndex} packets, not {packets}");
+            Thread.Yield();
+        }
     }
 
     internal static unsafe void Signal(SafeFd fd)

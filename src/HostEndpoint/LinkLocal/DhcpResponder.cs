@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using ChannelSdk.Transports.LinkLocal;
 
 namespace ChannelSdk.HostEndpoint.LinkLocal;
@@ -9,6 +10,10 @@ public sealed class DhcpResponder : IAsyncDisposable
 {
     /// <summary>A guest that asks without end gets its answers at this pace.</summary>
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(5);
+
+    // SOL_SOCKET and SO_BINDTODEVICE of socket(7).
+    private const int SocketLevel = 1;
+    private const int BindToDevice = 25;
 
     private readonly CancellationTokenSource _stopping = new();
     private readonly Socket _socket;
@@ -23,6 +28,8 @@ public sealed class DhcpResponder : IAsyncDisposable
         _socket = network.Run(() =>
         {
             var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { EnableBroadcast = true };
+            // Without a route to everywhere a broadcast goes nowhere unless its device is given.
+            socket.SetRawSocketOption(SocketLevel, BindToDevice, Encoding.ASCII.GetBytes(LinkLocalNetwork.TapName));
             socket.Bind(new IPEndPoint(IPAddress.Any, DhcpReply.ServerPort));
             return socket;
         });

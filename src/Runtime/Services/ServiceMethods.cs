@@ -34,6 +34,12 @@ public static class ServiceMethods
     /// <summary>measure.Source: as many bytes of <see cref="MeasurePattern"/> from the guest as the request says.</summary>
     public static StreamMethod<SourceRequest> MeasureSource { get; } = new("measure.Source", StreamClass.Bulk);
 
+    /// <summary>
+    /// metadata.Relay, called by the guest: the bytes of one HTTP connection that its agent accepted. Fails with
+    /// <see cref="ChannelError.UnknownMethod"/> where the host serves no metadata.
+    /// </summary>
+    public static StreamMethod<MetadataRelayRequest> MetadataRelay { get; } = new("metadata.Relay", StreamClass.Rpc);
+
     /// <summary>agent.Status: only on the agent's control socket inside the guest, never on the channel to the host.</summary>
     public static RpcMethod<AgentStatusRequest, AgentStatus> AgentStatus { get; } = new("agent.Status", StreamClass.Control);
 }

@@ -1,7 +1,7 @@
 namespace ChannelSdk.Transports;
 
 /// <summary>A link whose sending direction can end by itself, as a forwarder between two of them needs.</summary>
-internal interface IHalfClose
+public interface IHalfClose
 {
     /// <summary>Says that nothing more will be sent; what was sent before arrives. Receiving goes on.</summary>
     void CompleteSend();

@@ -1,0 +1,70 @@
+using System.Net;
+using System.Runtime.InteropServices;
+using System.Text;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.GuestAgent.Platform.Linux;
+
+/// <summary>An address of the loopback device, by the calls of netdevice(7).</summary>
+internal static unsafe class LocalAddress
+{
+    private const int InternetFamily = 2;
+    private const int Datagram = 2;
+    private const int CloseOnExec = 0x80000;
+    private const uint SetFlags = 0x8914;
+    private const uint SetAddress = 0x8916;
+    private const uint SetNetmask = 0x891C;
+    private const short UpAndRunning = 0x1 | 0x40;
+
+    // struct ifreq: 16 bytes of name, then what the call is about. The label after the colon makes it one more address.
+    private const int RequestSize = 40;
+    private const int ValueAt = 16;
+    private static readonly byte[] s_name = Encoding.ASCII.GetBytes("lo:md");
+
+    /// <summary>Adds it with a mask of 32 bits; it stays, as it may be in use by others. Idempotent.</summary>
+    /// <exception cref="ChannelException">Not allowed (code 501), or no such device (503).</exception>
+    public static void Add(IPAddress address)
+    {
+        int socket = Libc.Socket(InternetFamily, Datagram | CloseOnExec, 0);
+        if (socket < 0)
+        {
+            throw Failed(address);
+        }
+        try
+        {
+            byte* request = stackalloc byte[RequestSize];
+            Fill(request, address);
+            bool added = Libc.Ioctl(socket, SetAddress, request) == 0;
+            Fill(request, IPAddress.Broadcast);
+            added = added && Libc.Ioctl(socket, SetNetmask, request) == 0;
+            Fill(request, IPAddress.Any);
+            // The loopback device itself may not be up yet when the agent starts early.
+            *(int*)(request + 2) = 0;
+            *(short*)(request + ValueAt) = UpAndRunning;
+            if (!added || Libc.Ioctl(socket, SetFlags, request) < 0)
+            {
+                throw Failed(address);
+            }
+        }
+        finally
+        {
+            _ = Libc.Close(socket);
+        }
+    }
+
+    private static void Fill(byte* request, IPAddress address)
+    {
+        new Span<byte>(request, RequestSize).Clear();
+        s_name.CopyTo(new Span<byte>(request, ValueAt));
+        *(ushort*)(request + ValueAt) = InternetFamily;
+        _ = address.TryWriteBytes(new Span<byte>(request + ValueAt + 4, 4), out _);
+    }
+
+    private static ChannelException Failed(IPAddress address)
+    {
+        const int notPermitted = 1;
+        int errno = Marshal.GetLastPInvokeError();
+        return new ChannelException(errno == notPermitted ? ChannelError.EndpointDenied : ChannelError.TransportFailed, ErrorClass.Refused,
+            $"cannot give {address} to the loopback device: {Marshal.GetPInvokeErrorMessage(errno)}; it takes CAP_NET_ADMIN, or write metadata_relay = off");
+    }
+}

@@ -1,0 +1,150 @@
+using System.Net;
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+using ChannelSdk.Transports;
+using ChannelSdk.Transports.LinkLocal;
+
+namespace ChannelSdk.GuestAgent.Relay;
+
+/// <summary>
+/// Serves the host's HTTP metadata inside a guest that has no link-local NIC: accepts on 169.254.169.254:80, an address that
+/// it gives to the loopback device, and carries each connection through the channel. It reads nothing of what it carries.
+/// </summary>
+/// <param name="channel">The channel to the host.</param>
+/// <param name="log">The log.</param>
+internal sealed class MetadataRelay(Channel channel, AgentLog log) : IAsyncDisposable
+{
+    /// <summary>Connections at a time; more wait in the kernel's queue.</summary>
+    private const int MaxConnections = 16;
+
+    /// <summary>How long a connection waits for a host that is not there (a boot that is ahead of it, a reconnect).</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly SemaphoreSlim _room = new(MaxConnections);
+    private TcpAcceptor? _acceptor;
+    private Task _accepting = Task.CompletedTask;
+
+    /// <summary>Begins to serve. What stands in the way is logged; the agent does its other work without it.</summary>
+    /// <param name="address">Where clients look for metadata.</param>
+    /// <param name="port">1 to 65535.</param>
+    public void Start(IPAddress address, int port)
+    {
+        try
+        {
+            if (!IPAddress.IsLoopback(address))
+            {
+                LocalAddress.Add(address);
+            }
+            _acceptor = new TcpAcceptor(address, port);
+        }
+        catch (ChannelException e)
+        {
+            log.Warning($"no metadata relay: {e.Message}");
+            return;
+        }
+        _accepting = AcceptAsync(_acceptor);
+        log.Info($"metadata relay on {address}:{port}");
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _accepting.ConfigureAwait(false);
+        _acceptor?.Dispose();
+    }
+
+    private async Task AcceptAsync(TcpAcceptor acceptor)
+    {
+        try
+        {
+            while (true)
+            {
+                await _room.WaitAsync(_stopping.Token).ConfigureAwait(false);
+                ITransportLink link = await acceptor.AcceptAsync(_stopping.Token).ConfigureAwait(false);
+                _ = ServeAsync(link);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The agent stops.
+        }
+        catch (ChannelException e)
+        {
+            log.Error($"the metadata relay ended: {e.Message}");
+        }
+    }
+
+    private async Task ServeAsync(ITransportLink link)
+    {
+        try
+        {
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+            patience.CancelAfter(s_patience);
+            await channel.WaitReadyAsync(patience.Token).ConfigureAwait(false);
+            ChannelStream stream = await channel.OpenStreamAsync(ServiceMethods.MetadataRelay, new MetadataRelayRequest(),
+                cancellationToken: _stopping.Token).ConfigureAwait(false);
+            await using (stream.ConfigureAwait(false))
+            {
+                Task sending = ToHostAsync(link, stream);
+                await ToClientAsync(stream, link).ConfigureAwait(false);
+                // The answer has ended, and with it the exchange: whatever the client still says is for nobody.
+                link.Abort();
+                await sending.ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is ChannelException or OperationCanceledException)
+        {
+            log.Debug($"a relayed connection ended: {e.Message}");
+        }
+        finally
+        {
+            await link.DisposeAsync().ConfigureAwait(false);
+            _room.Release();
+        }
+    }
+
+    private async Task ToHostAsync(ITransportLink link, ChannelStream stream)
+    {
+        // A request of a metadata client fits; the pool would keep larger ones for good.
+        byte[] buffer = new byte[4096];
+        try
+        {
+            while (true)
+            {
+                int count = await link.ReceiveAsync(buffer).ConfigureAwait(false);
+                if (count == 0)
+                {
+                    await stream.CompleteAsync(_stopping.Token).ConfigureAwait(false);
+                    return;
+                }
+                await stream.WriteAsync(buffer.AsMemory(0, count), _stopping.Token).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is ChannelException or OperationCanceledException)
+        {
+            // The other direction ends with its own error, or has ended already.
+        }
+    }
+
+    private async Task ToClientAsync(ChannelStream stream, ITransportLink link)
+    {
+        while (true)
+        {
+            using ReceivedMessage message = await stream.ReadAsync(_stopping.Token).ConfigureAwait(false);
+            if (message.IsEnd)
+            {
+                (link as IHalfClose)?.CompleteSend();
+                return;
+            }
+            for (ReadOnlyMemory<byte> rest = message.Memory; !rest.IsEmpty;)
+            {
+                rest = rest[await link.SendAsync(rest).ConfigureAwait(false)..];
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+using System.Net;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
+using ChannelSdk.Transports.Reactor;
+
+namespace ChannelSdk.Transports.LinkLocal;
+
+/// <summary>Accepts TCP connections as links, each of which may half-close.</summary>
+public sealed class TcpAcceptor : IDisposable
+{
+    private readonly TcpListener _listener;
+    private readonly PeerIdentity _peer;
+
+    /// <summary>Listens.</summary>
+    /// <param name="address">An address of this machine.</param>
+    /// <param name="port">1 to 65535.</param>
+    /// <exception cref="ChannelException">It cannot listen there; the text says why.</exception>
+    public TcpAcceptor(IPAddress address, int port)
+    {
+        var place = new TcpAddress(address, port);
+        _peer = new PeerIdentity(TcpListener.Scheme, place.ToString());
+        _listener = new TcpListener(place.Listen($"{TcpListener.Scheme}://{place}"), $"{TcpListener.Scheme}://{place}");
+    }
+
+    /// <summary>The next connection. One call at a time.</summary>
+    public async ValueTask<ITransportLink> AcceptAsync(CancellationToken cancellationToken = default)
+    {
+        SafeFd fd = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
+        TcpAddress.Tune(fd);
+        return SocketLink.Attach(fd, _peer);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _listener.Dispose();
+}

@@ -18,6 +18,7 @@ public class ConfigReaderTests
             log_rate = 1000
             power = deny
             measure = "deny"
+            policy_file = /etc/p.toml
             heartbeat_interval = 250ms
             """);
 
@@ -27,6 +28,7 @@ public class ConfigReaderTests
         Assert.Equal(1000, config.LogRate);
         Assert.False(config.AllowPower);
         Assert.False(config.AllowMeasure);
+        Assert.Equal("/etc/p.toml", config.PolicyFile);
         Assert.Equal(TimeSpan.FromMilliseconds(250), config.HeartbeatInterval);
     }
 

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Services;
 using ChannelSdk.Protocol;
@@ -13,7 +12,6 @@ public class PowerServiceTests
     private readonly FakePowerPlatform _platform = new();
     private readonly ConcurrentQueue<StateWord> _states = new();
     private readonly ConcurrentQueue<string> _lines = new();
-    private AgentConfig _config = new();
     private int _farewells;
 
     [Fact]
@@ -93,15 +91,6 @@ public class PowerServiceTests
     }
 
     [Fact]
-    public void A_policy_of_deny_forbids_it()
-    {
-        _config = _config with { AllowPower = false };
-
-        Assert.Equal(ChannelError.PermissionDenied, CodeOf(Service(), Command(PowerAction.Shutdown)));
-        Assert.Empty(_states);
-    }
-
-    [Fact]
     public void A_reason_that_is_too_long_is_refused()
     {
         var command = new PowerCommand { Action = PowerAction.Halt, Reason = new string('x', 257) };
@@ -126,7 +115,7 @@ public class PowerServiceTests
     private PowerService Service()
     {
         var log = new AgentLog(_lines.Enqueue, _time, withTime: false) { Rate = 100 };
-        return new PowerService(() => _config, _platform, _states.Enqueue, () =>
+        return new PowerService(_platform, _states.Enqueue, () =>
         {
             _farewells++;
             return Task.CompletedTask;

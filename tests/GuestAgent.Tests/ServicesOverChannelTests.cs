@@ -1,6 +1,8 @@
+using System.Collections.Concurrent;
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.GuestAgent.Services;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
@@ -18,15 +20,20 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
     private readonly CancellationTokenSource _timeout = new(TimeSpan.FromSeconds(60));
     private readonly Channel _guest;
     private readonly Channel _host;
+    private readonly ConcurrentQueue<string> _lines = new();
+    private readonly AgentPolicy _policy;
     private AgentConfig _config = new();
 
     public ServicesOverChannelTests()
     {
         TimeProvider time = TimeProvider.System;
-        var log = new AgentLog(static _ => { }, time, withTime: false);
-        var power = new PowerService(() => _config, _platform, state => _guest!.SetState(state), () => Task.CompletedTask, log, time);
-        var info = new InfoService(new GuestFacts("1.2.3", 1, time), () => HostServices.Allowed(_config), time);
-        ServiceRegistry services = HostServices.Register(info, power, new MeasureService(() => _config, time));
+        var log = new AgentLog(_lines.Enqueue, time, withTime: false) { Rate = 1000 };
+        _policy = new AgentPolicy(new PolicyRules(), new AuditLog(log));
+        var services = new ServiceRegistry();
+        var gate = new ServiceGate(services, _policy);
+        var power = new PowerService(_platform, state => _guest!.SetState(state), () => Task.CompletedTask, log, time);
+        var info = new InfoService(new GuestFacts("1.2.3", 1, time), () => gate.Allowed, () => _policy.Current, time);
+        HostServices.Register(gate, () => _config, info, power, new MeasureService(time));
         _guest = new Channel(PeerRole.Guest, _pair.Guest, services, GuestOptions.For(_config));
         _host = new Channel(PeerRole.Host, _pair.Host, new ServiceRegistry());
     }
@@ -95,6 +102,29 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         Assert.Equal(ChannelError.PermissionDenied, await CodeOfAsync(CallAsync(ServiceMethods.MeasureEcho, new EchoRequest())));
         await using ChannelStream sink = await _host.OpenStreamAsync(ServiceMethods.MeasureSink, new SinkRequest(), default, _timeout.Token);
         Assert.Equal(ChannelError.PermissionDenied, (await Assert.ThrowsAsync<ChannelException>(() => sink.ReadAsync(_timeout.Token).AsTask())).Code);
+    }
+
+    [Fact]
+    public async Task A_method_that_the_policy_file_denies_is_not_listed_refused_and_noted()
+    {
+        _policy.Current = PolicyReader.Parse("[services]\nallow = [\"info.*\", \"power.Request\"]\ndeny = [\"info.Ping\"]", "p", ["info.Ping", "power.Request"]);
+
+        GuestInfo info = await CallAsync(ServiceMethods.InfoGet, new InfoRequest());
+
+        Assert.Equal(["info.Get", "power.Request"], info.Methods);
+        Assert.Equal(["/"], info.Policy.Readable);
+        Assert.Empty(info.Policy.Writable);
+        Assert.Equal(ChannelError.PermissionDenied, await CodeOfAsync(CallAsync(ServiceMethods.MeasureEcho, new EchoRequest())));
+        Assert.Contains("channel-agent: audit: refused measure.Echo: the image's policy does not allow measure.Echo", _lines);
+    }
+
+    [Fact]
+    public async Task A_privileged_call_is_noted_and_a_harmless_one_is_not()
+    {
+        await CallAsync(ServiceMethods.PowerRequest, new PowerCommand { Action = PowerAction.Halt });
+        await CallAsync(ServiceMethods.InfoPing, new PingRequest());
+
+        Assert.Equal(["channel-agent: audit: allowed power.Request"], _lines.Where(line => line.Contains("audit", StringComparison.Ordinal)));
     }
 
     [Fact]

@@ -14,6 +14,9 @@ internal sealed record AgentConfig
     /// <summary>Below /run: gone after a boot, and its folder is the agent's own.</summary>
     public const string DefaultControlSocket = "/run/channel-agent/control.sock";
 
+    /// <summary>Where the policy is if the file does not say otherwise; it may be missing.</summary>
+    public const string DefaultPolicyFile = "/etc/channel-agent/policy.toml";
+
     /// <summary>URI of the way to the host.</summary>
     public string Endpoint { get; init; } = DefaultEndpoint;
 
@@ -31,6 +34,9 @@ internal sealed record AgentConfig
 
     /// <summary>Whether the host may run echo and throughput measurements.</summary>
     public bool AllowMeasure { get; init; } = true;
+
+    /// <summary>Absolute path of the policy; one that is not the default must exist.</summary>
+    public string PolicyFile { get; init; } = DefaultPolicyFile;
 
     /// <summary>Time between two heartbeats to the host, 200 ms to 60 s.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(1);

@@ -32,6 +32,8 @@ internal static class ConfigKeys
             static (config, value) => ParseAllow(value) is { } allow ? config with { AllowPower = allow } : null),
         new("measure", "allow or deny",
             static (config, value) => ParseAllow(value) is { } allow ? config with { AllowMeasure = allow } : null),
+        new("policy_file", "an absolute path",
+            static (config, value) => value.Length > 1 && value[0] == '/' && value[^1] != '/' ? config with { PolicyFile = value } : null),
         new("heartbeat_interval", "a time from 200ms to 60s, for instance 500ms or 5s",
             static (config, value) => ParseTime(value) is { } time && time >= TimeSpan.FromMilliseconds(200)
                 && time <= TimeSpan.FromSeconds(60) ? config with { HeartbeatInterval = time } : null),

@@ -1,6 +1,7 @@
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.GuestAgent.Services;
 using ChannelSdk.Protocol;
 using ChannelSdk.Runtime;
@@ -20,6 +21,9 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private readonly Channel _channel;
     private readonly ControlSocket _control;
     private readonly MemoryTrim _trim;
+    private readonly AgentPolicy _policy;
+    private readonly ServiceGate _gate;
+    private readonly Func<AgentConfig, PolicyRules> _loadPolicy;
     private volatile AgentConfig _config;
     private volatile StateWord _state = StateWord.Starting;
 
@@ -29,7 +33,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     /// <param name="platform">The system behind the power service.</param>
     /// <param name="log">The log.</param>
     /// <param name="time">All clocks.</param>
-    /// <exception cref="ChannelException">Code 504 for a wrong endpoint.</exception>
+    /// <exception cref="ChannelException">Code 504 for a wrong endpoint, 600 for a wrong policy.</exception>
     public AgentDaemon(AgentConfig config, Func<AgentConfig> load, IPowerPlatform platform, AgentLog log, TimeProvider time)
     {
         _config = config;
@@ -37,11 +41,16 @@ internal sealed class AgentDaemon : IAsyncDisposable
         _log = log;
         _trim = MemoryTrim.OfProcess(time);
         var facts = new GuestFacts(AgentVersion.Text, AgentVersion.Protocol, time);
-        var power = new PowerService(() => _config, platform, SetState, SayGoodbyeAsync, log, time);
-        var info = new InfoService(facts, AllowedMethods, time);
-        ServiceRegistry services = HostServices.Register(info, power, new MeasureService(() => _config, time));
+        var services = new ServiceRegistry();
+        _policy = new AgentPolicy(new PolicyRules(), new AuditLog(log));
+        _gate = new ServiceGate(services, _policy);
+        var power = new PowerService(platform, SetState, SayGoodbyeAsync, log, time);
+        var info = new InfoService(facts, () => _gate.Allowed, () => _policy.Current, time);
+        HostServices.Register(_gate, () => _config, info, power, new MeasureService(time));
+        _policy.Current = LoadPolicy(config, services);
+        _loadPolicy = fresh => LoadPolicy(fresh, services);
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);
-        var status = new StatusService(facts, () => _config, () => _state, () => _channel.Status, AllowedMethods);
+        var status = new StatusService(facts, () => _config, () => _state, () => _channel.Status, () => _gate.Allowed);
         _control = new ControlSocket(config.ControlSocket, status, log, time);
     }
 
@@ -81,13 +90,15 @@ internal sealed class AgentDaemon : IAsyncDisposable
         }
     }
 
-    /// <summary>Reads the configuration again; with an error in it the present one stays.</summary>
+    /// <summary>Reads configuration and policy again; with an error in one of them both stay as they are.</summary>
     public void Reload()
     {
         AgentConfig fresh;
+        PolicyRules rules;
         try
         {
             fresh = _load();
+            rules = _loadPolicy(fresh);
         }
         catch (ChannelException e)
         {
@@ -95,7 +106,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
             {
                 _log.Error(line);
             }
-            _log.Error("the configuration was not taken; the one before stays in force");
+            _log.Error("configuration and policy were not taken; those before stay in force");
             return;
         }
         AgentConfig old = _config;
@@ -106,15 +117,17 @@ internal sealed class AgentDaemon : IAsyncDisposable
         {
             Endpoint = old.Endpoint, ControlSocket = old.ControlSocket, HeartbeatInterval = old.HeartbeatInterval,
         };
+        _policy.Current = rules;
         (_log.Level, _log.Rate) = (fresh.LogLevel, fresh.LogRate);
-        _log.Info("the configuration was read again");
+        _log.Info("configuration and policy were read again");
         if (needsRestart)
         {
             _log.Warning("endpoint, control_socket and heartbeat_interval take effect at the next start");
         }
     }
 
-    private IEnumerable<string> AllowedMethods() => HostServices.Allowed(_config);
+    private static PolicyRules LoadPolicy(AgentConfig config, ServiceRegistry services) =>
+        PolicyReader.Load(config.PolicyFile, config.PolicyFile != AgentConfig.DefaultPolicyFile, services.Methods);
 
     private void SetState(StateWord state)
     {

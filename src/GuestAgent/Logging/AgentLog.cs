@@ -34,6 +34,9 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
         }
     } = 1;
 
+    /// <summary>A line of the audit record; no level leaves it out.</summary>
+    public void Audit(string text) => Write(LogLevel.Error, "audit", text);
+
     public void Error(string text) => Write(LogLevel.Error, "error", text);
 
     public void Warning(string text) => Write(LogLevel.Warning, "warning", text);

@@ -1,4 +1,5 @@
 using ChannelSdk.GuestAgent.Configuration;
+using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.Runtime;
 
 namespace ChannelSdk.GuestAgent.Services;
@@ -6,25 +7,18 @@ namespace ChannelSdk.GuestAgent.Services;
 /// <summary>Which services the host finds on the channel: one line for each method.</summary>
 internal static class HostServices
 {
-    private static readonly string[] s_info = ["info.Ping", "info.Get"];
-    private static readonly string[] s_power = ["power.Request"];
-    private static readonly string[] s_measure = ["measure.Echo", "measure.Sink", "measure.Source"];
-
-    /// <summary>The methods that a configuration allows.</summary>
-    public static IEnumerable<string> Allowed(AgentConfig config) =>
-        [.. s_info, .. config.AllowPower ? s_power : [], .. config.AllowMeasure ? s_measure : []];
-
-    /// <summary>Registers everything; the policy is asked at each call, so that a reload takes effect at once.</summary>
-    public static ServiceRegistry Register(InfoService info, PowerService power, MeasureService measure)
+    /// <summary>Registers everything; the configuration is asked at each call, so that a reload takes effect at once.</summary>
+    public static void Register(ServiceGate gate, Func<AgentConfig> config, InfoService info, PowerService power, MeasureService measure)
     {
-        var registry = new ServiceRegistry();
-        registry.Unary(ServiceMethods.InfoPing, (request, _) => ValueTask.FromResult(info.Ping(request)));
-        registry.Unary(ServiceMethods.InfoGet, (_, _) => ValueTask.FromResult(info.Get()));
-        registry.Unary(ServiceMethods.PowerRequest, (request, _) => ValueTask.FromResult(power.Request(request)));
-        registry.Unary(ServiceMethods.MeasureEcho, (request, _) => ValueTask.FromResult(measure.Echo(request)));
-        registry.Stream(ServiceMethods.MeasureSink, (_, stream, context) => measure.SinkAsync(stream, context.CancellationToken));
-        registry.Stream(ServiceMethods.MeasureSource,
-            (request, stream, context) => measure.SourceAsync(request, stream, context.CancellationToken));
-        return registry;
+        string? PowerDenial() => config().AllowPower ? null : "the image's configuration says power = deny";
+        string? MeasureDenial() => config().AllowMeasure ? null : "the image's configuration says measure = deny";
+        gate.Unary(ServiceMethods.InfoPing, (request, _) => ValueTask.FromResult(info.Ping(request)));
+        gate.Unary(ServiceMethods.InfoGet, (_, _) => ValueTask.FromResult(info.Get()));
+        gate.Unary(ServiceMethods.PowerRequest, (request, _) => ValueTask.FromResult(power.Request(request)), privileged: true, PowerDenial);
+        gate.Unary(ServiceMethods.MeasureEcho, (request, _) => ValueTask.FromResult(MeasureService.Echo(request)), denial: MeasureDenial);
+        gate.Stream(ServiceMethods.MeasureSink,
+            (_, stream, context) => measure.SinkAsync(stream, context.CancellationToken), denial: MeasureDenial);
+        gate.Stream(ServiceMethods.MeasureSource,
+            (request, stream, context) => MeasureService.SourceAsync(request, stream, context.CancellationToken), denial: MeasureDenial);
     }
 }

@@ -1,4 +1,3 @@
-using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
@@ -6,14 +5,13 @@ using ChannelSdk.Protocol.Services;
 namespace ChannelSdk.GuestAgent.Services;
 
 /// <summary>power.Request: answers that it accepted, then ends the guest's run in the init system's way.</summary>
-/// <param name="config">The configuration that holds at the time of a request.</param>
 /// <param name="platform">The system.</param>
 /// <param name="setState">Sets the state word of the heartbeats.</param>
 /// <param name="farewell">Says goodbye to the host; used where no init system will stop the agent first.</param>
 /// <param name="log">The log.</param>
 /// <param name="time">The clock of the two waits below.</param>
 internal sealed class PowerService(
-    Func<AgentConfig> config, IPowerPlatform platform, Action<StateWord> setState, Func<Task> farewell, AgentLog log, TimeProvider time)
+    IPowerPlatform platform, Action<StateWord> setState, Func<Task> farewell, AgentLog log, TimeProvider time)
 {
     private const int MaxReason = 256;
 
@@ -30,13 +28,9 @@ internal sealed class PowerService(
     internal Task Running { get; private set; } = Task.CompletedTask;
 
     /// <summary>Accepts an action or says why not; acts after the reply.</summary>
-    /// <exception cref="ChannelException">Code 403 by policy, 401 for a bad request, 405 while an action is under way.</exception>
+    /// <exception cref="ChannelException">Code 401 for a bad request, 405 while an action is under way.</exception>
     public PowerReply Request(PowerCommand command)
     {
-        if (!config().AllowPower)
-        {
-            throw Refused(ChannelError.PermissionDenied, "the image's configuration says power = deny");
-        }
         if (command.Reason.Length > MaxReason)
         {
             throw Refused(ChannelError.InvalidArgument, $"reason has {command.Reason.Length} characters; at most {MaxReason} are allowed");

@@ -19,6 +19,9 @@ public class ConfigReaderTests
             power = deny
             measure = "deny"
             policy_file = /etc/p.toml
+            freeze_hooks = /etc/h
+            freeze_hook_timeout = 150ms
+            freeze_max_lease = 30s
             heartbeat_interval = 250ms
             """);
 
@@ -29,6 +32,9 @@ public class ConfigReaderTests
         Assert.False(config.AllowPower);
         Assert.False(config.AllowMeasure);
         Assert.Equal("/etc/p.toml", config.PolicyFile);
+        Assert.Equal("/etc/h", config.FreezeHooks);
+        Assert.Equal(TimeSpan.FromMilliseconds(150), config.FreezeHookTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(30), config.FreezeMaxLease);
         Assert.Equal(TimeSpan.FromMilliseconds(250), config.HeartbeatInterval);
     }
 

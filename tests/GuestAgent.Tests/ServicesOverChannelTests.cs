@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
+using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.GuestAgent.Services;
@@ -22,6 +23,9 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
     private readonly Channel _host;
     private readonly ConcurrentQueue<string> _lines = new();
     private readonly AgentPolicy _policy;
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("agent-test-");
+    private readonly FakeFreezePlatform _freezePlatform = new();
+    private readonly FreezeService _freeze;
     private AgentConfig _config = new();
 
     public ServicesOverChannelTests()
@@ -33,7 +37,10 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         var gate = new ServiceGate(services, _policy);
         var power = new PowerService(_platform, state => _guest!.SetState(state), () => Task.CompletedTask, log, time);
         var info = new InfoService(new GuestFacts("1.2.3", 1, time), () => gate.Allowed, () => _policy.Current, time);
-        HostServices.Register(gate, () => _config, info, power, new MeasureService(time));
+        var run = new FreezeRun(_freezePlatform, new FreezeMarker($"{_folder.FullName}/frozen"), () => new HookFolder("/nonexistent", TimeSpan.Zero), log);
+        _freeze = new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), run,
+            () => _guest!.Status is { LinkState: LinkState.Up, SessionId: { } id } ? id : null, (state, until) => _guest!.SetState(state, until), log, time);
+        HostServices.Register(gate, () => _config, info, power, new MeasureService(time), _freeze);
         _guest = new Channel(PeerRole.Guest, _pair.Guest, services, GuestOptions.For(_config));
         _host = new Channel(PeerRole.Host, _pair.Host, new ServiceRegistry());
     }
@@ -52,7 +59,12 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         await _pair.DisposeAsync();
     }
 
-    public void Dispose() => _timeout.Dispose();
+    public void Dispose()
+    {
+        _timeout.Dispose();
+        _freeze.Dispose();
+        _folder.Delete(recursive: true);
+    }
 
     [Fact]
     public async Task A_ping_comes_back_with_the_guests_time()
@@ -86,7 +98,12 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         Assert.True(Guid.TryParse(info.BootId, out _), info.BootId);
         Assert.True(info.UptimeMs > 0);
         Assert.InRange(info.Memory.AvailableBytes, 1UL, info.Memory.TotalBytes);
-        Assert.Equal(["info.Ping", "info.Get", "power.Request", "measure.Echo", "measure.Sink", "measure.Source"], info.Methods);
+        Assert.Equal(
+            [
+                "info.Ping", "info.Get", "power.Request", "freeze.Freeze", "freeze.Thaw", "freeze.Renew", "freeze.Status",
+                "measure.Echo", "measure.Sink", "measure.Source",
+            ],
+            info.Methods);
     }
 
     [Fact]
@@ -96,7 +113,8 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
 
         GuestInfo info = await CallAsync(ServiceMethods.InfoGet, new InfoRequest());
 
-        Assert.Equal(["info.Ping", "info.Get"], info.Methods);
+        Assert.DoesNotContain("power.Request", info.Methods);
+        Assert.DoesNotContain("measure.Echo", info.Methods);
         Assert.Equal(ChannelError.PermissionDenied,
             await CodeOfAsync(CallAsync(ServiceMethods.PowerRequest, new PowerCommand { Action = PowerAction.Shutdown })));
         Assert.Equal(ChannelError.PermissionDenied, await CodeOfAsync(CallAsync(ServiceMethods.MeasureEcho, new EchoRequest())));
@@ -125,6 +143,32 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         await CallAsync(ServiceMethods.InfoPing, new PingRequest());
 
         Assert.Equal(["channel-agent: audit: allowed power.Request"], _lines.Where(line => line.Contains("audit", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task While_frozen_only_the_way_out_is_answered_and_the_heartbeats_say_until_when()
+    {
+        IAsyncEnumerable<ChannelEvent> events = _host.WatchAsync(_timeout.Token);
+        FreezeReport frozen = await CallAsync(ServiceMethods.FreezeFreeze, new FreezeRequest { LeaseMs = 60_000 });
+        Assert.Equal(FreezeState.Frozen, frozen.State);
+
+        await foreach (ChannelEvent next in events)
+        {
+            if (next.Heartbeat is { State: StateWord.Frozen, Until: { } until })
+            {
+                Assert.InRange(until - DateTimeOffset.UtcNow, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(60));
+                break;
+            }
+        }
+        var refused = await Assert.ThrowsAsync<ChannelException>(() => CallAsync(ServiceMethods.InfoGet, new InfoRequest()));
+        Assert.Equal((ChannelError.FailedPrecondition, ErrorClass.Retry), (refused.Code, refused.Class));
+        Assert.Contains("the guest is frozen, by itself no longer than", refused.Message, StringComparison.Ordinal);
+        await CallAsync(ServiceMethods.InfoPing, new PingRequest());
+        Assert.Equal(FreezeState.Frozen, (await CallAsync(ServiceMethods.FreezeStatus, new FreezeStatusRequest())).State);
+        Assert.Equal(FreezeState.Frozen, (await CallAsync(ServiceMethods.FreezeRenew, new RenewRequest { LeaseMs = 50_000 })).State);
+
+        Assert.Equal(FreezeState.Thawed, (await CallAsync(ServiceMethods.FreezeThaw, new ThawRequest())).State);
+        Assert.NotEmpty((await CallAsync(ServiceMethods.InfoGet, new InfoRequest())).Methods);
     }
 
     [Fact]

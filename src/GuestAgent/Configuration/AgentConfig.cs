@@ -38,6 +38,15 @@ internal sealed record AgentConfig
     /// <summary>Absolute path of the policy; one that is not the default must exist.</summary>
     public string PolicyFile { get; init; } = DefaultPolicyFile;
 
+    /// <summary>Folder of the freeze hooks.</summary>
+    public string FreezeHooks { get; init; } = "/etc/channel-agent/hooks.d";
+
+    /// <summary>How long each hook may take, 100 ms to 300 s.</summary>
+    public TimeSpan FreezeHookTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The longest lease of a freeze, 1 s to 3600 s.</summary>
+    public TimeSpan FreezeMaxLease { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>Time between two heartbeats to the host, 200 ms to 60 s.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(1);
 

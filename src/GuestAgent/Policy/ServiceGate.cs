@@ -14,6 +14,9 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
 {
     private readonly List<(string Name, Func<string?> Denial)> _methods = [];
 
+    /// <summary>Why calls that are not registered for it must wait at present, or null: asked at each call.</summary>
+    public Func<string?> Restriction { get; set; } = static () => null;
+
     /// <summary>The methods that may be called now, in the order of their registration.</summary>
     public IEnumerable<string> Allowed => _methods
         .Where(method => method.Denial() is null && policy.Current.AllowsMethod(method.Name)).Select(static method => method.Name);
@@ -23,16 +26,17 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
     /// <param name="handler">What serves it.</param>
     /// <param name="privileged">Whether it changes the guest, so that each call is noted.</param>
     /// <param name="denial">Why it may not be called now besides the policy, or null.</param>
+    /// <param name="always">Whether it is served under a <see cref="Restriction"/> too; it must touch no file then.</param>
     public void Unary<TRequest, TReply>(
         RpcMethod<TRequest, TReply> method, Func<TRequest, CallContext, ValueTask<TReply>> handler,
-        bool privileged = false, Func<string?>? denial = null)
+        bool privileged = false, Func<string?>? denial = null, bool always = false)
         where TRequest : class, IMessage<TRequest>, new()
         where TReply : class, IMessage<TReply>, new()
     {
         Func<string?> denied = Note(method.Name, denial);
         registry.Unary(method, (request, context) =>
         {
-            Enter(method.Name, privileged, denied);
+            Enter(method.Name, privileged, denied, always);
             return handler(request, context);
         });
     }
@@ -40,13 +44,13 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
     /// <summary>Registers a streaming method; the parameters are those of <see cref="Unary"/>.</summary>
     public void Stream<TRequest>(
         StreamMethod<TRequest> method, Func<TRequest, ChannelStream, CallContext, ValueTask> handler,
-        bool privileged = false, Func<string?>? denial = null)
+        bool privileged = false, Func<string?>? denial = null, bool always = false)
         where TRequest : class, IMessage<TRequest>, new()
     {
         Func<string?> denied = Note(method.Name, denial);
         registry.Stream(method, (request, stream, context) =>
         {
-            Enter(method.Name, privileged, denied);
+            Enter(method.Name, privileged, denied, always);
             return handler(request, stream, context);
         });
     }
@@ -58,7 +62,7 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
         return denial;
     }
 
-    private void Enter(string name, bool privileged, Func<string?> denial)
+    private void Enter(string name, bool privileged, Func<string?> denial, bool always)
     {
         if (denial() is { } reason)
         {
@@ -66,6 +70,11 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
             throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, reason);
         }
         policy.RequireMethod(name);
+        if (!always && Restriction() is { } present)
+        {
+            policy.Audit.Refused(name, present);
+            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry, present);
+        }
         if (privileged)
         {
             policy.Audit.Privileged(name);

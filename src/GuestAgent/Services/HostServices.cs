@@ -1,4 +1,5 @@
 using ChannelSdk.GuestAgent.Configuration;
+using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.Runtime;
 
@@ -8,13 +9,20 @@ namespace ChannelSdk.GuestAgent.Services;
 internal static class HostServices
 {
     /// <summary>Registers everything; the configuration is asked at each call, so that a reload takes effect at once.</summary>
-    public static void Register(ServiceGate gate, Func<AgentConfig> config, InfoService info, PowerService power, MeasureService measure)
+    public static void Register(
+        ServiceGate gate, Func<AgentConfig> config, InfoService info, PowerService power,
+        MeasureService measure, FreezeService freeze)
     {
         string? PowerDenial() => config().AllowPower ? null : "the image's configuration says power = deny";
         string? MeasureDenial() => config().AllowMeasure ? null : "the image's configuration says measure = deny";
-        gate.Unary(ServiceMethods.InfoPing, (request, _) => ValueTask.FromResult(info.Ping(request)));
+        gate.Unary(ServiceMethods.InfoPing, (request, _) => ValueTask.FromResult(info.Ping(request)), always: true);
         gate.Unary(ServiceMethods.InfoGet, (_, _) => ValueTask.FromResult(info.Get()));
         gate.Unary(ServiceMethods.PowerRequest, (request, _) => ValueTask.FromResult(power.Request(request)), privileged: true, PowerDenial);
+        gate.Restriction = () => freeze.Restriction;
+        gate.Unary(ServiceMethods.FreezeFreeze, (request, _) => freeze.FreezeAsync(request), privileged: true, always: true);
+        gate.Unary(ServiceMethods.FreezeThaw, (request, _) => freeze.ThawAsync(request), privileged: true, always: true);
+        gate.Unary(ServiceMethods.FreezeRenew, (request, _) => ValueTask.FromResult(freeze.Renew(request)), privileged: true, always: true);
+        gate.Unary(ServiceMethods.FreezeStatus, (_, _) => ValueTask.FromResult(freeze.Status()), always: true);
         gate.Unary(ServiceMethods.MeasureEcho, (request, _) => ValueTask.FromResult(MeasureService.Echo(request)), denial: MeasureDenial);
         gate.Stream(ServiceMethods.MeasureSink,
             (_, stream, context) => measure.SinkAsync(stream, context.CancellationToken), denial: MeasureDenial);

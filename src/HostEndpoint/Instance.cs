@@ -43,6 +43,7 @@ public sealed class Instance : IAsyncDisposable
         Channel = new Channel(PeerRole.Host, endpoint, new ServiceRegistry(), options.Channel);
         Info = new InfoClient(this);
         Power = new PowerClient(this);
+        Freeze = new FreezeClient(this);
         Measure = new MeasureClient(this);
         Channel.SetState(StateWord.Ready);
         Channel.Start();
@@ -59,6 +60,9 @@ public sealed class Instance : IAsyncDisposable
 
     /// <summary>Shutdown, reboot, halt.</summary>
     public PowerClient Power { get; }
+
+    /// <summary>File systems that stand still for a snapshot.</summary>
+    public FreezeClient Freeze { get; }
 
     /// <summary>Throughput.</summary>
     public MeasureClient Measure { get; }

@@ -16,6 +16,8 @@ internal sealed class GuestDouble : IAsyncDisposable
         services.Unary(ServiceMethods.InfoPing, static (request, _) => ValueTask.FromResult(new PingReply { Payload = request.Payload }));
         services.Unary(ServiceMethods.InfoGet, (_, _) => ValueTask.FromResult(Info));
         services.Unary(ServiceMethods.PowerRequest, Power);
+        services.Unary(ServiceMethods.FreezeFreeze, (request, _) => ValueTask.FromResult(Freeze(request)));
+        services.Unary(ServiceMethods.FreezeThaw, (request, _) => ValueTask.FromResult(Thaw(request)));
         services.Stream(ServiceMethods.MeasureSink, static async (_, stream, context) =>
         {
             var report = new SinkReport();
@@ -68,6 +70,32 @@ internal sealed class GuestDouble : IAsyncDisposable
         Load = new LoadInfo(),
         Agent = new AgentInfo { Version = "0" },
     };
+
+    public string FreezeFailure { get; set; } = "";
+    public FreezeRequest? Frozen { get; private set; }
+
+    private FreezeReport Freeze(FreezeRequest request)
+    {
+        Frozen = FreezeFailure.Length == 0 ? request : null;
+        return new FreezeReport
+        {
+            State = Frozen is null ? FreezeState.Thawed : FreezeState.Frozen,
+            LeftMs = request.LeaseMs,
+            Failure = FreezeFailure,
+            Mounts = { new MountResult { Mount = "/da\u001b[2Jta", Type = "xfs", Outcome = Frozen is null ? MountOutcome.Failed : MountOutcome.Frozen } },
+        };
+    }
+
+    private FreezeReport Thaw(ThawRequest request)
+    {
+        if (Frozen is null && !request.Force)
+        {
+            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Refused, "nothing is frozen any more: the lease of 1 s ended");
+        }
+
+        Frozen = null;
+        return new FreezeReport { State = FreezeState.Thawed, LastEnd = "the host thawed it" };
+    }
 
     private ValueTask<PowerReply> Power(PowerCommand command, CallContext context)
     {

@@ -48,6 +48,22 @@ public class ToolTests
     }
 
     [Fact]
+    public async Task Freeze_and_thaw_show_mounts_and_the_lease()
+    {
+        await using var guest = new GuestDouble();
+        var freeze = await RunAsync("freeze", guest.Uri, "--lease", "30", "--mount", "/data", "--mount", "/");
+        Assert.Equal((0, ""), (freeze.Code, freeze.Error));
+        Assert.Contains("frozen, thaws by itself in 30.0 s", freeze.Out);
+        Assert.Contains("/da\\u001b[2Jta (xfs): Frozen", freeze.Out);
+        Assert.Equal(["/data", "/"], guest.Frozen!.Mounts);
+        Assert.Contains("the host thawed it", (await RunAsync("thaw", guest.Uri)).Out);
+        var again = await RunAsync("thaw", guest.Uri);
+        Assert.Equal(4, again.Code);
+        Assert.Contains("the lease of 1 s ended", again.Error);
+        Assert.Equal(0, (await RunAsync("thaw", guest.Uri, "--force")).Code);
+    }
+
+    [Fact]
     public async Task A_refusal_has_its_own_exit_code()
     {
         await using var guest = new GuestDouble { PowerRefusal = new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, "power is denied in agent.conf") };

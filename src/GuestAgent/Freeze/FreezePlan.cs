@@ -37,8 +37,7 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
         }
         var targets = new List<FreezeTarget>();
         var skipped = new List<MountResult>();
-        // The later a mount, the more it may stand on; the reverse of the table is the deepest first.
-        foreach (IGrouping<string, MountEntry> group in table.Entries.Reverse().GroupBy(static entry => entry.Device))
+        foreach (IGrouping<string, MountEntry> group in table.Entries.GroupBy(static entry => entry.Device))
         {
             if (asked.Count > 0 && !group.Any(entry => asked.Contains(entry.Path)))
             {
@@ -54,6 +53,8 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
                 skipped.Add(Result(mounts[0], MountOutcome.Skipped, reason));
             }
         }
+        // Of equally deep ones the later may stand on the earlier by a name that is hidden now.
+        targets = [.. targets.AsEnumerable().Reverse().OrderByDescending(static target => Depth(target.Main.Path))];
         return new FreezePlan(InnerFirst(table, targets, backingFiles), skipped);
     }
 
@@ -73,6 +74,8 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
         { Type: "fuseblk" } => "its driver is a program of its own and cannot be frozen",
         _ => null,
     };
+
+    private static int Depth(string path) => path == "/" ? 0 : path.Count(static c => c == '/');
 
     private static List<FreezeTarget> InnerFirst(
         MountTable table, List<FreezeTarget> targets, Func<MountEntry, IReadOnlyList<string>> backingFiles)

@@ -162,7 +162,7 @@ public sealed class AgentDaemonTests : IDisposable
         Assert.Equal(ChannelError.BadEndpointUri, e.Code);
     }
 
-    private GuestSystem System => new(new FakePowerPlatform(), _freeze, new FreezeMarker($"{_folder.FullName}/frozen"));
+    private GuestSystem System => new(new FakePowerPlatform(), _freeze, new FreezeMarker($"{_folder.FullName}/frozen"), static _ => 0);
 
     private AgentDaemon Daemon() => new(_config, () => _load(), System, _log, TimeProvider.System);
 

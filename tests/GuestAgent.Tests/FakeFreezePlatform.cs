@@ -24,6 +24,9 @@ internal sealed class FakeFreezePlatform : IFreezePlatform
     /// <summary>errno of a freeze, by mount point.</summary>
     public Dictionary<string, int> FreezeErrors { get; } = [];
 
+    /// <summary>errno of a trim, by mount point.</summary>
+    public Dictionary<string, int> TrimErrors { get; } = [];
+
     /// <summary>Mount points that another mount hides.</summary>
     public HashSet<string> Hidden { get; } = [];
 
@@ -88,6 +91,16 @@ internal sealed class FakeFreezePlatform : IFreezePlatform
             }
             Done.Add(string.Create(CultureInfo.InvariantCulture, $"thaw {mount.Path}"));
             return 0;
+        }
+    }
+
+    public int Trim(int handle, ulong minimum, out ulong trimmed)
+    {
+        lock (_lock)
+        {
+            int error = TrimErrors.GetValueOrDefault(_handles[handle].Path);
+            trimmed = error == 0 ? 4096UL : 0;
+            return error;
         }
     }
 

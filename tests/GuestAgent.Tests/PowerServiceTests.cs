@@ -91,6 +91,50 @@ public class PowerServiceTests
     }
 
     [Fact]
+    public async Task A_suspended_guest_is_ready_again_once_it_is_awake()
+    {
+        _platform.SleepStates = "freeze mem disk";
+        PowerService service = Service();
+
+        PowerReply reply = service.Request(Command(PowerAction.SuspendRam));
+        await _time.AdvanceNextAsync(PowerService.ReplyGrace);
+        await service.Running;
+
+        Assert.Equal("'mem' to /sys/power/state", reply.How);
+        Assert.Equal(["sleep mem"], _platform.Done);
+        Assert.Equal([StateWord.Stopping, StateWord.Ready], _states);
+        Assert.True(service.Request(Command(PowerAction.SuspendIdle)).Accepted);
+    }
+
+    [Fact]
+    public void A_state_that_the_kernel_does_not_have_is_refused_with_those_it_has()
+    {
+        _platform.SleepStates = "freeze";
+
+        var e = Assert.Throws<ChannelException>(() => Service().Request(Command(PowerAction.SuspendDisk)));
+
+        Assert.Equal(ChannelError.Unsupported, e.Code);
+        Assert.Contains("'disk'; its kernel has: freeze", e.Message, StringComparison.Ordinal);
+        Assert.Equal(ChannelError.InvalidArgument, CodeOf(Service(), new PowerCommand { Action = PowerAction.SuspendIdle, Force = true }));
+    }
+
+    [Fact]
+    public async Task A_forced_shutdown_does_not_ask_the_init_system()
+    {
+        _platform.Paths.Add("/sbin/poweroff");
+        _platform.Works = false;
+        PowerService service = Service();
+
+        service.Request(new PowerCommand { Action = PowerAction.Shutdown, Force = true });
+        await _time.AdvanceNextAsync(PowerService.ReplyGrace);
+        await service.Running;
+
+        Assert.Equal(["reboot Shutdown"], _platform.Done);
+        _platform.Permitted = false;
+        Assert.Equal(ChannelError.Unsupported, CodeOf(service, new PowerCommand { Action = PowerAction.Halt, Force = true }));
+    }
+
+    [Fact]
     public void A_reason_that_is_too_long_is_refused()
     {
         var command = new PowerCommand { Action = PowerAction.Halt, Reason = new string('x', 257) };

@@ -25,6 +25,7 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
     private readonly AgentPolicy _policy;
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("agent-test-");
     private readonly FakeFreezePlatform _freezePlatform = new();
+    private readonly FakeClock _clock = new();
     private readonly FreezeService _freeze;
     private AgentConfig _config = new();
 
@@ -40,7 +41,8 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         var run = new FreezeRun(_freezePlatform, new FreezeMarker($"{_folder.FullName}/frozen"), () => new HookFolder("/nonexistent", TimeSpan.Zero), log);
         _freeze = new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), run,
             () => _guest!.Status is { LinkState: LinkState.Up, SessionId: { } id } ? id : null, (state, until) => _guest!.SetState(state, until), log, time);
-        HostServices.Register(gate, () => _config, info, power, new MeasureService(time), _freeze);
+        HostServices.Register(gate, () => _config, info, power, new MeasureService(time), _freeze,
+            new TimeService(_clock.Set, time), new TrimService(_freezePlatform));
         _guest = new Channel(PeerRole.Guest, _pair.Guest, services, GuestOptions.For(_config));
         _host = new Channel(PeerRole.Host, _pair.Host, new ServiceRegistry());
     }
@@ -101,7 +103,7 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         Assert.Equal(
             [
                 "info.Ping", "info.Get", "power.Request", "freeze.Freeze", "freeze.Thaw", "freeze.Renew", "freeze.Status",
-                "measure.Echo", "measure.Sink", "measure.Source",
+                "time.Get", "time.Set", "storage.Trim", "measure.Echo", "measure.Sink", "measure.Source",
             ],
             info.Methods);
     }
@@ -261,6 +263,48 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         while (watcher.Current.Heartbeat?.State != StateWord.Stopping);
         Assert.Equal(ChannelError.FailedPrecondition,
             await CodeOfAsync(CallAsync(ServiceMethods.PowerRequest, new PowerCommand { Action = PowerAction.Reboot })));
+    }
+
+    [Fact]
+    public async Task The_clock_is_set_within_its_range_and_the_move_is_told()
+    {
+        long future = (DateTimeOffset.UtcNow.AddHours(1) - DateTimeOffset.UnixEpoch).Ticks * 100;
+
+        TimeReply reply = await CallAsync(ServiceMethods.TimeSet, new TimeSetRequest { UnixNs = future });
+
+        Assert.Equal(future, _clock.SetTo);
+        Assert.InRange(reply.MovedNs, 3_500_000_000_000, 3_600_000_000_000);
+        Assert.True((await CallAsync(ServiceMethods.TimeGet, new TimeRequest())).MonotonicNs > 0);
+        Assert.Equal(ChannelError.InvalidArgument, await CodeOfAsync(CallAsync(ServiceMethods.TimeSet, new TimeSetRequest { UnixNs = 1 })));
+        Assert.Equal(ChannelError.InvalidArgument, await CodeOfAsync(CallAsync(ServiceMethods.TimeSet, new TimeSetRequest { UnixNs = long.MaxValue })));
+        _clock.Error = 1;
+        Assert.Equal(ChannelError.Unsupported, await CodeOfAsync(CallAsync(ServiceMethods.TimeSet, new TimeSetRequest { UnixNs = future })));
+    }
+
+    [Fact]
+    public async Task A_trim_tells_what_each_file_system_gave_back()
+    {
+        _freezePlatform.TrimErrors["/"] = 95;
+
+        TrimReply reply = await CallAsync(ServiceMethods.StorageTrim, new TrimRequest());
+
+        Assert.Equal([("/data", 4096UL, ""), ("/", 0UL, "the file system or its storage cannot be trimmed")],
+            reply.Mounts.Select(m => (m.Mount, m.TrimmedBytes, m.Reason)));
+        Assert.Equal(0, _freezePlatform.OpenHandles);
+        Assert.Equal(ChannelError.NotFound, await CodeOfAsync(CallAsync(ServiceMethods.StorageTrim, new TrimRequest { Mounts = { "/nowhere" } })));
+    }
+
+    private sealed class FakeClock
+    {
+        public long SetTo { get; private set; }
+
+        public int Error { get; set; }
+
+        public int Set(long unixNanoseconds)
+        {
+            SetTo = unixNanoseconds;
+            return Error;
+        }
     }
 
     private async Task<TReply> CallAsync<TRequest, TReply>(RpcMethod<TRequest, TReply> method, TRequest request)

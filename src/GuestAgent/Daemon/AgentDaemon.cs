@@ -51,7 +51,8 @@ internal sealed class AgentDaemon : IAsyncDisposable
         var info = new InfoService(facts, () => _gate.Allowed, () => _policy.Current, time);
         var run = new FreezeRun(system.Freeze, system.Marker, () => new HookFolder(_config.FreezeHooks, _config.FreezeHookTimeout), log);
         _freeze = new FreezeService(new FreezeOptions(() => _config.FreezeMaxLease), run, UpSession, OnFreezeState, log, time);
-        HostServices.Register(_gate, () => _config, info, power, new MeasureService(time), _freeze);
+        HostServices.Register(_gate, () => _config, info, power, new MeasureService(time), _freeze,
+            new TimeService(system.SetClock, time), new TrimService(system.Freeze));
         _policy.Current = LoadPolicy(config, services);
         _loadPolicy = fresh => LoadPolicy(fresh, services);
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);

@@ -22,6 +22,12 @@ internal interface IFreezePlatform
     /// <summary>Lets writers go on.</summary>
     int Thaw(int handle);
 
+    /// <summary>Gives unused blocks back to the storage.</summary>
+    /// <param name="handle">The file system.</param>
+    /// <param name="minimum">Ranges of fewer bytes are left alone.</param>
+    /// <param name="trimmed">Bytes given back.</param>
+    int Trim(int handle, ulong minimum, out ulong trimmed);
+
     /// <summary>Closes a handle.</summary>
     void Close(int handle);
 

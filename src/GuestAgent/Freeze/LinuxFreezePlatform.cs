@@ -13,6 +13,9 @@ internal sealed class LinuxFreezePlatform : IFreezePlatform
     private const nuint FreezeRequest = 0xC0045877;
     private const nuint ThawRequest = 0xC0045878;
 
+    // _IOWR('X', 121, struct fstrim_range): start, length, minimum, 64 bits each
+    private const nuint TrimRequest = 0xC0185879;
+
     // asm-generic/fcntl.h: O_RDONLY with O_NONBLOCK, O_NOCTTY, O_CLOEXEC
     private const int OpenFlags = 0x800 | 0x100 | 0x80000;
     private const int NotThere = 2;
@@ -67,6 +70,14 @@ internal sealed class LinuxFreezePlatform : IFreezePlatform
     public unsafe int Freeze(int handle) => Libc.Ioctl(handle, FreezeRequest, null) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
     public unsafe int Thaw(int handle) => Libc.Ioctl(handle, ThawRequest, null) == 0 ? 0 : Marshal.GetLastPInvokeError();
+
+    public unsafe int Trim(int handle, ulong minimum, out ulong trimmed)
+    {
+        ulong* range = stackalloc ulong[3] { 0, ulong.MaxValue, minimum };
+        bool done = Libc.Ioctl(handle, TrimRequest, range) == 0;
+        trimmed = done ? range[1] : 0;
+        return done ? 0 : Marshal.GetLastPInvokeError();
+    }
 
     public void Close(int handle) => _ = Libc.Close(handle);
 

@@ -11,7 +11,7 @@ internal static class HostServices
     /// <summary>Registers everything; the configuration is asked at each call, so that a reload takes effect at once.</summary>
     public static void Register(
         ServiceGate gate, Func<AgentConfig> config, InfoService info, PowerService power,
-        MeasureService measure, FreezeService freeze)
+        MeasureService measure, FreezeService freeze, TimeService time, TrimService trim)
     {
         string? PowerDenial() => config().AllowPower ? null : "the image's configuration says power = deny";
         string? MeasureDenial() => config().AllowMeasure ? null : "the image's configuration says measure = deny";
@@ -23,6 +23,9 @@ internal static class HostServices
         gate.Unary(ServiceMethods.FreezeThaw, (request, _) => freeze.ThawAsync(request), privileged: true, always: true);
         gate.Unary(ServiceMethods.FreezeRenew, (request, _) => ValueTask.FromResult(freeze.Renew(request)), privileged: true, always: true);
         gate.Unary(ServiceMethods.FreezeStatus, (_, _) => ValueTask.FromResult(freeze.Status()), always: true);
+        gate.Unary(ServiceMethods.TimeGet, (_, _) => ValueTask.FromResult(time.Get()), always: true);
+        gate.Unary(ServiceMethods.TimeSet, (request, _) => ValueTask.FromResult(time.Set(request)), privileged: true);
+        gate.Unary(ServiceMethods.StorageTrim, (request, _) => trim.TrimAsync(request), privileged: true);
         gate.Unary(ServiceMethods.MeasureEcho, (request, _) => ValueTask.FromResult(MeasureService.Echo(request)), denial: MeasureDenial);
         gate.Stream(ServiceMethods.MeasureSink,
             (_, stream, context) => measure.SinkAsync(stream, context.CancellationToken), denial: MeasureDenial);

@@ -35,7 +35,7 @@ internal sealed class PowerService(
         {
             throw Refused(ChannelError.InvalidArgument, $"reason has {command.Reason.Length} characters; at most {MaxReason} are allowed");
         }
-        PowerPlan plan = PowerPlan.Choose(command.Action, platform);
+        PowerPlan plan = PowerPlan.Choose(command.Action, platform, command.Force);
         if (Interlocked.Exchange(ref _underWay, 1) != 0)
         {
             throw Refused(ChannelError.FailedPrecondition, "a power action is under way");
@@ -52,6 +52,13 @@ internal sealed class PowerService(
         setState(StateWord.Stopping);
         await Task.Delay(ReplyGrace, time).ConfigureAwait(false);
         string? failure = await CarryOutAsync(plan).ConfigureAwait(false);
+        if (failure is null && plan.Action is (PowerAction.SuspendRam or PowerAction.SuspendDisk or PowerAction.SuspendIdle))
+        {
+            log.Info("the guest is awake again");
+            setState(StateWord.Ready);
+            Volatile.Write(ref _underWay, 0);
+            return;
+        }
         if (failure is null)
         {
             await Task.Delay(GiveUpAfter, time).ConfigureAwait(false);
@@ -69,6 +76,12 @@ internal sealed class PowerService(
             int exitCode = await platform.RunAsync(program, plan.Arguments).ConfigureAwait(false);
             return exitCode == 0 ? null : $"exit code {exitCode}";
         }
+        if (plan.SleepState is { } state)
+        {
+            // The write returns when the guest wakes up.
+            return await Task.Factory.StartNew(() => platform.Sleep(state), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
+                .ConfigureAwait(false) ? null : "the kernel refused";
+        }
         if (plan.Signal != 0)
         {
             return platform.SignalInit(plan.Signal) ? null : "process 1 did not take the signal";
@@ -81,7 +94,8 @@ internal sealed class PowerService(
     {
         PowerAction.Shutdown => "shutdown",
         PowerAction.Reboot => "reboot",
-        _ => "halt",
+        PowerAction.Halt => "halt",
+        _ => "suspend",
     };
 
     private static ChannelException Refused(ChannelError code, string message) => new(code, ErrorClass.Refused, message);

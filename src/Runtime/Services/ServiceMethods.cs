@@ -36,6 +36,15 @@ public static class ServiceMethods
     /// <summary>freeze.Status: whether the guest is frozen, what is, and how the last freeze ended.</summary>
     public static RpcMethod<FreezeStatusRequest, FreezeReport> FreezeStatus { get; } = new("freeze.Status", StreamClass.Control);
 
+    /// <summary>time.Get: the guest's clocks.</summary>
+    public static RpcMethod<TimeRequest, TimeReply> TimeGet { get; } = new("time.Get", StreamClass.Control);
+
+    /// <summary>time.Set: sets the guest's wall clock.</summary>
+    public static RpcMethod<TimeSetRequest, TimeReply> TimeSet { get; } = new("time.Set", StreamClass.Control);
+
+    /// <summary>storage.Trim: unused blocks go back to the storage below the guest.</summary>
+    public static RpcMethod<TrimRequest, TrimReply> StorageTrim { get; } = new("storage.Trim", StreamClass.Control);
+
     /// <summary>measure.Echo: a payload of up to one message comes back.</summary>
     public static RpcMethod<EchoRequest, EchoReply> MeasureEcho { get; } = new("measure.Echo", StreamClass.Rpc);
 

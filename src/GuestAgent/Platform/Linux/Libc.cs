@@ -54,6 +54,10 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "munlockall")]
     public static partial int UnlockMemory();
 
+    // The clock's time is two 64-bit numbers on x86-64: seconds and nanoseconds.
+    [LibraryImport("libc", EntryPoint = "clock_settime", SetLastError = true)]
+    public static unsafe partial int SetClock(int clock, long* secondsAndNanoseconds);
+
     [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
     public static partial int WaitPid(int pid, out int status, int options);
 

@@ -44,6 +44,7 @@ public sealed class Instance : IAsyncDisposable
         Info = new InfoClient(this);
         Power = new PowerClient(this);
         Freeze = new FreezeClient(this);
+        Time = new TimeClient(this);
         Measure = new MeasureClient(this);
         Channel.SetState(StateWord.Ready);
         Channel.Start();
@@ -63,6 +64,9 @@ public sealed class Instance : IAsyncDisposable
 
     /// <summary>File systems that stand still for a snapshot.</summary>
     public FreezeClient Freeze { get; }
+
+    /// <summary>The guest's wall clock.</summary>
+    public TimeClient Time { get; }
 
     /// <summary>Throughput.</summary>
     public MeasureClient Measure { get; }

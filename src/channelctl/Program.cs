@@ -7,6 +7,7 @@ var root = new RootCommand("Talks to the agent of one instance through its chann
     InfoCommand.Create(),
     PingCommand.Create(),
     WatchCommand.Create(),
+    WhyCommand.Create(),
     PowerCommands.Create("shutdown", "Asks the guest to stop and switch its power off.", (power, reason, token) => power.ShutdownAsync(reason, token)),
     PowerCommands.Create("reboot", "Asks the guest to start again.", (power, reason, token) => power.RebootAsync(reason, token)),
     PowerCommands.Create("halt", "Asks the guest to stop and leave the power on.", (power, reason, token) => power.HaltAsync(reason, token)),

@@ -18,6 +18,16 @@ public sealed class DiskGuest : IAsyncDisposable
     public string Ext4 => Path.Combine(_folder.FullName, "ext4.img");
     public string Xfs => Path.Combine(_folder.FullName, "xfs.img");
 
+    /// <summary>For the guest's shell, before it mounts something.</summary>
+    public const string LoadModules = "while read -r m; do insmod /modules/$m; done < /modules/disks; ";
+
+    /// <summary>QEMU's arguments for two disks, /dev/vda and /dev/vdb in the guest.</summary>
+    public static string[] Drives(string first, string second) =>
+    [
+        "-drive", $"file={first},if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,addr=06",
+        "-drive", $"file={second},if=none,id=d1,format=raw", "-device", "virtio-blk-pci,drive=d1,addr=07",
+    ];
+
     public static async Task<DiskGuest> BootAsync(SavedGuest saved)
     {
         var disks = new DiskGuest();
@@ -28,13 +38,11 @@ public sealed class DiskGuest : IAsyncDisposable
         await RunAsync("mkfs.ext4", "-q", "-F", "-d", content, disks.Ext4);
         await RunAsync("truncate", "-s", "320M", disks.Xfs);
         await RunAsync("mkfs.xfs", "-q", disks.Xfs);
-        disks.Guest = await saved.BootAsync(
-            "-drive", $"file={disks.Ext4},if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,addr=06",
-            "-drive", $"file={disks.Xfs},if=none,id=d1,format=raw", "-device", "virtio-blk-pci,drive=d1,addr=07");
+        disks.Guest = await saved.BootAsync(Drives(disks.Ext4, disks.Xfs));
         disks.Console = await GuestConsole.ConnectAsync(disks.Guest.ConsoleSocket);
         await disks.Console.WaitForAsync("GUEST-READY");
         var mounted = await disks.Console.ShAsync(
-            "while read -r m; do insmod /modules/$m; done < /modules/disks; mkdir /e /x /l /b; " +
+            LoadModules + "mkdir /e /x /l /b; " +
             "mount -t ext4 /dev/vda /e && mount -t xfs /dev/vdb /x && mount --bind /x /b && " +
             "losetup /dev/loop0 /e/inner.img && mount -t ext4 /dev/loop0 /l && echo mounted");
         Assert.EndsWith("mounted", mounted);

@@ -18,6 +18,13 @@ internal sealed class GuestDouble : IAsyncDisposable
         services.Unary(ServiceMethods.PowerRequest, Power);
         services.Unary(ServiceMethods.FreezeFreeze, (request, _) => ValueTask.FromResult(Freeze(request)));
         services.Unary(ServiceMethods.FreezeThaw, (request, _) => ValueTask.FromResult(Thaw(request)));
+        services.Unary(ServiceMethods.TimeGet, (_, _) => ValueTask.FromResult(new TimeReply { UnixNs = GuestTime }));
+        services.Unary(ServiceMethods.TimeSet, (request, _) =>
+        {
+            var moved = request.UnixNs - GuestTime;
+            ClockOffset += TimeSpan.FromTicks(moved / 100);
+            return ValueTask.FromResult(new TimeReply { UnixNs = GuestTime, MovedNs = moved });
+        });
         services.Stream(ServiceMethods.MeasureSink, static async (_, stream, context) =>
         {
             var report = new SinkReport();
@@ -71,6 +78,8 @@ internal sealed class GuestDouble : IAsyncDisposable
         Agent = new AgentInfo { Version = "0" },
     };
 
+    public TimeSpan ClockOffset { get; set; }
+    private long GuestTime => (DateTimeOffset.UtcNow + ClockOffset - DateTimeOffset.UnixEpoch).Ticks * 100;
     public string FreezeFailure { get; set; } = "";
     public FreezeRequest? Frozen { get; private set; }
 

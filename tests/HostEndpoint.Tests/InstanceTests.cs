@@ -72,7 +72,36 @@ public class InstanceTests
         var result = await instance.Power.ShutdownAsync("bye\n", Soon);
         Assert.True(result.Accepted);
         Assert.Equal("Shutdown: bye\\u000a", result.How);
-        await gone;
+        Assert.Equal(Departure.Asked, await gone);
+    }
+
+    [Theory]
+    [InlineData(StateWord.Stopping, Departure.Announced)]
+    [InlineData(StateWord.Ready, Departure.Unannounced)]
+    public async Task A_guest_that_goes_unasked_is_told_by_whether_it_said_so(StateWord last, Departure departure)
+    {
+        await using var guest = new GuestDouble();
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri);
+        await instance.WaitReadyAsync(Soon);
+        var gone = instance.Power.WaitGoneAsync(null, Soon);
+        guest.Channel.SetState(last);
+        await instance.Info.PingAsync(Soon);
+        await guest.Channel.DisposeAsync();
+        Assert.Equal(departure, await gone);
+    }
+
+    [Fact]
+    public async Task The_drift_of_the_guests_clock_is_measured_and_taken_back()
+    {
+        await using var guest = new GuestDouble { ClockOffset = TimeSpan.FromMinutes(-5) };
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri);
+        var drift = await instance.Time.DriftAsync(Soon);
+        Assert.InRange(drift.Offset, TimeSpan.FromMinutes(-5) - drift.Uncertainty - TimeSpan.FromMilliseconds(20), TimeSpan.FromMinutes(-5) + drift.Uncertainty + TimeSpan.FromMilliseconds(20));
+        var moved = await instance.Time.SetAsync(Soon);
+        Assert.InRange(moved, TimeSpan.FromMinutes(4.9), TimeSpan.FromMinutes(5.1));
+        Assert.InRange((await instance.Time.DriftAsync(Soon)).Offset.Duration(), TimeSpan.Zero, TimeSpan.FromSeconds(5));
     }
 
     [Fact]

@@ -64,6 +64,21 @@ public class ToolTests
     }
 
     [Fact]
+    public async Task Why_says_what_is_the_matter()
+    {
+        await using var guest = new GuestDouble();
+        Assert.StartsWith("Ready: ", (await RunAsync("why", guest.Uri)).Out);
+        var until = DateTimeOffset.UtcNow.AddMinutes(1);
+        guest.Channel.SetState(StateWord.Frozen, until);
+        Assert.StartsWith($"Frozen: its file systems are frozen until {until:u}", (await RunAsync("why", guest.Uri)).Out);
+        var never = await RunAsync("why", "unix:///nonexistent/x.sock", "--patience", "0.3");
+        Assert.Equal(0, never.Code);
+        Assert.StartsWith("NeverConnected: the channel cannot be opened (", never.Out);
+        Assert.Contains("/nonexistent/x.sock", never.Out);
+        Assert.StartsWith("Dead: ", (await RunAsync("why", guest.Uri, "--qmp", "/nonexistent/qmp.sock")).Out);
+    }
+
+    [Fact]
     public async Task A_refusal_has_its_own_exit_code()
     {
         await using var guest = new GuestDouble { PowerRefusal = new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, "power is denied in agent.conf") };

@@ -25,6 +25,8 @@ internal sealed class GuestDouble : IAsyncDisposable
             ClockOffset += TimeSpan.FromTicks(moved / 100);
             return ValueTask.FromResult(new TimeReply { UnixNs = GuestTime, MovedNs = moved });
         });
+        services.Unary(ServiceMethods.StorageTrim, static (request, _) => ValueTask.FromResult(
+            new TrimReply { Mounts = { new TrimResult { Mount = request.Mounts[0], TrimmedBytes = 4096 } } }));
         services.Stream(ServiceMethods.MeasureSink, static async (_, stream, context) =>
         {
             var report = new SinkReport();
@@ -120,7 +122,7 @@ internal sealed class GuestDouble : IAsyncDisposable
             await Task.Delay(50, CancellationToken.None);
             await Channel.DisposeAsync();
         }, CancellationToken.None);
-        return ValueTask.FromResult(new PowerReply { Accepted = true, How = $"{command.Action}: {command.Reason}" });
+        return ValueTask.FromResult(new PowerReply { Accepted = true, How = $"{command.Action}: {command.Reason}{(command.Force ? " (forced)" : "")}" });
     }
 
     public async ValueTask DisposeAsync()

@@ -64,6 +64,17 @@ public class ToolTests
     }
 
     [Fact]
+    public async Task A_forced_shutdown_and_the_clock_reach_the_guest()
+    {
+        await using var guest = new GuestDouble { ClockOffset = TimeSpan.FromHours(1) };
+        Assert.Matches(@"guest is \+(3599|3600)\.", (await RunAsync("clock", guest.Uri)).Out);
+        Assert.Contains("moved by -3", (await RunAsync("clock", guest.Uri, "--set")).Out);
+        var trim = await RunAsync("trim", guest.Uri, "--mount", "/data");
+        Assert.Equal((0, "/data: 4096 bytes"), (trim.Code, trim.Out.Trim()));
+        Assert.Contains("Shutdown: x (forced)", (await RunAsync("shutdown", guest.Uri, "--force", "--reason", "x")).Out);
+    }
+
+    [Fact]
     public async Task Why_says_what_is_the_matter()
     {
         await using var guest = new GuestDouble();

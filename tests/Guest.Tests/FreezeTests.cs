@@ -83,9 +83,18 @@ public class FreezeTests(SavedGuest saved)
         await disks.StartWritersAsync();
         Assert.Equal("", await disks.WrittenAsync());
 
+        var events = instance.WatchAsync(Soon);
         await disks.Console.ShAsync("kill -9 $(pidof channel-agent)");
 
         await disks.AssertWritersEndAsync();
+        await foreach (var next in events)
+        {
+            if (next.Kind == ChannelEventKind.SessionStarted)
+            {
+                break;
+            }
+        }
+
         var status = await instance.Freeze.StatusAsync(Soon);
         Assert.Equal(FreezeState.Thawed, status.State);
         Assert.Contains("the agent ended while frozen", status.LastEnd);

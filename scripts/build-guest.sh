@@ -59,16 +59,21 @@ chmod 755 "$root/etc/rc" "$root/usr/sbin/agent-loop" "$root/usr/sbin/channel-age
 ln -s /bin/busybox "$root/init"
 version=$(basename .cache/kernel/lib/modules/*)
 [ -e ".cache/kernel/lib/modules/$version/modules.dep.bin" ] || depmod -b .cache/kernel "$version"
-: > "$root/modules/order"
-for module in virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet vmw_vsock_virtio_transport vsock_loopback; do
-  modprobe -d .cache/kernel -S "$version" --show-depends "$module" | while read -r kind path _; do
-    [ "$kind" = insmod ] || continue
-    name=$(basename "$path")
-    grep -qxF "$name" "$root/modules/order" && continue
-    cp "$path" "$root/modules/$name"
-    echo "$name" >> "$root/modules/order"
+# What a guest loads at its start is in "order"; what tests with disks load, in "disks".
+list_modules() {
+  : > "$root/modules/$1"
+  for module in "${@:2}"; do
+    modprobe -d .cache/kernel -S "$version" --show-depends "$module" | while read -r kind path _; do
+      [ "$kind" = insmod ] || continue
+      name=$(basename "$path")
+      cat "$root/modules/order" "$root/modules/$1" | grep -qxF "$name" && continue
+      cp "$path" "$root/modules/$name"
+      echo "$name" >> "$root/modules/$1"
+    done
   done
-done
+}
+list_modules order virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet vmw_vsock_virtio_transport vsock_loopback
+list_modules disks xfs loop
 (cd "$root" && find . -print0 | LC_ALL=C sort -z | cpio --null -o -H newc -R 0:0 --quiet) > "$out/initrd.new"
 mv "$out/initrd.new" "$out/initrd"
 echo "$stamp" > "$out/initrd.stamp"

@@ -21,6 +21,8 @@ if [ "${1:-}" = guest ]; then
   want cpio cpio
   want modprobe kmod
   want dpkg-deb dpkg
+  want mkfs.ext4 e2fsprogs
+  want mkfs.xfs xfsprogs
   # A dynamic busybox would need its libraries in the guest.
   if command -v busybox >/dev/null && ldd "$(command -v busybox)" >/dev/null 2>&1; then need+=(busybox-static); fi
 fi

@@ -43,6 +43,9 @@ public sealed class Instance : IAsyncDisposable
         Channel = new Channel(PeerRole.Host, endpoint, new ServiceRegistry(), options.Channel);
         Info = new InfoClient(this);
         Power = new PowerClient(this);
+        Freeze = new FreezeClient(this);
+        Time = new TimeClient(this);
+        Storage = new StorageClient(this);
         Measure = new MeasureClient(this);
         Channel.SetState(StateWord.Ready);
         Channel.Start();
@@ -57,8 +60,17 @@ public sealed class Instance : IAsyncDisposable
     /// <summary>Ping and what the guest says of itself.</summary>
     public InfoClient Info { get; }
 
-    /// <summary>Shutdown, reboot, halt.</summary>
+    /// <summary>Shutdown, reboot, halt, suspends.</summary>
     public PowerClient Power { get; }
+
+    /// <summary>File systems that stand still for a snapshot.</summary>
+    public FreezeClient Freeze { get; }
+
+    /// <summary>The guest's wall clock.</summary>
+    public TimeClient Time { get; }
+
+    /// <summary>Trim.</summary>
+    public StorageClient Storage { get; }
 
     /// <summary>Throughput.</summary>
     public MeasureClient Measure { get; }

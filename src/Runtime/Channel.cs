@@ -73,6 +73,7 @@ public sealed partial class Channel : IAsyncDisposable
             lock (Gate)
             {
                 var id = Rpc.Session.SessionId;
+                var pause = Rpc.Session.ReceivePausedUntil - Now;
                 return new ChannelStatus
                 {
                     LinkState = _linkState,
@@ -84,6 +85,7 @@ public sealed partial class Channel : IAsyncDisposable
                     Peer = _peer,
                     BytesIn = _bytesIn,
                     BytesOut = _bytesOut,
+                    ReceivePause = pause > 0 ? TimeSpan.FromMicroseconds(pause) : null,
                     Version = Rpc.Session.Version,
                     Capabilities = ChannelCapabilities.Names(Rpc.Session.Capabilities),
                 };

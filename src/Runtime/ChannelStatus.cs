@@ -37,6 +37,8 @@ public sealed record ChannelStatus
     public long BytesIn { get; init; }
     /// <summary>Bytes sent on all links.</summary>
     public long BytesOut { get; init; }
+    /// <summary>How much longer the link is not read, as the peer sent more than its rate limit allows; null while it is read.</summary>
+    public TimeSpan? ReceivePause { get; init; }
     /// <summary>Negotiated protocol version, 0 while no link is up.</summary>
     public int Version { get; init; }
     /// <summary>Names of the capabilities that both sides have.</summary>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using ChannelSdk.Protocol.Services;
 using ChannelSdk.Tool;
 using ChannelSdk.Tool.Commands;
 
@@ -7,9 +8,15 @@ var root = new RootCommand("Talks to the agent of one instance through its chann
     InfoCommand.Create(),
     PingCommand.Create(),
     WatchCommand.Create(),
-    PowerCommands.Create("shutdown", "Asks the guest to stop and switch its power off.", (power, reason, token) => power.ShutdownAsync(reason, token)),
-    PowerCommands.Create("reboot", "Asks the guest to start again.", (power, reason, token) => power.RebootAsync(reason, token)),
-    PowerCommands.Create("halt", "Asks the guest to stop and leave the power on.", (power, reason, token) => power.HaltAsync(reason, token)),
+    WhyCommand.Create(),
+    PowerCommands.Create("shutdown", "Asks the guest to stop and switch its power off.", PowerAction.Shutdown),
+    PowerCommands.Create("reboot", "Asks the guest to start again.", PowerAction.Reboot),
+    PowerCommands.Create("halt", "Asks the guest to stop and leave the power on.", PowerAction.Halt),
+    FreezeCommands.CreateFreeze(),
+    FreezeCommands.CreateThaw(),
+    MaintenanceCommands.CreateClock(),
+    MaintenanceCommands.CreateTrim(),
+    PowerCommands.Create("suspend", "Asks the guest to sleep with its state in memory.", PowerAction.SuspendRam),
     TransferCommands.Create("send", "Sends bytes to the guest and checks what it counted.", (measure, bytes, progress, token) => measure.SendAsync(bytes, progress, token)),
     TransferCommands.Create("receive", "Receives bytes from the guest and checks each.", (measure, bytes, progress, token) => measure.ReceiveAsync(bytes, progress, token)),
 };

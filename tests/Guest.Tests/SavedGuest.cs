@@ -49,8 +49,8 @@ public class SavedGuest : IAsyncLifetime
     /// <summary>A guest from a state that a test saved.</summary>
     public Task<QemuGuest> RestoreFromAsync(string state) => QemuGuest.StartAsync(_options with { RestoreFrom = state }, Soon);
 
-    /// <summary>The same guest booted from its kernel.</summary>
-    public Task<QemuGuest> BootAsync() => BootAsync(options => options);
+    /// <summary>The same guest booted from its kernel, with further devices.</summary>
+    public Task<QemuGuest> BootAsync(params string[] arguments) => BootAsync(options => options with { Arguments = arguments });
 
     /// <summary>The same guest with other options, booted from its kernel.</summary>
     public Task<QemuGuest> BootAsync(Func<QemuOptions, QemuOptions> change) => QemuGuest.StartAsync(change(_options), Soon);

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using ChannelSdk.GuestAgent.CommandLine;
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
+using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
@@ -18,6 +19,7 @@ public sealed class AgentDaemonTests : IDisposable
     private readonly ConcurrentQueue<string> _lines = new();
     private readonly AgentLog _log;
     private readonly AgentConfig _config;
+    private readonly FakeFreezePlatform _freeze = new();
     private Func<AgentConfig> _load;
 
     public AgentDaemonTests()
@@ -132,15 +134,37 @@ public sealed class AgentDaemonTests : IDisposable
     }
 
     [Fact]
+    public async Task An_agent_that_stops_while_frozen_thaws_first_and_a_reload_waits_for_the_thaw()
+    {
+        await using var daemon = Daemon();
+        Task running = daemon.RunAsync();
+        await using Channel host = Dial($"{_folder.FullName}/host.sock");
+        await host.WaitReadyAsync(_timeout.Token);
+        await host.CallAsync(ServiceMethods.FreezeFreeze, new FreezeRequest { LeaseMs = 60_000 }, default, _timeout.Token);
+        Assert.Equal(2, _freeze.Frozen.Count);
+        _load = () => throw new InvalidOperationException("the configuration was read while frozen");
+
+        daemon.Reload();
+        _load = () => _config;
+        daemon.Stop("the test");
+        await running.WaitAsync(_timeout.Token);
+
+        Assert.Empty(_freeze.Frozen);
+        Assert.Contains("channel-agent: info: configuration and policy were read again", _lines);
+    }
+
+    [Fact]
     public void A_wrong_endpoint_is_told_before_anything_runs()
     {
         var e = Assert.Throws<ChannelException>(() => new AgentDaemon(
-            _config with { Endpoint = "nonsense" }, _load, new FakePowerPlatform(), _log, TimeProvider.System));
+            _config with { Endpoint = "nonsense" }, _load, System, _log, TimeProvider.System));
 
         Assert.Equal(ChannelError.BadEndpointUri, e.Code);
     }
 
-    private AgentDaemon Daemon() => new(_config, () => _load(), new FakePowerPlatform(), _log, TimeProvider.System);
+    private GuestSystem System => new(new FakePowerPlatform(), _freeze, new FreezeMarker($"{_folder.FullName}/frozen"), static _ => 0);
+
+    private AgentDaemon Daemon() => new(_config, () => _load(), System, _log, TimeProvider.System);
 
     private static Channel Dial(string path)
     {

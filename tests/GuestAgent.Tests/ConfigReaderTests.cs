@@ -18,6 +18,10 @@ public class ConfigReaderTests
             log_rate = 1000
             power = deny
             measure = "deny"
+            policy_file = /etc/p.toml
+            freeze_hooks = /etc/h
+            freeze_hook_timeout = 150ms
+            freeze_max_lease = 30s
             heartbeat_interval = 250ms
             """);
 
@@ -27,6 +31,10 @@ public class ConfigReaderTests
         Assert.Equal(1000, config.LogRate);
         Assert.False(config.AllowPower);
         Assert.False(config.AllowMeasure);
+        Assert.Equal("/etc/p.toml", config.PolicyFile);
+        Assert.Equal("/etc/h", config.FreezeHooks);
+        Assert.Equal(TimeSpan.FromMilliseconds(150), config.FreezeHookTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(30), config.FreezeMaxLease);
         Assert.Equal(TimeSpan.FromMilliseconds(250), config.HeartbeatInterval);
     }
 

@@ -40,6 +40,14 @@ internal sealed class FakePowerPlatform : IPowerPlatform
         return Works;
     }
 
+    public string SleepStates { get; set; } = "";
+
+    public bool Sleep(string state)
+    {
+        Done.Add($"sleep {state}");
+        return Works;
+    }
+
     public bool KernelReboot(PowerAction action)
     {
         Done.Add($"reboot {action}");

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Services;
 using ChannelSdk.Protocol;
@@ -13,7 +12,6 @@ public class PowerServiceTests
     private readonly FakePowerPlatform _platform = new();
     private readonly ConcurrentQueue<StateWord> _states = new();
     private readonly ConcurrentQueue<string> _lines = new();
-    private AgentConfig _config = new();
     private int _farewells;
 
     [Fact]
@@ -93,12 +91,47 @@ public class PowerServiceTests
     }
 
     [Fact]
-    public void A_policy_of_deny_forbids_it()
+    public async Task A_suspended_guest_is_ready_again_once_it_is_awake()
     {
-        _config = _config with { AllowPower = false };
+        _platform.SleepStates = "freeze mem disk";
+        PowerService service = Service();
 
-        Assert.Equal(ChannelError.PermissionDenied, CodeOf(Service(), Command(PowerAction.Shutdown)));
-        Assert.Empty(_states);
+        PowerReply reply = service.Request(Command(PowerAction.SuspendRam));
+        await _time.AdvanceNextAsync(PowerService.ReplyGrace);
+        await service.Running;
+
+        Assert.Equal("'mem' to /sys/power/state", reply.How);
+        Assert.Equal(["sleep mem"], _platform.Done);
+        Assert.Equal([StateWord.Stopping, StateWord.Ready], _states);
+        Assert.True(service.Request(Command(PowerAction.SuspendIdle)).Accepted);
+    }
+
+    [Fact]
+    public void A_state_that_the_kernel_does_not_have_is_refused_with_those_it_has()
+    {
+        _platform.SleepStates = "freeze";
+
+        var e = Assert.Throws<ChannelException>(() => Service().Request(Command(PowerAction.SuspendDisk)));
+
+        Assert.Equal(ChannelError.Unsupported, e.Code);
+        Assert.Contains("'disk'; its kernel has: freeze", e.Message, StringComparison.Ordinal);
+        Assert.Equal(ChannelError.InvalidArgument, CodeOf(Service(), new PowerCommand { Action = PowerAction.SuspendIdle, Force = true }));
+    }
+
+    [Fact]
+    public async Task A_forced_shutdown_does_not_ask_the_init_system()
+    {
+        _platform.Paths.Add("/sbin/poweroff");
+        _platform.Works = false;
+        PowerService service = Service();
+
+        service.Request(new PowerCommand { Action = PowerAction.Shutdown, Force = true });
+        await _time.AdvanceNextAsync(PowerService.ReplyGrace);
+        await service.Running;
+
+        Assert.Equal(["reboot Shutdown"], _platform.Done);
+        _platform.Permitted = false;
+        Assert.Equal(ChannelError.Unsupported, CodeOf(service, new PowerCommand { Action = PowerAction.Halt, Force = true }));
     }
 
     [Fact]
@@ -126,7 +159,7 @@ public class PowerServiceTests
     private PowerService Service()
     {
         var log = new AgentLog(_lines.Enqueue, _time, withTime: false) { Rate = 100 };
-        return new PowerService(() => _config, _platform, _states.Enqueue, () =>
+        return new PowerService(_platform, _states.Enqueue, () =>
         {
             _farewells++;
             return Task.CompletedTask;

@@ -1,6 +1,9 @@
+using System.Collections.Concurrent;
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
+using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.GuestAgent.Services;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
@@ -18,15 +21,28 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
     private readonly CancellationTokenSource _timeout = new(TimeSpan.FromSeconds(60));
     private readonly Channel _guest;
     private readonly Channel _host;
+    private readonly ConcurrentQueue<string> _lines = new();
+    private readonly AgentPolicy _policy;
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("agent-test-");
+    private readonly FakeFreezePlatform _freezePlatform = new();
+    private readonly FakeClock _clock = new();
+    private readonly FreezeService _freeze;
     private AgentConfig _config = new();
 
     public ServicesOverChannelTests()
     {
         TimeProvider time = TimeProvider.System;
-        var log = new AgentLog(static _ => { }, time, withTime: false);
-        var power = new PowerService(() => _config, _platform, state => _guest!.SetState(state), () => Task.CompletedTask, log, time);
-        var info = new InfoService(new GuestFacts("1.2.3", 1, time), () => HostServices.Allowed(_config), time);
-        ServiceRegistry services = HostServices.Register(info, power, new MeasureService(() => _config, time));
+        var log = new AgentLog(_lines.Enqueue, time, withTime: false) { Rate = 1000 };
+        _policy = new AgentPolicy(new PolicyRules(), new AuditLog(log));
+        var services = new ServiceRegistry();
+        var gate = new ServiceGate(services, _policy);
+        var power = new PowerService(_platform, state => _guest!.SetState(state), () => Task.CompletedTask, log, time);
+        var info = new InfoService(new GuestFacts("1.2.3", 1, time), () => gate.Allowed, () => _policy.Current, time);
+        var run = new FreezeRun(_freezePlatform, new FreezeMarker($"{_folder.FullName}/frozen"), () => new HookFolder("/nonexistent", TimeSpan.Zero), log);
+        _freeze = new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), run,
+            () => _guest!.Status is { LinkState: LinkState.Up, SessionId: { } id } ? id : null, (state, until) => _guest!.SetState(state, until), log, time);
+        HostServices.Register(gate, () => _config, info, power, new MeasureService(time), _freeze,
+            new TimeService(_clock.Set, time), new TrimService(_freezePlatform));
         _guest = new Channel(PeerRole.Guest, _pair.Guest, services, GuestOptions.For(_config));
         _host = new Channel(PeerRole.Host, _pair.Host, new ServiceRegistry());
     }
@@ -45,7 +61,12 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         await _pair.DisposeAsync();
     }
 
-    public void Dispose() => _timeout.Dispose();
+    public void Dispose()
+    {
+        _timeout.Dispose();
+        _freeze.Dispose();
+        _folder.Delete(recursive: true);
+    }
 
     [Fact]
     public async Task A_ping_comes_back_with_the_guests_time()
@@ -79,7 +100,12 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         Assert.True(Guid.TryParse(info.BootId, out _), info.BootId);
         Assert.True(info.UptimeMs > 0);
         Assert.InRange(info.Memory.AvailableBytes, 1UL, info.Memory.TotalBytes);
-        Assert.Equal(["info.Ping", "info.Get", "power.Request", "measure.Echo", "measure.Sink", "measure.Source"], info.Methods);
+        Assert.Equal(
+            [
+                "info.Ping", "info.Get", "power.Request", "freeze.Freeze", "freeze.Thaw", "freeze.Renew", "freeze.Status",
+                "time.Get", "time.Set", "storage.Trim", "measure.Echo", "measure.Sink", "measure.Source",
+            ],
+            info.Methods);
     }
 
     [Fact]
@@ -89,12 +115,62 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
 
         GuestInfo info = await CallAsync(ServiceMethods.InfoGet, new InfoRequest());
 
-        Assert.Equal(["info.Ping", "info.Get"], info.Methods);
+        Assert.DoesNotContain("power.Request", info.Methods);
+        Assert.DoesNotContain("measure.Echo", info.Methods);
         Assert.Equal(ChannelError.PermissionDenied,
             await CodeOfAsync(CallAsync(ServiceMethods.PowerRequest, new PowerCommand { Action = PowerAction.Shutdown })));
         Assert.Equal(ChannelError.PermissionDenied, await CodeOfAsync(CallAsync(ServiceMethods.MeasureEcho, new EchoRequest())));
         await using ChannelStream sink = await _host.OpenStreamAsync(ServiceMethods.MeasureSink, new SinkRequest(), default, _timeout.Token);
         Assert.Equal(ChannelError.PermissionDenied, (await Assert.ThrowsAsync<ChannelException>(() => sink.ReadAsync(_timeout.Token).AsTask())).Code);
+    }
+
+    [Fact]
+    public async Task A_method_that_the_policy_file_denies_is_not_listed_refused_and_noted()
+    {
+        _policy.Current = PolicyReader.Parse("[services]\nallow = [\"info.*\", \"power.Request\"]\ndeny = [\"info.Ping\"]", "p", ["info.Ping", "power.Request"]);
+
+        GuestInfo info = await CallAsync(ServiceMethods.InfoGet, new InfoRequest());
+
+        Assert.Equal(["info.Get", "power.Request"], info.Methods);
+        Assert.Equal(["/"], info.Policy.Readable);
+        Assert.Empty(info.Policy.Writable);
+        Assert.Equal(ChannelError.PermissionDenied, await CodeOfAsync(CallAsync(ServiceMethods.MeasureEcho, new EchoRequest())));
+        Assert.Contains("channel-agent: audit: refused measure.Echo: the image's policy does not allow measure.Echo", _lines);
+    }
+
+    [Fact]
+    public async Task A_privileged_call_is_noted_and_a_harmless_one_is_not()
+    {
+        await CallAsync(ServiceMethods.PowerRequest, new PowerCommand { Action = PowerAction.Halt });
+        await CallAsync(ServiceMethods.InfoPing, new PingRequest());
+
+        Assert.Equal(["channel-agent: audit: allowed power.Request"], _lines.Where(line => line.Contains("audit", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task While_frozen_only_the_way_out_is_answered_and_the_heartbeats_say_until_when()
+    {
+        IAsyncEnumerable<ChannelEvent> events = _host.WatchAsync(_timeout.Token);
+        FreezeReport frozen = await CallAsync(ServiceMethods.FreezeFreeze, new FreezeRequest { LeaseMs = 60_000 });
+        Assert.Equal(FreezeState.Frozen, frozen.State);
+
+        await foreach (ChannelEvent next in events)
+        {
+            if (next.Heartbeat is { State: StateWord.Frozen, Until: { } until })
+            {
+                Assert.InRange(until - DateTimeOffset.UtcNow, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(60));
+                break;
+            }
+        }
+        var refused = await Assert.ThrowsAsync<ChannelException>(() => CallAsync(ServiceMethods.InfoGet, new InfoRequest()));
+        Assert.Equal((ChannelError.FailedPrecondition, ErrorClass.Retry), (refused.Code, refused.Class));
+        Assert.Contains("the guest is frozen, by itself no longer than", refused.Message, StringComparison.Ordinal);
+        await CallAsync(ServiceMethods.InfoPing, new PingRequest());
+        Assert.Equal(FreezeState.Frozen, (await CallAsync(ServiceMethods.FreezeStatus, new FreezeStatusRequest())).State);
+        Assert.Equal(FreezeState.Frozen, (await CallAsync(ServiceMethods.FreezeRenew, new RenewRequest { LeaseMs = 50_000 })).State);
+
+        Assert.Equal(FreezeState.Thawed, (await CallAsync(ServiceMethods.FreezeThaw, new ThawRequest())).State);
+        Assert.NotEmpty((await CallAsync(ServiceMethods.InfoGet, new InfoRequest())).Methods);
     }
 
     [Fact]
@@ -187,6 +263,48 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         while (watcher.Current.Heartbeat?.State != StateWord.Stopping);
         Assert.Equal(ChannelError.FailedPrecondition,
             await CodeOfAsync(CallAsync(ServiceMethods.PowerRequest, new PowerCommand { Action = PowerAction.Reboot })));
+    }
+
+    [Fact]
+    public async Task The_clock_is_set_within_its_range_and_the_move_is_told()
+    {
+        long future = (DateTimeOffset.UtcNow.AddHours(1) - DateTimeOffset.UnixEpoch).Ticks * 100;
+
+        TimeReply reply = await CallAsync(ServiceMethods.TimeSet, new TimeSetRequest { UnixNs = future });
+
+        Assert.Equal(future, _clock.SetTo);
+        Assert.InRange(reply.MovedNs, 3_500_000_000_000, 3_600_000_000_000);
+        Assert.True((await CallAsync(ServiceMethods.TimeGet, new TimeRequest())).MonotonicNs > 0);
+        Assert.Equal(ChannelError.InvalidArgument, await CodeOfAsync(CallAsync(ServiceMethods.TimeSet, new TimeSetRequest { UnixNs = 1 })));
+        Assert.Equal(ChannelError.InvalidArgument, await CodeOfAsync(CallAsync(ServiceMethods.TimeSet, new TimeSetRequest { UnixNs = long.MaxValue })));
+        _clock.Error = 1;
+        Assert.Equal(ChannelError.Unsupported, await CodeOfAsync(CallAsync(ServiceMethods.TimeSet, new TimeSetRequest { UnixNs = future })));
+    }
+
+    [Fact]
+    public async Task A_trim_tells_what_each_file_system_gave_back()
+    {
+        _freezePlatform.TrimErrors["/"] = 95;
+
+        TrimReply reply = await CallAsync(ServiceMethods.StorageTrim, new TrimRequest());
+
+        Assert.Equal([("/data", 4096UL, ""), ("/", 0UL, "the file system or its storage cannot be trimmed")],
+            reply.Mounts.Select(m => (m.Mount, m.TrimmedBytes, m.Reason)));
+        Assert.Equal(0, _freezePlatform.OpenHandles);
+        Assert.Equal(ChannelError.NotFound, await CodeOfAsync(CallAsync(ServiceMethods.StorageTrim, new TrimRequest { Mounts = { "/nowhere" } })));
+    }
+
+    private sealed class FakeClock
+    {
+        public long SetTo { get; private set; }
+
+        public int Error { get; set; }
+
+        public int Set(long unixNanoseconds)
+        {
+            SetTo = unixNanoseconds;
+            return Error;
+        }
     }
 
     private async Task<TReply> CallAsync<TRequest, TReply>(RpcMethod<TRequest, TReply> method, TRequest request)

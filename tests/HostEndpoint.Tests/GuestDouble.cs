@@ -16,6 +16,17 @@ internal sealed class GuestDouble : IAsyncDisposable
         services.Unary(ServiceMethods.InfoPing, static (request, _) => ValueTask.FromResult(new PingReply { Payload = request.Payload }));
         services.Unary(ServiceMethods.InfoGet, (_, _) => ValueTask.FromResult(Info));
         services.Unary(ServiceMethods.PowerRequest, Power);
+        services.Unary(ServiceMethods.FreezeFreeze, (request, _) => ValueTask.FromResult(Freeze(request)));
+        services.Unary(ServiceMethods.FreezeThaw, (request, _) => ValueTask.FromResult(Thaw(request)));
+        services.Unary(ServiceMethods.TimeGet, (_, _) => ValueTask.FromResult(new TimeReply { UnixNs = GuestTime }));
+        services.Unary(ServiceMethods.TimeSet, (request, _) =>
+        {
+            var moved = request.UnixNs - GuestTime;
+            ClockOffset += TimeSpan.FromTicks(moved / 100);
+            return ValueTask.FromResult(new TimeReply { UnixNs = GuestTime, MovedNs = moved });
+        });
+        services.Unary(ServiceMethods.StorageTrim, static (request, _) => ValueTask.FromResult(
+            new TrimReply { Mounts = { new TrimResult { Mount = request.Mounts[0], TrimmedBytes = 4096 } } }));
         services.Stream(ServiceMethods.MeasureSink, static async (_, stream, context) =>
         {
             var report = new SinkReport();
@@ -69,6 +80,34 @@ internal sealed class GuestDouble : IAsyncDisposable
         Agent = new AgentInfo { Version = "0" },
     };
 
+    public TimeSpan ClockOffset { get; set; }
+    private long GuestTime => (DateTimeOffset.UtcNow + ClockOffset - DateTimeOffset.UnixEpoch).Ticks * 100;
+    public string FreezeFailure { get; set; } = "";
+    public FreezeRequest? Frozen { get; private set; }
+
+    private FreezeReport Freeze(FreezeRequest request)
+    {
+        Frozen = FreezeFailure.Length == 0 ? request : null;
+        return new FreezeReport
+        {
+            State = Frozen is null ? FreezeState.Thawed : FreezeState.Frozen,
+            LeftMs = request.LeaseMs,
+            Failure = FreezeFailure,
+            Mounts = { new MountResult { Mount = "/da\u001b[2Jta", Type = "xfs", Outcome = Frozen is null ? MountOutcome.Failed : MountOutcome.Frozen } },
+        };
+    }
+
+    private FreezeReport Thaw(ThawRequest request)
+    {
+        if (Frozen is null && !request.Force)
+        {
+            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Refused, "nothing is frozen any more: the lease of 1 s ended");
+        }
+
+        Frozen = null;
+        return new FreezeReport { State = FreezeState.Thawed, LastEnd = "the host thawed it" };
+    }
+
     private ValueTask<PowerReply> Power(PowerCommand command, CallContext context)
     {
         if (PowerRefusal is not null)
@@ -83,7 +122,7 @@ internal sealed class GuestDouble : IAsyncDisposable
             await Task.Delay(50, CancellationToken.None);
             await Channel.DisposeAsync();
         }, CancellationToken.None);
-        return ValueTask.FromResult(new PowerReply { Accepted = true, How = $"{command.Action}: {command.Reason}" });
+        return ValueTask.FromResult(new PowerReply { Accepted = true, How = $"{command.Action}: {command.Reason}{(command.Force ? " (forced)" : "")}" });
     }
 
     public async ValueTask DisposeAsync()

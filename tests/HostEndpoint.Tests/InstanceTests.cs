@@ -1,4 +1,6 @@
+using ChannelSdk.HostEndpoint.Services;
 using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
@@ -70,7 +72,36 @@ public class InstanceTests
         var result = await instance.Power.ShutdownAsync("bye\n", Soon);
         Assert.True(result.Accepted);
         Assert.Equal("Shutdown: bye\\u000a", result.How);
-        await gone;
+        Assert.Equal(Departure.Asked, await gone);
+    }
+
+    [Theory]
+    [InlineData(StateWord.Stopping, Departure.Announced)]
+    [InlineData(StateWord.Ready, Departure.Unannounced)]
+    public async Task A_guest_that_goes_unasked_is_told_by_whether_it_said_so(StateWord last, Departure departure)
+    {
+        await using var guest = new GuestDouble();
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri);
+        await instance.WaitReadyAsync(Soon);
+        var gone = instance.Power.WaitGoneAsync(null, Soon);
+        guest.Channel.SetState(last);
+        await instance.Info.PingAsync(Soon);
+        await guest.Channel.DisposeAsync();
+        Assert.Equal(departure, await gone);
+    }
+
+    [Fact]
+    public async Task The_drift_of_the_guests_clock_is_measured_and_taken_back()
+    {
+        await using var guest = new GuestDouble { ClockOffset = TimeSpan.FromMinutes(-5) };
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri);
+        var drift = await instance.Time.DriftAsync(Soon);
+        Assert.InRange(drift.Offset, TimeSpan.FromMinutes(-5) - drift.Uncertainty - TimeSpan.FromMilliseconds(20), TimeSpan.FromMinutes(-5) + drift.Uncertainty + TimeSpan.FromMilliseconds(20));
+        var moved = await instance.Time.SetAsync(Soon);
+        Assert.InRange(moved, TimeSpan.FromMinutes(4.9), TimeSpan.FromMinutes(5.1));
+        Assert.InRange((await instance.Time.DriftAsync(Soon)).Offset.Duration(), TimeSpan.Zero, TimeSpan.FromSeconds(5));
     }
 
     [Fact]
@@ -81,6 +112,31 @@ public class InstanceTests
         var instance = host.Attach("vm1", guest.Uri);
         var error = await Assert.ThrowsAsync<ChannelException>(async () => await instance.Power.RebootAsync("", Soon));
         Assert.Equal((ChannelError.PermissionDenied, "power is denied in agent.conf"), (error.Code, error.Message));
+    }
+
+    [Fact]
+    public async Task A_freeze_says_what_is_frozen_and_a_thaw_after_the_lease_is_an_error()
+    {
+        await using var guest = new GuestDouble();
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri);
+        var report = await instance.Freeze.FreezeAsync(TimeSpan.FromSeconds(20), ["/data"], TimeSpan.FromSeconds(3), Soon);
+        Assert.Equal((20_000U, 3_000U, "/data"), (guest.Frozen!.LeaseMs, guest.Frozen.LinkLossMs, Assert.Single(guest.Frozen.Mounts)));
+        Assert.Equal(20_000UL, report.LeftMs);
+        await instance.Freeze.ThawAsync(cancellationToken: Soon);
+        var error = await Assert.ThrowsAsync<ChannelException>(async () => await instance.Freeze.ThawAsync(cancellationToken: Soon));
+        Assert.Equal((ChannelError.FailedPrecondition, "nothing is frozen any more: the lease of 1 s ended"), (error.Code, error.Message));
+    }
+
+    [Fact]
+    public async Task A_freeze_that_failed_is_an_error_with_the_results_of_each_mount()
+    {
+        await using var guest = new GuestDouble { FreezeFailure = "hook x ended\nwith code 1" };
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri);
+        var error = await Assert.ThrowsAsync<FreezeFailedException>(async () => await instance.Freeze.FreezeAsync(TimeSpan.FromSeconds(20), cancellationToken: Soon));
+        Assert.Equal("the guest is not frozen: hook x ended\\u000awith code 1", error.Message);
+        Assert.Equal(MountOutcome.Failed, Assert.Single(error.Report.Mounts).Outcome);
     }
 
     [Fact]

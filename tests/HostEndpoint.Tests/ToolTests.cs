@@ -48,6 +48,48 @@ public class ToolTests
     }
 
     [Fact]
+    public async Task Freeze_and_thaw_show_mounts_and_the_lease()
+    {
+        await using var guest = new GuestDouble();
+        var freeze = await RunAsync("freeze", guest.Uri, "--lease", "30", "--mount", "/data", "--mount", "/");
+        Assert.Equal((0, ""), (freeze.Code, freeze.Error));
+        Assert.Contains("frozen, thaws by itself in 30.0 s", freeze.Out);
+        Assert.Contains("/da\\u001b[2Jta (xfs): Frozen", freeze.Out);
+        Assert.Equal(["/data", "/"], guest.Frozen!.Mounts);
+        Assert.Contains("the host thawed it", (await RunAsync("thaw", guest.Uri)).Out);
+        var again = await RunAsync("thaw", guest.Uri);
+        Assert.Equal(4, again.Code);
+        Assert.Contains("the lease of 1 s ended", again.Error);
+        Assert.Equal(0, (await RunAsync("thaw", guest.Uri, "--force")).Code);
+    }
+
+    [Fact]
+    public async Task A_forced_shutdown_and_the_clock_reach_the_guest()
+    {
+        await using var guest = new GuestDouble { ClockOffset = TimeSpan.FromHours(1) };
+        Assert.Matches(@"guest is \+(3599|3600)\.", (await RunAsync("clock", guest.Uri)).Out);
+        Assert.Contains("moved by -3", (await RunAsync("clock", guest.Uri, "--set")).Out);
+        var trim = await RunAsync("trim", guest.Uri, "--mount", "/data");
+        Assert.Equal((0, "/data: 4096 bytes"), (trim.Code, trim.Out.Trim()));
+        Assert.Contains("Shutdown: x (forced)", (await RunAsync("shutdown", guest.Uri, "--force", "--reason", "x")).Out);
+    }
+
+    [Fact]
+    public async Task Why_says_what_is_the_matter()
+    {
+        await using var guest = new GuestDouble();
+        Assert.StartsWith("Ready: ", (await RunAsync("why", guest.Uri)).Out);
+        var until = DateTimeOffset.UtcNow.AddMinutes(1);
+        guest.Channel.SetState(StateWord.Frozen, until);
+        Assert.StartsWith($"Frozen: its file systems are frozen until {until:u}", (await RunAsync("why", guest.Uri)).Out);
+        var never = await RunAsync("why", "unix:///nonexistent/x.sock", "--patience", "0.3");
+        Assert.Equal(0, never.Code);
+        Assert.StartsWith("NeverConnected: the channel cannot be opened (", never.Out);
+        Assert.Contains("/nonexistent/x.sock", never.Out);
+        Assert.StartsWith("Dead: ", (await RunAsync("why", guest.Uri, "--qmp", "/nonexistent/qmp.sock")).Out);
+    }
+
+    [Fact]
     public async Task A_refusal_has_its_own_exit_code()
     {
         await using var guest = new GuestDouble { PowerRefusal = new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, "power is denied in agent.conf") };

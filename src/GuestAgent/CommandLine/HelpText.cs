@@ -18,8 +18,8 @@ internal static class HelpText
         channel-agent version
         channel-agent help
 
-        Flags go before the file. SIGHUP reads the file again: log_level, log_rate, power and measure
-        take effect at once, other keys at the next start. SIGTERM and SIGINT stop the daemon.
+        Flags go before the file. SIGHUP reads the file and the policy again: log_level, log_rate, power,
+        measure, policy_file and the policy take effect at once, other keys at the next start. SIGTERM and SIGINT stop the daemon.
 
         Exit codes of status: 0 ready, 1 running without a ready channel to the host, 3 not running,
         4 unknown (no permission, no answer). Of all commands: 2 wrong command line or configuration.

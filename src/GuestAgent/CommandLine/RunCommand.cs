@@ -1,5 +1,6 @@
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
+using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Platform.Linux;
 
@@ -10,24 +11,29 @@ internal static class RunCommand
 {
     public static int Execute(AgentArguments arguments)
     {
-        AgentConfig Load() => ConfigReader.Load(arguments.ConfigFile, arguments.Overrides);
-        AgentConfig config = Load();
         // The journal stamps lines itself (systemd.exec(5), JOURNAL_STREAM).
         bool withTime = Environment.GetEnvironmentVariable("JOURNAL_STREAM") is null;
+        GuestSystem system = GuestSystem.Linux();
         var log = new AgentLog(static line => StandardStream.WriteLine(StandardStream.Error, line), TimeProvider.System, withTime)
         {
-            Level = config.LogLevel,
-            Rate = config.LogRate,
+            Rate = new AgentConfig().LogRate,
         };
-        return RunAsync(new AgentDaemon(config, Load, new LinuxPowerPlatform(), log, TimeProvider.System)).GetAwaiter().GetResult();
+        // Before any other file: what is read may lie on what is frozen.
+        bool hasThawed = FreezeRecovery.Run(system.Marker, system.Freeze, log);
+        AgentConfig Load() => ConfigReader.Load(arguments.ConfigFile, arguments.Overrides);
+        AgentConfig config = Load();
+        (log.Level, log.Rate) = (config.LogLevel, config.LogRate);
+        // Threads that wait for a frozen file system must not keep heartbeats and the thaw waiting; they are made on demand.
+        ThreadPool.SetMinThreads(8, 8);
+        return RunAsync(new AgentDaemon(config, Load, system, log, TimeProvider.System), hasThawed).GetAwaiter().GetResult();
     }
 
-    private static async Task<int> RunAsync(AgentDaemon daemon)
+    private static async Task<int> RunAsync(AgentDaemon daemon, bool hasThawed)
     {
         await using (daemon.ConfigureAwait(false))
         {
             using var signals = new SignalHandlers(daemon);
-            await daemon.RunAsync().ConfigureAwait(false);
+            await daemon.RunAsync(hasThawed).ConfigureAwait(false);
         }
         return ExitCode.Success;
     }

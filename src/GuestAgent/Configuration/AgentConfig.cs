@@ -14,6 +14,9 @@ internal sealed record AgentConfig
     /// <summary>Below /run: gone after a boot, and its folder is the agent's own.</summary>
     public const string DefaultControlSocket = "/run/channel-agent/control.sock";
 
+    /// <summary>Where the policy is if the file does not say otherwise; it may be missing.</summary>
+    public const string DefaultPolicyFile = "/etc/channel-agent/policy.toml";
+
     /// <summary>URI of the way to the host.</summary>
     public string Endpoint { get; init; } = DefaultEndpoint;
 
@@ -31,6 +34,21 @@ internal sealed record AgentConfig
 
     /// <summary>Whether the host may run echo and throughput measurements.</summary>
     public bool AllowMeasure { get; init; } = true;
+
+    /// <summary>Absolute path of the policy; one that is not the default must exist.</summary>
+    public string PolicyFile { get; init; } = DefaultPolicyFile;
+
+    /// <summary>Folder of the freeze hooks.</summary>
+    public string FreezeHooks { get; init; } = "/etc/channel-agent/hooks.d";
+
+    /// <summary>How long each hook may take, 100 ms to 300 s.</summary>
+    public TimeSpan FreezeHookTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The longest lease of a freeze, 1 s to 3600 s.</summary>
+    public TimeSpan FreezeMaxLease { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Where the agent serves the host's HTTP metadata in the guest.</summary>
+    public RelaySetting MetadataRelay { get; init; } = RelaySetting.Auto;
 
     /// <summary>Time between two heartbeats to the host, 200 ms to 60 s.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(1);

@@ -32,6 +32,17 @@ internal static class ConfigKeys
             static (config, value) => ParseAllow(value) is { } allow ? config with { AllowPower = allow } : null),
         new("measure", "allow or deny",
             static (config, value) => ParseAllow(value) is { } allow ? config with { AllowMeasure = allow } : null),
+        new("policy_file", "an absolute path",
+            static (config, value) => IsPath(value) ? config with { PolicyFile = value } : null),
+        new("freeze_hooks", "an absolute path", static (config, value) => IsPath(value) ? config with { FreezeHooks = value } : null),
+        new("freeze_hook_timeout", "a time from 100ms to 300s",
+            static (config, value) => ParseTime(value) is { } time && time >= TimeSpan.FromMilliseconds(100)
+                && time <= TimeSpan.FromSeconds(300) ? config with { FreezeHookTimeout = time } : null),
+        new("freeze_max_lease", "a time from 1s to 3600s",
+            static (config, value) => ParseTime(value) is { } time && time >= TimeSpan.FromSeconds(1)
+                ? config with { FreezeMaxLease = time } : null),
+        new("metadata_relay", "auto, off, or an IPv4 ADDRESS:PORT",
+            static (config, value) => RelaySetting.Parse(value) is { } relay ? config with { MetadataRelay = relay } : null),
         new("heartbeat_interval", "a time from 200ms to 60s, for instance 500ms or 5s",
             static (config, value) => ParseTime(value) is { } time && time >= TimeSpan.FromMilliseconds(200)
                 && time <= TimeSpan.FromSeconds(60) ? config with { HeartbeatInterval = time } : null),
@@ -49,8 +60,10 @@ internal static class ConfigKeys
         return null;
     }
 
+    private static bool IsPath(string value) => value.Length > 1 && value[0] == '/' && value[^1] != '/';
+
     private static bool IsSocketPath(string value) =>
-        value.Length > 1 && value[0] == '/' && value[^1] != '/' && Encoding.UTF8.GetByteCount(value) <= MaxSocketPathBytes;
+        IsPath(value) && Encoding.UTF8.GetByteCount(value) <= MaxSocketPathBytes;
 
     private static LogLevel? ParseLevel(string value) => value switch
     {

@@ -114,7 +114,9 @@ internal static class ConfigReader
         return $"{key.Name}: '{Quote(value)}' is not allowed; allowed is {key.Allowed}{comment}";
     }
 
-    private static string ReadFile(string path)
+    /// <summary>A file's text; at most 64 KiB.</summary>
+    /// <exception cref="ChannelException">Code 600: it cannot be read or is too long.</exception>
+    public static string ReadFile(string path)
     {
         try
         {

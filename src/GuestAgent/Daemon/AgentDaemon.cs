@@ -1,6 +1,9 @@
 using ChannelSdk.GuestAgent.Configuration;
+using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Policy;
+using ChannelSdk.GuestAgent.Relay;
 using ChannelSdk.GuestAgent.Services;
 using ChannelSdk.Protocol;
 using ChannelSdk.Runtime;
@@ -20,41 +23,67 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private readonly Channel _channel;
     private readonly ControlSocket _control;
     private readonly MemoryTrim _trim;
+    private readonly MetadataRelay _relay;
+    private readonly FreezeService _freeze;
+    private readonly AgentPolicy _policy;
+    private readonly ServiceGate _gate;
+    private readonly Func<AgentConfig, PolicyRules> _loadPolicy;
     private volatile AgentConfig _config;
+    private volatile bool _isReloadDue;
     private volatile StateWord _state = StateWord.Starting;
 
     /// <summary>Builds everything; nothing runs yet.</summary>
     /// <param name="config">What holds from the start.</param>
     /// <param name="load">Reads the configuration again, with the same flags.</param>
-    /// <param name="platform">The system behind the power service.</param>
+    /// <param name="system">The system behind the services.</param>
     /// <param name="log">The log.</param>
     /// <param name="time">All clocks.</param>
-    /// <exception cref="ChannelException">Code 504 for a wrong endpoint.</exception>
-    public AgentDaemon(AgentConfig config, Func<AgentConfig> load, IPowerPlatform platform, AgentLog log, TimeProvider time)
+    /// <exception cref="ChannelException">Code 504 for a wrong endpoint, 600 for a wrong policy.</exception>
+    public AgentDaemon(AgentConfig config, Func<AgentConfig> load, GuestSystem system, AgentLog log, TimeProvider time)
     {
         _config = config;
         _load = load;
         _log = log;
         _trim = MemoryTrim.OfProcess(time);
         var facts = new GuestFacts(AgentVersion.Text, AgentVersion.Protocol, time);
-        var power = new PowerService(() => _config, platform, SetState, SayGoodbyeAsync, log, time);
-        var info = new InfoService(facts, AllowedMethods, time);
-        ServiceRegistry services = HostServices.Register(info, power, new MeasureService(() => _config, time));
+        var services = new ServiceRegistry();
+        _policy = new AgentPolicy(new PolicyRules(), new AuditLog(log));
+        _gate = new ServiceGate(services, _policy);
+        var power = new PowerService(system.Power, state => SetState(state), SayGoodbyeAsync, log, time);
+        var info = new InfoService(facts, () => _gate.Allowed, () => _policy.Current, time);
+        var run = new FreezeRun(system.Freeze, system.Marker, () => new HookFolder(_config.FreezeHooks, _config.FreezeHookTimeout), log);
+        _freeze = new FreezeService(new FreezeOptions(() => _config.FreezeMaxLease), run, UpSession, OnFreezeState, log, time);
+        HostServices.Register(_gate, () => _config, info, power, new MeasureService(time), _freeze,
+            new TimeService(system.SetClock, time), new TrimService(system.Freeze));
+        _policy.Current = LoadPolicy(config, services);
+        _loadPolicy = fresh => LoadPolicy(fresh, services);
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);
-        var status = new StatusService(facts, () => _config, () => _state, () => _channel.Status, AllowedMethods);
+        _relay = new MetadataRelay(_channel, log);
+        var status = new StatusService(facts, () => _config, () => _state, () => _channel.Status, () => _gate.Allowed);
         _control = new ControlSocket(config.ControlSocket, status, log, time);
     }
 
     /// <summary>Runs until <see cref="Stop"/>.</summary>
-    public async Task RunAsync()
+    /// <param name="hasThawed">Whether a predecessor was found to have left file systems frozen, so that the thaw hooks are due.</param>
+    public async Task RunAsync(bool hasThawed = false)
     {
+        if (hasThawed)
+        {
+            await Task.Run(_freeze.FinishRecovery).ConfigureAwait(false);
+        }
         _control.Start();
         var watch = new CancellationTokenSource();
         Task watching = ChannelEventLog.RunAsync(_channel, _log, watch.Token);
         _channel.Start();
+        if (_config.MetadataRelay.PlaceFor(_config.Endpoint) is { } place)
+        {
+            _relay.Start(place.Address, place.Port);
+        }
         SetState(StateWord.Ready);
         _log.Info($"version {AgentVersion.Text} ready, endpoint {_config.Endpoint}");
         await _stopAsked.Task.ConfigureAwait(false);
+        // Nobody would thaw after the agent.
+        await _freeze.EndAsync("the agent stops").ConfigureAwait(false);
         SetState(StateWord.Stopping);
         await DisposeAsync().ConfigureAwait(false);
         await watch.CancelAsync().ConfigureAwait(false);
@@ -66,9 +95,11 @@ internal sealed class AgentDaemon : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        await _relay.DisposeAsync().ConfigureAwait(false);
         await SayGoodbyeAsync().ConfigureAwait(false);
         await _control.DisposeAsync().ConfigureAwait(false);
         _trim.Dispose();
+        _freeze.Dispose();
     }
 
     /// <summary>Asks the daemon to end; callable from any thread, more than once.</summary>
@@ -81,13 +112,22 @@ internal sealed class AgentDaemon : IAsyncDisposable
         }
     }
 
-    /// <summary>Reads the configuration again; with an error in it the present one stays.</summary>
+    /// <summary>Reads configuration and policy again; with an error in one of them both stay as they are.</summary>
     public void Reload()
     {
+        if (_freeze.Restriction is not null)
+        {
+            _log.Info("the configuration is read again once the guest is thawed");
+            _isReloadDue = true;
+            return;
+        }
+        _isReloadDue = false;
         AgentConfig fresh;
+        PolicyRules rules;
         try
         {
             fresh = _load();
+            rules = _loadPolicy(fresh);
         }
         catch (ChannelException e)
         {
@@ -95,32 +135,45 @@ internal sealed class AgentDaemon : IAsyncDisposable
             {
                 _log.Error(line);
             }
-            _log.Error("the configuration was not taken; the one before stays in force");
+            _log.Error("configuration and policy were not taken; those before stay in force");
             return;
         }
         AgentConfig old = _config;
         bool needsRestart = fresh.Endpoint != old.Endpoint || fresh.ControlSocket != old.ControlSocket
-            || fresh.HeartbeatInterval != old.HeartbeatInterval;
+            || fresh.HeartbeatInterval != old.HeartbeatInterval || fresh.MetadataRelay != old.MetadataRelay;
         // What the running channels were made with must still be what status shows.
         _config = fresh with
         {
-            Endpoint = old.Endpoint, ControlSocket = old.ControlSocket, HeartbeatInterval = old.HeartbeatInterval,
+            Endpoint = old.Endpoint, ControlSocket = old.ControlSocket, HeartbeatInterval = old.HeartbeatInterval, MetadataRelay = old.MetadataRelay,
         };
+        _policy.Current = rules;
         (_log.Level, _log.Rate) = (fresh.LogLevel, fresh.LogRate);
-        _log.Info("the configuration was read again");
+        _log.Info("configuration and policy were read again");
         if (needsRestart)
         {
-            _log.Warning("endpoint, control_socket and heartbeat_interval take effect at the next start");
+            _log.Warning("endpoint, control_socket, metadata_relay and heartbeat_interval take effect at the next start");
         }
     }
 
-    private IEnumerable<string> AllowedMethods() => HostServices.Allowed(_config);
+    private static PolicyRules LoadPolicy(AgentConfig config, ServiceRegistry services) =>
+        PolicyReader.Load(config.PolicyFile, config.PolicyFile != AgentConfig.DefaultPolicyFile, services.Methods);
 
-    private void SetState(StateWord state)
+    private void SetState(StateWord state, DateTimeOffset? until = null)
     {
         _state = state;
-        _channel.SetState(state);
+        _channel.SetState(state, until);
     }
+
+    private void OnFreezeState(StateWord state, DateTimeOffset? until)
+    {
+        SetState(state, until);
+        if (state == StateWord.Ready && _isReloadDue)
+        {
+            Reload();
+        }
+    }
+
+    private UInt128? UpSession() => _channel.Status is { LinkState: LinkState.Up, SessionId: { } id } ? id : null;
 
     private async Task SayGoodbyeAsync()
     {

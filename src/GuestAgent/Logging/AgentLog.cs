@@ -12,10 +12,13 @@ namespace ChannelSdk.GuestAgent.Logging;
 internal sealed class AgentLog(Action<string> write, TimeProvider time, bool withTime)
 {
     private const int MaxLine = 1000;
+    private const int MaxHeld = 500;
     private readonly Lock _lock = new();
     private double _tokens = 2;
     private long _refilledAt = time.GetTimestamp();
     private int _leftOut;
+    private Queue<string>? _held;
+    private int _heldLost;
 
     /// <summary>Lines below this level are not written.</summary>
     public LogLevel Level { get; set; } = LogLevel.Info;
@@ -33,6 +36,40 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
             }
         }
     } = 1;
+
+    /// <summary>Keeps lines in memory, the newest 500, until <see cref="Release"/>: where they go may stand still.</summary>
+    public void Hold()
+    {
+        lock (_lock)
+        {
+            _held ??= new Queue<string>(MaxHeld);
+        }
+    }
+
+    /// <summary>Writes what was kept, and all further lines at once again.</summary>
+    public void Release()
+    {
+        lock (_lock)
+        {
+            if (_held is null)
+            {
+                return;
+            }
+            Queue<string> lines = _held;
+            (_held, int lost, _heldLost) = (null, _heldLost, 0);
+            if (lost > 0)
+            {
+                write(Line("warning", $"{lost} log lines were left out: more than {MaxHeld} while they were kept in memory"));
+            }
+            foreach (string line in lines)
+            {
+                write(line);
+            }
+        }
+    }
+
+    /// <summary>A line of the audit record; no level leaves it out.</summary>
+    public void Audit(string text) => Write(LogLevel.Error, "audit", text);
 
     public void Error(string text) => Write(LogLevel.Error, "error", text);
 
@@ -57,11 +94,26 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
             }
             if (_leftOut > 0)
             {
-                write(Line("warning", $"{_leftOut} log lines were left out: more than {Rate} a second"));
+                Put(Line("warning", $"{_leftOut} log lines were left out: more than {Rate} a second"));
                 _leftOut = 0;
             }
-            write(Line(word, text));
+            Put(Line(word, text));
         }
+    }
+
+    private void Put(string line)
+    {
+        if (_held is null)
+        {
+            write(line);
+            return;
+        }
+        if (_held.Count == MaxHeld)
+        {
+            _ = _held.Dequeue();
+            _heldLost++;
+        }
+        _held.Enqueue(line);
     }
 
     private bool TakeToken()

@@ -1,3 +1,4 @@
+using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.Protocol.Services;
 
@@ -9,6 +10,9 @@ namespace ChannelSdk.GuestAgent.Services;
 /// <param name="time">The clock of the agent's uptime.</param>
 internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvider time)
 {
+    // linux/capability.h
+    private static readonly (int Number, string Name)[] s_capabilities = [(22, "reboot"), (21, "freeze"), (25, "time")];
+
     private readonly OsRelease _os = OsRelease.Load();
     private readonly long _startedAt = time.GetTimestamp();
 
@@ -28,7 +32,7 @@ internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvi
         UnameInfo kernel = UnameInfo.Load();
         string memory = SmallFile.Read("/proc/meminfo");
         (double one, double five, double fifteen) = ProcValues.LoadAverage(SmallFile.Read("/proc/loadavg"));
-        return new GuestInfo
+        var info = new GuestInfo
         {
             Agent = new AgentInfo
             {
@@ -49,6 +53,13 @@ internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvi
                 AvailableBytes = ProcValues.MemInfoBytes(memory, "MemAvailable"),
             },
             Load = new LoadInfo { OneMinute = one, FiveMinutes = five, FifteenMinutes = fifteen },
+            Network = NetworkFacts.Collect(),
         };
+        string own = SmallFile.Read("/proc/self/status");
+        info.Agent.Capabilities.AddRange(s_capabilities.Where(known => ProcValues.HasCapability(own, known.Number)).Select(static known => known.Name));
+        info.Disks.AddRange(StorageFacts.Disks());
+        info.FileSystems.AddRange(StorageFacts.FileSystems(MountTable.Parse(SmallFile.Read("/proc/self/mountinfo"))));
+        info.Users.AddRange(LoginRecords.Load());
+        return info;
     }
 }

@@ -1,4 +1,6 @@
 using ChannelSdk.GuestAgent.Configuration;
+using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.Runtime;
 
 namespace ChannelSdk.GuestAgent.Services;
@@ -6,25 +8,28 @@ namespace ChannelSdk.GuestAgent.Services;
 /// <summary>Which services the host finds on the channel: one line for each method.</summary>
 internal static class HostServices
 {
-    private static readonly string[] s_info = ["info.Ping", "info.Get"];
-    private static readonly string[] s_power = ["power.Request"];
-    private static readonly string[] s_measure = ["measure.Echo", "measure.Sink", "measure.Source"];
-
-    /// <summary>The methods that a configuration allows.</summary>
-    public static IEnumerable<string> Allowed(AgentConfig config) =>
-        [.. s_info, .. config.AllowPower ? s_power : [], .. config.AllowMeasure ? s_measure : []];
-
-    /// <summary>Registers everything; the policy is asked at each call, so that a reload takes effect at once.</summary>
-    public static ServiceRegistry Register(InfoService info, PowerService power, MeasureService measure)
+    /// <summary>Registers everything; the configuration is asked at each call, so that a reload takes effect at once.</summary>
+    public static void Register(
+        ServiceGate gate, Func<AgentConfig> config, InfoService info, PowerService power,
+        MeasureService measure, FreezeService freeze, TimeService time, TrimService trim)
     {
-        var registry = new ServiceRegistry();
-        registry.Unary(ServiceMethods.InfoPing, (request, _) => ValueTask.FromResult(info.Ping(request)));
-        registry.Unary(ServiceMethods.InfoGet, (_, _) => ValueTask.FromResult(info.Get()));
-        registry.Unary(ServiceMethods.PowerRequest, (request, _) => ValueTask.FromResult(power.Request(request)));
-        registry.Unary(ServiceMethods.MeasureEcho, (request, _) => ValueTask.FromResult(measure.Echo(request)));
-        registry.Stream(ServiceMethods.MeasureSink, (_, stream, context) => measure.SinkAsync(stream, context.CancellationToken));
-        registry.Stream(ServiceMethods.MeasureSource,
-            (request, stream, context) => measure.SourceAsync(request, stream, context.CancellationToken));
-        return registry;
+        string? PowerDenial() => config().AllowPower ? null : "the image's configuration says power = deny";
+        string? MeasureDenial() => config().AllowMeasure ? null : "the image's configuration says measure = deny";
+        gate.Unary(ServiceMethods.InfoPing, (request, _) => ValueTask.FromResult(info.Ping(request)), always: true);
+        gate.Unary(ServiceMethods.InfoGet, (_, _) => ValueTask.FromResult(info.Get()));
+        gate.Unary(ServiceMethods.PowerRequest, (request, _) => ValueTask.FromResult(power.Request(request)), privileged: true, PowerDenial);
+        gate.Restriction = () => freeze.Restriction;
+        gate.Unary(ServiceMethods.FreezeFreeze, (request, _) => freeze.FreezeAsync(request), privileged: true, always: true);
+        gate.Unary(ServiceMethods.FreezeThaw, (request, _) => freeze.ThawAsync(request), privileged: true, always: true);
+        gate.Unary(ServiceMethods.FreezeRenew, (request, _) => ValueTask.FromResult(freeze.Renew(request)), privileged: true, always: true);
+        gate.Unary(ServiceMethods.FreezeStatus, (_, _) => ValueTask.FromResult(freeze.Status()), always: true);
+        gate.Unary(ServiceMethods.TimeGet, (_, _) => ValueTask.FromResult(time.Get()), always: true);
+        gate.Unary(ServiceMethods.TimeSet, (request, _) => ValueTask.FromResult(time.Set(request)), privileged: true);
+        gate.Unary(ServiceMethods.StorageTrim, (request, _) => trim.TrimAsync(request), privileged: true);
+        gate.Unary(ServiceMethods.MeasureEcho, (request, _) => ValueTask.FromResult(MeasureService.Echo(request)), denial: MeasureDenial);
+        gate.Stream(ServiceMethods.MeasureSink,
+            (_, stream, context) => measure.SinkAsync(stream, context.CancellationToken), denial: MeasureDenial);
+        gate.Stream(ServiceMethods.MeasureSource,
+            (request, stream, context) => MeasureService.SourceAsync(request, stream, context.CancellationToken), denial: MeasureDenial);
     }
 }

@@ -29,6 +29,15 @@ internal interface IPowerPlatform
     /// <summary>Sends a signal to process 1; false if that is not allowed.</summary>
     bool SignalInit(int signal);
 
-    /// <summary>Writes out file systems and calls reboot(2); false if that is not allowed. Returns only for a halt or a failure.</summary>
+    /// <summary>The words of /sys/power/state, "" if the kernel has none or it cannot be read.</summary>
+    string SleepStates { get; }
+
+    /// <summary>Sleeps in one of these states; returns after waking up. False if the kernel refused.</summary>
+    bool Sleep(string state);
+
+    /// <summary>
+    /// Writes out file systems, for five seconds at most, and calls reboot(2); false if that is not allowed. Returns only
+    /// for a halt or a failure.
+    /// </summary>
     bool KernelReboot(PowerAction action);
 }

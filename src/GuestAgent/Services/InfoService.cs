@@ -1,4 +1,4 @@
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
 using Google.Protobuf;
@@ -8,8 +8,9 @@ namespace ChannelSdk.GuestAgent.Services;
 /// <summary>info.Ping and info.Get.</summary>
 /// <param name="facts">Where the figures come from.</param>
 /// <param name="methods">The methods that the policy allows at the time of a request.</param>
+/// <param name="policy">The rules that hold at the time of a request.</param>
 /// <param name="time">The wall clock.</param>
-internal sealed class InfoService(GuestFacts facts, Func<IEnumerable<string>> methods, TimeProvider time)
+internal sealed class InfoService(GuestFacts facts, Func<IEnumerable<string>> methods, Func<PolicyRules> policy, TimeProvider time)
 {
     private const int MaxPingPayload = 4096;
 
@@ -31,6 +32,13 @@ internal sealed class InfoService(GuestFacts facts, Func<IEnumerable<string>> me
     {
         GuestInfo info = facts.Collect();
         info.Methods.AddRange(methods());
+        PolicyRules rules = policy();
+        info.Policy = new PolicyInfo
+        {
+            Readable = { rules.Readable },
+            Writable = { rules.Writable },
+            Commands = { rules.Commands.Select(static rule => new CommandInfo { Program = rule.Program, Arguments = { rule.Arguments } }) },
+        };
         return info;
     }
 }

@@ -1,5 +1,4 @@
 using System.Buffers;
-using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Runtime;
@@ -8,32 +7,25 @@ using Google.Protobuf;
 namespace ChannelSdk.GuestAgent.Services;
 
 /// <summary>measure.Echo, measure.Sink and measure.Source.</summary>
-/// <param name="config">The configuration that holds at the time of a request.</param>
 /// <param name="time">The clock of the sink's report.</param>
-internal sealed class MeasureService(Func<AgentConfig> config, TimeProvider time)
+internal sealed class MeasureService(TimeProvider time)
 {
     private const int MaxChunk = 65536;
     private const ulong MaxBytes = 1UL << 40;
 
     /// <summary>The payload as it came.</summary>
-    public EchoReply Echo(EchoRequest request)
-    {
-        RequireAllowed();
-        return new EchoReply { Payload = request.Payload };
-    }
+    public static EchoReply Echo(EchoRequest request) => new() { Payload = request.Payload };
 
     /// <summary>Counts what comes and reports it.</summary>
     public async ValueTask SinkAsync(ChannelStream stream, CancellationToken cancellationToken)
     {
-        RequireAllowed();
         SinkReport report = await CountAsync(stream, cancellationToken).ConfigureAwait(false);
         await stream.WriteAsync(report.ToByteArray(), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Sends as much of the pattern as was asked for.</summary>
-    public async ValueTask SourceAsync(SourceRequest request, ChannelStream stream, CancellationToken cancellationToken)
+    public static async ValueTask SourceAsync(SourceRequest request, ChannelStream stream, CancellationToken cancellationToken)
     {
-        RequireAllowed();
         if (request.Bytes > MaxBytes)
         {
             throw Invalid($"bytes is {request.Bytes}; at most {MaxBytes} are allowed");
@@ -82,14 +74,6 @@ internal sealed class MeasureService(Func<AgentConfig> config, TimeProvider time
         report.Crc32C = MeasureChecksum.Finish(sum);
         report.ElapsedNs = report.Messages == 0 ? 0 : (ulong)(time.GetElapsedTime(first).Ticks * TimeSpan.NanosecondsPerTick);
         return report;
-    }
-
-    private void RequireAllowed()
-    {
-        if (!config().AllowMeasure)
-        {
-            throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, "the image's configuration says measure = deny");
-        }
     }
 
     private static ChannelException Invalid(string message) => new(ChannelError.InvalidArgument, ErrorClass.Refused, message);

@@ -1,4 +1,3 @@
-using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
@@ -6,14 +5,13 @@ using ChannelSdk.Protocol.Services;
 namespace ChannelSdk.GuestAgent.Services;
 
 /// <summary>power.Request: answers that it accepted, then ends the guest's run in the init system's way.</summary>
-/// <param name="config">The configuration that holds at the time of a request.</param>
 /// <param name="platform">The system.</param>
 /// <param name="setState">Sets the state word of the heartbeats.</param>
 /// <param name="farewell">Says goodbye to the host; used where no init system will stop the agent first.</param>
 /// <param name="log">The log.</param>
 /// <param name="time">The clock of the two waits below.</param>
 internal sealed class PowerService(
-    Func<AgentConfig> config, IPowerPlatform platform, Action<StateWord> setState, Func<Task> farewell, AgentLog log, TimeProvider time)
+    IPowerPlatform platform, Action<StateWord> setState, Func<Task> farewell, AgentLog log, TimeProvider time)
 {
     private const int MaxReason = 256;
 
@@ -30,18 +28,14 @@ internal sealed class PowerService(
     internal Task Running { get; private set; } = Task.CompletedTask;
 
     /// <summary>Accepts an action or says why not; acts after the reply.</summary>
-    /// <exception cref="ChannelException">Code 403 by policy, 401 for a bad request, 405 while an action is under way.</exception>
+    /// <exception cref="ChannelException">Code 401 for a bad request, 405 while an action is under way.</exception>
     public PowerReply Request(PowerCommand command)
     {
-        if (!config().AllowPower)
-        {
-            throw Refused(ChannelError.PermissionDenied, "the image's configuration says power = deny");
-        }
         if (command.Reason.Length > MaxReason)
         {
             throw Refused(ChannelError.InvalidArgument, $"reason has {command.Reason.Length} characters; at most {MaxReason} are allowed");
         }
-        PowerPlan plan = PowerPlan.Choose(command.Action, platform);
+        PowerPlan plan = PowerPlan.Choose(command.Action, platform, command.Force);
         if (Interlocked.Exchange(ref _underWay, 1) != 0)
         {
             throw Refused(ChannelError.FailedPrecondition, "a power action is under way");
@@ -58,6 +52,13 @@ internal sealed class PowerService(
         setState(StateWord.Stopping);
         await Task.Delay(ReplyGrace, time).ConfigureAwait(false);
         string? failure = await CarryOutAsync(plan).ConfigureAwait(false);
+        if (failure is null && plan.Action is (PowerAction.SuspendRam or PowerAction.SuspendDisk or PowerAction.SuspendIdle))
+        {
+            log.Info("the guest is awake again");
+            setState(StateWord.Ready);
+            Volatile.Write(ref _underWay, 0);
+            return;
+        }
         if (failure is null)
         {
             await Task.Delay(GiveUpAfter, time).ConfigureAwait(false);
@@ -75,6 +76,12 @@ internal sealed class PowerService(
             int exitCode = await platform.RunAsync(program, plan.Arguments).ConfigureAwait(false);
             return exitCode == 0 ? null : $"exit code {exitCode}";
         }
+        if (plan.SleepState is { } state)
+        {
+            // The write returns when the guest wakes up.
+            return await Task.Factory.StartNew(() => platform.Sleep(state), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
+                .ConfigureAwait(false) ? null : "the kernel refused";
+        }
         if (plan.Signal != 0)
         {
             return platform.SignalInit(plan.Signal) ? null : "process 1 did not take the signal";
@@ -87,7 +94,8 @@ internal sealed class PowerService(
     {
         PowerAction.Shutdown => "shutdown",
         PowerAction.Reboot => "reboot",
-        _ => "halt",
+        PowerAction.Halt => "halt",
+        _ => "suspend",
     };
 
     private static ChannelException Refused(ChannelError code, string message) => new(code, ErrorClass.Refused, message);

@@ -180,7 +180,8 @@ public sealed class QemuGuest : IAsyncDisposable
             "-c", Guard, "sh", options.Program, "-accel", options.EffectiveAccelerator, "-M", isShared ? "pc,memory-backend=ram0" : "pc",
             "-m", memory,
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S",
-            "-kernel", options.Kernel, "-initrd", options.Initrd, "-append", $"console=ttyS0 quiet panic=-1 {options.Append}",
+            // On a loaded machine an emulated timer is late, and the kernel's check of it panics.
+            "-kernel", options.Kernel, "-initrd", options.Initrd, "-append", $"console=ttyS0 quiet panic=-1 no_timer_check {options.Append}",
             "-chardev", $"socket,id=console,path={folder}/console.sock,server=on,wait=off", "-serial", "chardev:console",
             "-qmp", $"unix:{folder}/qmp.sock,server=on,wait=off",
             // A fixed slot: a state file can only be restored onto the same places.

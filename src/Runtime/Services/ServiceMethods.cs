@@ -22,6 +22,29 @@ public static class ServiceMethods
     /// </summary>
     public static RpcMethod<PowerCommand, PowerReply> PowerRequest { get; } = new("power.Request", StreamClass.Control);
 
+    /// <summary>
+    /// freeze.Freeze: file systems stand still under a lease (freeze.proto). A reply with a failure means that nothing is frozen.
+    /// </summary>
+    public static RpcMethod<FreezeRequest, FreezeReport> FreezeFreeze { get; } = new("freeze.Freeze", StreamClass.Control);
+
+    /// <summary>freeze.Thaw: fails with <see cref="ChannelError.FailedPrecondition"/> if nothing is frozen, and says how the freeze ended.</summary>
+    public static RpcMethod<ThawRequest, FreezeReport> FreezeThaw { get; } = new("freeze.Thaw", StreamClass.Control);
+
+    /// <summary>freeze.Renew: the lease has its time anew.</summary>
+    public static RpcMethod<RenewRequest, FreezeReport> FreezeRenew { get; } = new("freeze.Renew", StreamClass.Control);
+
+    /// <summary>freeze.Status: whether the guest is frozen, what is, and how the last freeze ended.</summary>
+    public static RpcMethod<FreezeStatusRequest, FreezeReport> FreezeStatus { get; } = new("freeze.Status", StreamClass.Control);
+
+    /// <summary>time.Get: the guest's clocks.</summary>
+    public static RpcMethod<TimeRequest, TimeReply> TimeGet { get; } = new("time.Get", StreamClass.Control);
+
+    /// <summary>time.Set: sets the guest's wall clock.</summary>
+    public static RpcMethod<TimeSetRequest, TimeReply> TimeSet { get; } = new("time.Set", StreamClass.Control);
+
+    /// <summary>storage.Trim: unused blocks go back to the storage below the guest.</summary>
+    public static RpcMethod<TrimRequest, TrimReply> StorageTrim { get; } = new("storage.Trim", StreamClass.Control);
+
     /// <summary>measure.Echo: a payload of up to one message comes back.</summary>
     public static RpcMethod<EchoRequest, EchoReply> MeasureEcho { get; } = new("measure.Echo", StreamClass.Rpc);
 

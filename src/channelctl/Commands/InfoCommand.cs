@@ -23,13 +23,23 @@ internal static class InfoCommand
             }
 
             var table = new Table().AddColumns("", "").HideHeaders().Border(TableBorder.None);
-            void Row(string name, string value) => table.AddRow(name, Markup.Escape(GuestText.Escape(value)));
+            void Row(string name, string value) => table.AddRow(Markup.Escape(GuestText.Escape(name)), Markup.Escape(GuestText.Escape(value)));
             Row("system", info.Os.PrettyName);
             Row("kernel", $"{info.Kernel.Name} {info.Kernel.Release} {info.Kernel.Architecture}");
             Row("host name", info.HostName);
             Row("up", TimeSpan.FromMilliseconds(info.UptimeMs).ToString(@"d\.hh\:mm\:ss", System.Globalization.CultureInfo.InvariantCulture));
             Row("memory", $"{info.Memory.AvailableBytes >> 20} of {info.Memory.TotalBytes >> 20} MiB available");
             Row("load", FormattableString.Invariant($"{info.Load.OneMinute:F2} {info.Load.FiveMinutes:F2} {info.Load.FifteenMinutes:F2}"));
+            foreach (var card in info.Network?.Interfaces ?? [])
+            {
+                Row(card.Name, $"{card.State} {card.Hardware} {string.Join(' ', card.Addresses)}");
+            }
+
+            foreach (var file in info.FileSystems.Where(f => f.TotalBytes > 0))
+            {
+                Row(file.Mount, $"{file.Type}, {file.AvailableBytes >> 20} of {file.TotalBytes >> 20} MiB available");
+            }
+
             Row("agent", $"{info.Agent.Version}, protocol {info.Agent.ProtocolVersion}, pid {info.Agent.Pid}, {info.Agent.RssBytes / 1024} KiB resident");
             Row("methods", string.Join(' ', info.Methods));
             AnsiConsole.Write(table);

@@ -1,23 +1,38 @@
 using System.CommandLine;
-using ChannelSdk.HostEndpoint.Services;
 using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.Tool.Commands;
 
-/// <summary>channelctl shutdown, reboot, halt</summary>
+/// <summary>channelctl shutdown, reboot, halt, suspend</summary>
 internal static class PowerCommands
 {
-    public static Command Create(string name, string description, Func<PowerClient, string, CancellationToken, ValueTask<PowerResult>> request)
+    public static Command Create(string name, string description, PowerAction action)
     {
         var reason = new Option<string>("--reason") { Description = "For the guest's log", DefaultValueFactory = _ => "" };
         var wait = new Option<double?>("--wait") { Description = "Wait until the guest is gone, at most so many seconds" };
+        var force = new Option<bool>("--force") { Description = "Without the guest's init system" };
         var command = new Command(name, description) { reason, wait };
+        if (action != PowerAction.SuspendRam)
+        {
+            command.Add(force);
+        }
+
+
         var session = new Session(command);
         command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
         {
             using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(cancel);
             var gone = instance.Power.WaitGoneAsync(null, giveUp.Token);
-            var answer = await request(instance.Power, parsed.GetValue(reason)!, cancel);
+            var words = parsed.GetValue(reason)!;
+            var answer = await (action switch
+            {
+                PowerAction.SuspendRam => instance.Power.SuspendAsync(action, words, cancel),
+                _ when parsed.GetValue(force) => instance.Power.ForceAsync(action, words, cancel),
+                PowerAction.Shutdown => instance.Power.ShutdownAsync(words, cancel),
+                PowerAction.Reboot => instance.Power.RebootAsync(words, cancel),
+                _ => instance.Power.HaltAsync(words, cancel),
+            });
             Console.WriteLine($"accepted: {answer.How}");
             if (parsed.GetValue(wait) is { } seconds)
             {

@@ -11,6 +11,7 @@ internal static class ChildProcess
 {
     // Larger than glibc's and musl's posix_spawnattr_t (336), posix_spawn_file_actions_t (80) and sigset_t (128).
     private const int OpaqueBytes = 512;
+    private const short SetProcessGroup = 0x02;
     private const short SetSigDefault = 0x04;
     private const short SetSigMask = 0x08;
     private const string SearchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -22,7 +23,7 @@ internal static class ChildProcess
     /// </returns>
     public static Task<int> RunAsync(string program, params IReadOnlyList<string> arguments)
     {
-        int error = Start(program, arguments, out int pid);
+        int error = Start(program, arguments, output: -1, out int pid);
         return error != 0 ? Task.FromResult(126) : Task.Factory.StartNew(
             () => Wait(pid), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
@@ -41,11 +42,25 @@ internal static class ChildProcess
         {
             return 0;
         }
+        return ExitCode(status);
+    }
+
+    /// <summary>The exit code in a status of waitpid(2): 128 + the signal's number for a killed program.</summary>
+    internal static int ExitCode(int status)
+    {
         int signal = status & 0x7f;
         return signal == 0 ? (status >> 8) & 0xff : 128 + signal;
     }
 
-    private static unsafe int Start(string program, IReadOnlyList<string> arguments, out int pid)
+    /// <summary>Starts a program.</summary>
+    /// <param name="program">Its path.</param>
+    /// <param name="arguments">Its arguments behind the path.</param>
+    /// <param name="output">
+    /// A descriptor for its output and errors, and it leads a process group of its own; -1: it shares the agent's.
+    /// </param>
+    /// <param name="pid">The process.</param>
+    /// <returns>An errno number, 0 for success.</returns>
+    internal static unsafe int Start(string program, IReadOnlyList<string> arguments, int output, out int pid)
     {
         byte* attributes = stackalloc byte[OpaqueBytes];
         byte* actions = stackalloc byte[OpaqueBytes];
@@ -71,8 +86,14 @@ internal static class ChildProcess
             _ = Libc.SpawnAttributesSetSigDefault(attributes, signals);
             _ = Libc.SigEmptySet(signals);
             _ = Libc.SpawnAttributesSetSigMask(attributes, signals);
-            _ = Libc.SpawnAttributesSetFlags(attributes, SetSigDefault | SetSigMask);
+            // The group's number is 0 as initialized: the child's own.
+            _ = Libc.SpawnAttributesSetFlags(attributes, (short)(SetSigDefault | SetSigMask | (output < 0 ? 0 : SetProcessGroup)));
             _ = Libc.SpawnActionsAddOpen(actions, 0, Allocate("/dev/null", strings), 0, 0);
+            if (output >= 0)
+            {
+                _ = Libc.SpawnActionsAddDup(actions, output, 1);
+                _ = Libc.SpawnActionsAddDup(actions, output, 2);
+            }
             return Libc.PosixSpawn(out pid, path, actions, attributes, argv, envp);
         }
         finally

@@ -6,6 +6,7 @@ namespace ChannelSdk.GuestAgent.Platform.Linux;
 internal static partial class Libc
 {
     public const int ExecuteAccess = 1;
+    public const int SigKill = 9;
     public const int SigUsr1 = 10;
     public const int SigUsr2 = 12;
     public const int SigTerm = 15;
@@ -28,6 +29,37 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "uname")]
     public static unsafe partial int Uname(byte* buffer);
+
+    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    public static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
+    public static partial int Socket(int family, int type, int protocol);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    public static partial int Close(int fd);
+
+    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
+    public static unsafe partial nint Read(int fd, byte* buffer, nuint count);
+
+    [LibraryImport("libc", EntryPoint = "pipe2", SetLastError = true)]
+    public static unsafe partial int Pipe(int* ends, int flags);
+
+    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
+    public static unsafe partial int Poll(void* entries, nuint count, int milliseconds);
+
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    public static unsafe partial int Ioctl(int fd, nuint request, void* argument);
+
+    [LibraryImport("libc", EntryPoint = "mlockall", SetLastError = true)]
+    public static partial int LockMemory(int flags);
+
+    [LibraryImport("libc", EntryPoint = "munlockall")]
+    public static partial int UnlockMemory();
+
+    // The clock's time is two 64-bit numbers on x86-64: seconds and nanoseconds.
+    [LibraryImport("libc", EntryPoint = "clock_settime", SetLastError = true)]
+    public static unsafe partial int SetClock(int clock, long* secondsAndNanoseconds);
 
     [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
     public static partial int WaitPid(int pid, out int status, int options);
@@ -56,6 +88,9 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_addopen")]
     public static unsafe partial int SpawnActionsAddOpen(byte* actions, int fd, byte* path, int flags, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_adddup2")]
+    public static unsafe partial int SpawnActionsAddDup(byte* actions, int from, int to);
 
     [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_destroy")]
     public static unsafe partial int SpawnActionsDestroy(byte* actions);

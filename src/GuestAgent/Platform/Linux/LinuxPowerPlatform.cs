@@ -30,9 +30,26 @@ internal sealed class LinuxPowerPlatform : IPowerPlatform
 
     public bool SignalInit(int signal) => Libc.Kill(1, signal) == 0;
 
+    public string SleepStates => SmallFile.Read("/sys/power/state").Trim();
+
+    public bool Sleep(string state)
+    {
+        try
+        {
+            File.WriteAllText("/sys/power/state", state);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
     public bool KernelReboot(PowerAction action)
     {
-        Libc.Sync();
+        // Storage that does not answer must not keep a guest from being stopped.
+        _ = Task.Factory.StartNew(Libc.Sync, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
+            .Wait(TimeSpan.FromSeconds(5));
         return Libc.Reboot(action switch
         {
             PowerAction.Reboot => RebootCommandRestart,

@@ -1,0 +1,16 @@
+using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Services;
+
+namespace ChannelSdk.GuestAgent.Daemon;
+
+/// <summary>The parts of the system that the daemon's services act on.</summary>
+/// <param name="Power">Behind power.Request.</param>
+/// <param name="Freeze">Behind freeze.Freeze and storage.Trim.</param>
+/// <param name="Marker">The note of a freeze for the daemon's successor.</param>
+/// <param name="SetClock">Sets the wall clock to nanoseconds since 1970; an errno number, 0 for success.</param>
+internal sealed record GuestSystem(IPowerPlatform Power, IFreezePlatform Freeze, FreezeMarker Marker, Func<long, int> SetClock)
+{
+    /// <summary>The guest that this process runs in.</summary>
+    public static GuestSystem Linux() => new(new LinuxPowerPlatform(), new LinuxFreezePlatform(), new FreezeMarker(FreezeMarker.DefaultPath), WallClock.Set);
+}

@@ -1,0 +1,121 @@
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.GuestAgent.Freeze;
+
+/// <summary>
+/// Freezes file systems one after the other and thaws them in reverse. What was opened to freeze stays open, so that a
+/// thaw needs no path, no memory worth mentioning and no file.
+/// </summary>
+/// <param name="platform">The kernel.</param>
+internal sealed class FreezeEngine(IFreezePlatform platform)
+{
+    internal const int NotPermitted = 1;
+    internal const int Busy = 16;
+    internal const int InvalidArgument = 22;
+    internal const int NotSupported = 95;
+
+    private readonly Lock _lock = new();
+    private readonly Stack<(MountEntry Mount, int Handle)> _frozen = [];
+    private bool _isEnded;
+
+    /// <summary>Begins anew after <see cref="End"/>.</summary>
+    public void Begin()
+    {
+        lock (_lock)
+        {
+            _isEnded = false;
+        }
+    }
+
+    /// <summary>Freezes one file system; what is frozen after an <see cref="End"/> from another thread is thawed at once.</summary>
+    public MountResult Freeze(FreezeTarget target)
+    {
+        int error = Open(target, out MountEntry mount, out int handle);
+        if (error != 0)
+        {
+            return FreezePlan.Result(target.Main, MountOutcome.Failed, $"none of its {target.Mounts.Count} mount points can be opened: {Words(error)}");
+        }
+        error = platform.Freeze(handle);
+        if (error == 0)
+        {
+            lock (_lock)
+            {
+                if (!_isEnded)
+                {
+                    _frozen.Push((mount, handle));
+                    return FreezePlan.Result(target.Main, MountOutcome.Frozen);
+                }
+            }
+            platform.Thaw(handle);
+        }
+        platform.Close(handle);
+        return error switch
+        {
+            0 => FreezePlan.Result(target.Main, MountOutcome.Failed, "frozen too late, and thawed again"),
+            Busy => FreezePlan.Result(target.Main, MountOutcome.AlreadyFrozen, "somebody else holds it frozen and may thaw it at any time"),
+            NotSupported => FreezePlan.Result(target.Main, MountOutcome.Skipped, $"{target.Main.Type} cannot be frozen"),
+            _ => FreezePlan.Result(target.Main, MountOutcome.Failed, Words(error)),
+        };
+    }
+
+    /// <summary>Thaws whatever is frozen and lets nothing be frozen until <see cref="Begin"/>. Safe from any thread, at any time.</summary>
+    /// <returns>What this call thawed, in that order.</returns>
+    public IReadOnlyList<MountResult> End()
+    {
+        var results = new List<MountResult>();
+        lock (_lock)
+        {
+            _isEnded = true;
+            while (_frozen.TryPop(out (MountEntry Mount, int Handle) next))
+            {
+                results.Add(Thaw(next.Mount, next.Handle));
+            }
+        }
+        return results;
+    }
+
+    /// <summary>Thaws a file system whoever froze it.</summary>
+    public MountResult Force(FreezeTarget target)
+    {
+        int error = Open(target, out _, out int handle);
+        return error == 0 ? Thaw(target.Main, handle) : FreezePlan.Result(target.Main, MountOutcome.Failed, Words(error));
+    }
+
+    private MountResult Thaw(MountEntry mount, int handle)
+    {
+        int error = platform.Thaw(handle);
+        platform.Close(handle);
+        return error switch
+        {
+            0 => FreezePlan.Result(mount, MountOutcome.Thawed),
+            InvalidArgument => FreezePlan.Result(mount, MountOutcome.NotFrozen, "it was not frozen any more"),
+            NotSupported => FreezePlan.Result(mount, MountOutcome.Skipped, $"{mount.Type} cannot be frozen"),
+            _ => FreezePlan.Result(mount, MountOutcome.Failed, Words(error)),
+        };
+    }
+
+    private int Open(FreezeTarget target, out MountEntry mount, out int handle)
+    {
+        int error = 0;
+        foreach (MountEntry candidate in target.Mounts.Take(16))
+        {
+            error = platform.Open(candidate, out handle);
+            if (error == 0)
+            {
+                mount = candidate;
+                return 0;
+            }
+        }
+        (mount, handle) = (target.Main, -1);
+        return error;
+    }
+
+    private static string Words(int error) => error switch
+    {
+        NotPermitted => "not permitted: the agent lacks CAP_SYS_ADMIN",
+        2 => "the mount point has gone, or another mount hides it",
+        13 => "the agent may not open it",
+        5 => "the storage reports an error (EIO)",
+        _ => $"the kernel reports error {error}",
+    };
+}

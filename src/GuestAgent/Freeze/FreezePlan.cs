@@ -1,0 +1,111 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.GuestAgent.Freeze;
+
+/// <summary>One file system to freeze, by any of its mounts.</summary>
+/// <param name="Mounts">All mounts of it, the one to name it by first.</param>
+internal sealed record FreezeTarget(IReadOnlyList<MountEntry> Mounts)
+{
+    /// <summary>The mount that it is named by.</summary>
+    public MountEntry Main => Mounts[0];
+}
+
+/// <summary>What is frozen, in which order, and what is left out and why.</summary>
+/// <param name="Targets">In the order of freezing.</param>
+/// <param name="Skipped">Results for the others that were asked for.</param>
+internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnlyList<MountResult> Skipped)
+{
+    // Anonymous device numbers, and yet storage of their own that can be frozen.
+    private static readonly string[] s_volumeTypes = ["btrfs", "bcachefs", "zfs"];
+
+    /// <summary>
+    /// Makes a plan: each file system once, however often it is mounted; the deepest mounts first; and before all that
+    /// a file system whose storage is a file on another, since writing it out needs that other one unfrozen.
+    /// </summary>
+    /// <param name="table">The mounts.</param>
+    /// <param name="asked">Mount points that must be in it; empty for all that can be.</param>
+    /// <param name="backingFiles">The files behind a mount's storage.</param>
+    /// <exception cref="ChannelException">Code 408: an asked path is no mount point.</exception>
+    public static FreezePlan Make(MountTable table, IReadOnlyCollection<string> asked, Func<MountEntry, IReadOnlyList<string>> backingFiles)
+    {
+        string[] unknown = [.. asked.Where(path => !table.Entries.Any(entry => entry.Path == path))];
+        if (unknown.Length > 0)
+        {
+            throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
+                $"no mount point: {string.Join(", ", unknown.Take(5))}; freeze.Freeze takes mount points, not folders or devices");
+        }
+        var targets = new List<FreezeTarget>();
+        var skipped = new List<MountResult>();
+        foreach (IGrouping<string, MountEntry> group in table.Entries.GroupBy(static entry => entry.Device))
+        {
+            if (asked.Count > 0 && !group.Any(entry => asked.Contains(entry.Path)))
+            {
+                continue;
+            }
+            MountEntry[] mounts = [.. group.OrderBy(static entry => entry.Root != "/").ThenBy(static entry => entry.Path.Length)];
+            if (WhyNot(mounts[0]) is not { } reason)
+            {
+                targets.Add(new FreezeTarget(mounts));
+            }
+            else if (asked.Count > 0 || !mounts[0].IsAnonymous)
+            {
+                skipped.Add(Result(mounts[0], MountOutcome.Skipped, reason));
+            }
+        }
+        // Of equally deep ones the later may stand on the earlier by a name that is hidden now.
+        targets = [.. targets.AsEnumerable().Reverse().OrderByDescending(static target => Depth(target.Main.Path))];
+        return new FreezePlan(InnerFirst(table, targets, backingFiles), skipped);
+    }
+
+    /// <summary>A result that names a mount.</summary>
+    public static MountResult Result(MountEntry mount, MountOutcome outcome, string reason = "") =>
+        new() { Mount = Clip(mount.Path), Type = Clip(mount.Type), Source = Clip(mount.Source), Outcome = outcome, Reason = reason };
+
+    // So that a report of many mounts fits into a message.
+    private static string Clip(string text) => text.Length <= 200 ? text : text[..200] + "...";
+
+    // Network file systems are never opened: a server that is away would hold the caller for ever.
+    private static string? WhyNot(MountEntry mount) => mount switch
+    {
+        { IsReadOnly: true } => "mounted read-only: nothing can change it",
+        { Type: "overlay" } => "an overlay stores nothing itself; the file system below it is frozen",
+        { IsAnonymous: true } when !s_volumeTypes.Contains(mount.Type) => $"{mount.Type} has no storage in this guest that could be frozen",
+        { Type: "fuseblk" } => "its driver is a program of its own and cannot be frozen",
+        _ => null,
+    };
+
+    private static int Depth(string path) => path == "/" ? 0 : path.Count(static c => c == '/');
+
+    private static List<FreezeTarget> InnerFirst(
+        MountTable table, List<FreezeTarget> targets, Func<MountEntry, IReadOnlyList<string>> backingFiles)
+    {
+        var after = new Dictionary<string, List<FreezeTarget>>(StringComparer.Ordinal);
+        foreach (FreezeTarget inner in targets)
+        {
+            foreach (string file in backingFiles(inner.Main))
+            {
+                if (table.Containing(file) is { } outer && outer.Device != inner.Main.Device)
+                {
+                    (after.TryGetValue(outer.Device, out List<FreezeTarget>? list) ? list : after[outer.Device] = []).Add(inner);
+                }
+            }
+        }
+        var ordered = new List<FreezeTarget>();
+        var seen = new HashSet<FreezeTarget>(ReferenceEqualityComparer.Instance);
+        void Visit(FreezeTarget target)
+        {
+            if (!seen.Add(target))
+            {
+                return;
+            }
+            foreach (FreezeTarget inner in after.GetValueOrDefault(target.Main.Device) ?? [])
+            {
+                Visit(inner);
+            }
+            ordered.Add(target);
+        }
+        targets.ForEach(Visit);
+        return ordered;
+    }
+}

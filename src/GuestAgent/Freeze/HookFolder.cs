@@ -1,0 +1,72 @@
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.GuestAgent.Freeze;
+
+/// <summary>
+/// The programs that bring services to rest: run by name before a freeze with "freeze", and in reverse after it with
+/// "thaw". One that was asked to freeze is always asked to thaw, whether it or the freeze succeeded or not.
+/// </summary>
+/// <param name="folder">Where they are; it may be missing.</param>
+/// <param name="limit">How long each may take.</param>
+internal sealed class HookFolder(string folder, TimeSpan limit)
+{
+    private const int MaxHooks = 32;
+    private const int NotRun = 126;
+    private static readonly string[] s_leftovers = ["~", ".bak", ".orig", ".rpmsave", ".rpmnew", ".rpmorig", ".dpkg-old", ".dpkg-new", ".dpkg-dist", ".swp"];
+
+    /// <summary>The hooks in their order: executable files whose name does not begin with a dot or say that they are left over.</summary>
+    public IReadOnlyList<string> List()
+    {
+        if (!Directory.Exists(folder))
+        {
+            return [];
+        }
+        return
+        [
+            .. Directory.EnumerateFiles(folder)
+                .Where(static path => Path.GetFileName(path)[0] != '.' && !s_leftovers.Any(end => path.EndsWith(end, StringComparison.Ordinal)))
+                .Where(static path => Libc.Access(path, Libc.ExecuteAccess) == 0)
+                .Order(StringComparer.Ordinal)
+                .Take(MaxHooks),
+        ];
+    }
+
+    /// <summary>Runs one hook on this thread.</summary>
+    /// <param name="hook">Its path.</param>
+    /// <param name="argument">"freeze" or "thaw".</param>
+    /// <param name="mustStop">Asked all the time; true kills it.</param>
+    public HookResult Run(string hook, string argument, Func<bool> mustStop)
+    {
+        string name = LogText.Escape(Path.GetFileName(hook), 255);
+        // Whoever may write a hook is root by the next freeze.
+        const UnixFileMode others = UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
+        if (((Mode(hook) | Mode(folder)) & others) != 0)
+        {
+            return new HookResult { Name = name, ExitCode = NotRun, Output = "not run: others than its owner may write it or its folder (chmod go-w)" };
+        }
+        CapturedResult result = CapturedProcess.Run(hook, [argument], limit, mustStop);
+        return new HookResult
+        {
+            Name = name,
+            ExitCode = result.ExitCode,
+            TimedOut = result.TimedOut,
+            ElapsedMs = (ulong)result.Elapsed.TotalMilliseconds,
+            Output = result.Output,
+            OutputCut = result.OutputCut,
+        };
+    }
+
+    private static UnixFileMode Mode(string path)
+    {
+        try
+        {
+            return File.GetUnixFileMode(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return UnixFileMode.None;
+        }
+    }
+}

@@ -1,0 +1,52 @@
+namespace ChannelSdk.GuestAgent.Policy;
+
+/// <summary>A program that the host may run.</summary>
+/// <param name="Program">Its absolute path.</param>
+/// <param name="Arguments">A pattern for each argument; see <see cref="ArgumentPattern"/>.</param>
+internal sealed record CommandRule(string Program, IReadOnlyList<string> Arguments);
+
+/// <summary>
+/// What an image allows its host. The defaults hold without a file: all methods, no command, no writing; reading is
+/// allowed, as a host that owns the disk can read it anyway.
+/// </summary>
+internal sealed record PolicyRules
+{
+    /// <summary>Methods that may be called: <c>service.Method</c>, <c>service.*</c> or <c>*</c>.</summary>
+    public IReadOnlyList<string> AllowedMethods { get; init; } = ["*"];
+
+    /// <summary>Methods that may not, whatever the list above says.</summary>
+    public IReadOnlyList<string> DeniedMethods { get; init; } = [];
+
+    /// <summary>Programs that may be run.</summary>
+    public IReadOnlyList<CommandRule> Commands { get; init; } = [];
+
+    /// <summary>Folders and files that may be read, with all below.</summary>
+    public IReadOnlyList<string> Readable { get; init; } = ["/"];
+
+    /// <summary>Folders and files that may be written, with all below.</summary>
+    public IReadOnlyList<string> Writable { get; init; } = [];
+
+    /// <summary>The file that was read; empty for the defaults.</summary>
+    public string SourceFile { get; init; } = "";
+
+    /// <summary>Whether a method may be called.</summary>
+    public bool AllowsMethod(string method) => Names(AllowedMethods, method) && !Names(DeniedMethods, method);
+
+    /// <summary>Whether a program may be run with these arguments.</summary>
+    /// <param name="command">The program's path and its arguments.</param>
+    public bool AllowsCommand(IReadOnlyList<string> command) => Commands.Any(rule =>
+        rule.Program == command[0] && ArgumentPattern.MatchesAll(rule.Arguments, command.Skip(1).ToArray()));
+
+    private static bool Names(IReadOnlyList<string> patterns, string method)
+    {
+        foreach (string pattern in patterns)
+        {
+            if (pattern == "*" || pattern == method || (pattern.EndsWith(".*", StringComparison.Ordinal)
+                && method.StartsWith(pattern.AsSpan(0, pattern.Length - 1), StringComparison.Ordinal)))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+}

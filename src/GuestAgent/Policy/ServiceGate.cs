@@ -1,0 +1,83 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Runtime;
+using Google.Protobuf;
+
+namespace ChannelSdk.GuestAgent.Policy;
+
+/// <summary>
+/// The way by which the agent's services are registered: each call passes the policy before its handler runs, and a
+/// privileged one is noted.
+/// </summary>
+/// <param name="registry">Where the methods go.</param>
+/// <param name="policy">What is asked at each call.</param>
+internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
+{
+    private readonly List<(string Name, Func<string?> Denial)> _methods = [];
+
+    /// <summary>Why calls that are not registered for it must wait at present, or null: asked at each call.</summary>
+    public Func<string?> Restriction { get; set; } = static () => null;
+
+    /// <summary>The methods that may be called now, in the order of their registration.</summary>
+    public IEnumerable<string> Allowed => _methods
+        .Where(method => method.Denial() is null && policy.Current.AllowsMethod(method.Name)).Select(static method => method.Name);
+
+    /// <summary>Registers a unary method.</summary>
+    /// <param name="method">The method.</param>
+    /// <param name="handler">What serves it.</param>
+    /// <param name="privileged">Whether it changes the guest, so that each call is noted.</param>
+    /// <param name="denial">Why it may not be called now besides the policy, or null.</param>
+    /// <param name="always">Whether it is served under a <see cref="Restriction"/> too; it must touch no file then.</param>
+    public void Unary<TRequest, TReply>(
+        RpcMethod<TRequest, TReply> method, Func<TRequest, CallContext, ValueTask<TReply>> handler,
+        bool privileged = false, Func<string?>? denial = null, bool always = false)
+        where TRequest : class, IMessage<TRequest>, new()
+        where TReply : class, IMessage<TReply>, new()
+    {
+        Func<string?> denied = Note(method.Name, denial);
+        registry.Unary(method, (request, context) =>
+        {
+            Enter(method.Name, privileged, denied, always);
+            return handler(request, context);
+        });
+    }
+
+    /// <summary>Registers a streaming method; the parameters are those of <see cref="Unary"/>.</summary>
+    public void Stream<TRequest>(
+        StreamMethod<TRequest> method, Func<TRequest, ChannelStream, CallContext, ValueTask> handler,
+        bool privileged = false, Func<string?>? denial = null, bool always = false)
+        where TRequest : class, IMessage<TRequest>, new()
+    {
+        Func<string?> denied = Note(method.Name, denial);
+        registry.Stream(method, (request, stream, context) =>
+        {
+            Enter(method.Name, privileged, denied, always);
+            return handler(request, stream, context);
+        });
+    }
+
+    private Func<string?> Note(string name, Func<string?>? denial)
+    {
+        denial ??= static () => null;
+        _methods.Add((name, denial));
+        return denial;
+    }
+
+    private void Enter(string name, bool privileged, Func<string?> denial, bool always)
+    {
+        if (denial() is { } reason)
+        {
+            policy.Audit.Refused(name, reason);
+            throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, reason);
+        }
+        policy.RequireMethod(name);
+        if (!always && Restriction() is { } present)
+        {
+            policy.Audit.Refused(name, present);
+            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry, present);
+        }
+        if (privileged)
+        {
+            policy.Audit.Privileged(name);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+using System.Text.Json;
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.HostEndpoint.Diagnosis;
+
+/// <summary>Asks QEMU what it knows of a machine.</summary>
+public static class MachineProbe
+{
+    /// <summary>Connects to the monitor, asks and leaves.</summary>
+    /// <param name="qmpPath">Path of its QMP socket.</param>
+    /// <param name="portName">Name of the channel's virtio-serial port.</param>
+    /// <param name="cancellationToken">Ends the wait; a monitor serves one client at a time and may be in use.</param>
+    /// <returns>The facts; a run state "gone" if nobody answers on the socket.</returns>
+    public static async Task<MachineFacts> AskAsync(
+        string qmpPath, string portName = QemuOptions.DefaultPortName, CancellationToken cancellationToken = default)
+    {
+        // QMP does not tell how long the machine has run; its socket is made when it starts.
+        TimeSpan? uptime = File.Exists(qmpPath) ? DateTime.UtcNow - File.GetLastWriteTimeUtc(qmpPath) : null;
+        QmpClient qmp;
+        try
+        {
+            qmp = await QmpClient.ConnectAsync(qmpPath, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ChannelException e) when (e.Code == ChannelError.EndpointMissing)
+        {
+            return new MachineFacts("gone", uptime, null);
+        }
+
+        await using var _ = qmp.ConfigureAwait(false);
+        return await AskAsync(qmp, portName, uptime, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Asks over a connection that is there already.</summary>
+    public static async Task<MachineFacts> AskAsync(
+        QmpClient qmp, string portName = QemuOptions.DefaultPortName, TimeSpan? uptime = null, CancellationToken cancellationToken = default)
+    {
+        var status = await qmp.ExecuteAsync("query-status", null, cancellationToken).ConfigureAwait(false);
+        var state = status.TryGetProperty("status", out var word) ? word.GetString() ?? "" : "";
+        // Whether the guest has a port open is in no structured answer, only in the monitor's text of the device tree.
+        var tree = await qmp.ExecuteAsync("human-monitor-command", "{\"command-line\":\"info qtree\"}", cancellationToken).ConfigureAwait(false);
+        return new MachineFacts(state, uptime, tree.ValueKind == JsonValueKind.String ? IsPortOpen(tree.GetString()!, portName) : null);
+    }
+
+    /// <summary>Finds the port in the text of "info qtree"; null if it is not there.</summary>
+    internal static bool? IsPortOpen(string tree, string portName)
+    {
+        var isOurs = false;
+        foreach (var raw in tree.AsSpan().EnumerateLines())
+        {
+            var line = raw.Trim();
+            if (line.StartsWith("dev: ", StringComparison.Ordinal))
+            {
+                isOurs = false;
+            }
+
+            isOurs |= line.StartsWith("name = ", StringComparison.Ordinal) && line["name = ".Length..].Trim('"').SequenceEqual(portName);
+            // "port 1, guest on, host off, throttle off"
+            if (isOurs && line.StartsWith("port ", StringComparison.Ordinal))
+            {
+                return line.IndexOf("guest on", StringComparison.Ordinal) >= 0;
+            }
+        }
+
+        return null;
+    }
+}

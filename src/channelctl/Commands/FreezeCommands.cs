@@ -1,0 +1,63 @@
+using System.CommandLine;
+using ChannelSdk.HostEndpoint;
+using ChannelSdk.HostEndpoint.Services;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.Tool.Commands;
+
+/// <summary>channelctl freeze, thaw</summary>
+internal static class FreezeCommands
+{
+    public static Command CreateFreeze()
+    {
+        var lease = new Option<double>("--lease") { Description = "Seconds after which the guest thaws by itself", DefaultValueFactory = _ => 60 };
+        var mounts = new Option<string[]>("--mount") { Description = "A mount point; may be given several times; none: all file systems" };
+        var linkLoss = new Option<double?>("--link-loss") { Description = "Seconds without a link to this session after which it thaws; the session ends with this command" };
+        var renew = new Option<bool>("--renew") { Description = "Prolong the lease of a guest that is frozen" };
+        var command = new Command("freeze", "Freezes the guest's file systems for a snapshot, under a lease.") { lease, mounts, linkLoss, renew };
+        var session = new Session(command);
+        command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
+        {
+            var length = TimeSpan.FromSeconds(Math.Clamp(parsed.GetValue(lease), 0, int.MaxValue / 1000));
+            try
+            {
+                Print(parsed.GetValue(renew)
+                    ? await instance.Freeze.RenewAsync(length, cancel)
+                    : await instance.Freeze.FreezeAsync(length, parsed.GetValue(mounts), parsed.GetValue(linkLoss) is { } s ? TimeSpan.FromSeconds(s) : null, cancel));
+            }
+            catch (FreezeFailedException e)
+            {
+                Print(e.Report);
+                throw;
+            }
+        }, token));
+        return command;
+    }
+
+    public static Command CreateThaw()
+    {
+        var force = new Option<bool>("--force") { Description = "Thaw every file system, whoever froze it" };
+        var command = new Command("thaw", "Thaws the guest's file systems; fails if the lease had ended before.") { force };
+        var session = new Session(command);
+        command.SetAction((parsed, token) => session.RunAsync(
+            parsed, async (instance, cancel) => Print(await instance.Freeze.ThawAsync(parsed.GetValue(force), cancel)), token));
+        return command;
+    }
+
+    private static void Print(FreezeReport report)
+    {
+        foreach (var hook in report.Hooks)
+        {
+            Console.WriteLine($"hook {GuestText.Escape(hook.Name)}: {(hook.TimedOut ? "killed" : $"code {hook.ExitCode}")} {GuestText.Escape(hook.Output)}".TrimEnd());
+        }
+
+        foreach (var mount in report.Mounts)
+        {
+            Console.WriteLine($"{GuestText.Escape(mount.Mount)} ({GuestText.Escape(mount.Type)}): {mount.Outcome} {GuestText.Escape(mount.Reason)}".TrimEnd());
+        }
+
+        Console.WriteLine(report.State == FreezeState.Frozen
+            ? FormattableString.Invariant($"frozen, thaws by itself in {report.LeftMs / 1000.0:0.0} s")
+            : $"{report.State.ToString().ToLowerInvariant()}; {GuestText.Escape(report.LastEnd)}");
+    }
+}

@@ -1,0 +1,41 @@
+using System.CommandLine;
+using ChannelSdk.HostEndpoint;
+
+namespace ChannelSdk.Tool.Commands;
+
+/// <summary>channelctl clock, trim</summary>
+internal static class MaintenanceCommands
+{
+    public static Command CreateClock()
+    {
+        var set = new Option<bool>("--set") { Description = "Set the guest's clock to this machine's" };
+        var command = new Command("clock", "Says how far the guest's clock is from this machine's.") { set };
+        var session = new Session(command);
+        command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
+        {
+            if (parsed.GetValue(set))
+            {
+                Console.WriteLine(FormattableString.Invariant($"moved by {(await instance.Time.SetAsync(cancel)).TotalSeconds:+0.000;-0.000} s"));
+            }
+
+            var drift = await instance.Time.DriftAsync(cancel);
+            Console.WriteLine(FormattableString.Invariant($"guest is {drift.Offset.TotalSeconds:+0.000000;-0.000000} s off, within {drift.Uncertainty.TotalSeconds:0.000000} s"));
+        }, token));
+        return command;
+    }
+
+    public static Command CreateTrim()
+    {
+        var mounts = new Option<string[]>("--mount") { Description = "A mount point; may be given several times; none: all file systems" };
+        var command = new Command("trim", "Has the guest give unused blocks back to its storage.") { mounts };
+        var session = new Session(command);
+        command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
+        {
+            foreach (var result in await instance.Storage.TrimAsync(parsed.GetValue(mounts), cancellationToken: cancel))
+            {
+                Console.WriteLine($"{GuestText.Escape(result.Mount)}: {(result.Reason.Length > 0 ? GuestText.Escape(result.Reason) : $"{result.TrimmedBytes} bytes")}");
+            }
+        }, token));
+        return command;
+    }
+}

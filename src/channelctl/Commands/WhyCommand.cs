@@ -1,0 +1,48 @@
+using System.CommandLine;
+using ChannelSdk.HostEndpoint;
+using ChannelSdk.HostEndpoint.Diagnosis;
+
+namespace ChannelSdk.Tool.Commands;
+
+/// <summary>channelctl why</summary>
+internal static class WhyCommand
+{
+    public static Command Create()
+    {
+        var qmp = new Option<string?>("--qmp") { Description = "QEMU's QMP socket of the instance, to be asked too" };
+        var patience = new Option<double>("--patience") { Description = "Seconds to listen before judging", DefaultValueFactory = _ => 3 };
+        var command = new Command("why", "Says why an instance does not answer: never connected, booting, driver or agent missing, busy, frozen, paused, rate limited, dead.") { qmp, patience };
+        var session = new Session(command);
+        command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
+        {
+            await ListenAsync(instance, TimeSpan.FromSeconds(Math.Clamp(parsed.GetValue(patience), 0, 3600)), cancel);
+            using var soon = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+            soon.CancelAfter(TimeSpan.FromSeconds(5));
+            var machine = parsed.GetValue(qmp) is { } path ? await MachineProbe.AskAsync(path, cancellationToken: soon.Token) : null;
+            var diagnosis = Diagnostician.Judge(instance.Status, machine);
+            Console.WriteLine($"{diagnosis.Condition}: {diagnosis.Text}");
+        }, token, waitReady: false));
+        return command;
+    }
+
+    /// <summary>Until its state is known, or patience is over.</summary>
+    private static async Task ListenAsync(Instance instance, TimeSpan patience, CancellationToken cancellationToken)
+    {
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        enough.CancelAfter(patience);
+        try
+        {
+            await foreach (var next in instance.WatchAsync(enough.Token))
+            {
+                if (next.Heartbeat is not null)
+                {
+                    return;
+                }
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // Nothing was heard in time; that is for the judge.
+        }
+    }
+}

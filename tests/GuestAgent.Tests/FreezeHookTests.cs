@@ -1,0 +1,122 @@
+using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.GuestAgent.Tests;
+
+/// <summary>Real hooks in a real folder.</summary>
+public sealed class FreezeHookTests : IDisposable
+{
+    private const UnixFileMode Executable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("agent-test-");
+    private readonly FakeFreezePlatform _platform = new();
+
+    private string Trace => File.Exists($"{_folder.FullName}/trace") ? File.ReadAllText($"{_folder.FullName}/trace").ReplaceLineEndings(" ").Trim() : "";
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public async Task Hooks_run_in_order_before_the_freeze_and_in_reverse_after_the_thaw()
+    {
+        Hook("20-second", "echo \"second $1\" >> ../trace; echo two");
+        Hook("10-first", "echo \"first $1\" >> ../trace");
+        Hook("30-old.bak", "echo never >> ../trace");
+        File.WriteAllText($"{_folder.FullName}/hooks.d/README", "not executable");
+        using FreezeService service = Service();
+
+        FreezeReport frozen = await FreezeAsync(service);
+        Assert.Equal("first freeze second freeze", Trace);
+        FreezeReport thawed = await service.ThawAsync(new ThawRequest());
+
+        Assert.Equal("first freeze second freeze second thaw first thaw", Trace);
+        Assert.Equal([("10-first", 0, ""), ("20-second", 0, "two\n")], frozen.Hooks.Select(h => (h.Name, h.ExitCode, h.Output)));
+        Assert.Equal(["20-second", "10-first"], thawed.Hooks.Select(h => h.Name));
+    }
+
+    [Fact]
+    public async Task A_hook_that_fails_calls_the_freeze_off_and_those_that_ran_are_told_to_thaw()
+    {
+        Hook("10-first", "echo \"first $1\" >> ../trace");
+        Hook("20-bad", "echo \"bad $1\" >> ../trace; [ $1 = thaw ] || { echo broken >&2; exit 3; }");
+        Hook("30-last", "echo \"last $1\" >> ../trace");
+        using FreezeService service = Service();
+
+        FreezeReport report = await FreezeAsync(service);
+
+        Assert.Equal("hook 20-bad ended with code 3", report.Failure);
+        Assert.Equal("broken\n", report.Hooks[1].Output);
+        Assert.Equal("first freeze bad freeze bad thaw first thaw", Trace);
+        Assert.Empty(_platform.Done);
+    }
+
+    [Fact]
+    public async Task A_hook_that_hangs_is_killed_with_its_children_when_its_time_is_over()
+    {
+        Hook("10-hangs", "echo waiting; sleep 1000 & sleep 1000");
+        using FreezeService service = Service(TimeSpan.FromMilliseconds(300));
+
+        FreezeReport report = await FreezeAsync(service);
+
+        Assert.Equal("hook 10-hangs took too long", report.Failure);
+        Assert.Equal((137, true, "waiting\n"), (report.Hooks[0].ExitCode, report.Hooks[0].TimedOut, report.Hooks[0].Output));
+        Assert.Empty(_platform.Done);
+    }
+
+    [Fact]
+    public async Task A_hook_that_writes_gigabytes_is_cut_and_harms_nothing()
+    {
+        Hook("10-loud", "[ $1 = thaw ] || dd if=/dev/zero bs=1M count=2000 2>/dev/null");
+        using FreezeService service = Service(TimeSpan.FromSeconds(60));
+
+        FreezeReport report = await FreezeAsync(service);
+
+        Assert.Equal(FreezeState.Frozen, report.State);
+        Assert.Equal((CapturedProcess.MaxOutput, true), (report.Hooks[0].Output.Length, report.Hooks[0].OutputCut));
+        await service.ThawAsync(new ThawRequest());
+    }
+
+    [Fact]
+    public async Task A_hook_that_others_may_write_is_not_run_and_calls_the_freeze_off()
+    {
+        Hook("10-open", "echo ran >> ../trace");
+        File.SetUnixFileMode($"{_folder.FullName}/hooks.d/10-open", Executable | UnixFileMode.OtherWrite);
+        using FreezeService service = Service();
+
+        FreezeReport report = await FreezeAsync(service);
+
+        Assert.Contains("chmod go-w", report.Hooks[0].Output, StringComparison.Ordinal);
+        Assert.Equal("", Trace);
+        Assert.Empty(_platform.Done);
+    }
+
+    [Fact]
+    public async Task A_lease_that_ends_during_a_hook_kills_it()
+    {
+        Hook("10-slow", "[ $1 = thaw ] || sleep 1000");
+        using FreezeService service = Service(TimeSpan.FromSeconds(60));
+
+        FreezeReport report = await FreezeAsync(service, 1000);
+
+        Assert.Equal(FreezeState.Thawed, report.State);
+        Assert.True(report.Hooks[0].TimedOut);
+    }
+
+    private void Hook(string name, string script)
+    {
+        string folder = _folder.CreateSubdirectory("hooks.d").FullName;
+        File.WriteAllText($"{folder}/{name}", $"#!/bin/sh\ncd {folder}\n{script}\n");
+        File.SetUnixFileMode($"{folder}/{name}", Executable);
+    }
+
+    private static Task<FreezeReport> FreezeAsync(FreezeService service, uint lease = 60_000) =>
+        service.FreezeAsync(new FreezeRequest { LeaseMs = lease }).AsTask().WaitAsync(TimeSpan.FromSeconds(120));
+
+    private FreezeService Service(TimeSpan? limit = null)
+    {
+        var log = new AgentLog(static _ => { }, TimeProvider.System, withTime: false);
+        var hooks = new HookFolder($"{_folder.FullName}/hooks.d", limit ?? TimeSpan.FromSeconds(30));
+        var run = new FreezeRun(_platform, new FreezeMarker($"{_folder.FullName}/frozen"), () => hooks, log);
+        return new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), run, static () => 1, static (_, _) => { }, log, TimeProvider.System);
+    }
+}

@@ -99,7 +99,8 @@ internal sealed class DocumentMap
     {
         if (_map[key] is not JsonObject)
         {
-            return Text(key, DocumentText.MaxBytes) is { } text ? Encoding.UTF8.GetBytes(text) : null;
+            // Spelled out: a null of byte[] would become empty bytes, which are something else.
+            return Text(key, DocumentText.MaxBytes) is { } text ? new ReadOnlyMemory<byte>(Encoding.UTF8.GetBytes(text)) : default(ReadOnlyMemory<byte>?);
         }
 
         var map = Map(key, ["base64"])!;

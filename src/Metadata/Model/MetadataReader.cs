@@ -118,7 +118,7 @@ internal static class MetadataReader
             : throw DocumentError.At(file.Place("path"), "it must be an absolute path in the guest, for instance /etc/motd");
     })];
 
-    private static ReadOnlyMemory<byte>? Seed(DocumentMap top) => top.Base64("random_seed") is not { } seed ? null
+    private static ReadOnlyMemory<byte>? Seed(DocumentMap top) => top.Base64("random_seed") is not { } seed ? default(ReadOnlyMemory<byte>?)
         : seed.Length is >= 1 and <= 4096 ? seed : throw DocumentError.At(top.Place("random_seed"), "it must be base64 of 1 to 4096 bytes");
 
     private static OsModel Os(DocumentMap? map)

@@ -11,10 +11,7 @@ internal static class DocumentError
     public static ChannelException At(string place, string text, Exception? inner = null) =>
         new(ChannelError.BadConfiguration, ErrorClass.Refused, $"metadata: {place}: {text}", inner);
 
-    /// <summary>A key as it may stand in an error text: bounded, and without control characters.</summary>
-    public static string Key(string key)
-    {
-        var shown = key.Length <= 64 ? key : key[..64] + "…";
-        return string.Concat(shown.Select(c => char.IsControl(c) || c is >= '\u2028' and <= '\u202E' ? '?' : c));
-    }
+    /// <summary>A key as it may stand in an error text: bounded, and a name. Other text is perhaps a value that has lost its key.</summary>
+    public static string Key(string key) =>
+        key.Length is >= 1 and <= 64 && key.All(c => c is > ' ' and < '\x7f') ? key : "(a key that is no name)";
 }

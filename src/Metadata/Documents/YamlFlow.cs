@@ -75,7 +75,7 @@ internal ref struct YamlFlow
             SkipSpaces();
             if (Current != ':')
             {
-                throw DocumentError.At(place, $"a colon and a value are wanted after the key (line {_line.Number})");
+                throw DocumentError.At(path, $"a colon, a space and a value are wanted after each key (line {_line.Number})");
             }
 
             _at++;

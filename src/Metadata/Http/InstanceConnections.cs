@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -87,9 +88,10 @@ internal sealed class InstanceConnections : IAsyncDisposable
                 try
                 {
                     var socket = await listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
-                    socket.NoDelay |= socket.AddressFamily != AddressFamily.Unix;
+                    var local = socket.LocalEndPoint as IPEndPoint;
+                    socket.NoDelay |= local is not null;
                     hasSlot = false;
-                    await HandOverAsync(_sockets.Create(socket)).ConfigureAwait(false);
+                    await ServeAsync(socket, hasZone: local?.Address.IsIPv6LinkLocal == true).ConfigureAwait(false);
                 }
                 catch (SocketException e) when (e.SocketErrorCode is not (SocketError.OperationAborted or SocketError.NotSocket or SocketError.InvalidArgument))
                 {
@@ -113,6 +115,19 @@ internal sealed class InstanceConnections : IAsyncDisposable
         {
             listener.Dispose();
         }
+    }
+
+    private async ValueTask ServeAsync(Socket socket, bool hasZone)
+    {
+        if (!hasZone)
+        {
+            await HandOverAsync(_sockets.Create(socket)).ConfigureAwait(false);
+            return;
+        }
+
+        var connection = new StreamConnection(new HostZoneFilter(new NetworkStream(socket, ownsSocket: true)), _instance.Name);
+        await HandOverAsync(connection.Context).ConfigureAwait(false);
+        _ = connection.RunAsync();
     }
 
     private async ValueTask HandOverAsync(ConnectionContext connection)

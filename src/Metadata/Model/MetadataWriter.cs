@@ -48,7 +48,7 @@ internal static class MetadataWriter
 
             Add(result, "gateway", i.Gateway?.ToString());
             Add(result, "gateway6", i.Gateway6?.ToString());
-            Add(result, "mtu", i.Mtu);
+            Add(result, "mtu", (long?)i.Mtu);
             if (i.Dhcp)
             {
                 result["dhcp"] = true;

@@ -40,12 +40,12 @@ internal sealed class ServerRig : IAsyncDisposable
         rig.Server = await MetadataServer.StartAsync(rig.Store, options);
         rig.Vm1 = rig.Server.AttachInstance("vm1");
         rig.Vm1.ListenUnix(rig.SocketPath);
-        rig.Loopback = rig.Listen(rig.Vm1);
+        rig.Loopback = Listen(rig.Vm1);
         rig.Http = ClientOf(rig.SocketPath);
         return rig;
     }
 
-    public IPEndPoint Listen(MetadataInstance instance)
+    private static IPEndPoint Listen(MetadataInstance instance)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));

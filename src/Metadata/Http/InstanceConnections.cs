@@ -84,14 +84,10 @@ internal sealed class InstanceConnections : IAsyncDisposable
             while (true)
             {
                 await _slots.WaitAsync(_stop.Token).ConfigureAwait(false);
-                var hasSlot = true;
+                ConnectionContext? connection = null;
                 try
                 {
-                    var socket = await listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
-                    var local = socket.LocalEndPoint as IPEndPoint;
-                    socket.NoDelay |= local is not null;
-                    hasSlot = false;
-                    await ServeAsync(socket, hasZone: local?.Address.IsIPv6LinkLocal == true).ConfigureAwait(false);
+                    connection = Connect(await listener.AcceptAsync(_stop.Token).ConfigureAwait(false));
                 }
                 catch (SocketException e) when (e.SocketErrorCode is not (SocketError.OperationAborted or SocketError.NotSocket or SocketError.InvalidArgument))
                 {
@@ -100,10 +96,15 @@ internal sealed class InstanceConnections : IAsyncDisposable
                 }
                 finally
                 {
-                    if (hasSlot)
+                    if (connection is null)
                     {
                         _slots.Release();
                     }
+                }
+
+                if (connection is not null)
+                {
+                    await HandOverAsync(connection).ConfigureAwait(false);
                 }
             }
         }
@@ -117,17 +118,31 @@ internal sealed class InstanceConnections : IAsyncDisposable
         }
     }
 
-    private async ValueTask ServeAsync(Socket socket, bool hasZone)
+    // Null: the guest has gone already.
+    private ConnectionContext? Connect(Socket socket)
     {
-        if (!hasZone)
+        try
         {
-            await HandOverAsync(_sockets.Create(socket)).ConfigureAwait(false);
-            return;
+            var local = socket.LocalEndPoint as IPEndPoint;
+            if (local is not null)
+            {
+                socket.NoDelay = true;
+            }
+
+            if (local?.Address.IsIPv6LinkLocal != true)
+            {
+                return _sockets.Create(socket);
+            }
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+            return null;
         }
 
         var connection = new StreamConnection(new HostZoneFilter(new NetworkStream(socket, ownsSocket: true)), _instance.Name);
-        await HandOverAsync(connection.Context).ConfigureAwait(false);
         _ = connection.RunAsync();
+        return connection.Context;
     }
 
     private async ValueTask HandOverAsync(ConnectionContext connection)

@@ -1,4 +1,5 @@
 using ChannelSdk.HostEndpoint.Services;
+using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
 using ChannelSdk.Runtime;
 using ChannelSdk.Transports;
@@ -10,6 +11,12 @@ public sealed record InstanceOptions
 {
     /// <summary>Bounds and times of its channel, rate limits included.</summary>
     public ChannelOptions Channel { get; init; } = new();
+
+    /// <summary>
+    /// The instance at a metadata server, to serve its HTTP metadata to a guest that has no network to its host: the agent
+    /// relays the connections. It stays the caller's. Null: such connections are refused.
+    /// </summary>
+    public MetadataInstance? Metadata { get; init; }
 
     /// <summary>Deadline of a call that gives none.</summary>
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(30);
@@ -40,7 +47,14 @@ public sealed class Instance : IAsyncDisposable
     internal Instance(string name, ITransportEndpoint endpoint, InstanceOptions options)
     {
         (Name, EndpointUri, Options) = (name, endpoint.Uri, options);
-        Channel = new Channel(PeerRole.Host, endpoint, new ServiceRegistry(), options.Channel);
+        var services = new ServiceRegistry();
+        if (options.Metadata is { } metadata)
+        {
+            services.Stream(ServiceMethods.MetadataRelay,
+                async (_, stream, context) => await metadata.AcceptAsync(new ChannelByteStream(stream), context.CancellationToken).ConfigureAwait(false));
+        }
+
+        Channel = new Channel(PeerRole.Host, endpoint, services, options.Channel);
         Info = new InfoClient(this);
         Power = new PowerClient(this);
         Freeze = new FreezeClient(this);

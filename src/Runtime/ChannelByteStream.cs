@@ -11,6 +11,7 @@ namespace ChannelSdk.Runtime;
 /// <param name="maxWrite">Largest message that a write is cut into, bytes.</param>
 public sealed class ChannelByteStream(ChannelStream stream, int maxWrite = 65536) : Stream
 {
+    private readonly CancellationTokenSource _disposed = new();
     private ReceivedMessage _message;
     private int _taken;
     private bool _hasMessage;
@@ -37,12 +38,13 @@ public sealed class ChannelByteStream(ChannelStream stream, int maxWrite = 65536
     /// <inheritdoc/>
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
+        using var both = cancellationToken.CanBeCanceled ? CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _disposed.Token) : null;
         try
         {
             // An empty message carries nothing; only the end may read as 0.
             while (!_hasMessage && !_isEnd)
             {
-                _message = await stream.ReadAsync(cancellationToken).ConfigureAwait(false);
+                _message = await stream.ReadAsync(both?.Token ?? _disposed.Token).ConfigureAwait(false);
                 _isEnd = _message.IsEnd;
                 _hasMessage = !_isEnd && _message.Span.Length > 0;
                 _taken = 0;
@@ -120,9 +122,10 @@ public sealed class ChannelByteStream(ChannelStream stream, int maxWrite = 65536
     /// <inheritdoc/>
     public override void SetLength(long value) => throw new NotSupportedException();
 
-    /// <inheritdoc/>
+    /// <summary>Ends the stream, and a read that waits.</summary>
     public override async ValueTask DisposeAsync()
     {
+        await _disposed.CancelAsync().ConfigureAwait(false);
         await stream.DisposeAsync().ConfigureAwait(false);
         await base.DisposeAsync().ConfigureAwait(false);
     }
@@ -132,6 +135,7 @@ public sealed class ChannelByteStream(ChannelStream stream, int maxWrite = 65536
     {
         if (disposing)
         {
+            _disposed.Cancel();
             _ = stream.DisposeAsync().AsTask();
         }
 

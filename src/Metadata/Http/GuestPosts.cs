@@ -1,0 +1,81 @@
+using System.Collections.Frozen;
+using System.Globalization;
+using ChannelSdk.Metadata.Faces;
+using Microsoft.AspNetCore.Http;
+
+namespace ChannelSdk.Metadata.Http;
+
+/// <summary>What a guest sends, and what it drains: the pipe and its progress, below /ganeti/.</summary>
+internal sealed class GuestPosts
+{
+    private const int MaxProgress = 8 * 1024;
+
+    private readonly MetadataServerOptions _options;
+    private readonly FrozenDictionary<string, Func<Exchange, Task>>.AlternateLookup<ReadOnlySpan<char>> _byPath;
+
+    public GuestPosts(MetadataServerOptions options)
+    {
+        _options = options;
+        _byPath = new Dictionary<string, Func<Exchange, Task>>(StringComparer.Ordinal)
+        {
+            ["ganeti/latest/read"] = Read,
+            ["ganeti/latest/write"] = e => PostAsync(e, options.WriteBytes, WriteAsync),
+            ["ganeti/latest/progress"] = e => PostAsync(e, MaxProgress, (x, body) => ProgressAsync(x, ProgressReader.FromJson(body, _options.Time.GetUtcNow()))),
+            ["ganeti/latest/phone_home"] = e => PostAsync(e, MaxProgress, (x, body) => ProgressAsync(x, ProgressReader.FromForm(body, _options.Time.GetUtcNow()))),
+        }.ToFrozenDictionary(StringComparer.Ordinal).GetAlternateLookup<ReadOnlySpan<char>>();
+    }
+
+    public Func<Exchange, Task>? Find(ReadOnlySpan<char> canonicalPath) => _byPath.TryGetValue(canonicalPath, out var post) ? post : null;
+
+    private static Task Read(Exchange exchange)
+    {
+        if (!exchange.IsRead)
+        {
+            return exchange.NotAllowedAsync("GET, HEAD");
+        }
+
+        if (!exchange.IsHead)
+        {
+            return exchange.AnswerAsync(exchange.Instance.Pipe.DrainForGuest(), Resource.Binary);
+        }
+
+        // Reading is draining, so HEAD says how much there is and takes nothing.
+        exchange.Response.Headers.ContentType = Resource.Binary;
+        exchange.Response.Headers.ContentLength = exchange.Instance.Pipe.WaitingForGuest;
+        return Task.CompletedTask;
+    }
+
+    private static async Task PostAsync(Exchange exchange, int most, Func<Exchange, byte[], Task> take)
+    {
+        if (!HttpMethods.IsPost(exchange.Request.Method))
+        {
+            await exchange.NotAllowedAsync("POST").ConfigureAwait(false);
+            return;
+        }
+
+        await take(exchange, await exchange.ReadBodyAsync(most).ConfigureAwait(false)).ConfigureAwait(false);
+    }
+
+    private static Task WriteAsync(Exchange exchange, byte[] body)
+    {
+        if (exchange.Instance.Pipe.TryAddFromGuest(body))
+        {
+            return exchange.AnswerAsync(StatusCodes.Status200OK);
+        }
+
+        // Full until the host reads: nothing of it was taken, so the guest sends it again.
+        exchange.Response.Headers.RetryAfter = "1";
+        return exchange.AnswerAsync(StatusCodes.Status429TooManyRequests);
+    }
+
+    private static Task ProgressAsync(Exchange exchange, ProgressEvent? progress)
+    {
+        if (progress is null)
+        {
+            return exchange.AnswerAsync(StatusCodes.Status400BadRequest);
+        }
+
+        exchange.Instance.Progress.Add(progress);
+        return exchange.AnswerAsync(StatusCodes.Status200OK);
+    }
+}

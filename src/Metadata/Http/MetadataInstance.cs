@@ -1,0 +1,127 @@
+using System.Net.Sockets;
+using ChannelSdk.Metadata.Faces;
+using ChannelSdk.Metadata.Http;
+using ChannelSdk.Protocol;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+
+namespace ChannelSdk.Metadata;
+
+/// <summary>One instance at the metadata server. Who a request comes from is told by where its connection was accepted, and by nothing in it.</summary>
+public sealed class MetadataInstance : IAsyncDisposable
+{
+    private readonly IMetadataStore _store;
+    private readonly InstanceConnections _connections;
+    private readonly Action<MetadataInstance> _detached;
+    private readonly Lock _gate = new();
+    private ResourceTree? _tree;
+    private string? _secretsGiven;
+
+    internal MetadataInstance(string name, IMetadataStore store, MetadataServerOptions options, ConnectionHub hub, SocketConnectionContextFactory sockets, Action<MetadataInstance> detached)
+    {
+        (Name, _store, _detached) = (name, store, detached);
+        _connections = new InstanceConnections(this, hub, sockets, options.ConnectionsPerInstance);
+        Tokens = new SessionTokens(options.Time);
+        Budget = new RequestBudget(options);
+        Pipe = new MetadataPipe(options.PipeBytes);
+        Progress = new ProgressLog(options.ProgressHistory);
+    }
+
+    /// <summary>The manager's name for it, by which the store is asked.</summary>
+    public string Name { get; }
+
+    /// <summary>The other end of the guest's <c>read</c> and <c>write</c>.</summary>
+    public MetadataPipe Pipe { get; }
+
+    /// <summary>What the guest has told of its boot or install.</summary>
+    public ProgressLog Progress { get; }
+
+    /// <summary>Connections that are open now.</summary>
+    public int ConnectionCount => _connections.Count;
+
+    /// <summary>What it has done since it was attached.</summary>
+    public MetadataCounters Counters => Count.Snapshot();
+
+    internal RequestCount Count { get; } = new();
+
+    internal SessionTokens Tokens { get; }
+
+    internal RequestBudget Budget { get; }
+
+    /// <summary>The answers of the present metadata; null if it has none.</summary>
+    internal ResourceTree? Tree
+    {
+        get
+        {
+            var snapshot = _store.Find(Name);
+            var tree = Volatile.Read(ref _tree);
+            return ReferenceEquals(snapshot, tree?.Snapshot) ? tree : Rebuild(snapshot);
+        }
+    }
+
+    /// <summary>Serves what connects to a listening or bound stream socket, for instance one that was made in a network namespace. The socket belongs to this from now on.</summary>
+    /// <exception cref="SocketException">It cannot listen.</exception>
+    public void AddListener(Socket listener)
+    {
+        // Again if it listens already: then it sets the backlog.
+        listener.Listen(512);
+        _connections.Start(listener);
+    }
+
+    /// <summary>Serves what connects to a Unix socket, which is made here with mode 0600 and takes the place of a stale one.</summary>
+    /// <exception cref="ChannelException">EndpointBusy, EndpointDenied or TransportFailed: it cannot listen there.</exception>
+    public void ListenUnix(string path) => _connections.Start(UnixListenSocket.Open(path));
+
+    /// <summary>
+    /// Serves HTTP over a duplex stream, for instance one of a channel that the agent relays. Waits for a free
+    /// connection of the instance, and completes when the connection has ended; the stream is disposed of then.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">The token was cancelled, or the instance detached, before there was a free connection.</exception>
+    public Task AcceptAsync(Stream stream, CancellationToken cancellationToken = default) => _connections.ServeAsync(stream, cancellationToken);
+
+    /// <summary>Detaches: listeners are closed, connections cut, readers of <see cref="Pipe"/> and <see cref="Progress"/> ended. The metadata stays in the store.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _detached(this);
+        await _connections.DisposeAsync().ConfigureAwait(false);
+        Pipe.Close();
+        Progress.Close();
+    }
+
+    internal Task RunAsync(ConnectionDelegate next, ConnectionContext connection) => _connections.RunAsync(next, connection);
+
+    internal Task WaitChangeAsync(ResourceTree? known, CancellationToken cancellationToken) => _store.WaitChangeAsync(Name, known?.Snapshot, cancellationToken);
+
+    /// <summary>True if the secrets may be given now; with "once", this is the time.</summary>
+    internal bool TakeSecrets(Resource resource, SecretAccess access, bool isGiven)
+    {
+        if (access != SecretAccess.Once)
+        {
+            return true;
+        }
+
+        lock (_gate)
+        {
+            if (_secretsGiven == resource.SecretsTag)
+            {
+                return false;
+            }
+
+            _secretsGiven = isGiven ? resource.SecretsTag : _secretsGiven;
+            return true;
+        }
+    }
+
+    private ResourceTree? Rebuild(MetadataSnapshot? snapshot)
+    {
+        lock (_gate)
+        {
+            if (!ReferenceEquals(snapshot, _tree?.Snapshot))
+            {
+                _tree = snapshot is null ? null : new ResourceTree(snapshot);
+            }
+
+            return _tree;
+        }
+    }
+}

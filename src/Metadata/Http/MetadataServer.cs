@@ -1,0 +1,95 @@
+using System.Collections.Concurrent;
+using ChannelSdk.Metadata.Http;
+using ChannelSdk.Protocol;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+
+namespace ChannelSdk.Metadata;
+
+/// <summary>
+/// The metadata service of all instances of a process: one Kestrel, to which each instance brings the connections of
+/// its own listeners.
+/// </summary>
+public sealed class MetadataServer : IAsyncDisposable
+{
+    private readonly IMetadataStore _store;
+    private readonly MetadataServerOptions _options;
+    private readonly ConnectionHub _hub = new();
+    private readonly SocketConnectionContextFactory _sockets;
+    private readonly KestrelServer _kestrel;
+    private readonly ConcurrentDictionary<string, MetadataInstance> _instances = new(StringComparer.Ordinal);
+
+    private MetadataServer(IMetadataStore store, MetadataServerOptions options)
+    {
+        options.Validate();
+        (_store, _options) = (store, options);
+        // Inline: an answer is a look-up and one write, so handing it to another thread costs more than it.
+        _sockets = new SocketConnectionContextFactory(new SocketConnectionFactoryOptions
+        {
+            UnsafePreferInlineScheduling = true,
+            WaitForDataBeforeAllocatingBuffer = true,
+        }, NullLogger.Instance);
+        _kestrel = new KestrelServer(Options.Create(KestrelOptions(options)), _hub, NullLoggerFactory.Instance);
+    }
+
+    /// <summary>The attached instances.</summary>
+    public IReadOnlyCollection<MetadataInstance> Instances => [.. _instances.Values];
+
+    /// <summary>Starts a server over a store, which stays the caller's. It listens nowhere until an instance is attached.</summary>
+    /// <exception cref="ChannelException">BadConfiguration: an option is out of range.</exception>
+    public static async Task<MetadataServer> StartAsync(IMetadataStore store, MetadataServerOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        var server = new MetadataServer(store, options ?? new MetadataServerOptions());
+        await server._kestrel.StartAsync(new MetadataApplication(server._options), cancellationToken).ConfigureAwait(false);
+        return server;
+    }
+
+    /// <summary>Begins to serve an instance; give it a listener next. It need not have metadata yet.</summary>
+    /// <param name="name">1 to 63 characters of a-z, 0-9, dot and hyphen.</param>
+    /// <exception cref="ChannelException">BadConfiguration: the name is not allowed, or attached already.</exception>
+    public MetadataInstance AttachInstance(string name)
+    {
+        InstanceName.Check(name);
+        var instance = new MetadataInstance(name, _store, _options, _hub, _sockets, gone => _instances.TryRemove(KeyValuePair.Create(gone.Name, gone)));
+        return _instances.TryAdd(name, instance) ? instance
+            : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the metadata of instance {name} is served already; detach it first");
+    }
+
+    /// <summary>Detaches all instances and stops.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var instance in _instances.Values)
+        {
+            await instance.DisposeAsync().ConfigureAwait(false);
+        }
+
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        await _kestrel.StopAsync(soon.Token).ConfigureAwait(false);
+        _kestrel.Dispose();
+        _sockets.Dispose();
+    }
+
+    private KestrelServerOptions KestrelOptions(MetadataServerOptions options)
+    {
+        var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
+        var limits = kestrel.Limits;
+        limits.MaxRequestLineSize = 4 * 1024;
+        limits.MaxRequestHeadersTotalSize = 8 * 1024;
+        limits.MaxRequestHeaderCount = 50;
+        limits.MaxRequestBufferSize = 16 * 1024;
+        limits.MaxRequestBodySize = options.WriteBytes;
+        limits.RequestHeadersTimeout = options.HeadersTimeout;
+        limits.KeepAliveTimeout = options.IdleTimeout;
+        limits.MinRequestBodyDataRate = new MinDataRate(240, options.SlowBodyGrace);
+        limits.MinResponseDataRate = new MinDataRate(240, options.SlowBodyGrace);
+        kestrel.Listen(_hub.EndPoint, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            listen.Use(next => connection => connection.Features.Get<MetadataInstance>()!.RunAsync(next, connection));
+        });
+        return kestrel;
+    }
+}

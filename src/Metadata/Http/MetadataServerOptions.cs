@@ -1,0 +1,64 @@
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.Metadata;
+
+/// <summary>Bounds and times of the metadata server; all of an instance are its own, so that one cannot use up another's.</summary>
+public sealed record MetadataServerOptions
+{
+    /// <summary>Requests a second that an instance may go on with; 0: no limit. Token requests are never refused.</summary>
+    public long RequestsPerSecond { get; init; } = 200;
+
+    /// <summary>Requests that an instance may make at once; a boot of cloud-init makes about 100.</summary>
+    public long RequestsBurst { get; init; } = 1000;
+
+    /// <summary>Connections that an instance may have; further ones wait in the listener's backlog. 1 to 10000.</summary>
+    public int ConnectionsPerInstance { get; init; } = 64;
+
+    /// <summary>Bytes that wait in each direction of an instance's pipe. At least 1024.</summary>
+    public int PipeBytes { get; init; } = 256 * 1024;
+
+    /// <summary>Bytes that one <c>write</c> may have; more get 413. At most <see cref="PipeBytes"/>.</summary>
+    public int WriteBytes { get; init; } = 64 * 1024;
+
+    /// <summary>Progress events that are kept of an instance.</summary>
+    public int ProgressHistory { get; init; } = 256;
+
+    /// <summary>Time that a request's line and headers may take.</summary>
+    public TimeSpan HeadersTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Time that a connection may be idle between requests.</summary>
+    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Time after which a body in either direction must flow at 240 bytes a second. More than one second.</summary>
+    public TimeSpan SlowBodyGrace { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The longest wait of a request with wait_for_change.</summary>
+    public TimeSpan LongestPoll { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How long a request waits for the metadata of an instance that has none yet.</summary>
+    public TimeSpan StartHold { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long the answer 429 is held back: it bounds what a guest that goes on regardless can make the host do.</summary>
+    public TimeSpan LimitedDelay { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Clock of tokens, rates and waits.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    internal void Validate()
+    {
+        if (RequestsPerSecond < 0 || RequestsBurst < 1 || ConnectionsPerInstance is < 1 or > 10000 || PipeBytes < 1024 || WriteBytes < 1 || WriteBytes > PipeBytes
+            || ProgressHistory < 1 || SlowBodyGrace <= TimeSpan.FromSeconds(1) || HeadersTimeout <= TimeSpan.Zero || IdleTimeout <= TimeSpan.Zero
+            || LongestPoll <= TimeSpan.Zero || StartHold < TimeSpan.Zero || LimitedDelay < TimeSpan.Zero)
+        {
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the metadata server's options are out of range: {this}");
+        }
+    }
+}
+
+/// <summary>What an instance has done to the metadata server since it was attached.</summary>
+/// <param name="Requests">Requests that were looked at.</param>
+/// <param name="WithoutToken">Of them, those for data that had no session token.</param>
+/// <param name="BadTokens">Of them, those with a token that is wrong or has expired.</param>
+/// <param name="Limited">Of them, those above the rate.</param>
+/// <param name="Failures">Answers that failed for a reason of this server's; each got 503.</param>
+public sealed record MetadataCounters(long Requests, long WithoutToken, long BadTokens, long Limited, long Failures);

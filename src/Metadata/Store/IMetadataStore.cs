@@ -1,0 +1,39 @@
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.Metadata;
+
+/// <summary>An instance's metadata at one moment.</summary>
+/// <param name="Instance">The instance's name.</param>
+/// <param name="Version">Grows by at least 1 with every change of this instance; from 1.</param>
+/// <param name="Metadata">The content, secrets included as long as this process has them.</param>
+public sealed record MetadataSnapshot(string Instance, long Version, InstanceMetadata Metadata);
+
+/// <summary>
+/// Where the metadata of instances is kept. Names have 1 to 63 characters of a-z, 0-9, dot and hyphen. Reading never
+/// blocks on writing. Values of secret parameters are kept in memory only.
+/// </summary>
+public interface IMetadataStore : IDisposable
+{
+    /// <summary>The instances that have metadata, by name.</summary>
+    IReadOnlyList<string> List();
+
+    /// <summary>The present metadata; null if the instance has none.</summary>
+    MetadataSnapshot? Find(string instance);
+
+    /// <summary>Replaces an instance's metadata, or makes it. It is on disk when this returns.</summary>
+    /// <exception cref="ChannelException">BadConfiguration: the name is not allowed. FailedPrecondition: it cannot be written.</exception>
+    MetadataSnapshot Put(string instance, InstanceMetadata metadata);
+
+    /// <summary>Merges a patch (<see cref="InstanceMetadata.Merge"/>) into an instance's metadata, atomically.</summary>
+    /// <exception cref="ChannelException">NotFound: the instance has none. BadConfiguration: the patch or its outcome is not valid.</exception>
+    MetadataSnapshot Merge(string instance, ReadOnlySpan<byte> patchUtf8);
+
+    /// <summary>Forgets the values of an instance's secret parameters. True if there were any.</summary>
+    bool WipeSecrets(string instance);
+
+    /// <summary>Removes an instance's metadata. True if there was any.</summary>
+    bool Remove(string instance);
+
+    /// <summary>Returns as soon as the instance's metadata is another than the one that the caller knows; null: none.</summary>
+    Task WaitChangeAsync(string instance, MetadataSnapshot? known, CancellationToken cancellationToken = default);
+}

@@ -1,0 +1,13 @@
+namespace ChannelSdk.Metadata.Tests;
+
+/// <summary>A folder of its own with a short path, as socket paths are limited.</summary>
+internal sealed class TestFolder : IDisposable
+{
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("md-");
+
+    public string Path => _directory.FullName;
+
+    public string this[string name] => System.IO.Path.Combine(_directory.FullName, name);
+
+    public void Dispose() => _directory.Delete(recursive: true);
+}

@@ -23,6 +23,7 @@ if [ "${1:-}" = guest ]; then
   want dpkg-deb dpkg
   want mkfs.ext4 e2fsprogs
   want mkfs.xfs xfsprogs
+  want mmdebstrap mmdebstrap
   # A dynamic busybox would need its libraries in the guest.
   if command -v busybox >/dev/null && ldd "$(command -v busybox)" >/dev/null 2>&1; then need+=(busybox-static); fi
 fi

@@ -34,6 +34,21 @@ public static class ServiceMethods
     /// <summary>measure.Source: as many bytes of <see cref="MeasurePattern"/> from the guest as the request says.</summary>
     public static StreamMethod<SourceRequest> MeasureSource { get; } = new("measure.Source", StreamClass.Bulk);
 
+    /// <summary>files.Stat: what a file is. Links are told of, not followed.</summary>
+    public static RpcMethod<FileStatRequest, FileStat> FilesStat { get; } = new("files.Stat", StreamClass.Rpc);
+
+    /// <summary>files.List: the entries of a folder, in <see cref="FileList"/> messages.</summary>
+    public static StreamMethod<FileListRequest> FilesList { get; } = new("files.List", StreamClass.Rpc);
+
+    /// <summary>files.Read: a <see cref="FileStat"/>, then the content in <see cref="FileRecord"/> messages.</summary>
+    public static StreamMethod<FileReadRequest> FilesRead { get; } = new("files.Read", StreamClass.Bulk);
+
+    /// <summary>
+    /// files.Write: the guest sends a <see cref="FileWriteReady"/>, the host the content in <see cref="FileRecord"/>
+    /// messages, the guest a <see cref="FileWriteReport"/>.
+    /// </summary>
+    public static StreamMethod<FileWriteRequest> FilesWrite { get; } = new("files.Write", StreamClass.Bulk);
+
     /// <summary>agent.Status: only on the agent's control socket inside the guest, never on the channel to the host.</summary>
     public static RpcMethod<AgentStatusRequest, AgentStatus> AgentStatus { get; } = new("agent.Status", StreamClass.Control);
 }

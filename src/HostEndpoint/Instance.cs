@@ -44,6 +44,7 @@ public sealed class Instance : IAsyncDisposable
         Info = new InfoClient(this);
         Power = new PowerClient(this);
         Measure = new MeasureClient(this);
+        Files = new FileClient(this);
         Channel.SetState(StateWord.Ready);
         Channel.Start();
     }
@@ -62,6 +63,9 @@ public sealed class Instance : IAsyncDisposable
 
     /// <summary>Throughput.</summary>
     public MeasureClient Measure { get; }
+
+    /// <summary>Files, copied in and out.</summary>
+    public FileClient Files { get; }
 
     /// <summary>The channel itself, for services of one's own.</summary>
     public Channel Channel { get; }

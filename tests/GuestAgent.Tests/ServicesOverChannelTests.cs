@@ -1,5 +1,6 @@
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
+using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Services;
 using ChannelSdk.Protocol;
@@ -26,7 +27,8 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         var log = new AgentLog(static _ => { }, time, withTime: false);
         var power = new PowerService(() => _config, _platform, state => _guest!.SetState(state), () => Task.CompletedTask, log, time);
         var info = new InfoService(new GuestFacts("1.2.3", 1, time), () => HostServices.Allowed(_config), time);
-        ServiceRegistry services = HostServices.Register(info, power, new MeasureService(() => _config, time));
+        ServiceRegistry services = HostServices.Register(info, power, new MeasureService(() => _config, time),
+            new FilesService(new ConfigAccessPolicy(() => _config), log, time));
         _guest = new Channel(PeerRole.Guest, _pair.Guest, services, GuestOptions.For(_config));
         _host = new Channel(PeerRole.Host, _pair.Host, new ServiceRegistry());
     }
@@ -79,13 +81,13 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         Assert.True(Guid.TryParse(info.BootId, out _), info.BootId);
         Assert.True(info.UptimeMs > 0);
         Assert.InRange(info.Memory.AvailableBytes, 1UL, info.Memory.TotalBytes);
-        Assert.Equal(["info.Ping", "info.Get", "power.Request", "measure.Echo", "measure.Sink", "measure.Source"], info.Methods);
+        Assert.Equal(["info.Ping", "info.Get", "power.Request", "measure.Echo", "measure.Sink", "measure.Source", "files.Stat", "files.List", "files.Read"], info.Methods);
     }
 
     [Fact]
     public async Task What_the_policy_denies_is_not_listed_and_refused_at_once_after_a_change()
     {
-        _config = new AgentConfig { AllowPower = false, AllowMeasure = false };
+        _config = new AgentConfig { AllowPower = false, AllowMeasure = false, FilesRead = "none" };
 
         GuestInfo info = await CallAsync(ServiceMethods.InfoGet, new InfoRequest());
 

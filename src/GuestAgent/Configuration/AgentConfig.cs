@@ -32,6 +32,15 @@ internal sealed record AgentConfig
     /// <summary>Whether the host may run echo and throughput measurements.</summary>
     public bool AllowMeasure { get; init; } = true;
 
+    /// <summary>Folders below which the host may read files, separated by colons, or "none".</summary>
+    public string FilesRead { get; init; } = "/";
+
+    /// <summary>Folders below which the host may write files, separated by colons, or "none".</summary>
+    public string FilesWrite { get; init; } = ConfigKeys.None;
+
+    /// <summary>Programs that the host may run with any arguments, separated by colons, or "none", or "any".</summary>
+    public string ExecAllow { get; init; } = ConfigKeys.None;
+
     /// <summary>Time between two heartbeats to the host, 200 ms to 60 s.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(1);
 

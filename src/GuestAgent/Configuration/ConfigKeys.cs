@@ -8,6 +8,12 @@ namespace ChannelSdk.GuestAgent.Configuration;
 /// <summary>The table of all keys. The file and the flags both go through it, so both say the same of a wrong value.</summary>
 internal static class ConfigKeys
 {
+    /// <summary>The empty list.</summary>
+    public const string None = "none";
+
+    /// <summary>Every program.</summary>
+    public const string Any = "any";
+
     // sun_path holds 108 bytes with its terminating zero (unix(7)).
     private const int MaxSocketPathBytes = 107;
 
@@ -32,6 +38,12 @@ internal static class ConfigKeys
             static (config, value) => ParseAllow(value) is { } allow ? config with { AllowPower = allow } : null),
         new("measure", "allow or deny",
             static (config, value) => ParseAllow(value) is { } allow ? config with { AllowMeasure = allow } : null),
+        new("files_read", "absolute paths of folders with colons between them, or none",
+            static (config, value) => IsPathList(value) ? config with { FilesRead = value } : null),
+        new("files_write", "absolute paths of folders with colons between them, or none",
+            static (config, value) => IsPathList(value) ? config with { FilesWrite = value } : null),
+        new("exec", "absolute paths of programs with colons between them, or any, or none",
+            static (config, value) => value == Any || IsPathList(value) ? config with { ExecAllow = value } : null),
         new("heartbeat_interval", "a time from 200ms to 60s, for instance 500ms or 5s",
             static (config, value) => ParseTime(value) is { } time && time >= TimeSpan.FromMilliseconds(200)
                 && time <= TimeSpan.FromSeconds(60) ? config with { HeartbeatInterval = time } : null),
@@ -51,6 +63,9 @@ internal static class ConfigKeys
 
     private static bool IsSocketPath(string value) =>
         value.Length > 1 && value[0] == '/' && value[^1] != '/' && Encoding.UTF8.GetByteCount(value) <= MaxSocketPathBytes;
+
+    private static bool IsPathList(string value) => value == None || value.Split(':').All(static path =>
+        path == "/" || (path.StartsWith('/') && path[1..].Split('/').All(static part => part is not ("" or "." or ".."))));
 
     private static LogLevel? ParseLevel(string value) => value switch
     {

@@ -1,4 +1,5 @@
 using ChannelSdk.GuestAgent.Configuration;
+using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.Runtime;
 
 namespace ChannelSdk.GuestAgent.Services;
@@ -9,13 +10,16 @@ internal static class HostServices
     private static readonly string[] s_info = ["info.Ping", "info.Get"];
     private static readonly string[] s_power = ["power.Request"];
     private static readonly string[] s_measure = ["measure.Echo", "measure.Sink", "measure.Source"];
+    private static readonly string[] s_read = ["files.Stat", "files.List", "files.Read"];
+    private static readonly string[] s_write = ["files.Write"];
 
     /// <summary>The methods that a configuration allows.</summary>
     public static IEnumerable<string> Allowed(AgentConfig config) =>
-        [.. s_info, .. config.AllowPower ? s_power : [], .. config.AllowMeasure ? s_measure : []];
+        [.. s_info, .. config.AllowPower ? s_power : [], .. config.AllowMeasure ? s_measure : [],
+            .. config.FilesRead != ConfigKeys.None ? s_read : [], .. config.FilesWrite != ConfigKeys.None ? s_write : []];
 
     /// <summary>Registers everything; the policy is asked at each call, so that a reload takes effect at once.</summary>
-    public static ServiceRegistry Register(InfoService info, PowerService power, MeasureService measure)
+    public static ServiceRegistry Register(InfoService info, PowerService power, MeasureService measure, FilesService files)
     {
         var registry = new ServiceRegistry();
         registry.Unary(ServiceMethods.InfoPing, (request, _) => ValueTask.FromResult(info.Ping(request)));
@@ -25,6 +29,10 @@ internal static class HostServices
         registry.Stream(ServiceMethods.MeasureSink, (_, stream, context) => measure.SinkAsync(stream, context.CancellationToken));
         registry.Stream(ServiceMethods.MeasureSource,
             (request, stream, context) => measure.SourceAsync(request, stream, context.CancellationToken));
+        registry.Unary(ServiceMethods.FilesStat, (request, _) => files.StatAsync(request));
+        registry.Stream(ServiceMethods.FilesList, (request, stream, context) => files.ListAsync(request, stream, context.CancellationToken));
+        registry.Stream(ServiceMethods.FilesRead, (request, stream, context) => files.ReadAsync(request, stream, context.CancellationToken));
+        registry.Stream(ServiceMethods.FilesWrite, (request, stream, context) => files.WriteAsync(request, stream, context.CancellationToken));
         return registry;
     }
 }

@@ -9,6 +9,9 @@ public struct ContentHash
     /// <summary>Bytes of every block but the last one.</summary>
     public const int BlockSize = 128 << 10;
 
+    /// <summary>Bytes of the largest file that is copied: 16 TiB, with which even one hole takes less than a second.</summary>
+    public const long MaxLength = 1L << 44;
+
     private static readonly ulong s_zeroBlock = XxHash64.Hash(new byte[BlockSize]);
     private ulong _state;
 
@@ -21,8 +24,17 @@ public struct ContentHash
     public ulong Append(ReadOnlySpan<byte> block)
     {
         ulong hash = XxHash64.Hash(block);
-        Add(hash, block.Length);
+        AppendHashed(hash, block.Length);
         return hash;
+    }
+
+    /// <summary>Takes the next block in by its hash.</summary>
+    /// <param name="hash">What <see cref="XxHash64"/> gave for it.</param>
+    /// <param name="length">Its bytes.</param>
+    public void AppendHashed(ulong hash, int length)
+    {
+        _state = XxHash64.Hash(hash, _state);
+        Length += length;
     }
 
     /// <summary>Takes a hole in, which counts as zero bytes.</summary>
@@ -31,7 +43,7 @@ public struct ContentHash
     {
         for (; length >= BlockSize; length -= BlockSize)
         {
-            Add(s_zeroBlock, BlockSize);
+            AppendHashed(s_zeroBlock, BlockSize);
         }
 
         if (length > 0)
@@ -42,10 +54,4 @@ public struct ContentHash
 
     /// <summary>The hash of all that was taken in.</summary>
     public readonly ulong Finish() => XxHash64.Hash((ulong)Length, _state);
-
-    private void Add(ulong hash, int length)
-    {
-        _state = XxHash64.Hash(hash, _state);
-        Length += length;
-    }
 }

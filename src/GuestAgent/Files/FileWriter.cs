@@ -62,6 +62,8 @@ internal sealed class FileWriter : IDisposable
             ulong whole = await TakeAsync(stream, partial, hash).ConfigureAwait(false);
             SetAttributes(partial.File);
             partial.Commit(_path.Name, _request.Overwrite);
+            // Whoever hears of the file may use it: nothing holds its lock any more.
+            partial.Dispose();
             await AnswerAsync(stream, new FileWriteReport { Hash = whole, Size = _request.Size }).ConfigureAwait(false);
         }
         catch (ChannelException e) when (e.Code is ChannelError.SessionLost or ChannelError.SessionClosed)

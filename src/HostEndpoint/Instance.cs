@@ -45,6 +45,7 @@ public sealed class Instance : IAsyncDisposable
         Power = new PowerClient(this);
         Measure = new MeasureClient(this);
         Files = new FileClient(this);
+        Exec = new ExecClient(this);
         Channel.SetState(StateWord.Ready);
         Channel.Start();
     }
@@ -66,6 +67,9 @@ public sealed class Instance : IAsyncDisposable
 
     /// <summary>Files, copied in and out.</summary>
     public FileClient Files { get; }
+
+    /// <summary>Programs in the guest.</summary>
+    public ExecClient Exec { get; }
 
     /// <summary>The channel itself, for services of one's own.</summary>
     public Channel Channel { get; }

@@ -1,5 +1,6 @@
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
+using ChannelSdk.GuestAgent.Exec;
 using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Services;
@@ -27,8 +28,9 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         var log = new AgentLog(static _ => { }, time, withTime: false);
         var power = new PowerService(() => _config, _platform, state => _guest!.SetState(state), () => Task.CompletedTask, log, time);
         var info = new InfoService(new GuestFacts("1.2.3", 1, time), () => HostServices.Allowed(_config), time);
+        var policy = new ConfigAccessPolicy(() => _config);
         ServiceRegistry services = HostServices.Register(info, power, new MeasureService(() => _config, time),
-            new FilesService(new ConfigAccessPolicy(() => _config), log, time));
+            new FilesService(policy, log, time), new ExecService(policy, log));
         _guest = new Channel(PeerRole.Guest, _pair.Guest, services, GuestOptions.For(_config));
         _host = new Channel(PeerRole.Host, _pair.Host, new ServiceRegistry());
     }

@@ -1,4 +1,5 @@
 using ChannelSdk.GuestAgent.Configuration;
+using ChannelSdk.GuestAgent.Exec;
 using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Platform.Linux;
@@ -40,8 +41,9 @@ internal sealed class AgentDaemon : IAsyncDisposable
         var facts = new GuestFacts(AgentVersion.Text, AgentVersion.Protocol, time);
         var power = new PowerService(() => _config, platform, SetState, SayGoodbyeAsync, log, time);
         var info = new InfoService(facts, AllowedMethods, time);
+        var policy = new ConfigAccessPolicy(() => _config);
         ServiceRegistry services = HostServices.Register(info, power, new MeasureService(() => _config, time),
-            new FilesService(new ConfigAccessPolicy(() => _config), log, time));
+            new FilesService(policy, log, time), new ExecService(policy, log));
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);
         var status = new StatusService(facts, () => _config, () => _state, () => _channel.Status, AllowedMethods);
         _control = new ControlSocket(config.ControlSocket, status, log, time);

@@ -49,6 +49,12 @@ public static class ServiceMethods
     /// </summary>
     public static StreamMethod<FileWriteRequest> FilesWrite { get; } = new("files.Write", StreamClass.Bulk);
 
+    /// <summary>exec.Run: a program, with its standard streams and its end in messages of <see cref="ExecMessage"/> kinds.</summary>
+    public static StreamMethod<ExecRequest> ExecRun { get; } = new("exec.Run", StreamClass.Bulk);
+
+    /// <summary>exec.Signal: a signal to the process group of a program that exec.Run runs.</summary>
+    public static RpcMethod<ExecSignalRequest, ExecSignalReply> ExecSignal { get; } = new("exec.Signal", StreamClass.Control);
+
     /// <summary>agent.Status: only on the agent's control socket inside the guest, never on the channel to the host.</summary>
     public static RpcMethod<AgentStatusRequest, AgentStatus> AgentStatus { get; } = new("agent.Status", StreamClass.Control);
 }

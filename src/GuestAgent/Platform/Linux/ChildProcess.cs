@@ -3,18 +3,9 @@ using System.Text;
 
 namespace ChannelSdk.GuestAgent.Platform.Linux;
 
-/// <summary>
-/// Starts a program by posix_spawn(3) with a fixed environment, nothing of the agent's signal settings and an empty
-/// standard input. The agent's descriptors are all close-on-exec.
-/// </summary>
+/// <summary>Runs a program of the agent's own choice with a fixed environment and an empty standard input.</summary>
 internal static class ChildProcess
 {
-    // Larger than glibc's and musl's posix_spawnattr_t (336), posix_spawn_file_actions_t (80) and sigset_t (128).
-    private const int OpaqueBytes = 512;
-    private const short SetSigDefault = 0x04;
-    private const short SetSigMask = 0x08;
-    private const string SearchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
     /// <summary>Runs a program to its end on a thread of its own.</summary>
     /// <returns>
     /// The exit code; 128 + the signal's number for a killed program; 126 if it could not be started; 0 if somebody else
@@ -22,7 +13,10 @@ internal static class ChildProcess
     /// </returns>
     public static Task<int> RunAsync(string program, params IReadOnlyList<string> arguments)
     {
-        int error = Start(program, arguments, out int pid);
+        byte[] path = Encoding.UTF8.GetBytes(program);
+        byte[][] argv = [path, .. arguments.Select(Encoding.UTF8.GetBytes)];
+        var request = new SpawnRequest(path, argv, [Encoding.UTF8.GetBytes($"PATH={ProcessSpawn.SearchPath}")]);
+        int error = ProcessSpawn.Start(request, out int pid);
         return error != 0 ? Task.FromResult(126) : Task.Factory.StartNew(
             () => Wait(pid), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
@@ -43,56 +37,5 @@ internal static class ChildProcess
         }
         int signal = status & 0x7f;
         return signal == 0 ? (status >> 8) & 0xff : 128 + signal;
-    }
-
-    private static unsafe int Start(string program, IReadOnlyList<string> arguments, out int pid)
-    {
-        byte* attributes = stackalloc byte[OpaqueBytes];
-        byte* actions = stackalloc byte[OpaqueBytes];
-        byte* signals = stackalloc byte[OpaqueBytes];
-        byte** argv = stackalloc byte*[arguments.Count + 2];
-        byte** envp = stackalloc byte*[2];
-        var strings = new List<nint>();
-        _ = Libc.SpawnAttributesInit(attributes);
-        _ = Libc.SpawnActionsInit(actions);
-        try
-        {
-            byte* path = Allocate(program, strings);
-            argv[0] = path;
-            for (int i = 0; i < arguments.Count; i++)
-            {
-                argv[i + 1] = Allocate(arguments[i], strings);
-            }
-            argv[arguments.Count + 1] = null;
-            envp[0] = Allocate(SearchPath, strings);
-            envp[1] = null;
-            // The runtime ignores SIGPIPE; a program must not inherit that.
-            _ = Libc.SigFillSet(signals);
-            _ = Libc.SpawnAttributesSetSigDefault(attributes, signals);
-            _ = Libc.SigEmptySet(signals);
-            _ = Libc.SpawnAttributesSetSigMask(attributes, signals);
-            _ = Libc.SpawnAttributesSetFlags(attributes, SetSigDefault | SetSigMask);
-            _ = Libc.SpawnActionsAddOpen(actions, 0, Allocate("/dev/null", strings), 0, 0);
-            return Libc.PosixSpawn(out pid, path, actions, attributes, argv, envp);
-        }
-        finally
-        {
-            _ = Libc.SpawnActionsDestroy(actions);
-            _ = Libc.SpawnAttributesDestroy(attributes);
-            foreach (nint text in strings)
-            {
-                NativeMemory.Free((void*)text);
-            }
-        }
-    }
-
-    private static unsafe byte* Allocate(string text, List<nint> owned)
-    {
-        int length = Encoding.UTF8.GetByteCount(text);
-        byte* memory = (byte*)NativeMemory.Alloc((nuint)length + 1);
-        owned.Add((nint)memory);
-        Encoding.UTF8.GetBytes(text, new Span<byte>(memory, length));
-        memory[length] = 0;
-        return memory;
     }
 }

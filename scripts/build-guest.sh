@@ -44,12 +44,13 @@ cp artifacts/agent/channel-agent "$root/usr/sbin/channel-agent"
 cp scripts/guest/inittab "$root/etc/inittab"
 cp scripts/guest/rc "$root/etc/rc"
 cp scripts/guest/agent-loop "$root/usr/sbin/agent-loop"
+cp scripts/guest/agent.conf "$root/etc/channel-agent/agent.conf"
 chmod 755 "$root/etc/rc" "$root/usr/sbin/agent-loop" "$root/usr/sbin/channel-agent"
 ln -s /bin/busybox "$root/init"
 version=$(basename .cache/kernel/lib/modules/*)
 [ -e ".cache/kernel/lib/modules/$version/modules.dep.bin" ] || depmod -b .cache/kernel "$version"
 : > "$root/modules/order"
-for module in virtio_pci virtio_console virtio_blk virtio-rng; do
+for module in virtio_pci virtio_console virtio_blk virtio-rng crc32c_generic ext4; do
   modprobe -d .cache/kernel -S "$version" --show-depends "$module" | while read -r kind path _; do
     [ "$kind" = insmod ] || continue
     name=$(basename "$path")

@@ -20,6 +20,7 @@ if [ "${1:-}" = guest ]; then
   want busybox busybox-static
   want cpio cpio
   want modprobe kmod
+  want mkfs.ext4 e2fsprogs
   want dpkg-deb dpkg
   # A dynamic busybox would need its libraries in the guest.
   if command -v busybox >/dev/null && ldd "$(command -v busybox)" >/dev/null 2>&1; then need+=(busybox-static); fi

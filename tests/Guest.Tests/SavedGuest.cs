@@ -44,8 +44,8 @@ public sealed class SavedGuest : IAsyncLifetime
     /// <summary>A guest from a state that a test saved.</summary>
     public Task<QemuGuest> RestoreFromAsync(string state) => QemuGuest.StartAsync(_options with { RestoreFrom = state }, Soon);
 
-    /// <summary>The same guest booted from its kernel.</summary>
-    public Task<QemuGuest> BootAsync() => QemuGuest.StartAsync(_options, Soon);
+    /// <summary>The same guest booted from its kernel, with further QEMU arguments.</summary>
+    public Task<QemuGuest> BootAsync(params string[] arguments) => QemuGuest.StartAsync(_options with { Arguments = arguments }, Soon);
 
     public Task DisposeAsync()
     {

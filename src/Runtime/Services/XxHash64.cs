@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace ChannelSdk.Runtime;
@@ -74,6 +75,8 @@ public static class XxHash64
         return sum;
     }
 
+    // The agent is compiled for size and would call it for each word.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong Round(ulong lane, ulong word) => BitOperations.RotateLeft(lane + word * Prime2, 31) * Prime1;
 
     private static ulong Merge(ulong sum, ulong lane) => (sum ^ Round(0, lane)) * Prime1 + Prime4;

@@ -48,6 +48,9 @@ internal sealed class AgentRig : IAsyncDisposable
     /// <summary>The host's own folder.</summary>
     public string Local { get; }
 
+    /// <summary>Where a host finds the agent; one at a time.</summary>
+    public string Uri => Config.Endpoint.Replace("unix-listen:", "unix:", StringComparison.Ordinal);
+
     public List<string> Lines { get; } = [];
 
     public CancellationToken Soon => _timeout.Token;
@@ -64,6 +67,9 @@ internal sealed class AgentRig : IAsyncDisposable
         _daemon = new AgentDaemon(Config, () => Config, new FakePowerPlatform(), _log, TimeProvider.System);
         _running = _daemon.RunAsync();
     }
+
+    /// <summary>Leaves the agent to another host.</summary>
+    public async Task DetachAsync() => await _host.DetachAsync(Instance.Name);
 
     /// <summary>A file of the guest's folder with random content.</summary>
     public string NewFile(string name, int length, int seed = 1)

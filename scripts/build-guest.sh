@@ -55,6 +55,7 @@ cp artifacts/agent/channel-agent "$root/usr/sbin/channel-agent"
 cp scripts/guest/inittab "$root/etc/inittab"
 cp scripts/guest/rc "$root/etc/rc"
 cp scripts/guest/agent-loop "$root/usr/sbin/agent-loop"
+cp scripts/guest/policy.toml "$root/etc/channel-agent/policy.toml"
 chmod 755 "$root/etc/rc" "$root/usr/sbin/agent-loop" "$root/usr/sbin/channel-agent"
 ln -s /bin/busybox "$root/init"
 version=$(basename .cache/kernel/lib/modules/*)
@@ -72,7 +73,7 @@ list_modules() {
     done
   done
 }
-list_modules order virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet vmw_vsock_virtio_transport vsock_loopback
+list_modules order virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet crc32c_generic ext4 vmw_vsock_virtio_transport vsock_loopback
 list_modules disks xfs loop
 (cd "$root" && find . -print0 | LC_ALL=C sort -z | cpio --null -o -H newc -R 0:0 --quiet) > "$out/initrd.new"
 mv "$out/initrd.new" "$out/initrd"

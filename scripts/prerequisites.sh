@@ -20,6 +20,7 @@ if [ "${1:-}" = guest ]; then
   want busybox busybox-static
   want cpio cpio
   want modprobe kmod
+  want mkfs.ext4 e2fsprogs
   want dpkg-deb dpkg
   want mkfs.ext4 e2fsprogs
   want mkfs.xfs xfsprogs

@@ -61,6 +61,8 @@ public sealed class Instance : IAsyncDisposable
         Time = new TimeClient(this);
         Storage = new StorageClient(this);
         Measure = new MeasureClient(this);
+        Files = new FileClient(this);
+        Exec = new ExecClient(this);
         Channel.SetState(StateWord.Ready);
         Channel.Start();
     }
@@ -88,6 +90,12 @@ public sealed class Instance : IAsyncDisposable
 
     /// <summary>Throughput.</summary>
     public MeasureClient Measure { get; }
+
+    /// <summary>Files, copied in and out.</summary>
+    public FileClient Files { get; }
+
+    /// <summary>Programs in the guest.</summary>
+    public ExecClient Exec { get; }
 
     /// <summary>The channel itself, for services of one's own.</summary>
     public Channel Channel { get; }

@@ -104,7 +104,9 @@ public sealed partial class Channel
         lock (Gate)
         {
             var error = _linkError ?? new ChannelException(ChannelError.LinkLost, ErrorClass.Retry, "the other side closed the link");
-            wasGood = (_linkState == LinkState.Up && error.Class != ErrorClass.Fatal) || error.Code == ChannelError.SessionClosed;
+            // Transports call every end of a link fatal, so the code tells what was the transport's doing.
+            var byTransport = error.Class != ErrorClass.Fatal || error.Code is ChannelError.LinkLost or ChannelError.TransportFailed;
+            wasGood = (_linkState == LinkState.Up && byTransport) || error.Code == ChannelError.SessionClosed;
             Rpc.Session.LinkDown(error.Code, error.Message, Now);
             (_lastError, _link) = (error, null);
             ArrayPool<byte>.Shared.Return(_buffer);

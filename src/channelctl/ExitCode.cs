@@ -10,6 +10,8 @@ internal static class ExitCode
     public const int CannotReach = 3;
     public const int Refused = 4;
     public const int Failed = 5;
+    /// <summary>Of exec, whose other codes are the program's: as other tools that run programs elsewhere have it.</summary>
+    public const int ExecFailed = 125;
     public const int Stopped = 130;
 
     public static int Of(ChannelException error) => error switch

@@ -19,6 +19,8 @@ var root = new RootCommand("Talks to the agent of one instance through its chann
     PowerCommands.Create("suspend", "Asks the guest to sleep with its state in memory.", PowerAction.SuspendRam),
     TransferCommands.Create("send", "Sends bytes to the guest and checks what it counted.", (measure, bytes, progress, token) => measure.SendAsync(bytes, progress, token)),
     TransferCommands.Create("receive", "Receives bytes from the guest and checks each.", (measure, bytes, progress, token) => measure.ReceiveAsync(bytes, progress, token)),
+    CopyCommand.Create(),
+    ExecCommand.Create(),
 };
 var result = root.Parse(args);
 if (result.Errors.Count > 0)

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
+using ChannelSdk.GuestAgent.Exec;
+using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Policy;
@@ -42,7 +44,8 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         _freeze = new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), run,
             () => _guest!.Status is { LinkState: LinkState.Up, SessionId: { } id } ? id : null, (state, until) => _guest!.SetState(state, until), log, time);
         HostServices.Register(gate, () => _config, info, power, new MeasureService(time), _freeze,
-            new TimeService(_clock.Set, time), new TrimService(_freezePlatform));
+            new TimeService(_clock.Set, time), new TrimService(_freezePlatform),
+            new FilesService(_policy, log, time), new ExecService(_policy, log));
         _guest = new Channel(PeerRole.Guest, _pair.Guest, services, GuestOptions.For(_config));
         _host = new Channel(PeerRole.Host, _pair.Host, new ServiceRegistry());
     }
@@ -104,6 +107,7 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
             [
                 "info.Ping", "info.Get", "power.Request", "freeze.Freeze", "freeze.Thaw", "freeze.Renew", "freeze.Status",
                 "time.Get", "time.Set", "storage.Trim", "measure.Echo", "measure.Sink", "measure.Source",
+                "files.Stat", "files.List", "files.Read",
             ],
             info.Methods);
     }

@@ -10,9 +10,12 @@ internal sealed class GuestDouble : IAsyncDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("channelsdk-test-").FullName;
 
-    public GuestDouble()
+    /// <summary>Starts it.</summary>
+    /// <param name="extend">Adds methods of a test's own.</param>
+    public GuestDouble(Action<ServiceRegistry>? extend = null)
     {
         var services = new ServiceRegistry();
+        extend?.Invoke(services);
         services.Unary(ServiceMethods.InfoPing, static (request, _) => ValueTask.FromResult(new PingReply { Payload = request.Payload }));
         services.Unary(ServiceMethods.InfoGet, (_, _) => ValueTask.FromResult(Info));
         services.Unary(ServiceMethods.PowerRequest, Power);

@@ -104,6 +104,10 @@ public class ToolTests
     [InlineData(2, "--nonsense", "info", "unix:///x", "--nonsense")]
     [InlineData(2, "--count takes 1", "ping", "unix:///x", "--count", "0")]
     [InlineData(2, "Required argument missing for command: 'info'", "info")]
+    [InlineData(2, "begins with guest:", "cp", "unix:///x", "/a", "/b")]
+    [InlineData(2, "begins with guest:", "cp", "unix:///x", "guest:/a", "guest:/b")]
+    [InlineData(2, "--env takes NAME=value", "exec", "unix:///x", "--env", "x", "--", "true")]
+    [InlineData(125, "/nonexistent/x.sock", "exec", "unix:///nonexistent/x.sock", "--timeout", "0.5", "--", "true")]
     public async Task A_mistake_gets_one_clear_line_and_its_exit_code(int code, string named, params string[] arguments)
     {
         var result = await RunAsync(arguments);

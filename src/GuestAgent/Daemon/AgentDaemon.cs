@@ -1,4 +1,6 @@
 using ChannelSdk.GuestAgent.Configuration;
+using ChannelSdk.GuestAgent.Exec;
+using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Platform.Linux;
@@ -54,7 +56,8 @@ internal sealed class AgentDaemon : IAsyncDisposable
         var run = new FreezeRun(system.Freeze, system.Marker, () => new HookFolder(_config.FreezeHooks, _config.FreezeHookTimeout), log);
         _freeze = new FreezeService(new FreezeOptions(() => _config.FreezeMaxLease), run, UpSession, OnFreezeState, log, time);
         HostServices.Register(_gate, () => _config, info, power, new MeasureService(time), _freeze,
-            new TimeService(system.SetClock, time), new TrimService(system.Freeze));
+            new TimeService(system.SetClock, time), new TrimService(system.Freeze),
+            new FilesService(_policy, log, time), new ExecService(_policy, log));
         _policy.Current = LoadPolicy(config, services);
         _loadPolicy = fresh => LoadPolicy(fresh, services);
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);

@@ -9,6 +9,9 @@ internal static class GuestOptions
     // So many messages may be under way in each class that the largest, all at once, stay below the heap's hard limit.
     private const int MaxMessage = 256 << 10;
 
+    // The copies and programs that may run at a time, and a measurement or two.
+    private const int MaxBulkStreams = 20;
+
     /// <summary>
     /// For the control socket: one short call at a time, one command after the other. Commands come and go, so the way
     /// to the next one stays short.
@@ -25,6 +28,6 @@ internal static class GuestOptions
     public static ChannelOptions For(AgentConfig config) => ChannelOptions.ForGuest with
     {
         MaxMessage = MaxMessage,
-        Session = ChannelOptions.ForGuest.Session with { HeartbeatInterval = config.HeartbeatInterval },
+        Session = ChannelOptions.ForGuest.Session with { MaxStreams = new(16, 64, MaxBulkStreams), HeartbeatInterval = config.HeartbeatInterval },
     };
 }

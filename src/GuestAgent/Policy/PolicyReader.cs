@@ -140,9 +140,10 @@ internal static class PolicyReader
         {
             return "[[exec]]: a key stands there twice; begin each command with a [[exec]] of its own";
         }
-        if (pairs.Find(pair => pair.Key == "program")?.Value is not string program || !PathPrefix.IsPlain(program) || program == "/")
+        if (pairs.Find(pair => pair.Key == "program")?.Value is not string program
+            || (program != "*" && (!PathPrefix.IsPlain(program) || program == "/")))
         {
-            return "[[exec]]: needs program = \"/absolute/path\"";
+            return "[[exec]]: needs program = \"/absolute/path\", or \"*\" for any program";
         }
         object arguments = pairs.Find(pair => pair.Key == "arguments")?.Value ?? Array.Empty<string>();
         if (arguments is not string[] patterns)

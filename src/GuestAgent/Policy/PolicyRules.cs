@@ -1,7 +1,7 @@
 namespace ChannelSdk.GuestAgent.Policy;
 
 /// <summary>A program that the host may run.</summary>
-/// <param name="Program">Its absolute path.</param>
+/// <param name="Program">Its absolute path; <c>*</c> for any.</param>
 /// <param name="Arguments">A pattern for each argument; see <see cref="ArgumentPattern"/>.</param>
 internal sealed record CommandRule(string Program, IReadOnlyList<string> Arguments);
 
@@ -35,7 +35,7 @@ internal sealed record PolicyRules
     /// <summary>Whether a program may be run with these arguments.</summary>
     /// <param name="command">The program's path and its arguments.</param>
     public bool AllowsCommand(IReadOnlyList<string> command) => Commands.Any(rule =>
-        rule.Program == command[0] && ArgumentPattern.MatchesAll(rule.Arguments, command.Skip(1).ToArray()));
+        (rule.Program == "*" || rule.Program == command[0]) && ArgumentPattern.MatchesAll(rule.Arguments, command.Skip(1).ToArray()));
 
     private static bool Names(IReadOnlyList<string> patterns, string method)
     {

@@ -17,6 +17,9 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
     /// <summary>Why calls that are not registered for it must wait at present, or null: asked at each call.</summary>
     public Func<string?> Restriction { get; set; } = static () => null;
 
+    /// <summary>The rules that hold now.</summary>
+    public PolicyRules Policy => policy.Current;
+
     /// <summary>The methods that may be called now, in the order of their registration.</summary>
     public IEnumerable<string> Allowed => _methods
         .Where(method => method.Denial() is null && policy.Current.AllowsMethod(method.Name)).Select(static method => method.Name);

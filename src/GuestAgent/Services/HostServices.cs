@@ -1,4 +1,6 @@
 using ChannelSdk.GuestAgent.Configuration;
+using ChannelSdk.GuestAgent.Exec;
+using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.Runtime;
@@ -11,10 +13,14 @@ internal static class HostServices
     /// <summary>Registers everything; the configuration is asked at each call, so that a reload takes effect at once.</summary>
     public static void Register(
         ServiceGate gate, Func<AgentConfig> config, InfoService info, PowerService power,
-        MeasureService measure, FreezeService freeze, TimeService time, TrimService trim)
+        MeasureService measure, FreezeService freeze, TimeService time, TrimService trim,
+        FilesService files, ExecService exec)
     {
         string? PowerDenial() => config().AllowPower ? null : "the image's configuration says power = deny";
         string? MeasureDenial() => config().AllowMeasure ? null : "the image's configuration says measure = deny";
+        string? ReadDenial() => gate.Policy.Readable.Count > 0 ? null : "the image's policy allows no reading ([files] read)";
+        string? WriteDenial() => gate.Policy.Writable.Count > 0 ? null : "the image's policy allows no writing ([files] write)";
+        string? ExecDenial() => gate.Policy.Commands.Count > 0 ? null : "the image's policy allows no command ([[exec]])";
         gate.Unary(ServiceMethods.InfoPing, (request, _) => ValueTask.FromResult(info.Ping(request)), always: true);
         gate.Unary(ServiceMethods.InfoGet, (_, _) => ValueTask.FromResult(info.Get()));
         gate.Unary(ServiceMethods.PowerRequest, (request, _) => ValueTask.FromResult(power.Request(request)), privileged: true, PowerDenial);
@@ -31,5 +37,15 @@ internal static class HostServices
             (_, stream, context) => measure.SinkAsync(stream, context.CancellationToken), denial: MeasureDenial);
         gate.Stream(ServiceMethods.MeasureSource,
             (request, stream, context) => MeasureService.SourceAsync(request, stream, context.CancellationToken), denial: MeasureDenial);
+        gate.Unary(ServiceMethods.FilesStat, (request, _) => files.StatAsync(request), denial: ReadDenial);
+        gate.Stream(ServiceMethods.FilesList,
+            (request, stream, context) => files.ListAsync(request, stream, context.CancellationToken), denial: ReadDenial);
+        gate.Stream(ServiceMethods.FilesRead,
+            (request, stream, context) => files.ReadAsync(request, stream, context.CancellationToken), denial: ReadDenial);
+        gate.Stream(ServiceMethods.FilesWrite,
+            (request, stream, context) => files.WriteAsync(request, stream, context.CancellationToken), denial: WriteDenial);
+        gate.Stream(ServiceMethods.ExecRun,
+            (request, stream, context) => exec.RunAsync(request, stream, context.CancellationToken), denial: ExecDenial);
+        gate.Unary(ServiceMethods.ExecSignal, (request, _) => ValueTask.FromResult(exec.Signal(request)), privileged: true, ExecDenial);
     }
 }

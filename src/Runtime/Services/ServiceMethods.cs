@@ -63,6 +63,27 @@ public static class ServiceMethods
     /// </summary>
     public static StreamMethod<MetadataRelayRequest> MetadataRelay { get; } = new("metadata.Relay", StreamClass.Rpc);
 
+    /// <summary>files.Stat: what a file is. Links are told of, not followed.</summary>
+    public static RpcMethod<FileStatRequest, FileStat> FilesStat { get; } = new("files.Stat", StreamClass.Rpc);
+
+    /// <summary>files.List: the entries of a folder, in <see cref="FileList"/> messages.</summary>
+    public static StreamMethod<FileListRequest> FilesList { get; } = new("files.List", StreamClass.Rpc);
+
+    /// <summary>files.Read: a <see cref="FileStat"/>, then the content in <see cref="FileRecord"/> messages.</summary>
+    public static StreamMethod<FileReadRequest> FilesRead { get; } = new("files.Read", StreamClass.Bulk);
+
+    /// <summary>
+    /// files.Write: the guest sends a <see cref="FileWriteReady"/>, the host the content in <see cref="FileRecord"/>
+    /// messages, the guest a <see cref="FileWriteReport"/>.
+    /// </summary>
+    public static StreamMethod<FileWriteRequest> FilesWrite { get; } = new("files.Write", StreamClass.Bulk);
+
+    /// <summary>exec.Run: a program, with its standard streams and its end in messages of <see cref="ExecMessage"/> kinds.</summary>
+    public static StreamMethod<ExecRequest> ExecRun { get; } = new("exec.Run", StreamClass.Bulk);
+
+    /// <summary>exec.Signal: a signal to the process group of a program that exec.Run runs.</summary>
+    public static RpcMethod<ExecSignalRequest, ExecSignalReply> ExecSignal { get; } = new("exec.Signal", StreamClass.Control);
+
     /// <summary>agent.Status: only on the agent's control socket inside the guest, never on the channel to the host.</summary>
     public static RpcMethod<AgentStatusRequest, AgentStatus> AgentStatus { get; } = new("agent.Status", StreamClass.Control);
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using System.Text;
 
 namespace ChannelSdk.GuestAgent.Platform.Linux;
@@ -36,8 +37,12 @@ internal static class CapturedProcess
         {
             return new CapturedResult(126, false, "there is no descriptor left for its output", false, TimeSpan.Zero);
         }
-        int error = ChildProcess.Start(program, arguments, ends[1], out int pid);
-        _ = Libc.Close(ends[1]);
+        int error;
+        int pid;
+        using (var output = new SafeFileHandle(ends[1], ownsHandle: true))
+        {
+            error = ProcessSpawn.Start(ChildProcess.Request(program, arguments) with { Output = output, Error = output, NewSession = true }, out pid);
+        }
         if (error != 0)
         {
             _ = Libc.Close(ends[0]);

@@ -90,7 +90,11 @@ internal static partial class Libc
     public static unsafe partial int SpawnActionsAddOpen(byte* actions, int fd, byte* path, int flags, uint mode);
 
     [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_adddup2")]
-    public static unsafe partial int SpawnActionsAddDup(byte* actions, int from, int to);
+    public static unsafe partial int SpawnActionsAddDup2(byte* actions, int fd, int number);
+
+    // glibc 2.29, musl 1.1.24.
+    [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_addfchdir_np")]
+    public static unsafe partial int SpawnActionsAddFolder(byte* actions, int fd);
 
     [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_destroy")]
     public static unsafe partial int SpawnActionsDestroy(byte* actions);

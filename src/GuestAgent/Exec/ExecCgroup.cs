@@ -1,0 +1,97 @@
+using System.Globalization;
+using ChannelSdk.GuestAgent.Platform.Linux;
+
+namespace ChannelSdk.GuestAgent.Exec;
+
+/// <summary>
+/// A control group (cgroups v2) for one program: it bounds its processes and kills all of them at once, wherever they have
+/// gone. Where the guest has no such hierarchy, or keeps it from the agent, there is none, and the process group has to do.
+/// </summary>
+internal sealed class ExecCgroup
+{
+    private const string Root = "/sys/fs/cgroup";
+    private const string Prefix = "channel-run-";
+    private readonly string _path;
+
+    private ExecCgroup(string path) => _path = path;
+
+    /// <summary>The file that a process writes 0 to, to join.</summary>
+    public string ProcessesFile => $"{_path}/cgroup.procs";
+
+    /// <summary>Whether the number of processes is bounded.</summary>
+    public bool IsLimited { get; private init; }
+
+    /// <summary>Makes one below the agent's own; null if that is not possible.</summary>
+    /// <param name="name">Unique among the programs of this agent.</param>
+    /// <param name="mostProcesses">Bound of its processes.</param>
+    public static ExecCgroup? Create(string name, int mostProcesses)
+    {
+        try
+        {
+            string parent = Parent();
+            if (!File.Exists($"{parent}/cgroup.procs"))
+            {
+                return null;
+            }
+            RemoveEmpty(parent);
+            // Fails where the parent has processes of its own and is not the root: then there is no bound.
+            bool isDelegated = TryWrite($"{parent}/cgroup.subtree_control", "+pids");
+            string path = $"{parent}/{Prefix}{Environment.ProcessId}-{name}";
+            Directory.CreateDirectory(path);
+            return new ExecCgroup(path)
+            {
+                IsLimited = isDelegated && TryWrite($"{path}/pids.max", mostProcesses.ToString(CultureInfo.InvariantCulture)),
+            };
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Kills all that is in it. False where the kernel (before 5.14) cannot.</summary>
+    public bool Kill() => TryWrite($"{_path}/cgroup.kill", "1");
+
+    /// <summary>Removes it, if nothing is left in it.</summary>
+    public void Remove() => TryRemove(_path);
+
+    private static string Parent()
+    {
+        // "0::/path" is the line of the unified hierarchy (cgroups(7)).
+        string own = SmallFile.Read("/proc/self/cgroup").Split('\n').FirstOrDefault(static line => line.StartsWith("0::/", StringComparison.Ordinal)) ?? "0::/";
+        return own.Length == 4 ? Root : Root + own[3..];
+    }
+
+    private static void RemoveEmpty(string parent)
+    {
+        foreach (string left in Directory.EnumerateDirectories(parent, Prefix + "*"))
+        {
+            TryRemove(left);
+        }
+    }
+
+    private static void TryRemove(string path)
+    {
+        try
+        {
+            Directory.Delete(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Programs that were left running are in it; the next run tries again.
+        }
+    }
+
+    private static bool TryWrite(string path, string value)
+    {
+        try
+        {
+            File.WriteAllText(path, value);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+}

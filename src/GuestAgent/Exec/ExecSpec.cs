@@ -1,0 +1,127 @@
+using System.Text;
+using ChannelSdk.GuestAgent.Files;
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using Google.Protobuf;
+
+namespace ChannelSdk.GuestAgent.Exec;
+
+/// <summary>A checked request to run a program.</summary>
+internal sealed class ExecSpec
+{
+    private const int MaxArguments = 1024;
+    private const int MaxArgumentBytes = 128 << 10;
+    private const int MaxVariables = 256;
+    private const int DefaultProcesses = 256;
+    private const int MaxProcesses = 4096;
+
+    /// <summary>
+    /// Variables that make a program run something that the policy never saw. A name with a star stands for all that begin so.
+    /// </summary>
+    private static readonly string[] s_refused =
+    [
+        "PATH", "IFS", "ENV", "BASH_ENV", "BASH_FUNC*", "SHELLOPTS", "BASHOPTS", "PS4", "LD_*", "GLIBC_TUNABLES", "GCONV_PATH",
+        "PYTHON*", "PERL*", "RUBY*", "NODE_*", "JAVA_TOOL_OPTIONS", "DOTNET_*", "GIT_*", "EDITOR", "PAGER", "LESSOPEN",
+    ];
+
+    private ExecSpec(byte[] program, byte[][] argv, byte[][] environment, RawPath folder, ExecRequest request)
+    {
+        (Program, Argv, Environment, Folder) = (program, argv, environment, folder);
+        KeepOnSessionLoss = request.KeepOnSessionLoss;
+        MostProcesses = request.MaxProcesses == 0 ? DefaultProcesses : (int)request.MaxProcesses;
+        Words = [.. argv.Select(Encoding.UTF8.GetString)];
+        Words[0] = Encoding.UTF8.GetString(program);
+    }
+
+    /// <summary>Absolute path.</summary>
+    public byte[] Program { get; }
+
+    public IReadOnlyList<byte[]> Argv { get; }
+
+    public IReadOnlyList<byte[]> Environment { get; }
+
+    public RawPath Folder { get; }
+
+    public bool KeepOnSessionLoss { get; }
+
+    public int MostProcesses { get; }
+
+    /// <summary>The program's path and its arguments, for the policy.</summary>
+    public string[] Words { get; }
+
+    /// <summary>For the log.</summary>
+    public string Shown => LogText.Escape(string.Join(' ', Words), 300);
+
+    /// <summary>Checks a request and finds its program.</summary>
+    /// <exception cref="ChannelException">InvalidArgument, or NotFound for a program that is nowhere.</exception>
+    public static ExecSpec Parse(ExecRequest untrusted)
+    {
+        if (untrusted.Argv.Count is 0 or > MaxArguments || untrusted.Argv[0].IsEmpty)
+        {
+            throw Invalid($"argv has 1 to {MaxArguments} entries and begins with a program");
+        }
+        if (untrusted.Environment.Count > MaxVariables || untrusted.MaxProcesses > MaxProcesses)
+        {
+            throw Invalid($"at most {MaxVariables} variables and {MaxProcesses} processes are allowed");
+        }
+        if (untrusted.Argv.Concat(untrusted.Environment).Sum(static text => text.Length + 1L) > MaxArgumentBytes)
+        {
+            throw Invalid($"arguments and environment together have at most {MaxArgumentBytes} bytes");
+        }
+        if (untrusted.Argv.Concat(untrusted.Environment).Any(static text => text.Span.Contains((byte)0)))
+        {
+            throw Invalid("no argument or variable has a zero byte");
+        }
+        foreach (ByteString variable in untrusted.Environment)
+        {
+            CheckVariable(variable.ToStringUtf8());
+        }
+        byte[][] argv = [.. untrusted.Argv.Select(static text => text.ToByteArray())];
+        byte[][] environment =
+        [
+            Encoding.UTF8.GetBytes($"PATH={ProcessSpawn.SearchPath}"), .. untrusted.Environment.Select(static text => text.ToByteArray()),
+        ];
+        RawPath folder = RawPath.Parse(untrusted.WorkingFolder.IsEmpty ? ByteString.CopyFromUtf8("/") : untrusted.WorkingFolder);
+        return new ExecSpec(Find(argv[0]), argv, environment, folder, untrusted);
+    }
+
+    private static byte[] Find(byte[] name)
+    {
+        string text = Encoding.UTF8.GetString(name);
+        string shown = LogText.Escape(text, 300);
+        if (name.Contains((byte)'/'))
+        {
+            RawPath path = RawPath.Parse(ByteString.CopyFrom(name));
+            return IsProgram(path.Text) ? name : throw Missing($"{path.Shown} is no program that can be run");
+        }
+        return ProcessSpawn.SearchPath.Split(':').Select(folder => $"{folder}/{text}").FirstOrDefault(IsProgram) is { } found
+            ? Encoding.UTF8.GetBytes(found)
+            : throw Missing($"there is no program {shown} in {ProcessSpawn.SearchPath}");
+    }
+
+    private static bool IsProgram(string path) => Libc.Access(path, Libc.ExecuteAccess) == 0 && !Directory.Exists(path);
+
+    private static void CheckVariable(string variable)
+    {
+        int equals = variable.IndexOf('=');
+        if (equals <= 0)
+        {
+            throw Invalid("a variable is NAME=value");
+        }
+        string name = variable[..equals];
+        foreach (string refused in s_refused)
+        {
+            if (refused[^1] == '*' ? name.StartsWith(refused[..^1], StringComparison.Ordinal) : name == refused)
+            {
+                throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused,
+                    $"the variable {LogText.Escape(name, 100)} could make a permitted program do something else");
+            }
+        }
+    }
+
+    private static ChannelException Missing(string what) => new(ChannelError.NotFound, ErrorClass.Refused, what);
+
+    private static ChannelException Invalid(string what) => new(ChannelError.InvalidArgument, ErrorClass.Refused, what);
+}

@@ -1,0 +1,119 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace ChannelSdk.GuestAgent.Platform.Linux;
+
+/// <summary>What a program is started with. All texts are raw bytes without their terminating zero.</summary>
+/// <param name="Program">Its path.</param>
+/// <param name="Argv">Its arguments, its name first.</param>
+/// <param name="Environment">"NAME=value".</param>
+internal sealed record SpawnRequest(byte[] Program, IReadOnlyList<byte[]> Argv, IReadOnlyList<byte[]> Environment)
+{
+    /// <summary>Standard input; null for /dev/null.</summary>
+    public SafeFileHandle? Input { get; init; }
+
+    /// <summary>Standard output; null for the agent's own.</summary>
+    public SafeFileHandle? Output { get; init; }
+
+    /// <summary>Standard error; null for the agent's own.</summary>
+    public SafeFileHandle? Error { get; init; }
+
+    /// <summary>Where it begins; null for where the agent is.</summary>
+    public SafeFileHandle? Folder { get; init; }
+
+    /// <summary>In a session and process group of its own.</summary>
+    public bool NewSession { get; init; }
+}
+
+/// <summary>
+/// Starts a program by posix_spawn(3): nothing of the runtime runs between fork and exec. The program has none of the agent's
+/// signal settings, and none of its descriptors, which are all close-on-exec.
+/// </summary>
+internal static unsafe class ProcessSpawn
+{
+    // Larger than glibc's and musl's posix_spawnattr_t (336), posix_spawn_file_actions_t (80) and sigset_t (128).
+    private const int OpaqueBytes = 512;
+    private const short SetSigDefault = 0x04;
+    private const short SetSigMask = 0x08;
+    private const short SetSession = 0x80;
+    /// <summary>Where programs are looked for, and the PATH that they get.</summary>
+    public const string SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+    /// <summary>Starts it.</summary>
+    /// <returns>0, or the errno.</returns>
+    public static int Start(SpawnRequest request, out int pid)
+    {
+        byte* attributes = stackalloc byte[OpaqueBytes];
+        byte* actions = stackalloc byte[OpaqueBytes];
+        byte* signals = stackalloc byte[OpaqueBytes];
+        var strings = new List<nint>();
+        _ = Libc.SpawnAttributesInit(attributes);
+        _ = Libc.SpawnActionsInit(actions);
+        try
+        {
+            // The runtime ignores SIGPIPE; a program must not inherit that.
+            _ = Libc.SigFillSet(signals);
+            _ = Libc.SpawnAttributesSetSigDefault(attributes, signals);
+            _ = Libc.SigEmptySet(signals);
+            _ = Libc.SpawnAttributesSetSigMask(attributes, signals);
+            _ = Libc.SpawnAttributesSetFlags(attributes, (short)(SetSigDefault | SetSigMask | (request.NewSession ? SetSession : 0)));
+            if (request.Folder is { } folder)
+            {
+                _ = Libc.SpawnActionsAddFolder(actions, Number(folder));
+            }
+            if (request.Input is { } input)
+            {
+                _ = Libc.SpawnActionsAddDup2(actions, Number(input), 0);
+            }
+            else
+            {
+                _ = Libc.SpawnActionsAddOpen(actions, 0, Allocate("/dev/null"u8, strings), 0, 0);
+            }
+            Redirect(actions, request.Output, 1);
+            Redirect(actions, request.Error, 2);
+            return Libc.PosixSpawn(out pid, Allocate(request.Program, strings), actions, attributes,
+                Vector(request.Argv, strings), Vector(request.Environment, strings));
+        }
+        finally
+        {
+            _ = Libc.SpawnActionsDestroy(actions);
+            _ = Libc.SpawnAttributesDestroy(attributes);
+            foreach (nint text in strings)
+            {
+                NativeMemory.Free((void*)text);
+            }
+            GC.KeepAlive(request);
+        }
+    }
+
+    private static void Redirect(byte* actions, SafeFileHandle? file, int number)
+    {
+        if (file is not null)
+        {
+            _ = Libc.SpawnActionsAddDup2(actions, Number(file), number);
+        }
+    }
+
+    private static int Number(SafeFileHandle file) => (int)file.DangerousGetHandle();
+
+    private static byte** Vector(IReadOnlyList<byte[]> texts, List<nint> owned)
+    {
+        byte** vector = (byte**)NativeMemory.Alloc((nuint)(texts.Count + 1), (nuint)sizeof(byte*));
+        owned.Add((nint)vector);
+        for (int i = 0; i < texts.Count; i++)
+        {
+            vector[i] = Allocate(texts[i], owned);
+        }
+        vector[texts.Count] = null;
+        return vector;
+    }
+
+    private static byte* Allocate(ReadOnlySpan<byte> text, List<nint> owned)
+    {
+        byte* memory = (byte*)NativeMemory.Alloc((nuint)text.Length + 1);
+        owned.Add((nint)memory);
+        text.CopyTo(new Span<byte>(memory, text.Length));
+        memory[text.Length] = 0;
+        return memory;
+    }
+}

@@ -1,0 +1,164 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+using Google.Protobuf;
+using Microsoft.Win32.SafeHandles;
+
+namespace ChannelSdk.HostEndpoint.Services;
+
+/// <summary>One copy from the guest to this host.</summary>
+internal sealed class CopyOut(Instance instance, GuestPath source, string destination, FileCopyOptions options, IProgress<FileProgress>? progress) : IDisposable
+{
+    private readonly string _partial = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(destination))!, $".channel-{Guid.NewGuid():N}.part");
+    private readonly CopyAttempts _attempts = new(instance, options.ResumeTimeout);
+    private SafeFileHandle? _file;
+    private FileStat? _facts;
+    private ContentHash _hash;
+    private long _dataBytes;
+
+    /// <summary>Copies; leaves nothing behind if that fails.</summary>
+    public async Task<FileCopyResult> RunAsync(CancellationToken cancellationToken)
+    {
+        await _attempts.RunAsync(() => AttemptAsync(cancellationToken), () => _hash.Length, cancellationToken).ConfigureAwait(false);
+        Locally(Commit);
+        return new FileCopyResult(_hash.Length, _dataBytes, _hash.Finish(), _attempts.Resumes);
+    }
+
+    /// <summary>Closes the partial file, and removes it if it did not become the destination.</summary>
+    public void Dispose()
+    {
+        if (_file is not null)
+        {
+            _file.Dispose();
+            File.Delete(_partial);
+        }
+    }
+
+    private async Task AttemptAsync(CancellationToken cancellationToken)
+    {
+        var request = new FileReadRequest { Path = source.Bytes, Offset = (ulong)_hash.Length, Expect = _facts, AllowChange = options.AllowChange };
+        var stream = await instance.Channel.OpenStreamAsync(ServiceMethods.FilesRead, request, default, cancellationToken).ConfigureAwait(false);
+        await using var _ = stream.ConfigureAwait(false);
+        using (var first = await stream.ReadAsync(cancellationToken).ConfigureAwait(false))
+        {
+            TakeFacts(GuestReply.Parse(FileStat.Parser, first, $"the copy of {source}"));
+        }
+
+        while (true)
+        {
+            using var message = await stream.ReadAsync(cancellationToken).ConfigureAwait(false);
+            if (message.IsEnd)
+            {
+                throw Failed(ChannelError.CorruptFrame, $"the guest ended it at {_hash.Length} bytes");
+            }
+
+            var record = FileRecord.Read(message.Span, _hash.Length, (long)_facts!.Size);
+            if (record.Kind == FileRecordKind.End)
+            {
+                RequireHash(record.Hash, _hash.Finish(), "the whole content");
+                return;
+            }
+
+            Take(record, message.Span[FileRecord.HeaderSize..]);
+            progress?.Report(new FileProgress(_hash.Length, (long)_facts.Size));
+        }
+    }
+
+    private void TakeFacts(FileStat untrusted)
+    {
+        if (_facts is not null)
+        {
+            return;
+        }
+
+        if (untrusted.Size > (ulong)options.MaxBytes)
+        {
+            throw Failed(ChannelError.ResourceExhausted, $"it has {untrusted.Size} bytes and {nameof(FileCopyOptions.MaxBytes)} is {options.MaxBytes}");
+        }
+
+        Locally(() =>
+        {
+            var free = new DriveInfo(Path.GetDirectoryName(_partial)!).AvailableFreeSpace;
+            var needed = (long)Math.Min(untrusted.Size, untrusted.AllocatedBytes);
+            if (needed > free)
+            {
+                throw Failed(ChannelError.ResourceExhausted, $"it needs {needed} bytes and {Path.GetDirectoryName(_partial)} has {free} left");
+            }
+
+            if (!options.Overwrite && File.Exists(destination))
+            {
+                throw Failed(ChannelError.FailedPrecondition, $"{destination} exists; ask to overwrite it, or choose another name");
+            }
+
+            _file = LocalPlace.Create(_partial);
+        });
+        _facts = untrusted;
+    }
+
+    private void Take(in FileRecord record, ReadOnlySpan<byte> block)
+    {
+        if (record.Kind == FileRecordKind.Hole)
+        {
+            _hash.AppendZeros(record.Length);
+            return;
+        }
+
+        RequireHash(record.Hash, XxHash64.Hash(block), $"the block at {record.Offset}");
+        try
+        {
+            LocalFile.Write(_file!, block, record.Offset, record.HasHoles);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw LocalFile.ToException(e, destination);
+        }
+
+        _hash.AppendHashed(record.Hash, block.Length);
+        _dataBytes += block.Length;
+    }
+
+    private void Commit()
+    {
+        RandomAccess.SetLength(_file!, _hash.Length);
+        if (options.KeepOwner)
+        {
+            LocalFile.SetOwner(_file!, _facts!.Uid, _facts.Gid);
+        }
+
+        if (options.KeepMode)
+        {
+            // A guest must not make programs of this host run as somebody else.
+            LocalPlace.SetMode(_file!, _facts!.Mode & 0x1FF);
+        }
+
+        if (options.KeepTime)
+        {
+            File.SetLastWriteTimeUtc(_file!, FileTimes.FromUnixNs(_facts!.ModifiedUnixNs));
+        }
+
+        RandomAccess.FlushToDisk(_file!);
+        File.Move(_partial, destination, options.Overwrite);
+    }
+
+    private void Locally(Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw LocalFile.ToException(e, destination);
+        }
+    }
+
+    private void RequireHash(ulong untrusted, ulong own, string what)
+    {
+        if (untrusted != own)
+        {
+            throw Failed(ChannelError.CorruptFrame, $"{what} came with another hash than it has");
+        }
+    }
+
+    private ChannelException Failed(ChannelError code, string what) => new(code, ErrorClass.Refused, $"cannot copy {source}: {what}");
+}

@@ -1,0 +1,35 @@
+namespace ChannelSdk.HostEndpoint.Services;
+
+/// <summary>A program to run in the guest.</summary>
+public sealed record ExecOptions
+{
+    /// <summary>The program, as a name or an absolute path, and its arguments: 1 to 1,024.</summary>
+    public required IReadOnlyList<string> Command { get; init; }
+
+    /// <summary>Variables beside PATH. The guest refuses those that make a program do something else, PATH and LD_PRELOAD among them.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Where it begins, an absolute path.</summary>
+    public string WorkingFolder { get; init; } = "/";
+
+    /// <summary>It goes on in the guest when the session is lost; otherwise it is killed with all that it started.</summary>
+    public bool KeepOnSessionLoss { get; init; }
+
+    /// <summary>Most processes that it may have at a time, 1 to 4,096, where the guest can see to that.</summary>
+    public int MaxProcesses { get; init; } = 256;
+}
+
+/// <summary>How a program ended.</summary>
+/// <param name="Code">Its exit code; 0 if a signal ended it.</param>
+/// <param name="Signal">The signal that ended it; 0 if none did.</param>
+public readonly record struct ExecExit(int Code, int Signal)
+{
+    /// <summary>The code, or 128 and the signal, as shells have it.</summary>
+    public int ShellCode => Signal == 0 ? Code : 128 + Signal;
+}
+
+/// <summary>A program that ran to its end.</summary>
+/// <param name="Exit">How it ended.</param>
+/// <param name="Output">All of its standard output.</param>
+/// <param name="Error">All of its standard error.</param>
+public sealed record ExecResult(ExecExit Exit, ReadOnlyMemory<byte> Output, ReadOnlyMemory<byte> Error);

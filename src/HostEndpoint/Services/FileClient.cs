@@ -1,0 +1,105 @@
+using System.Runtime.CompilerServices;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+using Google.Protobuf;
+
+namespace ChannelSdk.HostEndpoint.Services;
+
+/// <summary>
+/// The guest's files. What the image's policy does not allow is refused with PermissionDenied and its reason. Symbolic links
+/// are not followed: a path with one in it is refused.
+/// </summary>
+public sealed class FileClient
+{
+    private static readonly ByteString s_parent = ByteString.CopyFromUtf8("..");
+    private readonly Instance _instance;
+
+    internal FileClient(Instance instance) => _instance = instance;
+
+    /// <summary>What a file is; a link at the path's end is told of. Every field is a claim of an untrusted party.</summary>
+    /// <exception cref="ChannelException">NotFound, PermissionDenied, or the call failed.</exception>
+    public ValueTask<FileStat> StatAsync(GuestPath path, CancellationToken cancellationToken = default) =>
+        _instance.Channel.CallAsync(ServiceMethods.FilesStat, new FileStatRequest { Path = path.Bytes }, new CallOptions(_instance.Options.CallTimeout), cancellationToken);
+
+    /// <summary>The entries of a folder, in no order, as they come. Names are raw bytes of an untrusted party and may hold anything but / and zero.</summary>
+    /// <exception cref="ChannelException">NotFound, PermissionDenied, or the stream failed.</exception>
+    public async IAsyncEnumerable<FileEntry> ListAsync(GuestPath path, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        var stream = await _instance.Channel.OpenStreamAsync(ServiceMethods.FilesList, new FileListRequest { Path = path.Bytes }, default, cancellationToken).ConfigureAwait(false);
+        await using var _ = stream.ConfigureAwait(false);
+        while (true)
+        {
+            FileList list;
+            using (var message = await stream.ReadAsync(cancellationToken).ConfigureAwait(false))
+            {
+                if (message.IsEnd)
+                {
+                    yield break;
+                }
+
+                list = GuestReply.Parse(FileList.Parser, message, $"the listing of {path}");
+            }
+
+            foreach (var entry in list.Entries)
+            {
+                if (entry.Name.IsEmpty || entry.Name.Span.ContainsAny((byte)'/', (byte)0) || entry.Name.Equals(s_parent))
+                {
+                    throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, $"the guest lists a name in {path} that no file can have");
+                }
+
+                yield return entry;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Copies a file of the guest to this host: with its holes, into a file beside the destination that takes its place when
+    /// all is there and its hash is right. Goes on where it was after a cut link and after a lost session.
+    /// </summary>
+    /// <param name="source">In the guest.</param>
+    /// <param name="destination">On this host; its folder must exist.</param>
+    /// <param name="options">How; null for the defaults.</param>
+    /// <param name="progress">Told after each block, on the copy's own thread.</param>
+    /// <param name="cancellationToken">Ends the copy; nothing of it is left.</param>
+    /// <exception cref="ChannelException">
+    /// NotFound, PermissionDenied, FailedPrecondition (it changed, or the destination exists), ResourceExhausted (too large, or
+    /// the disk is full), CorruptFrame (a hash is wrong), or the session was lost for longer than the options allow.
+    /// </exception>
+    public async Task<FileCopyResult> CopyOutAsync(
+        GuestPath source, string destination, FileCopyOptions? options = null, IProgress<FileProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        using var copy = new CopyOut(_instance, source, destination, Checked(options), progress);
+        return await copy.RunAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Copies a file of this host into the guest, as <see cref="CopyOutAsync"/> does the other way.</summary>
+    /// <param name="source">On this host.</param>
+    /// <param name="destination">In the guest; its folder must exist.</param>
+    /// <param name="options">How; null for the defaults.</param>
+    /// <param name="progress">Told after each block was given to the channel, on the copy's own thread.</param>
+    /// <param name="cancellationToken">Ends the copy; the guest removes what it has of it.</param>
+    /// <exception cref="ChannelException">As for <see cref="CopyOutAsync"/>.</exception>
+    public async Task<FileCopyResult> CopyInAsync(
+        string source, GuestPath destination, FileCopyOptions? options = null, IProgress<FileProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            using var copy = new CopyIn(_instance, source, destination, Checked(options), progress);
+            return await copy.RunAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw LocalFile.ToException(e, source);
+        }
+    }
+
+    private static FileCopyOptions Checked(FileCopyOptions? options)
+    {
+        options ??= new FileCopyOptions();
+        return options.MaxBytes is >= 0 and <= ContentHash.MaxLength
+            ? options
+            : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+                $"{nameof(FileCopyOptions.MaxBytes)} is {options.MaxBytes}; allowed are 0 to {ContentHash.MaxLength}");
+    }
+}

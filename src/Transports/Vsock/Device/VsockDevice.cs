@@ -110,6 +110,7 @@ public sealed class VsockDevice : IAsyncDisposable
             await hybrid.DisposeAsync().ConfigureAwait(false);
         }
         _listener?.Dispose();
+        _core.Dispose();
         _stopping.Dispose();
     }
 

@@ -49,7 +49,7 @@ ln -s /bin/busybox "$root/init"
 version=$(basename .cache/kernel/lib/modules/*)
 [ -e ".cache/kernel/lib/modules/$version/modules.dep.bin" ] || depmod -b .cache/kernel "$version"
 : > "$root/modules/order"
-for module in virtio_pci virtio_console virtio_blk virtio-rng vmw_vsock_virtio_transport vsock_loopback; do
+for module in virtio_pci virtio_console virtio_blk virtio-rng vmw_vsock_virtio_transport; do
   modprobe -d .cache/kernel -S "$version" --show-depends "$module" | while read -r kind path _; do
     [ "$kind" = insmod ] || continue
     name=$(basename "$path")

@@ -3,6 +3,7 @@ using ChannelSdk.Transports.UnixSocket;
 using ChannelSdk.Transports.VirtioSerial;
 using ChannelSdk.Transports.Vsock;
 using ChannelSdk.Transports.Vsock.Device;
+using ChannelSdk.Transports.Vsock.Hybrid;
 using ChannelSdk.Transports.Vsock.Kernel;
 
 namespace ChannelSdk.Transports;
@@ -36,6 +37,8 @@ internal sealed record EndpointScheme(
             uri => new VsockDialEndpoint(uri.ToString(), VsockAddress.Parse(uri, takesAny: false))),
         new(VsockListenEndpoint.Scheme, TargetForm.Own, "vsock-listen://2:5000",
             uri => new VsockListenEndpoint(uri.ToString(), VsockAddress.Parse(uri, takesAny: true))),
+        new(HybridDialEndpoint.Scheme, TargetForm.PathAndOptions, "vsock-hybrid:///run/vm1.vsock?port=5000", VsockSchemes.HybridDial),
+        new("vsock-hybrid-listen", TargetForm.PathAndOptions, "vsock-hybrid-listen:///run/vm1.vsock?port=5000", VsockSchemes.HybridListen),
         new(VsockDevice.Scheme, TargetForm.PathAndOptions, "vhost-vsock:///run/vm1.vsock?cid=3&port=5000", VsockSchemes.Device),
     ];
 

@@ -13,7 +13,7 @@ internal static class ConfigKeys
 
     public static IReadOnlyList<ConfigKey> All { get; } =
     [
-        new("endpoint", "a URI such as virtio-port://NAME, virtio-port:///dev/virtio-ports/NAME, unix:///PATH or unix-listen:///PATH",
+        new("endpoint", "a URI such as virtio-port://NAME, virtio-port:///dev/virtio-ports/NAME, vsock://2:PORT, vsock-listen://2:PORT, unix:///PATH or unix-listen:///PATH",
             static (config, value) =>
             {
                 // Making an endpoint opens nothing; it throws what is wrong with the URI.

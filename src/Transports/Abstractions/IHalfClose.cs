@@ -5,4 +5,7 @@ public interface IHalfClose
 {
     /// <summary>Says that nothing more will be sent; what was sent before arrives. Receiving goes on.</summary>
     void CompleteSend();
+
+    /// <summary>Whether the other side takes nothing any more, once it has sent its last.</summary>
+    bool IsGone { get; }
 }

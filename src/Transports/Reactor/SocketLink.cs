@@ -52,6 +52,32 @@ internal sealed class SocketLink : FdLink, IHalfClose
     /// <inheritdoc/>
     public void CompleteSend() => _ = Libc.Shutdown(Fd, Linux.SHUT_WR);
 
+    /// <inheritdoc/>
+    public unsafe bool IsGone
+    {
+        get
+        {
+            bool added = false;
+            try
+            {
+                Fd.DangerousAddRef(ref added);
+                var poll = new PollFd { Fd = (int)Fd.DangerousGetHandle() };
+                return Libc.Poll(&poll, 1, 0) > 0 && (poll.Result & (Linux.POLLHUP | Linux.POLLERR)) != 0;
+            }
+            catch (ObjectDisposedException)
+            {
+                return true;
+            }
+            finally
+            {
+                if (added)
+                {
+                    Fd.DangerousRelease();
+                }
+            }
+        }
+    }
+
     // A short read of a stream socket leaves it empty, and later bytes make an edge. A hang-up that came together
     // with the bytes makes no edge of its own. (A peer that sends descriptors or urgent data gets short reads with
     // more behind them: it delays itself until its next bytes.)

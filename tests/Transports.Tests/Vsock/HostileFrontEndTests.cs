@@ -184,6 +184,7 @@ public sealed class HostileFrontEndTests
         Task<int> receive = link.ReceiveAsync(new byte[8]).AsTask();
         uint[] bases = [Stop(guest, 0), Stop(guest, 1)];
         Assert.Equal([1u, 1u], bases);
+        Assert.Equal((1, 1), (guest.Receive.UsedIndex, guest.Transmit.UsedIndex));
         guest.SetUp(0, guest.Receive, guest.ReceiveKick, goesOn ? bases[0] : 0);
         guest.SetUp(1, guest.Transmit, guest.TransmitKick, goesOn ? bases[1] : 0);
         if (goesOn)

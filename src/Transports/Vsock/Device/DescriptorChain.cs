@@ -29,6 +29,9 @@ internal sealed unsafe class DescriptorChain
     /// <summary>The chain's first descriptor, by which it is given back.</summary>
     internal ushort Head { get; private set; }
 
+    /// <summary>The descriptors of the queue itself that it takes; a table in memory of its own takes one.</summary>
+    internal uint Descriptors { get; private set; }
+
     /// <summary>The bytes of the whole chain.</summary>
     internal long Length { get; private set; }
 
@@ -37,8 +40,12 @@ internal sealed unsafe class DescriptorChain
     {
         Head = head;
         Length = 0;
+        Descriptors = 0;
         _count = 0;
     }
+
+    /// <summary>Counts a descriptor of the queue.</summary>
+    internal void Count() => Descriptors++;
 
     /// <summary>Appends what a descriptor points at.</summary>
     /// <exception cref="DeviceFaultException">It is not all in the guest's memory.</exception>

@@ -86,7 +86,7 @@ internal sealed partial class DeviceCore
         header.Write(bytes);
         _chain.Write(0, bytes);
         _chain.Write(VsockHeader.Size, data);
-        queue.Ring.Push(_chain.Head, (uint)(VsockHeader.Size + data.Length));
+        queue.Ring.Push(_chain, (uint)(VsockHeader.Size + data.Length));
     }
 
     /// <summary>Lets the sends that found no buffer try again, each in a turn of its own.</summary>

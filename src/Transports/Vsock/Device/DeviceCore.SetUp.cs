@@ -78,6 +78,8 @@ internal sealed partial class DeviceCore
             {
                 return null;
             }
+            // What was taken must be given back, or the guest never has it again.
+            queue.Publish();
             ushort next = queue.Ring.NextIndex;
             queue = null;
             (isTransmit ? ref _stoppedTransmit : ref _stoppedReceive) = next;
@@ -96,6 +98,8 @@ internal sealed partial class DeviceCore
             }
         }
     }
+
+    public void Dispose() => _showTimer.Dispose();
 
     /// <summary>The front-end has gone: all connections end, and the guest's memory is let go.</summary>
     internal void Clear()

@@ -12,13 +12,16 @@ namespace ChannelSdk.Transports.Vsock.Device;
 /// packets from the guest's ring itself. Only bytes that nobody waits for go through a connection's buffer, within
 /// the credit that the guest has.
 /// </remarks>
-internal sealed partial class DeviceCore : IReactorWork
+internal sealed partial class DeviceCore : IReactorWork, IDisposable
 {
     /// <summary>Packets in one turn; more wait for the next one.</summary>
     private const int TurnPackets = 256;
 
     /// <summary>With less room than this in its buffer, a receive ends instead of splitting one more packet.</summary>
     private const int WorthMore = 4096;
+
+    /// <summary>How long the guest may wait for its transmit buffers while it has enough others.</summary>
+    private static readonly TimeSpan s_showDelay = TimeSpan.FromMilliseconds(5);
 
     private readonly Lock _gate = new();
     private readonly VsockRouter _router;
@@ -30,7 +33,9 @@ internal sealed partial class DeviceCore : IReactorWork
     private DeviceQueue? _transmit;
     private ushort? _stoppedReceive;
     private ushort? _stoppedTransmit;
+    private readonly Timer _showTimer;
     private bool _pumpIsScheduled;
+    private bool _showIsDue;
 
     /// <summary>Makes a device without front-end.</summary>
     /// <param name="guestCid">The guest's CID.</param>
@@ -40,6 +45,7 @@ internal sealed partial class DeviceCore : IReactorWork
     {
         _router = new VsockRouter(guestCid, limits);
         _reactor = reactor;
+        _showTimer = new Timer(static state => ((DeviceCore)state!).ShowLate(), this, Timeout.Infinite, Timeout.Infinite);
     }
 
     /// <summary>Told, under the lock, that the guest broke its rings and that the device has ended.</summary>
@@ -204,10 +210,36 @@ internal sealed partial class DeviceCore : IReactorWork
                 received += taken;
                 TakeBuffered(connection, taken, (int)header.Length - taken);
             }
-            queue.Ring.Push(_chain.Head, 0);
+            queue.Ring.Push(_chain, 0);
         }
-        queue.Publish();
+        ShowTransmitted(queue);
         return received;
+    }
+
+    /// <summary>
+    /// Gives the guest its transmit buffers back, not for each packet: every time costs it an interrupt that nobody waits
+    /// for, as credit and not buffers is what limits a sender.
+    /// </summary>
+    private void ShowTransmitted(DeviceQueue queue)
+    {
+        if (queue.Ring.PublishIsDue)
+        {
+            queue.Publish();
+        }
+        else if (queue.Ring.HasUnpublished && !_showIsDue)
+        {
+            _showIsDue = true;
+            _showTimer.Change(s_showDelay, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private void ShowLate()
+    {
+        lock (_gate)
+        {
+            _showIsDue = false;
+            _transmit?.Publish();
+        }
     }
 
     private int TakeDirect(VsockConnection connection, in VsockHeader header, Span<byte> buffer)

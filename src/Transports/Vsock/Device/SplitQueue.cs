@@ -26,6 +26,7 @@ internal sealed unsafe class SplitQueue
     private ushort _next;
     private ushort _nextUsed;
     private ushort _publishedUsed;
+    private uint _unpublishedDescriptors;
 
     /// <summary>Sets the queue up.</summary>
     /// <param name="name">For fault texts.</param>
@@ -52,6 +53,11 @@ internal sealed unsafe class SplitQueue
 
     /// <summary>The available index that comes next, for a successor to go on with.</summary>
     internal ushort NextIndex => _next;
+
+    /// <summary>
+    /// Whether the guest should be shown now what was given back, as it may soon lack descriptors: a quarter of the queue.
+    /// </summary>
+    internal bool PublishIsDue => _unpublishedDescriptors >= _size / 4;
 
     /// <summary>Whether chains were given back that the guest has not been shown.</summary>
     internal bool HasUnpublished => _nextUsed != _publishedUsed;
@@ -105,12 +111,13 @@ internal sealed unsafe class SplitQueue
     internal void Unpop() => _next--;
 
     /// <summary>Gives a chain back; <see cref="Publish"/> shows it to the guest.</summary>
-    internal void Push(ushort head, uint written)
+    internal void Push(DescriptorChain chain, uint written)
     {
         byte* element = _used + 4 + 8 * (_nextUsed & _mask);
-        Unsafe.WriteUnaligned(element, (uint)head);
+        Unsafe.WriteUnaligned(element, (uint)chain.Head);
         Unsafe.WriteUnaligned(element + 4, written);
         _nextUsed++;
+        _unpublishedDescriptors += chain.Descriptors;
     }
 
     /// <summary>Shows the guest what was given back.</summary>
@@ -119,6 +126,7 @@ internal sealed unsafe class SplitQueue
     {
         ushort old = _publishedUsed;
         _publishedUsed = _nextUsed;
+        _unpublishedDescriptors = 0;
         Volatile.Write(ref UsedIndex, _nextUsed);
         // The guest writes its wish and then looks at the index; we write the index and then look at its wish.
         Interlocked.MemoryBarrier();
@@ -182,6 +190,7 @@ internal sealed unsafe class SplitQueue
                 table = Indirect(memory, untrusted);
                 tableSize = untrusted.Length / Descriptor.Size;
                 (isIndirect, index) = (true, 0);
+                chain.Count();
                 continue;
             }
             if ((untrusted.Flags & Descriptor.IsWritable) != 0 != _takesWritable)
@@ -189,6 +198,10 @@ internal sealed unsafe class SplitQueue
                 throw new DeviceFaultException($"a descriptor of the wrong direction in the {_name} queue");
             }
             chain.Append(memory, untrusted.Address, untrusted.Length);
+            if (!isIndirect)
+            {
+                chain.Count();
+            }
             if ((untrusted.Flags & Descriptor.HasNext) == 0)
             {
                 return;

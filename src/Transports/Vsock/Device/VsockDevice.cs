@@ -2,6 +2,7 @@ using ChannelSdk.Protocol;
 using ChannelSdk.Transports.Native;
 using ChannelSdk.Transports.Reactor;
 using ChannelSdk.Transports.UnixSocket;
+using ChannelSdk.Transports.Vsock.Hybrid;
 using ChannelSdk.Transports.Vsock.Packets;
 
 namespace ChannelSdk.Transports.Vsock.Device;
@@ -27,6 +28,7 @@ public sealed class VsockDevice : IAsyncDisposable
     private readonly Dictionary<uint, VsockDeviceListener> _listeners = [];
     private readonly CancellationTokenSource _stopping = new();
     private UnixListener? _listener;
+    private HybridServer? _hybrid;
     private FrontEnd? _frontEnd;
     private Task _serving = Task.CompletedTask;
     private int _faults;
@@ -72,6 +74,7 @@ public sealed class VsockDevice : IAsyncDisposable
         {
             ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
             _listener ??= UnixListener.Start(_place);
+            StartHybrid();
             // It may have ended by an error of the socket, which was told.
             if (_serving.IsCompleted)
             {
@@ -102,7 +105,12 @@ public sealed class VsockDevice : IAsyncDisposable
             serving = _serving;
         }
         await serving.ConfigureAwait(false);
+        if (_hybrid is { } hybrid)
+        {
+            await hybrid.DisposeAsync().ConfigureAwait(false);
+        }
         _listener?.Dispose();
+        _core.Dispose();
         _stopping.Dispose();
     }
 
@@ -166,6 +174,17 @@ public sealed class VsockDevice : IAsyncDisposable
         });
         return isRoom ? link : throw new ChannelException(ChannelError.EndpointBusy, ErrorClass.Retry,
             $"Cannot dial {UriOf(port)}: the device has {_options.MaxConnections} connections, as many as it may.");
+    }
+
+    private void StartHybrid()
+    {
+        if (_options.HybridPath is { } path && _hybrid is null)
+        {
+            var hybrid = new HybridServer(this, path);
+            hybrid.Start();
+            _hybrid = hybrid;
+            _core.WithRouter(router => router.AnyPort = hybrid);
+        }
     }
 
     private VsockDeviceLink NewLink(uint port) => new(_core, IoReactor.Shared, new PeerIdentity(Scheme, TargetOf(port)));

@@ -24,10 +24,15 @@ internal sealed class VsockDeviceLink : ITransportLink, IVsockUser, IHalfClose
 
     public PeerIdentity Peer { get; }
 
+    public bool IsGone => _connection.CannotSend;
+
     public bool IsReceiving => _receive.IsWaiting;
 
     /// <summary>Ends when the guest has answered a connection that we asked for: whether it accepted.</summary>
     internal Task<bool> Answered => _answered.Task;
+
+    /// <summary>The host's port of the connection.</summary>
+    internal uint HostPort => _connection.HostPort;
 
     /// <summary>Whether the guest has ended it and left nothing to read.</summary>
     internal bool IsDead => _connection is { State: VsockState.Closed, Incoming.Count: 0 };

@@ -26,6 +26,13 @@ public sealed record VsockDeviceOptions
     /// </summary>
     public int BufferBytes { get; init; } = 256 * 1024;
 
+    /// <summary>
+    /// Absolute path of a hybrid socket, as Firecracker and Cloud Hypervisor have one, for the ports without an
+    /// endpoint: programs write <c>CONNECT port</c> to it to reach the guest, and the guest reaches programs that listen
+    /// on the path with <c>_port</c> appended. Null for none: connections to other ports are refused.
+    /// </summary>
+    public string? HybridPath { get; init; }
+
     internal void Validate()
     {
         Check(GuestCid is >= MinGuestCid and < uint.MaxValue, $"a guest CID of {GuestCid}; {MinGuestCid} to {uint.MaxValue - 1} are allowed");

@@ -1,0 +1,197 @@
+using System.Net.Sockets;
+using System.Text;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Tests.Contract;
+using ChannelSdk.Transports.Vsock.Device;
+using ChannelSdk.Transports.Vsock.Hybrid;
+using ChannelSdk.Transports.Vsock.Packets;
+using Xunit;
+
+namespace ChannelSdk.Transports.Tests.Vsock;
+
+/// <summary>Dialling through a hybrid socket; the far end stands for the monitor and its guest.</summary>
+public sealed class HybridDialContractTests : AllocationFreeContractTests
+{
+    internal override TransportRig NewRig()
+    {
+        var directory = new TestDirectory();
+        return new TransportRig(
+            TransportEndpoints.Create($"vsock-hybrid://{directory["h"]}?port=5000"),
+            new MonitorDouble(TransportEndpoints.Create($"unix-listen://{directory["h"]}")))
+        {
+            Directory = directory,
+        };
+    }
+
+    private sealed class MonitorDouble(ITransportEndpoint socket) : ITransportEndpoint
+    {
+        public string Uri => socket.Uri;
+
+        public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
+        {
+            ITransportLink link = await socket.OpenAsync(cancellationToken);
+            Assert.Equal(5000u, await HybridHandshake.ReadAsync(link, "CONNECT"));
+            await HybridHandshake.WriteAsync(link, "OK", 1073741824);
+            return link;
+        }
+
+        public ValueTask DisposeAsync() => socket.DisposeAsync();
+    }
+}
+
+/// <summary>Listening for what a guest dials; the near end stands for its monitor.</summary>
+public sealed class HybridListenContractTests : AllocationFreeContractTests
+{
+    internal override TransportRig NewRig()
+    {
+        var directory = new TestDirectory();
+        return new TransportRig(
+            TransportEndpoints.Create($"unix://{directory["h"]}_5000"),
+            TransportEndpoints.Create($"vsock-hybrid-listen://{directory["h"]}?port=5000"))
+        {
+            Directory = directory,
+        };
+    }
+}
+
+/// <summary>What goes wrong in the handshake of a hybrid socket.</summary>
+public sealed class HybridTests
+{
+    [Theory]
+    [InlineData("", ChannelError.EndpointMissing, "closed without an answer")]
+    [InlineData("OK", ChannelError.EndpointMissing, "closed without an answer")]
+    [InlineData("OK 5000", ChannelError.EndpointMissing, "closed without an answer")]
+    [InlineData("NO 5000\n", ChannelError.TransportFailed, "not 'OK PORT'")]
+    [InlineData("OK 5000 1\n", ChannelError.TransportFailed, "not 'OK PORT'")]
+    [InlineData("OK -1\n", ChannelError.TransportFailed, "not 'OK PORT'")]
+    [InlineData("OK 99999999999\n", ChannelError.TransportFailed, "not 'OK PORT'")]
+    [InlineData("HTTP/1.1 400 Bad Request and much more of it\n", ChannelError.TransportFailed, "more than 32 bytes")]
+    public async Task An_answer_that_is_none_is_told(string answer, ChannelError code, string words)
+    {
+        using var directory = new TestDirectory();
+        using Socket monitor = Listen(directory["h"]);
+        await using ITransportEndpoint endpoint = TransportEndpoints.Create($"vsock-hybrid://{directory["h"]}?port=5000");
+        Task<ITransportLink> open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        using (Socket accepted = await monitor.AcceptAsync().Within())
+        {
+            var request = new byte[64];
+            int length = await accepted.ReceiveAsync(request).Within();
+            Assert.Equal("CONNECT 5000\n", Encoding.ASCII.GetString(request, 0, length));
+            await accepted.SendAsync(Encoding.ASCII.GetBytes(answer)).Within();
+        }
+        ChannelException error = await Assert.ThrowsAsync<ChannelException>(() => open.Within());
+        Assert.Equal(code, error.Code);
+        Assert.Contains(words, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Bytes_that_come_together_with_the_answer_are_not_lost()
+    {
+        using var directory = new TestDirectory();
+        using Socket monitor = Listen(directory["h"]);
+        await using ITransportEndpoint endpoint = TransportEndpoints.Create($"vsock-hybrid://{directory["h"]}?port=5000");
+        Task<ITransportLink> open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        using Socket accepted = await monitor.AcceptAsync().Within();
+        await accepted.SendAsync("OK 1073741824\nfirst"u8.ToArray()).Within();
+        await using ITransportLink link = await open.Within();
+        var buffer = new byte[16];
+        Assert.Equal(5, await link.ReceiveAsync(buffer).Within());
+        Assert.Equal("first", Encoding.ASCII.GetString(buffer, 0, 5));
+    }
+
+    [Fact]
+    public async Task A_monitor_that_never_answers_is_given_up()
+    {
+        using var directory = new TestDirectory();
+        using Socket monitor = Listen(directory["h"]);
+        await using ITransportEndpoint endpoint = TransportEndpoints.Create($"vsock-hybrid://{directory["h"]}?port=5000");
+        ChannelException error = await Assert.ThrowsAsync<ChannelException>(() => endpoint.OpenAsync(CancellationToken.None).Within());
+        Assert.Equal((ChannelError.EndpointMissing, ErrorClass.Retry), (error.Code, error.Class));
+        Assert.Contains("no answer came", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_program_and_a_guest_talk_through_the_device_whoever_dials(bool programDials)
+    {
+        using var directory = new TestDirectory();
+        await using var left = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["l"], HybridPath = directory["h"] });
+        await using var right = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["r"] });
+        left.Start();
+        right.Start();
+        using var cable = new DeviceCable(directory["l"], directory["r"]);
+        await using ITransportEndpoint program = programDials
+            ? TransportEndpoints.Create($"vsock-hybrid://{directory["h"]}?port=5000")
+            : TransportEndpoints.Create($"vsock-hybrid-listen://{directory["h"]}?port=5000");
+        await using ITransportEndpoint guest = programDials ? right.Listen(5000) : right.Dial(5000);
+
+        (ITransportEndpoint dialer, ITransportEndpoint listener) = programDials ? (program, guest) : (guest, program);
+        Task<ITransportLink> accepted = listener.OpenAsync(CancellationToken.None).AsTask();
+        await using ITransportLink dialed = await dialer.OpenAsync(CancellationToken.None).Within();
+        await using ITransportLink other = await accepted.Within();
+
+        const int volume = 4 << 20;
+        Task there = Pattern.SendAsync(dialed, volume, 1, 100_000);
+        Task back = Pattern.SendAsync(other, volume, 2, 100_000);
+        Task<long> checkThere = Pattern.CheckAsync(other, volume, 1, 70_000);
+        Assert.Equal(volume, await Pattern.CheckAsync(dialed, volume, 2, 70_000).Within());
+        Assert.Equal(volume, await checkThere.Within());
+        await Task.WhenAll(there, back).Within();
+
+        // The end goes through in one direction, and an answer still comes back in the other.
+        ((IHalfClose)dialed).CompleteSend();
+        Assert.Equal(0, await other.ReceiveAsync(new byte[1]).Within());
+        Assert.Equal(4, await other.SendAsync("late"u8.ToArray()).Within());
+        Assert.Equal(4, await dialed.ReceiveAsync(new byte[8]).Within());
+        await other.DisposeAsync();
+        Assert.Equal(0, await dialed.ReceiveAsync(new byte[1]).Within());
+    }
+
+    [Fact]
+    public async Task A_guest_that_asks_for_a_port_where_no_program_listens_is_refused()
+    {
+        using var directory = new TestDirectory();
+        await using var device = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["v"], HybridPath = directory["h"] });
+        device.Start();
+        using var guest = new GuestDouble(directory["v"]);
+        guest.Say(DeviceBench.Header(VsockOperation.Request));
+        guest.Expect(VsockOperation.Reset);
+    }
+
+    [Theory]
+    [InlineData("CONNECT 5000\n")]
+    [InlineData("HELLO\n")]
+    [InlineData("CONNECT and a very long line that never ends")]
+    public async Task A_program_that_cannot_be_served_is_closed_without_an_answer(string request)
+    {
+        using var directory = new TestDirectory();
+        await using var device = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["v"], HybridPath = directory["h"] });
+        device.Start();
+        using var program = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        program.Connect(new UnixDomainSocketEndPoint(directory["h"]));
+        await program.SendAsync(Encoding.ASCII.GetBytes(request)).Within();
+        Assert.Equal(0, await ReceiveOrEndAsync(program).Within());
+    }
+
+    private static async Task<int> ReceiveOrEndAsync(Socket socket)
+    {
+        try
+        {
+            return await socket.ReceiveAsync(new byte[10]);
+        }
+        catch (SocketException error) when (error.SocketErrorCode == SocketError.ConnectionReset)
+        {
+            // Closed with bytes of ours unread.
+            return 0;
+        }
+    }
+
+    private static Socket Listen(string path)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(path));
+        socket.Listen(4);
+        return socket;
+    }
+}

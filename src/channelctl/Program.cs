@@ -12,6 +12,7 @@ var root = new RootCommand("Talks to the agent of one instance through its chann
     PowerCommands.Create("halt", "Asks the guest to stop and leave the power on.", (power, reason, token) => power.HaltAsync(reason, token)),
     TransferCommands.Create("send", "Sends bytes to the guest and checks what it counted.", (measure, bytes, progress, token) => measure.SendAsync(bytes, progress, token)),
     TransferCommands.Create("receive", "Receives bytes from the guest and checks each.", (measure, bytes, progress, token) => measure.ReceiveAsync(bytes, progress, token)),
+    MetadataCommand.Create(),
 };
 var result = root.Parse(args);
 if (result.Errors.Count > 0)

@@ -21,6 +21,7 @@ var root = new RootCommand("Talks to the agent of one instance through its chann
     TransferCommands.Create("receive", "Receives bytes from the guest and checks each.", (measure, bytes, progress, token) => measure.ReceiveAsync(bytes, progress, token)),
     CopyCommand.Create(),
     ExecCommand.Create(),
+    MetadataCommand.Create(),
 };
 var result = root.Parse(args);
 if (result.Errors.Count > 0)

@@ -158,7 +158,7 @@ public class GuestTests
         var serving = rig.Vm1.AcceptAsync(host);
         await guest.WriteAsync("GET /latest/meta-data/hostname HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray());
         var first = new byte[4096];
-        Assert.Contains("vm1.example.org", Encoding.ASCII.GetString(first, 0, await guest.ReadAsync(first)));
+        Assert.Contains("vm1.example.org", Encoding.ASCII.GetString(first, 0, await guest.ReadAsync(first).AsTask().WaitAsync(ServerRig.Soon)));
         await guest.WriteAsync("GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"u8.ToArray());
         Assert.Contains("i-0123456789abcdef0", await new StreamReader(guest).ReadToEndAsync().WaitAsync(ServerRig.Soon));
         await serving.WaitAsync(ServerRig.Soon);
@@ -179,10 +179,10 @@ public class GuestTests
         }
 
         var buffer = new byte[4096];
-        Assert.StartsWith("HTTP/1.1 200 ", Encoding.ASCII.GetString(buffer, 0, await guest.ReceiveAsync(buffer)));
-        Assert.Equal(body, Encoding.ASCII.GetString((await rig.Vm1.Pipe.ReceiveAsync()).Span));
+        Assert.StartsWith("HTTP/1.1 200 ", Encoding.ASCII.GetString(buffer, 0, await guest.ReceiveAsync(buffer).WaitAsync(ServerRig.Soon)));
+        Assert.Equal(body, Encoding.ASCII.GetString((await rig.Vm1.Pipe.ReceiveAsync().AsTask().WaitAsync(ServerRig.Soon)).Span));
         await guest.SendAsync("GET /latest/meta-data/hostname HTTP/1.1\r\nHost: [fe80::a9fe:a9fe%eth0]\r\nConnection: close\r\n\r\n"u8.ToArray());
-        Assert.Contains("vm1.example.org", Encoding.ASCII.GetString(buffer, 0, await guest.ReceiveAsync(buffer)));
+        Assert.Contains("vm1.example.org", Encoding.ASCII.GetString(buffer, 0, await guest.ReceiveAsync(buffer).WaitAsync(ServerRig.Soon)));
         await serving.WaitAsync(ServerRig.Soon);
     }
 

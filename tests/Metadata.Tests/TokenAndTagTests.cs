@@ -33,7 +33,7 @@ public class TokenAndTagTests
         await using var rig = await ServerRig.StartAsync();
         Assert.Contains("200 OK", await rig.RawAsync($"PUT {TokenPath} HTTP/1.1\r\nHost: 169.254.169.254\r\nx-AWS-ec2-Metadata-Token-TTL-seconds: 900\r\nConnection: close\r\n\r\n"));
         Assert.Contains("200 OK", await rig.RawAsync($"PUT {TokenPath} HTTP/1.1\r\nHost: a\r\n{Lifetime}: 100\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
-        Assert.Contains("200 OK", await rig.RawAsync($"PUT /latest//api/token/ HTTP/1.0\r\n{Lifetime}: 60\r\n\r\n"));
+        Assert.Contains("200 OK", await rig.RawAsync($"PUT /latest//api/token/ HTTP/1.1\r\nHost:\r\n{Lifetime}: 60\r\nConnection: close\r\n\r\n"));
         using var get = await rig.SendAsync(HttpMethod.Get, TokenPath);
         Assert.Equal((HttpStatusCode.MethodNotAllowed, "PUT"), (get.StatusCode, string.Join(' ', get.Content.Headers.Allow)));
         Assert.Equal(HttpStatusCode.Forbidden, (await rig.SendAsync(HttpMethod.Put, "/2021-03-23/api/token", null, (Lifetime, "60"))).StatusCode);

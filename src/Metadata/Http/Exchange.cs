@@ -20,9 +20,9 @@ internal readonly struct Exchange(IFeatureCollection features)
 
     public CancellationToken Aborted => _features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted;
 
-    public bool IsRead => HttpMethods.IsGet(Request.Method) || IsHead;
+    public bool IsRead => Request.Method == HttpMethods.Get || IsHead;
 
-    public bool IsHead => HttpMethods.IsHead(Request.Method);
+    public bool IsHead => Request.Method == HttpMethods.Head;
 
     /// <summary>An answer without a body.</summary>
     public Task AnswerAsync(int status)

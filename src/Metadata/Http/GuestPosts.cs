@@ -47,7 +47,7 @@ internal sealed class GuestPosts
 
     private static async Task PostAsync(Exchange exchange, int most, Func<Exchange, byte[], Task> take)
     {
-        if (!HttpMethods.IsPost(exchange.Request.Method))
+        if (exchange.Request.Method != HttpMethods.Post)
         {
             await exchange.NotAllowedAsync("POST").ConfigureAwait(false);
             return;

@@ -7,8 +7,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 namespace ChannelSdk.Metadata.Http;
 
 /// <summary>
-/// Where the connections of one instance come from. A connection is accepted only when one of the instance's slots is
-/// free, so further ones wait in the guest's own backlog and cost the host nothing.
+/// Where the connections of one instance come from. A connection is served only when one of the instance's slots is
+/// free: until then a listener holds that one and accepts no more, so further ones wait in the kernel's backlog.
 /// </summary>
 internal sealed class InstanceConnections : IAsyncDisposable
 {
@@ -83,28 +83,15 @@ internal sealed class InstanceConnections : IAsyncDisposable
         {
             while (true)
             {
-                await _slots.WaitAsync(_stop.Token).ConfigureAwait(false);
-                ConnectionContext? connection = null;
                 try
                 {
-                    connection = Connect(await listener.AcceptAsync(_stop.Token).ConfigureAwait(false));
+                    var socket = await listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                    await ServeAsync(socket).ConfigureAwait(false);
                 }
                 catch (SocketException e) when (e.SocketErrorCode is not (SocketError.OperationAborted or SocketError.NotSocket or SocketError.InvalidArgument))
                 {
                     // A connection that ended before it was accepted, or no file descriptor to be had just now.
                     await Task.Delay(e.SocketErrorCode == SocketError.ConnectionAborted ? TimeSpan.Zero : Pause, _stop.Token).ConfigureAwait(false);
-                }
-                finally
-                {
-                    if (connection is null)
-                    {
-                        _slots.Release();
-                    }
-                }
-
-                if (connection is not null)
-                {
-                    await HandOverAsync(connection).ConfigureAwait(false);
                 }
             }
         }
@@ -115,6 +102,29 @@ internal sealed class InstanceConnections : IAsyncDisposable
         finally
         {
             listener.Dispose();
+        }
+    }
+
+    // The slot comes after the connection: a listener that waits for a guest must not keep one from the others.
+    private async ValueTask ServeAsync(Socket socket)
+    {
+        try
+        {
+            await _slots.WaitAsync(_stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            socket.Dispose();
+            throw;
+        }
+
+        if (Connect(socket) is { } connection)
+        {
+            await HandOverAsync(connection).ConfigureAwait(false);
+        }
+        else
+        {
+            _slots.Release();
         }
     }
 

@@ -15,6 +15,9 @@ namespace ChannelSdk.Metadata;
 /// </summary>
 public sealed class MetadataServer : IAsyncDisposable
 {
+    /// <summary>Bytes a second at which a guest must take an answer: the time that it may need grows with the answer.</summary>
+    private const double AnswerRate = 256 * 1024;
+
     private readonly IMetadataStore _store;
     private readonly MetadataServerOptions _options;
     private readonly ConnectionHub _hub = new();
@@ -84,7 +87,7 @@ public sealed class MetadataServer : IAsyncDisposable
         limits.RequestHeadersTimeout = options.HeadersTimeout;
         limits.KeepAliveTimeout = options.IdleTimeout;
         limits.MinRequestBodyDataRate = new MinDataRate(240, options.SlowBodyGrace);
-        limits.MinResponseDataRate = new MinDataRate(240, options.SlowBodyGrace);
+        limits.MinResponseDataRate = new MinDataRate(AnswerRate, options.SlowBodyGrace);
         kestrel.Listen(_hub.EndPoint, listen =>
         {
             listen.Protocols = HttpProtocols.Http1;

@@ -29,7 +29,7 @@ public sealed record MetadataServerOptions
     /// <summary>Time that a connection may be idle between requests.</summary>
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Time after which a body in either direction must flow at 240 bytes a second. More than one second.</summary>
+    /// <summary>Time after which a body must flow: 240 bytes a second from the guest, 256 KiB a second to it. More than one second.</summary>
     public TimeSpan SlowBodyGrace { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>The longest wait of a request with wait_for_change.</summary>

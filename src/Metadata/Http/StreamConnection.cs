@@ -89,20 +89,23 @@ internal sealed class StreamConnection
 
     private sealed record Ends(PipeReader Input, PipeWriter Output) : IDuplexPipe;
 
-    private sealed class PumpedContext(string id, IDuplexPipe transport, StreamConnection owner) : DefaultConnectionContext(id)
+    private sealed class PumpedContext : DefaultConnectionContext
     {
+        private readonly StreamConnection _owner;
         private readonly CancellationTokenSource _closed = new();
 
-        public override IDuplexPipe Transport { get; set; } = transport;
-
-        public override CancellationToken ConnectionClosed { get => _closed.Token; set => throw new NotSupportedException("the stream says when it is closed"); }
+        public PumpedContext(string id, IDuplexPipe transport, StreamConnection owner)
+            : base(id)
+        {
+            (_owner, Transport, ConnectionClosed) = (owner, transport, _closed.Token);
+        }
 
         public void SetClosed() => _ = _closed.CancelAsync();
 
         public override void Abort(ConnectionAbortedException abortReason)
         {
-            owner._stream.Dispose();
-            owner._out.Reader.CancelPendingRead();
+            _owner._stream.Dispose();
+            _owner._out.Reader.CancelPendingRead();
             SetClosed();
         }
 

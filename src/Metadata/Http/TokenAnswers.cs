@@ -22,7 +22,7 @@ internal static class TokenAnswers
             return exchange.AnswerAsync(StatusCodes.Status403Forbidden);
         }
 
-        if (!HttpMethods.IsPut(exchange.Request.Method))
+        if (exchange.Request.Method != HttpMethods.Put)
         {
             return exchange.NotAllowedAsync("PUT");
         }

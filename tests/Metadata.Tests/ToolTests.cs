@@ -1,0 +1,131 @@
+using System.Diagnostics;
+
+namespace ChannelSdk.Metadata.Tests;
+
+/// <summary>channelctl metadata as a person runs it.</summary>
+public class ToolTests
+{
+    private const string NoSecret = Samples.Small + "os: {parameters: {arch: {value: amd64, class: public}, key: {value: L-PRIVATE-1, class: private}}}\n";
+
+    private static Process Start(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "channelctl.dll"));
+        start.ArgumentList.Add("metadata");
+        foreach (var argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        return Process.Start(start)!;
+    }
+
+    private static async Task<(int Code, string Out, string Error)> RunAsync(string input, params string[] arguments)
+    {
+        using var process = Start(arguments);
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var output = process.StandardOutput.ReadToEndAsync(soon.Token);
+        var error = process.StandardError.ReadToEndAsync(soon.Token);
+        try
+        {
+            await process.StandardInput.WriteAsync(input);
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It refused before it read.
+        }
+
+        await process.WaitForExitAsync(soon.Token);
+        return (process.ExitCode, await output, await error);
+    }
+
+    [Fact]
+    public async Task Set_merge_and_show_work_on_the_store_that_is_being_served()
+    {
+        await using var rig = await ServerRig.StartAsync(document: null);
+        var store = rig["store"];
+        Assert.Equal((0, "vm1: version 1\n", ""), await RunAsync(NoSecret, "set", "vm1", "--store", store));
+        Assert.Equal("vm1", await rig.GetAsync("/latest/meta-data/hostname"));
+        var waiting = rig.GetAsync("/latest/meta-data/hostname?wait_for_change=true");
+        File.WriteAllText(rig["patch.json"], """{"hostname": "vm1-new"}""");
+        Assert.Equal((0, "vm1: version 2\n", ""), await RunAsync("", "merge", "vm1", rig["patch.json"], "--store", store));
+        Assert.Equal("vm1-new", await waiting);
+        var shown = await RunAsync("", "show", "vm1", "--store", store);
+        Assert.Contains("\"hostname\": \"vm1-new\"", shown.Out);
+        Assert.Contains("amd64", shown.Out);
+        Assert.DoesNotContain("L-PRIVATE-1", shown.Out);
+    }
+
+    [Fact]
+    public async Task Watch_prints_each_change()
+    {
+        await using var rig = await ServerRig.StartAsync();
+        using var process = Start("watch", "vm1", "--store", rig["store"]);
+        try
+        {
+            using var soon = new CancellationTokenSource(ServerRig.Soon);
+            async Task UntilAsync(string text)
+            {
+                while (!(await process.StandardOutput.ReadLineAsync(soon.Token))!.Contains(text, StringComparison.Ordinal))
+                {
+                }
+            }
+
+            await UntilAsync("vm1: version 1");
+            rig.Store.Merge("vm1", "hostname: seen\n"u8);
+            await UntilAsync("vm1: version 2");
+            await UntilAsync("\"hostname\": \"seen\"");
+        }
+        finally
+        {
+            process.Kill();
+        }
+    }
+
+    [Theory]
+    [InlineData(2, "os.parameters.root_password", "set", "vm1", Samples.Small + "os: {parameters: {root_password: {value: x}}}\n")]
+    [InlineData(2, "secret parameter has a value", "set", "vm1", Samples.Full)]
+    [InlineData(2, "is there twice", "set", "vm1", "hostname: a\nhostname: b\n")]
+    [InlineData(2, "no instance name", "set", "../vm1", Samples.Small)]
+    [InlineData(4, "no metadata to merge into", "merge", "vm1", "hostname: a\n")]
+    [InlineData(4, "no metadata", "show", "vm1", "")]
+    public async Task A_mistake_gets_one_clear_line_and_its_exit_code(int code, string named, string command, string instance, string input)
+    {
+        using var folder = new TestFolder();
+        var result = await RunAsync(input, command, instance, "--store", folder.Path);
+        Assert.Equal(code, result.Code);
+        Assert.Contains(named, result.Error);
+        Assert.DoesNotContain("   at ", result.Error);
+        Assert.DoesNotContain("hunter2-secret", result.Error);
+    }
+
+    [Fact]
+    public async Task A_writer_that_is_killed_at_any_moment_leaves_whole_metadata()
+    {
+        using var folder = new TestFolder();
+        for (var round = 0; round < 6; round++)
+        {
+            using var process = Start("set", "vm1", "--store", folder.Path);
+            var before = Directory.EnumerateFiles(folder.Path).Count();
+            await process.StandardInput.WriteAsync(Samples.Small + $"user_data: {new string((char)('a' + round), 700_000)}\n");
+            process.StandardInput.Close();
+            var watch = Stopwatch.StartNew();
+            // At another moment in each round: as soon as the lock, the temporary file or the new file is seen.
+            while (!process.HasExited && Directory.EnumerateFiles(folder.Path).Count() < before + 1 + (round % 2) && watch.Elapsed < ServerRig.Soon)
+            {
+            }
+
+            process.Kill();
+            await process.WaitForExitAsync();
+            using var store = new FolderMetadataStore(folder.Path);
+            Assert.Empty(store.Failures);
+            if (store.Find("vm1") is { } found)
+            {
+                Assert.Single(found.Metadata.UserData!.Value.ToArray().Distinct());
+            }
+        }
+
+        Assert.Equal("vm1: version", (await RunAsync(Samples.Small, "set", "vm1", "--store", folder.Path)).Out[..12]);
+    }
+}

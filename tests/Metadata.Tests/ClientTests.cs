@@ -81,7 +81,7 @@ public class ClientTests(ClientNamespace inside) : IClassFixture<ClientNamespace
     {
         // Its S3 server is a closed port: what it lacks then is the server, and no longer the credentials.
         var before = inside.Instance.Counters.Requests;
-        var (_, text) = await inside.RunAsync("/usr/bin/rclone", "lsd", ":s3:bucket", "--s3-provider", "AWS", "--s3-env-auth", "--s3-force-path-style=true", "--s3-region", "eu-west-1", "--s3-endpoint", "http://127.0.0.1:1",
+        var (_, text) = await inside.RunAsync("/usr/bin/rclone", "lsd", ":s3:", "--s3-provider", "AWS", "--s3-env-auth", "--s3-region", "eu-west-1", "--s3-endpoint", "http://127.0.0.1:1",
             "--retries", "1", "--low-level-retries", "1", "--contimeout", "5s");
         Assert.True(text.Contains("connection refused", StringComparison.Ordinal), text);
         Assert.DoesNotContain("NoCredentialProviders", text);

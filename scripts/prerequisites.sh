@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# prerequisites.sh [guest]   checks what the build and the tests need and installs what is missing (Debian 12, root).
-# With "guest" also what building and booting a test guest needs.
+# prerequisites.sh [guest] [clients]   checks what the build and the tests need and installs what is missing (Debian 12, root).
+# With "guest" also what building and booting a test guest needs, with "clients" the metadata clients that are run
+# against the metadata server.
 set -euo pipefail
 fail() { echo "prerequisites: $*" >&2; exit 1; }
 
@@ -13,7 +14,19 @@ want() { if [[ $1 == /* ]]; then [ -e "$1" ]; else command -v "$1" >/dev/null; f
 want gcc gcc
 want /usr/include/zlib.h zlib1g-dev
 want /usr/include/stdio.h libc6-dev
-if [ "${1:-}" = guest ]; then
+asked=" $* "
+if [[ $asked == *" clients "* ]]; then
+  want ip iproute2
+  want curl curl
+  want /usr/bin/ec2metadata cloud-guest-utils
+  want /usr/bin/ec2-metadata amazon-ec2-utils
+  want /usr/share/amazon-ec2-net-utils/lib.sh amazon-ec2-net-utils
+  want /usr/bin/facter facter
+  want /usr/bin/rclone rclone
+  want /usr/lib/python3/dist-packages/botocore python3-botocore
+  want /usr/bin/aws awscli
+fi
+if [[ $asked == *" guest "* ]]; then
   want qemu-system-x86_64 qemu-system-x86
   want /usr/share/seabios/bios-256k.bin seabios
   want /usr/lib/ipxe/qemu/efi-virtio.rom ipxe-qemu

@@ -31,6 +31,7 @@ public class CloudInitTests
             host: {type: webhook, endpoint: "http://169.254.169.254/ganeti/latest/progress"}
           phone_home: {url: "http://169.254.169.254/ganeti/latest/phone_home", post: all}
           disable_root: false
+          ssh_genkeytypes: [ed25519]
           --MARK
           Content-Type: text/x-shellscript
 

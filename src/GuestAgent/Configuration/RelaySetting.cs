@@ -4,7 +4,7 @@ using ChannelSdk.Transports.LinkLocal;
 namespace ChannelSdk.GuestAgent.Configuration;
 
 /// <summary>Whether and where the metadata relay listens.</summary>
-/// <param name="IsAuto">At the usual place, unless the channel's endpoint says that the guest has a NIC for it.</param>
+/// <param name="IsAuto">At the usual place, in a guest without a NIC.</param>
 /// <param name="Place">The place, or null for none.</param>
 internal sealed record RelaySetting(bool IsAuto, IPEndPoint? Place)
 {
@@ -22,7 +22,14 @@ internal sealed record RelaySetting(bool IsAuto, IPEndPoint? Place)
     };
 
     /// <summary>Where to listen with this endpoint; null for nowhere.</summary>
-    public IPEndPoint? PlaceFor(string endpoint) =>
-        IsAuto && !endpoint.StartsWith("virtio-port:", StringComparison.OrdinalIgnoreCase) && !endpoint.StartsWith("vsock:", StringComparison.OrdinalIgnoreCase)
-            ? null : Place;
+    /// <param name="endpoint">The URI of the way to the host.</param>
+    /// <param name="hasNetwork">
+    /// Whether the guest has a NIC. Behind one somebody else may serve the address, whom the relay must not hide.
+    /// </param>
+    public IPEndPoint? PlaceFor(string endpoint, bool hasNetwork)
+    {
+        bool isWayWithoutNetwork = endpoint.StartsWith("virtio-port:", StringComparison.OrdinalIgnoreCase)
+            || endpoint.StartsWith("vsock:", StringComparison.OrdinalIgnoreCase);
+        return IsAuto && (hasNetwork || !isWayWithoutNetwork) ? null : Place;
+    }
 }

@@ -78,7 +78,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         var watch = new CancellationTokenSource();
         Task watching = ChannelEventLog.RunAsync(_channel, _log, watch.Token);
         _channel.Start();
-        if (_config.MetadataRelay.PlaceFor(_config.Endpoint) is { } place)
+        if (_config.MetadataRelay.PlaceFor(_config.Endpoint, LocalAddress.HasNetwork()) is { } place)
         {
             _relay.Start(place.Address, place.Port);
         }

@@ -52,6 +52,13 @@ internal static unsafe class LocalAddress
         }
     }
 
+    /// <summary>Whether there is a network device besides the loopback one.</summary>
+    public static bool HasNetwork()
+    {
+        const string devices = "/sys/class/net";
+        return Directory.Exists(devices) && Directory.GetFileSystemEntries(devices).Any(static path => Path.GetFileName(path) != "lo");
+    }
+
     private static void Fill(byte* request, IPAddress address)
     {
         new Span<byte>(request, RequestSize).Clear();

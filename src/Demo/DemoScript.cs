@@ -18,7 +18,8 @@ internal sealed class DemoScript(string kernel, string initrd, long bytes)
         var options = new QemuOptions { Kernel = kernel, Initrd = initrd };
         await using var guest = await TimeAsync($"QEMU started ({options.EffectiveAccelerator})", () => QemuGuest.StartAsync(options, cancellationToken));
         await using var host = new HostEndpoint.HostEndpoint();
-        var instance = host.Attach("demo", guest.ChannelUri);
+        await using var metadata = await DemoMetadata.StartAsync();
+        var instance = host.Attach("demo", guest.ChannelUri, new InstanceOptions { Metadata = metadata.Instance });
         Say($"attached to {instance.EndpointUri}, waiting for the guest to announce itself");
         var events = ShowEventsAsync(instance, cancellationToken);
         await TimeAsync("guest booted and agent connected", async () =>
@@ -30,6 +31,12 @@ internal sealed class DemoScript(string kernel, string initrd, long bytes)
         await ShowInfoAsync(instance, cancellationToken);
         await TransferAsync("to the guest", instance, instance.Measure.SendAsync, cancellationToken);
         await TransferAsync("from the guest", instance, instance.Measure.ReceiveAsync, cancellationToken);
+
+        await TimeAsync("metadata fetched in the guest, and changed live", async () =>
+        {
+            await metadata.ShowAsync(guest.ConsoleSocket, text => Say(text), cancellationToken);
+            return 0;
+        });
 
         var gone = instance.Power.WaitGoneAsync(guest.Exited, cancellationToken);
         var power = await instance.Power.ShutdownAsync("the demo is over", cancellationToken);

@@ -22,6 +22,8 @@ var root = new RootCommand("Talks to the agent of one instance through its chann
     CopyCommand.Create(),
     ExecCommand.Create(),
     MetadataCommand.Create(),
+    ServeCommand.Create(),
+    TapCommand.Create(),
 };
 var result = root.Parse(args);
 if (result.Errors.Count > 0)

@@ -61,12 +61,12 @@ public class CloudInitTests
             if (way == "tap")
             {
                 network.SetUp();
-                host.ServeTap(network);
+                host.Listeners.ServeTap(network);
                 nic = new QemuNetwork.Tap(network);
             }
             else if (way == "usernet")
             {
-                host.ServeForward(Path.Combine(folder, "http"));
+                host.Listeners.ServeForward(Path.Combine(folder, "http"));
                 nic = new QemuNetwork.User(Path.Combine(SavedGuest.FindRoot(), "artifacts/host/channel-forward"), Path.Combine(folder, "channel"), Path.Combine(folder, "http"));
             }
 

@@ -1,0 +1,89 @@
+using System.Net.Sockets;
+using ChannelSdk.Metadata;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.LinkLocal;
+using Microsoft.Win32.SafeHandles;
+
+namespace ChannelSdk.HostEndpoint.LinkLocal;
+
+/// <summary>
+/// The ways by which a guest with a link-local NIC reaches an instance's metadata on port 80. (A guest without one is served
+/// through its channel: <see cref="InstanceOptions.Metadata"/>.) The instance stays the caller's.
+/// </summary>
+/// <param name="instance">The instance at a metadata server.</param>
+public sealed class MetadataListeners(MetadataInstance instance) : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly List<IAsyncDisposable> _responders = [];
+    private readonly List<Task> _forwards = [];
+
+    /// <summary>Serves on the tap of a network that is set up, by IPv4 and, where the kernel has it, IPv6; gives the guest its address by DHCP.</summary>
+    /// <exception cref="ChannelException">The network is not set up, or another server is in it.</exception>
+    public void ServeTap(LinkLocalNetwork network)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        instance.AddListener(ToSocket(network.Listen(LinkLocalAddresses.Host, LinkLocalAddresses.HttpPort)));
+        if (Socket.OSSupportsIPv6)
+        {
+            instance.AddListener(ToSocket(network.Listen(LinkLocalAddresses.HostV6, LinkLocalAddresses.HttpPort)));
+        }
+
+        _responders.Add(new DhcpResponder(network));
+    }
+
+    /// <summary>Serves the connections that <c>channel-forward</c> hands over for a guest on QEMU's user network.</summary>
+    /// <param name="socketPath">Absolute path of the Unix socket, which is made here.</param>
+    /// <exception cref="ChannelException">The socket cannot be made.</exception>
+    public void ServeForward(string socketPath) => _forwards.Add(ForwardAsync(new ForwardListener(socketPath)));
+
+    /// <summary>Ends the listening; DHCP and forwards at once, the tap's sockets with the instance.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(_forwards).ConfigureAwait(false);
+        foreach (var responder in _responders)
+        {
+            await responder.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _stopping.Dispose();
+    }
+
+    private async Task ForwardAsync(ForwardListener listener)
+    {
+        using (listener)
+        {
+            try
+            {
+                while (true)
+                {
+                    var connection = new NetworkStream(ToSocket(await listener.AcceptAsync(_stopping.Token).ConfigureAwait(false)), ownsSocket: true);
+                    _ = ServeAsync(connection);
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                // Disposed of.
+            }
+        }
+    }
+
+    private async Task ServeAsync(NetworkStream connection)
+    {
+        try
+        {
+            await instance.AcceptAsync(connection, _stopping.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException)
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private static Socket ToSocket(SafeFileHandle handle)
+    {
+        var socket = new Socket(new SafeSocketHandle(handle.DangerousGetHandle(), ownsHandle: true));
+        handle.SetHandleAsInvalid();
+        return socket;
+    }
+}

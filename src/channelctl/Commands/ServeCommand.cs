@@ -1,0 +1,110 @@
+using System.CommandLine;
+using ChannelSdk.HostEndpoint;
+using ChannelSdk.HostEndpoint.LinkLocal;
+using ChannelSdk.Metadata;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.LinkLocal;
+
+namespace ChannelSdk.Tool.Commands;
+
+/// <summary>channelctl serve: a daemon that serves metadata from a store to instances, over whatever they have.</summary>
+internal static class ServeCommand
+{
+    public static Command Create()
+    {
+        var store = new Option<string>("--store") { Description = "Folder of the metadata store", Required = true };
+        var taps = new Option<string[]>("--tap") { Description = "An instance that has a link-local network (channelctl tap up); may be given several times" };
+        var relays = new Option<string[]>("--relay") { Description = "INSTANCE=URI: an instance whose agent relays through its channel; may be given several times" };
+        var forwards = new Option<string[]>("--forward") { Description = "INSTANCE=SOCKET: an instance on QEMU's user network, and the socket for channel-forward; may be given several times" };
+        var command = new Command("serve", "Serves metadata to instances until it is stopped; prints what the guests tell of their progress.") { store, taps, relays, forwards };
+        command.SetAction(async (parsed, cancel) =>
+        {
+            try
+            {
+                using var opened = new FolderMetadataStore(parsed.GetValue(store)!);
+                await using var daemon = new Daemon(await MetadataServer.StartAsync(opened, cancellationToken: cancel), cancel);
+                foreach (var name in parsed.GetValue(taps) ?? [])
+                {
+                    daemon.Listeners(name).ServeTap(LinkLocalNetwork.Of(name));
+                }
+
+                foreach (var (name, socket) in Pairs(parsed.GetValue(forwards)))
+                {
+                    daemon.Listeners(name).ServeForward(socket);
+                }
+
+                foreach (var (name, uri) in Pairs(parsed.GetValue(relays)))
+                {
+                    daemon.Relay(name, uri);
+                }
+
+                Console.WriteLine("serving");
+                await Task.Delay(Timeout.Infinite, cancel);
+                return ExitCode.Ok;
+            }
+            catch (ChannelException e)
+            {
+                Console.Error.WriteLine($"channelctl: {GuestText.Escape(e.Message)} ({e.Code}, {e.Class})");
+                return ExitCode.Of(e);
+            }
+            catch (OperationCanceledException)
+            {
+                return ExitCode.Stopped;
+            }
+        });
+        return command;
+    }
+
+    private static IEnumerable<(string Name, string Value)> Pairs(string[]? options) => (options ?? []).Select(option => option.Split('=', 2) is [var name, var value]
+        ? (name, value)
+        : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"'{GuestText.Escape(option)}' is not INSTANCE=VALUE"));
+
+    /// <summary>The served instances.</summary>
+    private sealed class Daemon(MetadataServer server, CancellationToken stopping) : IAsyncDisposable
+    {
+        private readonly HostEndpoint.HostEndpoint _host = new();
+        private readonly Dictionary<string, (MetadataInstance Instance, MetadataListeners Listeners)> _instances = [];
+
+        public MetadataListeners Listeners(string name) => Find(name).Listeners;
+
+        public void Relay(string name, string uri) => _host.Attach(name, uri, new InstanceOptions { Metadata = Find(name).Instance });
+
+        public async ValueTask DisposeAsync()
+        {
+            await _host.DisposeAsync();
+            foreach (var (_, listeners) in _instances.Values)
+            {
+                await listeners.DisposeAsync();
+            }
+
+            await server.DisposeAsync();
+        }
+
+        private (MetadataInstance Instance, MetadataListeners Listeners) Find(string name)
+        {
+            if (!_instances.TryGetValue(name, out var found))
+            {
+                var instance = server.AttachInstance(name);
+                found = _instances[name] = (instance, new MetadataListeners(instance));
+                _ = ShowProgressAsync(instance);
+            }
+
+            return found;
+        }
+
+        private async Task ShowProgressAsync(MetadataInstance instance)
+        {
+            try
+            {
+                await foreach (var step in instance.Progress.ReadAsync(0, stopping))
+                {
+                    Console.WriteLine($"{instance.Name}: {GuestText.Escape(step.Origin)} {GuestText.Escape(step.Name)} {step.Phase} {step.Result}");
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                // The daemon stops.
+            }
+        }
+    }
+}

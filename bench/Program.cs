@@ -1,5 +1,6 @@
 using ChannelSdk.Bench;
 using ChannelSdk.Bench.Core;
+using ChannelSdk.Bench.Files;
 using ChannelSdk.Bench.Http;
 using ChannelSdk.Bench.Wire;
 
@@ -10,6 +11,7 @@ return args switch
     ["http", .. var rest] => await HttpBench.RunAsync(rest.Length > 0 ? int.Parse(rest[0], System.Globalization.CultureInfo.InvariantCulture) : 5),
     ["http-peer", var folder, var port, var instances] => await HttpBench.RunPeerAsync(folder,
         int.Parse(port, System.Globalization.CultureInfo.InvariantCulture), int.Parse(instances, System.Globalization.CultureInfo.InvariantCulture)),
+    ["files", .. var rest] => await FileBench.RunAsync(rest.Length > 0 ? int.Parse(rest[0], System.Globalization.CultureInfo.InvariantCulture) : 3),
     ["agent"] => await AgentBench.RunAsync(),
     ["core", .. var rest] => CoreBench.Run(rest),
     ["peer", var contender, var socket] => await Contenders.RunPeerAsync(contender, socket),
@@ -18,6 +20,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("bench: expected wire [ROUNDS [CONTENDER...]], http [ROUNDS], agent or core; run bench/run, which prepares what they need");
+    Console.Error.WriteLine("bench: expected wire [ROUNDS [CONTENDER...]], http [ROUNDS], files [ROUNDS], agent or core; run bench/run, which prepares what they need");
     return 2;
 }

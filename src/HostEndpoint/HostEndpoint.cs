@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports;
 
@@ -24,12 +25,7 @@ public sealed class HostEndpoint : IAsyncDisposable
     /// <summary>As <see cref="Attach(string, string, InstanceOptions?)"/>, over an endpoint that the instance owns from now on.</summary>
     public Instance Attach(string name, ITransportEndpoint endpoint, InstanceOptions? options = null)
     {
-        if (name.Length is 0 or > 63 || name.Any(c => c is not ((>= 'a' and <= 'z') or (>= '0' and <= '9') or '.' or '-')))
-        {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-                $"'{GuestText.Escape(name)}' is no instance name: 1 to 63 characters of a-z, 0-9, dot and hyphen");
-        }
-
+        InstanceName.Check(name);
         lock (_gate)
         {
             if (_instances.ContainsKey(name))

@@ -56,6 +56,31 @@ public class FreezeTests(SavedGuest saved)
     }
 
     [Fact]
+    public async Task A_host_process_that_is_killed_leaves_no_guest_frozen()
+    {
+        await using var disks = await DiskGuest.BootAsync(saved);
+        var start = new System.Diagnostics.ProcessStartInfo(Path.Combine(SavedGuest.FindRoot(), "src/channelctl/bin/Release/net10.0/channelctl"),
+            ["freeze", disks.Guest.ChannelUri, "--lease", "6", "--hold"]) { RedirectStandardOutput = true, RedirectStandardInput = true };
+        using (var host = System.Diagnostics.Process.Start(start)!)
+        {
+            string? line;
+            do
+            {
+                line = await host.StandardOutput.ReadLineAsync(Soon);
+            }
+            while (line?.StartsWith("frozen", StringComparison.Ordinal) == false);
+            await disks.StartWritersAsync();
+            // Longer than the lease: it is renewed as long as the host lives.
+            await Task.Delay(TimeSpan.FromSeconds(8));
+            Assert.Equal("", await disks.WrittenAsync());
+            host.Kill();
+            await host.WaitForExitAsync(Soon);
+        }
+
+        await disks.AssertWritersEndAsync();
+    }
+
+    [Fact]
     public async Task A_link_that_comes_back_in_time_keeps_the_freeze_and_a_thaw_ends_it()
     {
         await using var disks = await DiskGuest.BootAsync(saved);

@@ -53,6 +53,31 @@ public class TapTests(SavedTapGuest saved) : AgentTests
     }
 
     [Fact]
+    public async Task Two_guests_with_the_same_addresses_read_each_its_own_metadata()
+    {
+        var other = SavedTapGuest.NewNetwork("c");
+        try
+        {
+            await using var firstHost = await MetadataHost.StartAsync("instance_id: i-first\nhostname: first\n");
+            await using var secondHost = await MetadataHost.StartAsync("instance_id: i-second\nhostname: second\n");
+            firstHost.Listeners.ServeTap(saved.Network);
+            secondHost.Listeners.ServeTap(other);
+            await using var first = await saved.StartAsync();
+            await using var second = await saved.StartAsync(other);
+            await using var firstConsole = await GuestConsole.ConnectAsync(first.Guest.ConsoleSocket);
+            await using var secondConsole = await GuestConsole.ConnectAsync(second.Guest.ConsoleSocket);
+            const string ask = "for i in 1 2 3 4 5 6 7 8 9 10; do wget -qO- http://169.254.169.254/latest/meta-data/instance-id; echo; done";
+            var answers = await Task.WhenAll(firstConsole.ShAsync(ask), secondConsole.ShAsync(ask));
+            Assert.Equal(string.Join('\n', Enumerable.Repeat("i-first", 10)), answers[0]);
+            Assert.Equal(string.Join('\n', Enumerable.Repeat("i-second", 10)), answers[1]);
+        }
+        finally
+        {
+            other.Remove();
+        }
+    }
+
+    [Fact]
     public async Task A_lying_guest_reaches_nothing_and_nobody()
     {
         var other = SavedTapGuest.NewNetwork("victim");

@@ -1,7 +1,6 @@
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports.Native;
 using ChannelSdk.Transports.Reactor;
-using ChannelSdk.Transports.Vsock;
 
 namespace ChannelSdk.Transports.LinkLocal;
 

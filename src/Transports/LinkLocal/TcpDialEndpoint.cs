@@ -17,26 +17,11 @@ internal sealed class TcpDialEndpoint(string uri, TcpAddress address) : ITranspo
         ObjectDisposedException.ThrowIf(_disposed, this);
         cancellationToken.ThrowIfCancellationRequested();
         SafeFd fd = address.NewSocket(uri);
-        try
+        return await SocketDial.FinishAsync(fd, address.Connect(fd), errno => TcpAddress.Error(errno, "dial", uri), connected =>
         {
-            int errno = address.Connect(fd);
-            if (errno is Errno.EINPROGRESS or Errno.EINTR)
-            {
-                using var connect = new ConnectOperation(fd, error => TcpAddress.Error(error, "dial", uri));
-                await connect.WaitAsync(cancellationToken).ConfigureAwait(false);
-            }
-            else if (errno != 0)
-            {
-                throw TcpAddress.Error(errno, "dial", uri);
-            }
-            TcpAddress.Tune(fd);
-            return SocketLink.Attach(fd, new PeerIdentity(Scheme, address.ToString()), endsBothWays: true);
-        }
-        catch
-        {
-            fd.Dispose();
-            throw;
-        }
+            TcpAddress.Tune(connected);
+            return SocketLink.Attach(connected, new PeerIdentity(Scheme, address.ToString()), endsBothWays: true);
+        }, cancellationToken).ConfigureAwait(false);
     }
 
     public ValueTask DisposeAsync()

@@ -14,7 +14,8 @@ internal static class FreezeCommands
         var mounts = new Option<string[]>("--mount") { Description = "A mount point; may be given several times; none: all file systems" };
         var linkLoss = new Option<double?>("--link-loss") { Description = "Seconds without a link to this session after which it thaws; the session ends with this command" };
         var renew = new Option<bool>("--renew") { Description = "Prolong the lease of a guest that is frozen" };
-        var command = new Command("freeze", "Freezes the guest's file systems for a snapshot, under a lease.") { lease, mounts, linkLoss, renew };
+        var hold = new Option<bool>("--hold") { Description = "Stay, renew the lease, and thaw when standard input ends or on Ctrl-C; a kill leaves the rest of the lease" };
+        var command = new Command("freeze", "Freezes the guest's file systems for a snapshot, under a lease.") { lease, mounts, linkLoss, renew, hold };
         var session = new Session(command);
         command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
         {
@@ -30,8 +31,32 @@ internal static class FreezeCommands
                 Print(e.Report);
                 throw;
             }
+
+            if (parsed.GetValue(hold))
+            {
+                await HoldAsync(instance, length, cancel);
+            }
         }, token));
         return command;
+    }
+
+    private static async Task HoldAsync(Instance instance, TimeSpan lease, CancellationToken cancel)
+    {
+        // The console's reader has no real asynchrony: it would keep this thread.
+        var ended = Task.Run(Console.In.ReadToEnd, CancellationToken.None);
+        try
+        {
+            while (await Task.WhenAny(ended, Task.Delay(lease / 3, cancel)) != ended && !cancel.IsCancellationRequested)
+            {
+                await instance.Freeze.RenewAsync(lease, cancel);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Thawed below as well.
+        }
+
+        Print(await instance.Freeze.ThawAsync(cancellationToken: CancellationToken.None));
     }
 
     public static Command CreateThaw()

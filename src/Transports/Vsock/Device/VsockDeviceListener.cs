@@ -1,4 +1,5 @@
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Reactor;
 using ChannelSdk.Transports.Vsock.Packets;
 
 namespace ChannelSdk.Transports.Vsock.Device;

@@ -25,26 +25,9 @@ internal sealed class VsockDialEndpoint(string uri, VsockAddress address) : ITra
             throw VsockErrors.Of(Errno.Last, "dial", uri);
         }
         var fd = new SafeFd(number);
-        try
-        {
-            int errno = address.Connect(fd);
-            // The kernel gives up after 2 s by itself (SO_VM_SOCKETS_CONNECT_TIMEOUT).
-            if (errno is Errno.EINPROGRESS or Errno.EINTR)
-            {
-                using var connect = new ConnectOperation(fd, error => VsockErrors.Of(error, "dial", uri));
-                await connect.WaitAsync(cancellationToken).ConfigureAwait(false);
-            }
-            else if (errno != 0)
-            {
-                throw VsockErrors.Of(errno, "dial", uri);
-            }
-            return SocketLink.Attach(fd, new PeerIdentity(Scheme, address.ToString()));
-        }
-        catch
-        {
-            fd.Dispose();
-            throw;
-        }
+        // The kernel gives up after 2 s by itself (SO_VM_SOCKETS_CONNECT_TIMEOUT).
+        return await SocketDial.FinishAsync(fd, address.Connect(fd), errno => VsockErrors.Of(errno, "dial", uri),
+            connected => SocketLink.Attach(connected, new PeerIdentity(Scheme, address.ToString())), cancellationToken).ConfigureAwait(false);
     }
 
     public ValueTask DisposeAsync()

@@ -1,4 +1,4 @@
-namespace ChannelSdk.Transports.Vsock;
+namespace ChannelSdk.Transports.Reactor;
 
 /// <summary>
 /// Links that came and wait to be taken, one after another, and the one who waits to take. Links may come under any

@@ -1,0 +1,184 @@
+using System.Buffers.Text;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text;
+using ChannelSdk.Bench.Wire;
+using ChannelSdk.HostEndpoint;
+using ChannelSdk.HostEndpoint.Services;
+
+namespace ChannelSdk.Bench.Files;
+
+/// <summary>
+/// A file copied out of the agent and out of Debian's qemu-ga, both on a Unix socket of this machine, memory to memory; and
+/// control calls while a copy and a flood of program output run.
+/// </summary>
+internal static class FileBench
+{
+    private const int OurBytes = 1 << 30;
+    private const int TheirBytes = 64 << 20;
+    private const int Calls = 1000;
+
+    public static async Task<int> RunAsync(int rounds)
+    {
+        var folder = Directory.CreateDirectory($"/dev/shm/channelsdk-bench-{Environment.ProcessId}").FullName;
+        try
+        {
+            var source = Path.Combine(folder, "source");
+            await WriteRandomAsync(source, OurBytes);
+            await File.WriteAllTextAsync(Path.Combine(folder, "policy.toml"), $"[files]\nread = [\"{folder}\"]\n[[exec]]\nprogram = \"/usr/bin/yes\"\n");
+            await File.WriteAllTextAsync(Path.Combine(folder, "agent.conf"), $"policy_file = {folder}/policy.toml\n");
+            using var agent = Process.Start(new ProcessStartInfo("artifacts/agent/channel-agent",
+                ["run", "--config", $"{folder}/agent.conf", "--endpoint", $"unix-listen://{folder}/agent", "--control-socket", "none"]) { RedirectStandardError = true })!;
+            agent.BeginErrorReadLine();
+            using var qemuGa = Process.Start(QemuGa.Start($"{folder}/qga"))!;
+            try
+            {
+                await MeasureAsync(folder, source, rounds);
+            }
+            finally
+            {
+                agent.Kill();
+                qemuGa.Kill();
+                await agent.WaitForExitAsync();
+                await qemuGa.WaitForExitAsync();
+            }
+
+            return 0;
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static async Task MeasureAsync(string folder, string source, int rounds)
+    {
+        await using var host = new HostEndpoint.HostEndpoint();
+        var instance = host.Attach("bench", $"unix://{folder}/agent");
+        await instance.WaitReadyAsync();
+        var (ours, theirs, idle, loaded) = (new Samples(), new Samples(), new Samples(), new Samples());
+        for (var round = 0; round <= rounds; round++)
+        {
+            Console.Error.WriteLine(round == 0 ? "bench: warm-up" : $"bench: round {round} of {rounds}");
+            var start = Stopwatch.GetTimestamp();
+            await instance.Files.CopyOutAsync(source, Path.Combine(folder, "copy"), new FileCopyOptions());
+            var our = OurBytes / Stopwatch.GetElapsedTime(start).TotalSeconds;
+            File.Delete(Path.Combine(folder, "copy"));
+            var their = await ReadQemuGaAsync($"{folder}/qga", source);
+            var quiet = await ControlAsync(instance);
+            var busy = await UnderFloodAsync(instance, source, folder);
+            if (round > 0)
+            {
+                ours.Add(our);
+                theirs.Add(their);
+                idle.Add(quiet);
+                loaded.Add(busy);
+            }
+        }
+
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"file copy out, Unix socket, medians of {rounds}: ours {ours.Median / 1e6:F0} MB/s, qemu-ga's guest-file-read {theirs.Median / 1e6:F0} MB/s: {ours.Median / theirs.Median:F1}x"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"freeze.Status, p99: {idle.Median:F0} us idle, {loaded.Median:F0} us while a copy and a flood of output run: {loaded.Median / idle.Median:F1}x"));
+    }
+
+    private static async Task<double> ControlAsync(Instance instance)
+    {
+        var times = new double[Calls];
+        for (var i = 0; i < Calls; i++)
+        {
+            var start = Stopwatch.GetTimestamp();
+            await instance.Freeze.StatusAsync();
+            times[i] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+        }
+
+        return Samples.Percentile(times, 0.99);
+    }
+
+    private static async Task<double> UnderFloodAsync(Instance instance, string source, string folder)
+    {
+        using var stop = new CancellationTokenSource();
+        var copy = Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                await instance.Files.CopyOutAsync(source, Path.Combine(folder, "copy"), new FileCopyOptions(), cancellationToken: stop.Token);
+            }
+        });
+        var flood = FloodAsync(instance, stop.Token);
+        await Task.Delay(300);
+        var times = await ControlAsync(instance);
+        await stop.CancelAsync();
+        await Task.WhenAll(Ended(copy), Ended(flood));
+        File.Delete(Path.Combine(folder, "copy"));
+        return times;
+
+        static async Task Ended(Task task)
+        {
+            try
+            {
+                await task;
+            }
+            catch (OperationCanceledException)
+            {
+                // It was stopped.
+            }
+        }
+    }
+
+    /// <summary>Reads and drops what a program writes without end.</summary>
+    private static async Task FloodAsync(Instance instance, CancellationToken cancellationToken)
+    {
+        await using var session = await instance.Exec.StartAsync(new ExecOptions { Command = ["/usr/bin/yes"] }, cancellationToken);
+        await session.StandardOutput.CopyToAsync(Stream.Null, cancellationToken);
+    }
+
+    /// <summary>Bytes a second of guest-file-read, 1 MiB at a time, decoded.</summary>
+    private static async Task<double> ReadQemuGaAsync(string path, string source)
+    {
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(path));
+        var buffer = new byte[4 << 20];
+        var opened = Encoding.ASCII.GetString((await CallAsync(socket, $"{{\"execute\":\"guest-file-open\",\"arguments\":{{\"path\":\"{source}\"}}}}\n", buffer)).Span);
+        var handle = new string([.. opened.Where(char.IsAsciiDigit)]);
+        var request = $"{{\"execute\":\"guest-file-read\",\"arguments\":{{\"handle\":{handle},\"count\":1048576}}}}\n";
+        var decoded = new byte[2 << 20];
+        var start = Stopwatch.GetTimestamp();
+        for (var got = 0; got < TheirBytes;)
+        {
+            var line = await CallAsync(socket, request, buffer);
+            var text = line.Span[(line.Span.IndexOf("\"buf-b64\": \""u8) + 12)..];
+            Base64.DecodeFromUtf8(text[..text.IndexOf((byte)'"')], decoded, out _, out var count);
+            got += count > 0 ? count : throw new InvalidOperationException("qemu-ga gave no bytes");
+        }
+
+        var rate = TheirBytes / Stopwatch.GetElapsedTime(start).TotalSeconds;
+        await CallAsync(socket, $"{{\"execute\":\"guest-file-close\",\"arguments\":{{\"handle\":{handle}}}}}\n", buffer);
+        return rate;
+    }
+
+    private static async Task<ReadOnlyMemory<byte>> CallAsync(Socket socket, string request, byte[] buffer)
+    {
+        await socket.SendAsync(Encoding.ASCII.GetBytes(request));
+        var have = 0;
+        while (have == 0 || buffer[have - 1] != (byte)'\n')
+        {
+            have += await socket.ReceiveAsync(buffer.AsMemory(have));
+        }
+
+        return buffer.AsMemory(0, have);
+    }
+
+    private static async Task WriteRandomAsync(string path, int bytes)
+    {
+        var random = new Random(1);
+        var block = new byte[1 << 20];
+        await using var file = File.Create(path);
+        for (var written = 0; written < bytes; written += block.Length)
+        {
+            random.NextBytes(block);
+            await file.WriteAsync(block);
+        }
+    }
+}

@@ -132,8 +132,10 @@ public sealed class GuestConsole : IAsyncDisposable
     public async Task<string> ShAsync(string command)
     {
         var mark = $"DONE-{++_commands}-";
-        await _socket.SendAsync(Encoding.UTF8.GetBytes($"{command}\necho \"\"{mark[..2]}\"\"{mark[2..]}\n"));
-        return (await WaitForAsync(mark)).Trim();
+        var telling = $"echo \"\"{mark[..2]}\"\"{mark[2..]}";
+        await _socket.SendAsync(Encoding.UTF8.GetBytes($"{command}\n{telling}\n"));
+        // The terminal shows what is typed before or after the command's output, as the guest's shell happens to read it.
+        return (await WaitForAsync(mark)).Replace(telling, "", StringComparison.Ordinal).Trim();
     }
 
     public ValueTask DisposeAsync()

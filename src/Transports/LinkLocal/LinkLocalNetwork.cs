@@ -85,7 +85,8 @@ public sealed class LinkLocalNetwork
     internal SafeFd ListenFd(IPAddress address, int port, string uri) => Run(() =>
     {
         IPAddress scoped = address.IsIPv6LinkLocal && address.ScopeId == 0 ? new IPAddress(address.GetAddressBytes(), TapDevice.Index()) : address;
-        return new TcpAddress(scoped, port).Listen(uri);
+        // A kernel worker makes a new IPv6 address usable some time after the call that gave it, even without duplicate detection.
+        return new TcpAddress(scoped, port).Listen(uri, beforeAddressIsReady: true);
     });
 
     internal static SafeFileHandle ToHandle(SafeFd fd)

@@ -45,10 +45,16 @@ internal sealed record TcpAddress(IPAddress Address, int Port)
     }
 
     /// <summary>A listening socket.</summary>
-    internal unsafe SafeFd Listen(string uri)
+    /// <param name="uri">For error texts.</param>
+    /// <param name="beforeAddressIsReady">Whether the address may still be on its way to its device (ip(7) IP_FREEBIND).</param>
+    internal unsafe SafeFd Listen(string uri, bool beforeAddressIsReady = false)
     {
         SafeFd fd = NewSocket(uri);
         SetOption(fd, Linux.SOL_SOCKET, Linux.SO_REUSEADDR, 1);
+        if (beforeAddressIsReady)
+        {
+            SetOption(fd, IsV6 ? Linux.IPPROTO_IPV6 : Linux.IPPROTO_IP, IsV6 ? Linux.IPV6_FREEBIND : Linux.IP_FREEBIND, 1);
+        }
         byte* address = stackalloc byte[V6Length];
         uint length = Write(new Span<byte>(address, V6Length));
         if (Libc.Bind(fd, address, length) < 0 || Libc.Listen(fd, Backlog) < 0)

@@ -92,6 +92,10 @@ internal static class Linux
     internal const int SO_REUSEADDR = 2;
     internal const int SO_ERROR = 4;
     internal const int SO_KEEPALIVE = 9;
+    internal const int IPPROTO_IP = 0;
+    internal const int IP_FREEBIND = 15;
+    internal const int IPPROTO_IPV6 = 41;
+    internal const int IPV6_FREEBIND = 78;
     internal const int IPPROTO_TCP = 6;
     internal const int TCP_NODELAY = 1;
     internal const int TCP_USER_TIMEOUT = 18;

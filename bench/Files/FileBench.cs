@@ -30,6 +30,7 @@ internal static class FileBench
             await File.WriteAllTextAsync(Path.Combine(folder, "agent.conf"), $"policy_file = {folder}/policy.toml\n");
             using var agent = Process.Start(new ProcessStartInfo("artifacts/agent/channel-agent",
                 ["run", "--config", $"{folder}/agent.conf", "--endpoint", $"unix-listen://{folder}/agent", "--control-socket", "none"]) { RedirectStandardError = true })!;
+            agent.ErrorDataReceived += (_, line) => { if (line.Data is not null) { Console.Error.WriteLine(line.Data); } };
             agent.BeginErrorReadLine();
             using var qemuGa = Process.Start(QemuGa.Start($"{folder}/qga"))!;
             try

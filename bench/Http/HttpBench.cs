@@ -36,6 +36,7 @@ internal static class HttpBench
     /// <summary>The peer's process: instances vm0.. on ports from the given one on.</summary>
     public static async Task<int> RunPeerAsync(string folder, int firstPort, int instances)
     {
+        MetadataServer.AnswerOnSocketThreads();
         using var store = new FolderMetadataStore(folder);
         await using var server = await MetadataServer.StartAsync(store, new MetadataServerOptions { RequestsPerSecond = instances == 1 ? 10_000_000 : 200 });
         var before = GC.GetTotalMemory(forceFullCollection: true);
@@ -78,8 +79,6 @@ internal static class HttpBench
                     $"| {name} | {row.Nginx.Median:F0} | {row.NginxTail.Median:F0} | {row.Ours.Median:F0} | {row.OursTail.Median:F0} | {row.Ours.Median / row.Nginx.Median:F2} |"));
             }
         }
-
-        nginx.Kill(entireProcessTree: true);
     }
 
     private static async Task FloodAsync(string folder)
@@ -130,14 +129,14 @@ internal static class HttpBench
         }
     }
 
-    private static Process StartNginx(string folder, int port)
+    private static PeerHandle StartNginx(string folder, int port)
     {
         var root = System.IO.Path.Combine(folder, "root/latest/meta-data");
         Directory.CreateDirectory(root);
         File.WriteAllText(System.IO.Path.Combine(root, "local-hostname"), Value);
         var configuration = System.IO.Path.Combine(folder, "nginx.conf");
         File.WriteAllText(configuration, $$"""
-            daemon off; worker_processes 1; pid {{folder}}/nginx.pid; error_log {{folder}}/error.log;
+            daemon off; user root; worker_processes 1; pid {{folder}}/nginx.pid; error_log {{folder}}/error.log;
             events { worker_connections 1024; }
             http {
               access_log off; default_type text/plain; keepalive_requests 100000000; open_file_cache max=100;
@@ -147,7 +146,7 @@ internal static class HttpBench
             """);
         var process = Process.Start(new ProcessStartInfo("taskset", ["-c", "0", "nginx", "-p", folder, "-c", configuration]))!;
         Thread.Sleep(500);
-        return process;
+        return new PeerHandle(process);
     }
 
     private static async Task<(PeerHandle Peer, long Memory)> StartOursAsync(string folder, int port, int instances)

@@ -36,6 +36,19 @@ public class ExecTests
     }
 
     [Fact]
+    public async Task Programs_that_write_as_fast_as_they_can_side_by_side_lose_nothing()
+    {
+        const int bytes = 48 << 20;
+        await using var rig = new AgentRig();
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ =>
+        {
+            ExecResult result = await rig.Instance.Exec.RunAsync(Shell($"yes | head -c {bytes}"), maxOutput: bytes, cancellationToken: rig.Soon);
+            Assert.Equal(bytes, result.Output.Length);
+            Assert.Equal(bytes / 2, result.Output.Span.Count((byte)'y'));
+        }));
+    }
+
+    [Fact]
     public async Task Environment_folder_and_arguments_are_the_requests_and_nothing_of_the_agents()
     {
         await using var rig = new AgentRig();

@@ -106,11 +106,8 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
         }
         try
         {
-            ValueTask sent = stream.WriteAsync(message, CancellationToken.None);
-            if (!sent.IsCompletedSuccessfully)
-            {
-                sent.AsTask().GetAwaiter().GetResult();
-            }
+            // Consumed in any case: a write that was taken meanwhile still holds the stream's one place for a writer.
+            stream.WriteAsync(message, CancellationToken.None).AsTask().GetAwaiter().GetResult();
             return true;
         }
         catch (ChannelException)

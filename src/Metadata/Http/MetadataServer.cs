@@ -50,6 +50,21 @@ public sealed class MetadataServer : IAsyncDisposable
         return server;
     }
 
+    /// <summary>
+    /// Lets this process answer on the threads that wait for its sockets: one and a half to three times the requests a second.
+    /// It concerns every <see cref="System.Net.Sockets.Socket"/> of the process, whose continuations must then never block, and
+    /// takes effect only before the first of them is used. A value in the environment stays as it is.
+    /// (.NET: DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS.)
+    /// </summary>
+    public static void AnswerOnSocketThreads()
+    {
+        const string variable = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
+        if (Environment.GetEnvironmentVariable(variable) is null)
+        {
+            Environment.SetEnvironmentVariable(variable, "1");
+        }
+    }
+
     /// <summary>Begins to serve an instance; give it a listener next. It need not have metadata yet.</summary>
     /// <param name="name">1 to 63 characters of a-z, 0-9, dot and hyphen.</param>
     /// <exception cref="ChannelException">BadConfiguration: the name is not allowed, or attached already.</exception>

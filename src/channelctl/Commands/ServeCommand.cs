@@ -19,6 +19,7 @@ internal static class ServeCommand
         var command = new Command("serve", "Serves metadata to instances until it is stopped; prints what the guests tell of their progress.") { store, taps, relays, forwards };
         command.SetAction(async (parsed, cancel) =>
         {
+            MetadataServer.AnswerOnSocketThreads();
             try
             {
                 using var opened = new FolderMetadataStore(parsed.GetValue(store)!);

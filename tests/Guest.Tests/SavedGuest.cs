@@ -97,8 +97,11 @@ public sealed class GuestConsole : IAsyncDisposable
     }
 
     /// <summary>Reads until the text has come; returns what came before it.</summary>
-    public async Task<string> WaitForAsync(string text)
+    /// <param name="text">What is waited for.</param>
+    /// <param name="patience">How long; null for two minutes.</param>
+    public async Task<string> WaitForAsync(string text, TimeSpan? patience = null)
     {
+        using var limit = new CancellationTokenSource(patience ?? TimeSpan.FromMinutes(2));
         while (true)
         {
             var seen = _seen.ToString();
@@ -112,7 +115,7 @@ public sealed class GuestConsole : IAsyncDisposable
             int count;
             try
             {
-                count = await _socket.ReceiveAsync(_buffer, SavedGuest.Soon);
+                count = await _socket.ReceiveAsync(_buffer, limit.Token);
             }
             catch (OperationCanceledException)
             {
@@ -129,13 +132,13 @@ public sealed class GuestConsole : IAsyncDisposable
     }
 
     /// <summary>Runs a command; returns its output.</summary>
-    public async Task<string> ShAsync(string command)
+    public async Task<string> ShAsync(string command, TimeSpan? patience = null)
     {
         var mark = $"DONE-{++_commands}-";
         var telling = $"echo \"\"{mark[..2]}\"\"{mark[2..]}";
         await _socket.SendAsync(Encoding.UTF8.GetBytes($"{command}\n{telling}\n"));
         // The terminal shows what is typed before or after the command's output, as the guest's shell happens to read it.
-        return (await WaitForAsync(mark)).Replace(telling, "", StringComparison.Ordinal).Trim();
+        return (await WaitForAsync(mark, patience)).Replace(telling, "", StringComparison.Ordinal).Trim();
     }
 
     public ValueTask DisposeAsync()

@@ -1,0 +1,133 @@
+using System.Diagnostics;
+using System.Globalization;
+using ChannelSdk.HostEndpoint;
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.HostEndpoint.Services;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+using ChannelSdk.Transports;
+using ChannelSdk.Transports.LinkLocal;
+using ChannelSdk.Transports.Vsock.Device;
+using Google.Protobuf;
+
+namespace ChannelSdk.Bench.Guest;
+
+/// <summary>
+/// The transports of one guest side by side: three agents in it, over virtio-serial, our vsock device and a tap. Rounds are
+/// interleaved; what counts are the ratios.
+/// </summary>
+internal static class TransportBench
+{
+    private const int Calls = 300;
+    private const long Bytes = 48 << 20;
+
+    public static async Task<int> RunAsync(int rounds)
+    {
+        var folder = Directory.CreateTempSubdirectory("channelsdk-bench-").FullName;
+        var network = LinkLocalNetwork.Of($"bench-{Environment.ProcessId}");
+        network.SetUp();
+        try
+        {
+            await using var device = new VsockDevice(new VsockDeviceOptions { SocketPath = Path.Combine(folder, "vsock") });
+            device.Start();
+            await using var guest = await QemuGuest.StartAsync(new QemuOptions
+            {
+                Kernel = ".cache/guest/vmlinuz",
+                Initrd = ".cache/guest/initrd",
+                Append = "channel.net=static",
+                VsockSocket = device.SocketPath,
+                Network = new QemuNetwork.Tap(network),
+            });
+            await using var host = new HostEndpoint.HostEndpoint();
+            var serial = host.Attach("serial", guest.ChannelUri);
+            await serial.WaitReadyAsync();
+            (string Name, Instance Instance)[] rows =
+            [
+                ("virtio-serial", serial),
+                ("vsock, our device", await StartAgentAsync(serial, host.Attach("vsock", device.Listen(5000)), "vsock://2:5000")),
+                ("tap, TCP", await StartAgentAsync(serial, host.Attach("tap", TransportEndpoints.Create($"tap://{network.Name}")),
+                    $"tcp://{LinkLocalAddresses.Host}:{LinkLocalAddresses.ChannelPort}")),
+            ];
+            var figures = rows.Select(_ => new Figures()).ToArray();
+            for (var round = 0; round <= rounds; round++)
+            {
+                Console.Error.WriteLine(round == 0 ? "bench: warm-up" : $"bench: round {round} of {rounds}");
+                for (var i = 0; i < rows.Length; i++)
+                {
+                    await MeasureAsync(rows[i].Instance, figures[i], isWarmUp: round == 0);
+                }
+            }
+
+            Print(rows.Select(r => r.Name).ToArray(), figures, rounds);
+            return 0;
+        }
+        finally
+        {
+            network.Remove();
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>Another agent in the guest, on an endpoint of its own.</summary>
+    private static async Task<Instance> StartAgentAsync(Instance first, Instance instance, string endpoint)
+    {
+        var started = await first.Exec.StartAsync(new ExecOptions
+        {
+            Command = ["/bin/sh", "-c", $"setsid channel-agent run --endpoint {endpoint} --control-socket none </dev/null >/dev/null 2>&1 &"],
+        });
+        await started.ExitAsync();
+        await instance.WaitReadyAsync();
+        return instance;
+    }
+
+    private static async Task MeasureAsync(Instance instance, Figures figures, bool isWarmUp)
+    {
+        var times = new double[Calls];
+        var request = new EchoRequest { Payload = ByteString.CopyFrom(new byte[64]) };
+        for (var i = 0; i < Calls; i++)
+        {
+            var start = Stopwatch.GetTimestamp();
+            await instance.Channel.CallAsync(ServiceMethods.MeasureEcho, request);
+            times[i] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+        }
+
+        var sent = await RateAsync(() => instance.Measure.SendAsync(Bytes));
+        var received = await RateAsync(() => instance.Measure.ReceiveAsync(Bytes));
+        if (!isWarmUp)
+        {
+            figures.Median.Add(Samples.Percentile(times, 0.5));
+            figures.Tail.Add(Samples.Percentile(times, 0.99));
+            figures.Sent.Add(sent);
+            figures.Received.Add(received);
+        }
+    }
+
+    private static async Task<double> RateAsync(Func<Task> transfer)
+    {
+        var start = Stopwatch.GetTimestamp();
+        await transfer();
+        return Bytes / Stopwatch.GetElapsedTime(start).TotalSeconds / 1e6;
+    }
+
+    private static void Print(string[] names, Figures[] figures, int rounds)
+    {
+        Console.WriteLine($"medians of {rounds} rounds in one guest; x is the ratio to virtio-serial");
+        Console.WriteLine();
+        Console.WriteLine("| in a guest | 64 B call p50 us | x | p99 us | to the guest MB/s | x | to the host MB/s | x |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|");
+        for (var i = 0; i < names.Length; i++)
+        {
+            var (own, serial) = (figures[i], figures[0]);
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"| {names[i]} | {own.Median.Median:F0} | {own.Median.Median / serial.Median.Median:F2} | {own.Tail.Median:F0} | {own.Sent.Median:F0} | {own.Sent.Median / serial.Sent.Median:F2} | {own.Received.Median:F0} | {own.Received.Median / serial.Received.Median:F2} |"));
+        }
+    }
+
+    private sealed class Figures
+    {
+        public Samples Median { get; } = new();
+        public Samples Tail { get; } = new();
+        public Samples Sent { get; } = new();
+        public Samples Received { get; } = new();
+    }
+}

@@ -1,3 +1,4 @@
+using ChannelSdk.HostEndpoint.Policy;
 using ChannelSdk.HostEndpoint.Services;
 using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
@@ -17,6 +18,15 @@ public sealed record InstanceOptions
     /// relays the connections. It stays the caller's. Null: such connections are refused.
     /// </summary>
     public MetadataInstance? Metadata { get; init; }
+
+    /// <summary>What this host may ask of the guest, and the guest of it.</summary>
+    public HostPolicy Policy { get; init; } = HostPolicy.Open;
+
+    /// <summary>
+    /// Told of each call that was refused here and of each privileged one that was let through; null: nobody is. It runs
+    /// within the call, at most ten times a second for what a guest does: return at once.
+    /// </summary>
+    public Action<AuditRecord>? Audit { get; init; }
 
     /// <summary>Deadline of a call that gives none.</summary>
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(30);
@@ -54,7 +64,7 @@ public sealed class Instance : IAsyncDisposable
                 async (_, stream, context) => await metadata.AcceptAsync(new ChannelByteStream(stream), context.CancellationToken).ConfigureAwait(false));
         }
 
-        Channel = new Channel(PeerRole.Host, endpoint, services, options.Channel);
+        Channel = new Channel(PeerRole.Host, endpoint, services, options.Channel with { Guard = new InstanceGuard(name, options, TimeProvider.System) });
         Info = new InfoClient(this);
         Power = new PowerClient(this);
         Freeze = new FreezeClient(this);

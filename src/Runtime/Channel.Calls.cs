@@ -39,6 +39,11 @@ public sealed partial class Channel : IRpcHandler
     {
         if (_services.Find(untrustedHeader.Method) is not { } handler || handler.IsStream != untrustedHeader.IsStream)
         {
+            if (_options.Guard is { } guard)
+            {
+                Defer(new Refusal(guard, PeerText.Decode(untrustedHeader.Method)));
+            }
+
             return false;
         }
 
@@ -198,6 +203,35 @@ public sealed partial class Channel : IRpcHandler
     /// <summary>A handler about to run.</summary>
     private sealed class Invocation(Channel channel, IncomingCall incoming, object request) : IDeferred
     {
-        public void Run() => incoming.Handler.Invoke(channel, incoming, request);
+        public void Run()
+        {
+            try
+            {
+                channel._options.Guard?.OnCalled(incoming.Method, isServed: true);
+            }
+            catch (ChannelException e)
+            {
+                channel.Finish(incoming, new RpcStatus(e.Code, e.Class, e.Message));
+                return;
+            }
+
+            incoming.Handler.Invoke(channel, incoming, request);
+        }
+    }
+
+    /// <summary>A call of something that is not here, for the guard to note.</summary>
+    private sealed class Refusal(ICallGuard guard, string untrustedMethod) : IDeferred
+    {
+        public void Run()
+        {
+            try
+            {
+                guard.OnCalled(untrustedMethod, isServed: false);
+            }
+            catch (ChannelException)
+            {
+                // It is refused already.
+            }
+        }
     }
 }

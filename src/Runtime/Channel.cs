@@ -138,6 +138,7 @@ public sealed partial class Channel : IAsyncDisposable
         where TReply : class, IMessage<TReply>, new()
     {
         cancellationToken.ThrowIfCancellationRequested();
+        _options.Guard?.OnCalling(method.Name, method.IsPrivileged);
         var size = CheckSize(request);
         var pending = PendingCall<TReply>.Rent(this, _options.InlineCompletions);
         var task = pending.Task;
@@ -163,6 +164,7 @@ public sealed partial class Channel : IAsyncDisposable
         where TRequest : class, IMessage<TRequest>, new()
     {
         cancellationToken.ThrowIfCancellationRequested();
+        _options.Guard?.OnCalling(method.Name, method.IsPrivileged);
         var size = CheckSize(request);
         ChannelStream stream;
         bool taken;

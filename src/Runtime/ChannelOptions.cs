@@ -29,6 +29,9 @@ public sealed record ChannelOptions
     /// </summary>
     public bool InlineCompletions { get; init; }
 
+    /// <summary>This side's own word on calls; null: the peer's policy alone.</summary>
+    internal ICallGuard? Guard { get; init; }
+
     /// <summary>Events kept for a watcher that does not read; the oldest are dropped, and it is told so.</summary>
     public int EventBacklog { get; init; } = 256;
 

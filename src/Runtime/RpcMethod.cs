@@ -9,7 +9,8 @@ namespace ChannelSdk.Runtime;
 /// <typeparam name="TReply">Reply message.</typeparam>
 /// <param name="name">1 to 128 printable ASCII characters, by habit <c>service.Method</c>.</param>
 /// <param name="streamClass">Priority class of its calls.</param>
-public sealed class RpcMethod<TRequest, TReply>(string name, StreamClass streamClass)
+/// <param name="isPrivileged">Whether it changes the peer, so that calls of it are noted.</param>
+public sealed class RpcMethod<TRequest, TReply>(string name, StreamClass streamClass, bool isPrivileged = false)
     where TRequest : class, IMessage<TRequest>, new()
     where TReply : class, IMessage<TReply>, new()
 {
@@ -19,6 +20,9 @@ public sealed class RpcMethod<TRequest, TReply>(string name, StreamClass streamC
     /// <summary>Priority class.</summary>
     public StreamClass StreamClass { get; } = streamClass;
 
+    /// <summary>Whether it changes the peer, so that calls of it are noted.</summary>
+    public bool IsPrivileged { get; } = isPrivileged;
+
     internal byte[] NameBytes { get; } = Encoding.ASCII.GetBytes(name);
 }
 
@@ -26,7 +30,8 @@ public sealed class RpcMethod<TRequest, TReply>(string name, StreamClass streamC
 /// <typeparam name="TRequest">Request message.</typeparam>
 /// <param name="name">1 to 128 printable ASCII characters.</param>
 /// <param name="streamClass">Priority class of its calls.</param>
-public sealed class StreamMethod<TRequest>(string name, StreamClass streamClass)
+/// <param name="isPrivileged">Whether it changes the peer, so that calls of it are noted.</param>
+public sealed class StreamMethod<TRequest>(string name, StreamClass streamClass, bool isPrivileged = false)
     where TRequest : class, IMessage<TRequest>, new()
 {
     /// <summary>Name on the wire.</summary>
@@ -34,6 +39,9 @@ public sealed class StreamMethod<TRequest>(string name, StreamClass streamClass)
 
     /// <summary>Priority class.</summary>
     public StreamClass StreamClass { get; } = streamClass;
+
+    /// <summary>Whether it changes the peer, so that calls of it are noted.</summary>
+    public bool IsPrivileged { get; } = isPrivileged;
 
     internal byte[] NameBytes { get; } = Encoding.ASCII.GetBytes(name);
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using ChannelSdk.HostEndpoint;
+using ChannelSdk.HostEndpoint.Policy;
 using ChannelSdk.Protocol;
 
 namespace ChannelSdk.Tool;
@@ -8,12 +9,16 @@ namespace ChannelSdk.Tool;
 internal sealed class Session
 {
     private readonly Argument<string> _uri = new("URI") { Description = "Endpoint of the instance's channel, for instance virtio-serial:///run/vm1.sock" };
+    private readonly Option<string> _policy = new("--policy") { Description = "JSON file: what may be asked of guests (host_may) and by them (guest_may); see docs/SECURITY.md" };
+    private readonly Option<string> _audit = new("--audit") { Description = "File that gets a line for each refused and each privileged call" };
     private readonly Option<double> _timeout = new("--timeout") { Description = "Seconds to wait for the agent", DefaultValueFactory = _ => 10 };
 
     public Session(Command command)
     {
         command.Add(_uri);
         command.Add(_timeout);
+        command.Add(_policy);
+        command.Add(_audit);
     }
 
     /// <summary>Attaches, waits for the agent, runs the action; turns every error into one line and an exit code.</summary>
@@ -23,7 +28,7 @@ internal sealed class Session
         try
         {
             await using var host = new HostEndpoint.HostEndpoint();
-            var instance = host.Attach("instance", uri);
+            var instance = host.Attach("instance", uri, Options(parsed, uri));
             if (waitReady)
             {
                 await WaitReadyAsync(instance, TimeSpan.FromSeconds(parsed.GetValue(_timeout)), cancellationToken);
@@ -41,6 +46,17 @@ internal sealed class Session
         {
             return ExitCode.Stopped;
         }
+    }
+
+    private InstanceOptions Options(ParseResult parsed, string uri)
+    {
+        var audit = parsed.GetValue(_audit);
+        return new InstanceOptions
+        {
+            Policy = parsed.GetValue(_policy) is { } file ? HostPolicy.Load(file) : HostPolicy.Open,
+            // The command knows its instance by nothing but the endpoint.
+            Audit = audit is null ? null : record => File.AppendAllText(audit, $"{record with { Instance = uri }}\n"),
+        };
     }
 
     private static async Task WaitReadyAsync(Instance instance, TimeSpan timeout, CancellationToken cancellationToken)

@@ -24,6 +24,23 @@ public class ToolTests
     }
 
     [Fact]
+    public async Task The_tool_keeps_to_the_hosts_policy_and_writes_the_record()
+    {
+        await using var guest = new GuestDouble();
+        var folder = Directory.CreateTempSubdirectory("channelsdk-test-");
+        var (policy, audit) = (Path.Combine(folder.FullName, "policy.json"), Path.Combine(folder.FullName, "audit"));
+        await File.WriteAllTextAsync(policy, """{"host_may": ["info.*", "freeze.*"]}""");
+        Assert.Equal(0, (await RunAsync("info", guest.Uri, "--policy", policy, "--audit", audit)).Code);
+        var refused = await RunAsync("shutdown", guest.Uri, "--policy", policy, "--audit", audit);
+        Assert.NotEqual(0, refused.Code);
+        Assert.Contains("the host's policy does not allow power.Request", refused.Error);
+        var line = Assert.Single(await File.ReadAllLinesAsync(audit));
+        Assert.Contains($"audit: {guest.Uri}: refused power.Request to the guest", line);
+        Assert.Contains("host_may", (await RunAsync("info", guest.Uri, "--policy", audit)).Error);
+        folder.Delete(recursive: true);
+    }
+
+    [Fact]
     public async Task Info_ping_and_transfers_work_against_a_guest()
     {
         await using var guest = new GuestDouble();

@@ -20,18 +20,18 @@ public static class ServiceMethods
     /// <see cref="ChannelError.FailedPrecondition"/> while an action is under way and with
     /// <see cref="ChannelError.PermissionDenied"/> where the image forbids it.
     /// </summary>
-    public static RpcMethod<PowerCommand, PowerReply> PowerRequest { get; } = new("power.Request", StreamClass.Control);
+    public static RpcMethod<PowerCommand, PowerReply> PowerRequest { get; } = new("power.Request", StreamClass.Control, isPrivileged: true);
 
     /// <summary>
     /// freeze.Freeze: file systems stand still under a lease (freeze.proto). A reply with a failure means that nothing is frozen.
     /// </summary>
-    public static RpcMethod<FreezeRequest, FreezeReport> FreezeFreeze { get; } = new("freeze.Freeze", StreamClass.Control);
+    public static RpcMethod<FreezeRequest, FreezeReport> FreezeFreeze { get; } = new("freeze.Freeze", StreamClass.Control, isPrivileged: true);
 
     /// <summary>freeze.Thaw: fails with <see cref="ChannelError.FailedPrecondition"/> if nothing is frozen, and says how the freeze ended.</summary>
-    public static RpcMethod<ThawRequest, FreezeReport> FreezeThaw { get; } = new("freeze.Thaw", StreamClass.Control);
+    public static RpcMethod<ThawRequest, FreezeReport> FreezeThaw { get; } = new("freeze.Thaw", StreamClass.Control, isPrivileged: true);
 
     /// <summary>freeze.Renew: the lease has its time anew.</summary>
-    public static RpcMethod<RenewRequest, FreezeReport> FreezeRenew { get; } = new("freeze.Renew", StreamClass.Control);
+    public static RpcMethod<RenewRequest, FreezeReport> FreezeRenew { get; } = new("freeze.Renew", StreamClass.Control, isPrivileged: true);
 
     /// <summary>freeze.Status: whether the guest is frozen, what is, and how the last freeze ended.</summary>
     public static RpcMethod<FreezeStatusRequest, FreezeReport> FreezeStatus { get; } = new("freeze.Status", StreamClass.Control);
@@ -40,10 +40,10 @@ public static class ServiceMethods
     public static RpcMethod<TimeRequest, TimeReply> TimeGet { get; } = new("time.Get", StreamClass.Control);
 
     /// <summary>time.Set: sets the guest's wall clock.</summary>
-    public static RpcMethod<TimeSetRequest, TimeReply> TimeSet { get; } = new("time.Set", StreamClass.Control);
+    public static RpcMethod<TimeSetRequest, TimeReply> TimeSet { get; } = new("time.Set", StreamClass.Control, isPrivileged: true);
 
     /// <summary>storage.Trim: unused blocks go back to the storage below the guest.</summary>
-    public static RpcMethod<TrimRequest, TrimReply> StorageTrim { get; } = new("storage.Trim", StreamClass.Control);
+    public static RpcMethod<TrimRequest, TrimReply> StorageTrim { get; } = new("storage.Trim", StreamClass.Control, isPrivileged: true);
 
     /// <summary>measure.Echo: a payload of up to one message comes back.</summary>
     public static RpcMethod<EchoRequest, EchoReply> MeasureEcho { get; } = new("measure.Echo", StreamClass.Rpc);
@@ -76,13 +76,13 @@ public static class ServiceMethods
     /// files.Write: the guest sends a <see cref="FileWriteReady"/>, the host the content in <see cref="FileRecord"/>
     /// messages, the guest a <see cref="FileWriteReport"/>.
     /// </summary>
-    public static StreamMethod<FileWriteRequest> FilesWrite { get; } = new("files.Write", StreamClass.Bulk);
+    public static StreamMethod<FileWriteRequest> FilesWrite { get; } = new("files.Write", StreamClass.Bulk, isPrivileged: true);
 
     /// <summary>exec.Run: a program, with its standard streams and its end in messages of <see cref="ExecMessage"/> kinds.</summary>
-    public static StreamMethod<ExecRequest> ExecRun { get; } = new("exec.Run", StreamClass.Bulk);
+    public static StreamMethod<ExecRequest> ExecRun { get; } = new("exec.Run", StreamClass.Bulk, isPrivileged: true);
 
     /// <summary>exec.Signal: a signal to the process group of a program that exec.Run runs.</summary>
-    public static RpcMethod<ExecSignalRequest, ExecSignalReply> ExecSignal { get; } = new("exec.Signal", StreamClass.Control);
+    public static RpcMethod<ExecSignalRequest, ExecSignalReply> ExecSignal { get; } = new("exec.Signal", StreamClass.Control, isPrivileged: true);
 
     /// <summary>agent.Status: only on the agent's control socket inside the guest, never on the channel to the host.</summary>
     public static RpcMethod<AgentStatusRequest, AgentStatus> AgentStatus { get; } = new("agent.Status", StreamClass.Control);

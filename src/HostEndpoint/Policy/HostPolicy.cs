@@ -1,0 +1,73 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.HostEndpoint.Policy;
+
+/// <summary>
+/// What this host lets itself ask of a guest, and the guest of it. The image has a policy of its own
+/// (/etc/channel-agent/policy.toml); a call happens only if both allow it.
+/// </summary>
+public sealed record HostPolicy
+{
+    /// <summary>Everything that the image allows; and the guest may ask for everything that is served to it.</summary>
+    public static HostPolicy Open { get; } = new();
+
+    /// <summary>Methods that this host may call: <c>freeze.Freeze</c>, <c>freeze.*</c> or <c>*</c>.</summary>
+    public IReadOnlyList<string> HostMay { get; init; } = ["*"];
+
+    /// <summary>Methods that the guest may call, in the same form.</summary>
+    public IReadOnlyList<string> GuestMay { get; init; } = ["*"];
+
+    /// <summary>Reads a JSON document with the members <c>host_may</c> and <c>guest_may</c>, lists of methods; one that is missing allows all.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="ChannelException">BadConfiguration: it cannot be read, or is not that.</exception>
+    public static HostPolicy Load(string path)
+    {
+        try
+        {
+            var document = JsonSerializer.Deserialize(File.ReadAllBytes(path), PolicyJson.Default.PolicyDocument)
+                ?? throw new JsonException("it is null");
+            return new HostPolicy { HostMay = Check(document.HostMay), GuestMay = Check(document.GuestMay) };
+        }
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        {
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+                $"the host's policy {path}: {e.Message}; it is like {{\"host_may\": [\"info.*\", \"freeze.*\"], \"guest_may\": [\"metadata.Relay\"]}}");
+        }
+    }
+
+    internal static bool Allows(IReadOnlyList<string> patterns, string method)
+    {
+        foreach (var pattern in patterns)
+        {
+            if (pattern == "*" || pattern == method
+                || (pattern.EndsWith(".*", StringComparison.Ordinal) && method.StartsWith(pattern.AsSpan(0, pattern.Length - 1), StringComparison.Ordinal)))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static string[] Check(string[]? patterns)
+    {
+        foreach (var pattern in patterns ?? [])
+        {
+            var name = pattern?.EndsWith(".*", StringComparison.Ordinal) == true ? pattern[..^2] : pattern;
+            if (string.IsNullOrEmpty(name) || (name != "*" && name.Any(c => !char.IsAsciiLetterOrDigit(c) && c != '.')))
+            {
+                throw new JsonException($"'{pattern}' is no method: write service.Method, service.* or *");
+            }
+        }
+
+        return patterns ?? ["*"];
+    }
+}
+
+internal sealed record PolicyDocument([property: JsonPropertyName("host_may")] string[]? HostMay, [property: JsonPropertyName("guest_may")] string[]? GuestMay);
+
+[JsonSourceGenerationOptions(UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+[JsonSerializable(typeof(PolicyDocument))]
+internal sealed partial class PolicyJson : JsonSerializerContext;

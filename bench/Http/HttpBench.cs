@@ -59,24 +59,24 @@ internal static class HttpBench
         var (ours, _) = await StartOursAsync(folder, 18082, 1);
         using (ours)
         {
-            var rows = s_shapes.ToDictionary(s => s.Name, _ => (Nginx: new Samples(), NginxTail: new Samples(), Ours: new Samples(), OursTail: new Samples()));
+            var rows = s_shapes.ToDictionary(s => s.Name, _ => (Nginx: new Figures(), Ours: new Figures()));
             for (var round = 0; round <= rounds; round++)
             {
                 Console.Error.WriteLine(round == 0 ? "bench: warm-up" : $"bench: round {round} of {rounds}");
                 foreach (var (name, connections, keepAlive) in s_shapes)
                 {
                     var row = rows[name];
-                    await MeasureAsync(18081, connections, keepAlive, round, row.Nginx, row.NginxTail);
-                    await MeasureAsync(18082, connections, keepAlive, round, row.Ours, row.OursTail);
+                    await MeasureAsync(18081, connections, keepAlive, round, row.Nginx);
+                    await MeasureAsync(18082, connections, keepAlive, round, row.Ours);
                 }
             }
 
-            Console.WriteLine("| HTTP, one core each | nginx requests/s | p99 us | ours requests/s | p99 us | ratio |");
-            Console.WriteLine("|---|---|---|---|---|---|");
+            Console.WriteLine("| HTTP, one core each | nginx requests/s | p50 us | p99 us | ours requests/s | p50 us | p99 us | ratio |");
+            Console.WriteLine("|---|---|---|---|---|---|---|---|");
             foreach (var (name, row) in rows)
             {
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"| {name} | {row.Nginx.Median:F0} | {row.NginxTail.Median:F0} | {row.Ours.Median:F0} | {row.OursTail.Median:F0} | {row.Ours.Median / row.Nginx.Median:F2} |"));
+                    $"| {name} | {row.Nginx} | {row.Ours} | {row.Ours.Rate.Median / row.Nginx.Rate.Median:F2} |"));
             }
         }
     }
@@ -119,13 +119,14 @@ internal static class HttpBench
         return Samples.Percentile(times, 0.99);
     }
 
-    private static async Task MeasureAsync(int port, int connections, bool keepAlive, int round, Samples rate, Samples tail)
+    private static async Task MeasureAsync(int port, int connections, bool keepAlive, int round, Figures figures)
     {
         var (perSecond, times) = await HttpLoad.RunAsync(new IPEndPoint(IPAddress.Loopback, port), Path, connections, keepAlive, Value.Length, TimeSpan.FromSeconds(2));
         if (round > 0)
         {
-            rate.Add(perSecond);
-            tail.Add(Samples.Percentile(times, 0.99));
+            figures.Rate.Add(perSecond);
+            figures.Middle.Add(Samples.Percentile(times, 0.5));
+            figures.Tail.Add(Samples.Percentile(times, 0.99));
         }
     }
 
@@ -156,6 +157,15 @@ internal static class HttpBench
         var process = Process.Start(start)!;
         var line = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("the metadata server did not come up");
         return (new PeerHandle(process), long.Parse(line, CultureInfo.InvariantCulture));
+    }
+
+    private sealed class Figures
+    {
+        public Samples Rate { get; } = new();
+        public Samples Middle { get; } = new();
+        public Samples Tail { get; } = new();
+
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Rate.Median:F0} | {Middle.Median:F0} | {Tail.Median:F0}");
     }
 
     private sealed class PeerHandle(Process process) : IDisposable

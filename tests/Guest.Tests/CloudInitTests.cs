@@ -40,6 +40,10 @@ public class CloudInitTests
           --MARK--
         """;
 
+    /// <summary>A client of the guest's own, by the IPv6 address; its zone is in the Host header, as urllib sends it.</summary>
+    private const string AskByV6 =
+        "python3 -c 'import urllib.request as r; print(r.urlopen(\"http://[fe80::a9fe:a9fe%25eth0]/latest/meta-data/local-hostname\", timeout=10).read())'";
+
     [Theory]
     [InlineData("Ec2", "tap")]
     [InlineData("OpenStack", "tap")]
@@ -97,6 +101,11 @@ public class CloudInitTests
             Assert.Contains(source, await console.ShAsync("cat /run/cloud-init/result.json"), StringComparison.Ordinal);
             // What cloud-init has to ask again it logs so.
             Assert.Equal("0", await console.ShAsync("grep -c 'Please wait\\|bad status code\\|Giving up on' /var/log/cloud-init.log"));
+            if (way == "tap")
+            {
+                Assert.Contains("vm1", await console.ShAsync("ip -6 addr add fe80::1/64 dev eth0 nodad; " + AskByV6), StringComparison.Ordinal);
+            }
+
             Assert.Equal(0, host.Instance.Counters.Failures);
         }
         finally

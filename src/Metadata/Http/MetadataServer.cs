@@ -33,7 +33,8 @@ public sealed class MetadataServer : IAsyncDisposable
         _sockets = new SocketConnectionContextFactory(new SocketConnectionFactoryOptions
         {
             UnsafePreferInlineScheduling = true,
-            WaitForDataBeforeAllocatingBuffer = true,
+            // 4 KiB for each idle connection, of which an instance has a bounded number, against a system call for each request.
+            WaitForDataBeforeAllocatingBuffer = false,
         }, NullLogger.Instance);
         _kestrel = new KestrelServer(Options.Create(KestrelOptions(options)), _hub, NullLoggerFactory.Instance);
     }

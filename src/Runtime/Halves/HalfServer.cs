@@ -13,6 +13,7 @@ public sealed class HalfServer : IAsyncDisposable
 {
     private readonly SharedListener _listener;
     private readonly Channel[] _channels = new Channel[HalfLimits.MaxCalls];
+    private int _isDisposed;
 
     /// <summary>Listens from now on.</summary>
     /// <param name="path">Of the socket: absolute, at most 107 bytes, in a folder that only the script's user may enter.</param>
@@ -33,12 +34,11 @@ public sealed class HalfServer : IAsyncDisposable
     /// <summary>Ends all calls and removes the socket.</summary>
     public async ValueTask DisposeAsync()
     {
-        foreach (var channel in _channels)
+        if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
         {
-            await channel.DisposeAsync().ConfigureAwait(false);
+            await Task.WhenAll(_channels.Select(static channel => channel.DisposeAsync().AsTask())).ConfigureAwait(false);
+            await _listener.DisposeAsync().ConfigureAwait(false);
         }
-
-        await _listener.DisposeAsync().ConfigureAwait(false);
     }
 
     private static void Register(ServiceRegistry services, ScriptHalf half)

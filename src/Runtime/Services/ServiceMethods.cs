@@ -84,6 +84,15 @@ public static class ServiceMethods
     /// <summary>exec.Signal: a signal to the process group of a program that exec.Run runs.</summary>
     public static RpcMethod<ExecSignalRequest, ExecSignalReply> ExecSignal { get; } = new("exec.Signal", StreamClass.Control, isPrivileged: true);
 
+    /// <summary>install.Run: one operation in an appliance, in messages of <see cref="InstallMessage"/> kinds.</summary>
+    public static StreamMethod<InstallRunRequest> InstallRun { get; } = new("install.Run", StreamClass.Rpc);
+
+    /// <summary>install.Overlay: a .tar.gz in raw messages; at its end the guest sends an <see cref="OverlayReply"/>.</summary>
+    public static StreamMethod<OverlayRequest> InstallOverlay { get; } = new("install.Overlay", StreamClass.Bulk);
+
+    /// <summary>half.Call: what a script asks of its own side. Only on the local socket of one half (half.proto).</summary>
+    public static RpcMethod<HalfRequest, HalfReply> HalfCall { get; } = new("half.Call", StreamClass.Rpc);
+
     /// <summary>agent.Status: only on the agent's control socket inside the guest, never on the channel to the host.</summary>
     public static RpcMethod<AgentStatusRequest, AgentStatus> AgentStatus { get; } = new("agent.Status", StreamClass.Control);
 }

@@ -75,6 +75,8 @@ public enum ChannelError : ushort
     Unsupported = 407,
     /// <summary>What the call names does not exist.</summary>
     NotFound = 408,
+    /// <summary>The other half of an operation has ended, or there is none.</summary>
+    PeerEnded = 409,
 
     /// <summary>The endpoint does not exist (no socket, no device).</summary>
     EndpointMissing = 500,

@@ -1,0 +1,77 @@
+using System.Globalization;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.Runtime.Halves;
+
+/// <summary>A parsed command line of the scripts' tool. Flags may stand anywhere before a "--".</summary>
+internal sealed class HalfArguments
+{
+    private static readonly string[] s_levels = ["debug", "info", "warning", "error"];
+    private readonly List<string> _words = [];
+
+    private HalfArguments(string verb) => Verb = verb;
+
+    public string Verb { get; }
+
+    public IReadOnlyList<string> Words => _words;
+
+    /// <summary>0: none.</summary>
+    public uint TimeoutMs { get; private set; }
+
+    public uint Level { get; private set; } = 1;
+
+    public bool IsEnd { get; private set; }
+
+    /// <summary>Parses the word and what follows it.</summary>
+    /// <exception cref="ChannelException">BadConfiguration.</exception>
+    public static HalfArguments Parse(IReadOnlyList<string> arguments)
+    {
+        if (arguments.Count == 0 || !HalfCommand.Verbs.Contains(arguments[0]))
+        {
+            throw Wrong($"one of {string.Join(", ", HalfCommand.Verbs)} is expected");
+        }
+
+        var result = new HalfArguments(arguments[0]);
+        for (var i = 1; i < arguments.Count; i++)
+        {
+            switch (arguments[i])
+            {
+                case "--":
+                    result._words.AddRange(arguments.Skip(i + 1));
+                    return result;
+                case "--timeout" when result.Verb is "receive" or "barrier":
+                    result.TimeoutMs = Timeout(Value(arguments, ref i));
+                    break;
+                case "--level" when result.Verb == "log":
+                    var level = Array.IndexOf(s_levels, Value(arguments, ref i));
+                    result.Level = level >= 0 ? (uint)level : throw Wrong($"--level is one of {string.Join(", ", s_levels)}");
+                    break;
+                case "--end" when result.Verb == "step":
+                    result.IsEnd = true;
+                    break;
+                case var flag when flag.StartsWith("--", StringComparison.Ordinal):
+                    throw Wrong($"'{HalfWire.Cut(flag, 40)}' is no flag of {result.Verb}; a text that begins with -- stands behind a --");
+                default:
+                    result._words.Add(arguments[i]);
+                    break;
+            }
+        }
+
+        return result;
+    }
+
+    /// <summary>The words, so many of them.</summary>
+    public IReadOnlyList<string> RequireWords(int least, int most) => _words.Count >= least && _words.Count <= most
+        ? _words
+        : throw Wrong($"{Verb} takes {(least == most ? least.ToString(CultureInfo.InvariantCulture) : most == int.MaxValue ? $"{least} or more" : $"{least} or {most}")} words, not {_words.Count}");
+
+    public static ChannelException Wrong(string what) => new(ChannelError.BadConfiguration, ErrorClass.Refused, what);
+
+    private static string Value(IReadOnlyList<string> arguments, ref int i) =>
+        ++i < arguments.Count ? arguments[i] : throw Wrong($"{arguments[i - 1]} needs a value");
+
+    private static uint Timeout(string text) =>
+        decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0.001m and <= 86_400
+            ? (uint)(seconds * 1000)
+            : throw Wrong($"'{HalfWire.Cut(text, 40)}' is no timeout; it is 0.001 to 86400 seconds");
+}

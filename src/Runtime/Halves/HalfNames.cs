@@ -1,0 +1,25 @@
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.Runtime.Halves;
+
+/// <summary>Which names are allowed. Everything that is checked here comes from a script or from the other side.</summary>
+public static class HalfNames
+{
+    /// <summary>Whether a barrier may have this name: 1 to 64 of a-z, A-Z, 0-9, '.', '_' and '-'.</summary>
+    /// <param name="untrustedName">The name.</param>
+    public static bool IsBarrier(string untrustedName) => untrustedName.Length is > 0 and <= HalfLimits.MaxName
+        && untrustedName.All(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-');
+
+    /// <summary>Whether a parameter may have this name: 1 to 64 of a-z, A-Z, 0-9 and '_', first a letter.</summary>
+    /// <param name="untrustedName">The name.</param>
+    public static bool IsParameter(string untrustedName) => untrustedName.Length is > 0 and <= HalfLimits.MaxName
+        && char.IsAsciiLetter(untrustedName[0]) && untrustedName.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_');
+
+    /// <summary>Whether the action is one of an OS definition: create, export, import, rename.</summary>
+    /// <param name="untrustedAction">The action.</param>
+    public static bool IsAction(string untrustedAction) => untrustedAction is "create" or "export" or "import" or "rename";
+
+    /// <summary>The error for a name that is none.</summary>
+    internal static ChannelException Wrong(string what, string allowed) =>
+        new(ChannelError.InvalidArgument, ErrorClass.Refused, $"this is no name of a {what}; it has 1 to {HalfLimits.MaxName} of {allowed}");
+}

@@ -6,12 +6,13 @@ namespace ChannelSdk.Metadata;
 /// <param name="most">Events that are kept.</param>
 /// <param name="mostCharacters">Characters of text that are kept in all, so that long texts shorten the history.</param>
 /// <param name="charactersOf">How many an event has.</param>
-internal sealed class EventHistory<T>(int most, int mostCharacters, Func<T, int> charactersOf)
+/// <param name="last">Cursor of the last event that was before these.</param>
+internal sealed class EventHistory<T>(int most, int mostCharacters, Func<T, int> charactersOf, long last = 0)
 {
     private readonly Lock _gate = new();
     private readonly Queue<(long Cursor, T Event)> _events = new();
     private TaskCompletionSource _changed = NewSignal();
-    private long _last;
+    private long _last = last;
     private int _characters;
     private bool _isClosed;
 

@@ -14,12 +14,13 @@ public sealed class InstallEventLog
     private const int MaxCharacters = 1 << 20;
     private const long MaxFile = 16 << 20;
 
-    private readonly EventHistory<InstallEvent> _history = new(MaxEvents, MaxCharacters, CharactersOf);
+    private readonly EventHistory<InstallEvent> _history;
     private readonly TimeProvider _time;
     private readonly FileStream? _file;
     private readonly Lock _gate = new();
 
-    internal InstallEventLog(TimeProvider time, FileStream? file = null) => (_time, _file) = (time, file);
+    internal InstallEventLog(TimeProvider time, FileStream? file = null, long last = 0) =>
+        (_time, _file, _history) = (time, file, new EventHistory<InstallEvent>(MaxEvents, MaxCharacters, CharactersOf, last));
 
     /// <summary>The cursor of the newest event; 0: there was none.</summary>
     public long LastCursor => _history.LastCursor;
@@ -32,7 +33,7 @@ public sealed class InstallEventLog
     /// <param name="cancellationToken">Ends the watching.</param>
     public IAsyncEnumerable<InstallEvent> ReadAsync(long after = 0, CancellationToken cancellationToken = default) => _history.ReadAsync(after, cancellationToken);
 
-    internal void Add(InstallEvent next)
+    internal InstallEvent Add(InstallEvent next)
     {
         lock (_gate)
         {
@@ -42,6 +43,8 @@ public sealed class InstallEventLog
             {
                 Write(_file, added);
             }
+
+            return added;
         }
     }
 

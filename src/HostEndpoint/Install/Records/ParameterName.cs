@@ -7,8 +7,6 @@ internal static class ParameterName
 {
     private const int MaxLength = 64;
 
-    public const string VariablePrefix = "OSP_";
-
     /// <exception cref="ChannelException">BadConfiguration: the name is not allowed.</exception>
     public static void Check(string name)
     {
@@ -18,7 +16,4 @@ internal static class ParameterName
                 $"'{GuestText.Escape(name, MaxLength)}' is no parameter name: 1 to {MaxLength} characters of a-z, 0-9 and '_', the first a letter");
         }
     }
-
-    /// <summary>The variable that a script finds it in.</summary>
-    public static string Variable(string name) => VariablePrefix + name.ToUpperInvariant();
 }

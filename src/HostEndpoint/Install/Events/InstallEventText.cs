@@ -9,6 +9,9 @@ public static class InstallEventText
     public static string Line(InstallEvent e) =>
         string.Create(CultureInfo.InvariantCulture, $"{e.At.UtcDateTime:yyyy-MM-ddTHH:mm:ss.fffZ} {e.Party.ToString().ToLowerInvariant(),-9} {Text(e)}");
 
+    /// <summary>As JSON in one line, without a line end; as it stands in the operation's file.</summary>
+    public static string Json(InstallEvent e) => System.Text.Json.JsonSerializer.Serialize(e, InstallEventJson.Default.InstallEvent);
+
     /// <summary>What happened, in one line.</summary>
     public static string Text(InstallEvent e) => e switch
     {

@@ -47,7 +47,7 @@ public sealed class Installer
             instanceLock = Lock(plan.Record.Name);
             RemoveOld();
             RememberSecrets(plan);
-            return new OperationRunner(plan, _options, new OperationFolder(Path.Combine(_operations, plan.Id)), instanceLock).Start();
+            return new OperationRunner(plan, _options, new OperationFolder(Path.Combine(_operations, OperationFolder.NameOf(plan.Id))), instanceLock).Start();
         }
         catch
         {
@@ -92,7 +92,7 @@ public sealed class Installer
 
     private OperationFolder FolderOf(string operation)
     {
-        var found = Directory.EnumerateDirectories(_operations).Where(path => Path.GetFileName(path).StartsWith(operation, StringComparison.Ordinal)).Take(2).ToArray();
+        var found = Directory.EnumerateDirectories(_operations).Where(path => Path.GetFileName(path).StartsWith(OperationFolder.NameOf(operation), StringComparison.Ordinal)).Take(2).ToArray();
         return operation.Length > 0 && found.Length == 1 ? new OperationFolder(found[0])
             : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"{(found.Length > 1 ? "more than one operation begins with" : "there is no operation")} '{GuestText.Escape(operation, 40)}'");
     }

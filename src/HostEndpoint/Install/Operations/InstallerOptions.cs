@@ -1,3 +1,4 @@
+using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.Protocol;
 using ChannelSdk.Runtime;
@@ -7,6 +8,9 @@ namespace ChannelSdk.HostEndpoint.Install;
 /// <summary>What a host's installs have in common; the administrator's word.</summary>
 public sealed record InstallerOptions
 {
+    /// <summary>Where programs usually are.</summary>
+    public const string DefaultPath = ProcessSpawn.SearchPath;
+
     /// <summary>Folder for operations: journals, logs, sockets. At most 60 characters, as sockets lie below it.</summary>
     public required string Folder { get; init; }
 
@@ -32,7 +36,7 @@ public sealed record InstallerOptions
     public int KeepOperations { get; init; } = 100;
 
     /// <summary>Where scripts on the host find programs; the folder of <c>channelctl</c> should be in it.</summary>
-    public string TrustedPath { get; init; } = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    public string TrustedPath { get; init; } = DefaultPath;
 
     /// <summary>
     /// Bounds and times of the channels to appliances. By default a flood of an appliance costs it, not the host, and memory

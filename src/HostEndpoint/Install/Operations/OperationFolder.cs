@@ -5,7 +5,12 @@ namespace ChannelSdk.HostEndpoint.Install;
 /// <summary>The files of one operation: what is kept (journal, log, events), and what goes with its end.</summary>
 internal sealed class OperationFolder(string path)
 {
+    private const int NameLength = 16;
+
     public string Path => path;
+
+    /// <summary>Name of an operation's folder: the beginning of its own, as sockets lie below and their paths must be short.</summary>
+    public static string NameOf(string operation) => operation.Length > NameLength ? operation[..NameLength] : operation;
 
     /// <summary>What recovery reads.</summary>
     public string Journal => System.IO.Path.Combine(path, "journal.json");
@@ -20,7 +25,7 @@ internal sealed class OperationFolder(string path)
     public string Work => System.IO.Path.Combine(path, "work");
 
     /// <summary>What an appliance needs, its overlay disk among it; goes with the operation.</summary>
-    public string Appliance => System.IO.Path.Combine(path, "appliance");
+    public string Appliance => System.IO.Path.Combine(path, "vm");
 
     /// <summary>The socket of the half on the host; goes with the operation.</summary>
     public string HalfSocket => System.IO.Path.Combine(path, "half.sock");

@@ -3,6 +3,7 @@ using ChannelSdk.GuestAgent.Daemon;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.Protocol;
+using ChannelSdk.Runtime.Halves;
 
 namespace ChannelSdk.GuestAgent;
 
@@ -12,6 +13,10 @@ internal static class Program
     {
         try
         {
+            if (args.Length > 0 && HalfCommand.Verbs.Contains(args[0]))
+            {
+                return ScriptCommand.Execute(args);
+            }
             AgentArguments arguments = ArgumentParser.Parse(args);
             switch (arguments.Command)
             {

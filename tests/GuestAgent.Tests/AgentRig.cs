@@ -20,7 +20,7 @@ internal sealed class AgentRig : IAsyncDisposable
     private AgentDaemon? _daemon;
     private Task _running = Task.CompletedTask;
 
-    public AgentRig(FaultPlan? faults = null, Func<AgentRig, string>? policy = null)
+    public AgentRig(FaultPlan? faults = null, Func<AgentRig, string>? policy = null, bool install = true)
     {
         (Guest, Local) = (_root.CreateSubdirectory("guest").FullName, _root.CreateSubdirectory("local").FullName);
         _log = new AgentLog(Lines.Add, TimeProvider.System, withTime: false) { Rate = 1000 };
@@ -28,6 +28,7 @@ internal sealed class AgentRig : IAsyncDisposable
         {
             Endpoint = $"unix-listen://{_root.FullName}/host.sock",
             ControlSocket = null,
+            AllowInstall = install,
             PolicyFile = $"{_root.FullName}/policy.toml",
         };
         Config = config;
@@ -47,6 +48,9 @@ internal sealed class AgentRig : IAsyncDisposable
 
     /// <summary>The folder that the host may read and write in the guest.</summary>
     public string Guest { get; }
+
+    /// <summary>Where the agent keeps what belongs to its operations.</summary>
+    public string RunFolder => $"{_root.FullName}/run";
 
     /// <summary>The host's own folder.</summary>
     public string Local { get; }
@@ -72,7 +76,7 @@ internal sealed class AgentRig : IAsyncDisposable
     public void StartAgent()
     {
         _daemon = new AgentDaemon(Config, () => Config,
-            new GuestSystem(new FakePowerPlatform(), new FakeFreezePlatform(), new FreezeMarker($"{_root.FullName}/frozen"), static _ => 0), _log, TimeProvider.System);
+            new GuestSystem(new FakePowerPlatform(), new FakeFreezePlatform(), new FreezeMarker($"{_root.FullName}/frozen"), static _ => 0) { RunFolder = RunFolder }, _log, TimeProvider.System);
         _running = _daemon.RunAsync();
     }
 

@@ -18,6 +18,7 @@ public class ConfigReaderTests
             log_rate = 1000
             power = deny
             measure = "deny"
+            install = allow
             policy_file = /etc/p.toml
             freeze_hooks = /etc/h
             freeze_hook_timeout = 150ms
@@ -31,6 +32,7 @@ public class ConfigReaderTests
         Assert.Equal(1000, config.LogRate);
         Assert.False(config.AllowPower);
         Assert.False(config.AllowMeasure);
+        Assert.True(config.AllowInstall);
         Assert.Equal("/etc/p.toml", config.PolicyFile);
         Assert.Equal("/etc/h", config.FreezeHooks);
         Assert.Equal(TimeSpan.FromMilliseconds(150), config.FreezeHookTimeout);

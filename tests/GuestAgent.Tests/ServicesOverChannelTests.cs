@@ -4,6 +4,7 @@ using ChannelSdk.GuestAgent.Daemon;
 using ChannelSdk.GuestAgent.Exec;
 using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Install;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.GuestAgent.Services;
@@ -45,7 +46,7 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
             () => _guest!.Status is { LinkState: LinkState.Up, SessionId: { } id } ? id : null, (state, until) => _guest!.SetState(state, until), log, time);
         HostServices.Register(gate, () => _config, info, power, new MeasureService(time), _freeze,
             new TimeService(_clock.Set, time), new TrimService(_freezePlatform),
-            new FilesService(_policy, log, time), new ExecService(_policy, log));
+            new FilesService(_policy, log, time), new ExecService(_policy, log), new InstallService(_folder.FullName, static _ => { }, log));
         _guest = new Channel(PeerRole.Guest, _pair.Guest, services, GuestOptions.For(_config));
         _host = new Channel(PeerRole.Host, _pair.Host, new ServiceRegistry());
     }

@@ -15,6 +15,7 @@ internal static class HelpText
           --json                        print JSON
           --control-socket PATH, --config FILE
                                         where to find the daemon, as for run
+        channel-agent WORD ...          for scripts of an installation; "channel-agent send --help" has the words
         channel-agent version
         channel-agent help
 

@@ -35,6 +35,9 @@ internal sealed record AgentConfig
     /// <summary>Whether the host may run echo and throughput measurements.</summary>
     public bool AllowMeasure { get; init; } = true;
 
+    /// <summary>Whether this is an appliance, in which the host may run the scripts of installations.</summary>
+    public bool AllowInstall { get; init; }
+
     /// <summary>Absolute path of the policy; one that is not the default must exist.</summary>
     public string PolicyFile { get; init; } = DefaultPolicyFile;
 

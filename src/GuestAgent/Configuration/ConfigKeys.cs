@@ -32,6 +32,8 @@ internal static class ConfigKeys
             static (config, value) => ParseAllow(value) is { } allow ? config with { AllowPower = allow } : null),
         new("measure", "allow or deny",
             static (config, value) => ParseAllow(value) is { } allow ? config with { AllowMeasure = allow } : null),
+        new("install", "allow or deny",
+            static (config, value) => ParseAllow(value) is { } allow ? config with { AllowInstall = allow } : null),
         new("policy_file", "an absolute path",
             static (config, value) => IsPath(value) ? config with { PolicyFile = value } : null),
         new("freeze_hooks", "an absolute path", static (config, value) => IsPath(value) ? config with { FreezeHooks = value } : null),

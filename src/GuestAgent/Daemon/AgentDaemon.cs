@@ -2,6 +2,7 @@ using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Exec;
 using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Install;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.GuestAgent.Policy;
@@ -27,12 +28,16 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private readonly MemoryTrim _trim;
     private readonly MetadataRelay _relay;
     private readonly FreezeService _freeze;
+    private readonly InstallService _install;
     private readonly AgentPolicy _policy;
     private readonly ServiceGate _gate;
     private readonly Func<AgentConfig, PolicyRules> _loadPolicy;
     private volatile AgentConfig _config;
     private volatile bool _isReloadDue;
-    private volatile StateWord _state = StateWord.Starting;
+    private readonly Lock _stateGate = new();
+    private StateWord _state = StateWord.Starting;
+    private DateTimeOffset? _stateUntil;
+    private ushort? _installing;
 
     /// <summary>Builds everything; nothing runs yet.</summary>
     /// <param name="config">What holds from the start.</param>
@@ -55,14 +60,15 @@ internal sealed class AgentDaemon : IAsyncDisposable
         var info = new InfoService(facts, () => _gate.Allowed, () => _policy.Current, time);
         var run = new FreezeRun(system.Freeze, system.Marker, () => new HookFolder(_config.FreezeHooks, _config.FreezeHookTimeout), log);
         _freeze = new FreezeService(new FreezeOptions(() => _config.FreezeMaxLease), run, UpSession, OnFreezeState, log, time);
+        _install = new InstallService(system.RunFolder, OnInstall, log);
         HostServices.Register(_gate, () => _config, info, power, new MeasureService(time), _freeze,
             new TimeService(system.SetClock, time), new TrimService(system.Freeze),
-            new FilesService(_policy, log, time), new ExecService(_policy, log));
+            new FilesService(_policy, log, time), new ExecService(_policy, log), _install);
         _policy.Current = LoadPolicy(config, services);
         _loadPolicy = fresh => LoadPolicy(fresh, services);
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);
         _relay = new MetadataRelay(_channel, log);
-        var status = new StatusService(facts, () => _config, () => _state, () => _channel.Status, () => _gate.Allowed);
+        var status = new StatusService(facts, () => _config, () => Shown, () => _channel.Status, () => _gate.Allowed);
         _control = new ControlSocket(config.ControlSocket, status, log, time);
     }
 
@@ -73,6 +79,10 @@ internal sealed class AgentDaemon : IAsyncDisposable
         if (hasThawed)
         {
             await Task.Run(_freeze.FinishRecovery).ConfigureAwait(false);
+        }
+        if (_config.AllowInstall)
+        {
+            await _install.RemoveLeftoversAsync().ConfigureAwait(false);
         }
         _control.Start();
         var watch = new CancellationTokenSource();
@@ -161,11 +171,28 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private static PolicyRules LoadPolicy(AgentConfig config, ServiceRegistry services) =>
         PolicyReader.Load(config.PolicyFile, config.PolicyFile != AgentConfig.DefaultPolicyFile, services.Methods);
 
+    /// <summary>An installation is what the guest does when nothing else is to be said.</summary>
+    private StateWord Shown => _state == StateWord.Ready && _installing is not null ? StateWord.Installing : _state;
+
     private void SetState(StateWord state, DateTimeOffset? until = null)
     {
-        _state = state;
-        _channel.SetState(state, until);
+        lock (_stateGate)
+        {
+            (_state, _stateUntil) = (state, until);
+            PublishState();
+        }
     }
+
+    private void OnInstall(ushort? percent)
+    {
+        lock (_stateGate)
+        {
+            _installing = percent;
+            PublishState();
+        }
+    }
+
+    private void PublishState() => _channel.SetState(Shown, _stateUntil, Shown == StateWord.Installing ? _installing ?? 0 : (ushort)0);
 
     private void OnFreezeState(StateWord state, DateTimeOffset? until)
     {

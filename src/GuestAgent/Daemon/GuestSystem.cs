@@ -11,6 +11,9 @@ namespace ChannelSdk.GuestAgent.Daemon;
 /// <param name="SetClock">Sets the wall clock to nanoseconds since 1970; an errno number, 0 for success.</param>
 internal sealed record GuestSystem(IPowerPlatform Power, IFreezePlatform Freeze, FreezeMarker Marker, Func<long, int> SetClock)
 {
+    /// <summary>Where the agent keeps what must not outlive a boot; its own user's alone.</summary>
+    public string RunFolder { get; init; } = "/run/channel-agent";
+
     /// <summary>The guest that this process runs in.</summary>
     public static GuestSystem Linux() => new(new LinuxPowerPlatform(), new LinuxFreezePlatform(), new FreezeMarker(FreezeMarker.DefaultPath), WallClock.Set);
 }

@@ -2,6 +2,7 @@ using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Exec;
 using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Install;
 using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.Runtime;
 
@@ -14,13 +15,14 @@ internal static class HostServices
     public static void Register(
         ServiceGate gate, Func<AgentConfig> config, InfoService info, PowerService power,
         MeasureService measure, FreezeService freeze, TimeService time, TrimService trim,
-        FilesService files, ExecService exec)
+        FilesService files, ExecService exec, InstallService install)
     {
         string? PowerDenial() => config().AllowPower ? null : "the image's configuration says power = deny";
         string? MeasureDenial() => config().AllowMeasure ? null : "the image's configuration says measure = deny";
         string? ReadDenial() => gate.Policy.Readable.Count > 0 ? null : "the image's policy allows no reading ([files] read)";
         string? WriteDenial() => gate.Policy.Writable.Count > 0 ? null : "the image's policy allows no writing ([files] write)";
         string? ExecDenial() => gate.Policy.Commands.Count > 0 ? null : "the image's policy allows no command ([[exec]])";
+        string? InstallDenial() => config().AllowInstall ? null : "this guest is no appliance (its configuration says install = deny)";
         gate.Unary(ServiceMethods.InfoPing, (request, _) => ValueTask.FromResult(info.Ping(request)), always: true);
         gate.Unary(ServiceMethods.InfoGet, (_, _) => ValueTask.FromResult(info.Get()));
         gate.Unary(ServiceMethods.PowerRequest, (request, _) => ValueTask.FromResult(power.Request(request)), privileged: true, PowerDenial);
@@ -47,5 +49,7 @@ internal static class HostServices
         gate.Stream(ServiceMethods.ExecRun,
             (request, stream, context) => exec.RunAsync(request, stream, context.CancellationToken), denial: ExecDenial);
         gate.Unary(ServiceMethods.ExecSignal, (request, _) => ValueTask.FromResult(exec.Signal(request)), privileged: true, ExecDenial);
+        gate.Stream(ServiceMethods.InstallRun,
+            (request, stream, context) => install.RunAsync(request, stream, context.CancellationToken), privileged: true, InstallDenial);
     }
 }

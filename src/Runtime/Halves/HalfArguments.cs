@@ -70,8 +70,18 @@ internal sealed class HalfArguments
     private static string Value(IReadOnlyList<string> arguments, ref int i) =>
         ++i < arguments.Count ? arguments[i] : throw Wrong($"{arguments[i - 1]} needs a value");
 
-    private static uint Timeout(string text) =>
-        decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0.001m and <= 86_400
-            ? (uint)(seconds * 1000)
+    /// <summary>A number with at most six digits before the point and any behind it, of which three count; null if it is none.</summary>
+    public static uint? Thousandths(string text)
+    {
+        var point = text.IndexOf('.', StringComparison.Ordinal);
+        var whole = point < 0 ? text : text[..point];
+        var part = point < 0 ? "" : text[(point + 1)..];
+        return whole.Length is > 0 and <= 6 && (point < 0 || part.Length > 0) && whole.All(char.IsAsciiDigit) && part.All(char.IsAsciiDigit)
+            ? uint.Parse(whole + part.PadRight(3, '0')[..3], NumberStyles.None, CultureInfo.InvariantCulture)
+            : null;
+    }
+
+    private static uint Timeout(string text) => Thousandths(text) is { } milliseconds and > 0 and <= 86_400_000
+            ? milliseconds
             : throw Wrong($"'{HalfWire.Cut(text, 40)}' is no timeout; it is 0.001 to 86400 seconds");
 }

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
 using Google.Protobuf;
@@ -158,9 +156,8 @@ public sealed class HalfCommand(Stream input, Stream output, Action<string> comp
     }
 
     /// <summary>Thousandths. Whether it is one of a progress is for the one who is told it.</summary>
-    private static uint Percent(string text) =>
-        decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var percent) && percent <= 1_000_000
-            ? (uint)Math.Round(percent * 1000)
+    private static uint Percent(string text) => HalfArguments.Thousandths(text) is { } milliPercent
+            ? milliPercent
             : throw HalfArguments.Wrong($"'{HalfWire.Cut(text, 40)}' is no percent; write a number from 0 to 100, for instance 12.5");
 
     private static int Done(IMessage _) => HalfExit.Done;

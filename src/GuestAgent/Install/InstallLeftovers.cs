@@ -1,0 +1,45 @@
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Platform.Linux;
+
+namespace ChannelSdk.GuestAgent.Install;
+
+/// <summary>Removes what operations leave: processes, mounts, folders; those of an agent that was killed too.</summary>
+/// <param name="runFolder">Where the operations' folders are.</param>
+/// <param name="target">Where systems are installed.</param>
+/// <param name="log">What could not be removed is told there.</param>
+internal sealed class InstallLeftovers(string runFolder, string target, AgentLog log)
+{
+    /// <summary>Removes everything. There is no operation while it runs.</summary>
+    /// <returns>Null, or why what was written to the target may not be on its disk.</returns>
+    public async Task<string?> RemoveAsync()
+    {
+        string? failure = null;
+        try
+        {
+            string[] folders = Directory.Exists(runFolder) ? Directory.GetDirectories(runFolder, InstallPlace.Prefix + "*") : [];
+            foreach (string folder in folders)
+            {
+                InstallProcesses.Kill(InstallPlace.SocketIn(folder));
+            }
+            failure = InstallMounts.UnmountAll(target);
+            foreach (string folder in folders)
+            {
+                // What is mounted there is not to be emptied.
+                if (InstallMounts.UnmountAll(folder) is not null || await ChildProcess.RunAsync("/bin/rm", "-rf", folder).ConfigureAwait(false) != 0)
+                {
+                    log.Warning($"{folder} could not be removed");
+                }
+            }
+            if (Directory.Exists(target))
+            {
+                // Without what is in it, which would be somebody else's.
+                Directory.Delete(target);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or Protocol.ChannelException)
+        {
+            log.Warning($"what the operation left could not be removed: {e.Message}");
+        }
+        return failure;
+    }
+}

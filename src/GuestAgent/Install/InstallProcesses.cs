@@ -1,0 +1,38 @@
+using System.Globalization;
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Runtime.Halves;
+
+namespace ChannelSdk.GuestAgent.Install;
+
+/// <summary>
+/// Finds what a script started by the variable that all of it inherits, where there is no control group to kill it by, and
+/// what an agent that was killed has left.
+/// </summary>
+internal static class InstallProcesses
+{
+    // Somebody may start new ones while the others are killed.
+    private const int MaxRounds = 20;
+
+    /// <summary>Kills all processes whose half has its socket there.</summary>
+    public static void Kill(string socket)
+    {
+        string mark = $"{HalfVariables.Socket}={socket}";
+        for (int round = 0; round < MaxRounds && KillOnce(mark); round++)
+        {
+        }
+    }
+
+    private static bool KillOnce(string mark)
+    {
+        bool found = false;
+        foreach (string folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(folder.AsSpan("/proc/".Length), NumberStyles.None, CultureInfo.InvariantCulture, out int pid) && pid > 1
+                && Array.IndexOf(SmallFile.Read($"{folder}/environ").Split('\0'), mark) >= 0)
+            {
+                found |= Libc.Kill(pid, Libc.SigKill) == 0;
+            }
+        }
+        return found;
+    }
+}

@@ -1,0 +1,71 @@
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+
+namespace ChannelSdk.GuestAgent.Install;
+
+/// <summary>install.Run: one operation at a time.</summary>
+/// <param name="runFolder">Where folders of operations are made.</param>
+/// <param name="onPercent">Told the percent while an operation runs, and null when it has ended.</param>
+/// <param name="log">Operations are told there, without their parameters.</param>
+internal sealed class InstallService(string runFolder, Action<ushort?> onPercent, AgentLog log)
+{
+    private readonly InstallLeftovers _leftovers = new(runFolder, TargetIn(runFolder), log);
+    private InstallTarget? _current;
+
+    /// <summary>Where systems are installed.</summary>
+    public string Target => TargetIn(runFolder);
+
+    /// <summary>Removes what an agent that was killed has left of an operation.</summary>
+    public async Task RemoveLeftoversAsync() => await _leftovers.RemoveAsync().ConfigureAwait(false);
+
+    /// <summary>Runs the half of an operation.</summary>
+    public async ValueTask RunAsync(InstallRunRequest request, ChannelStream stream, CancellationToken cancellationToken)
+    {
+        InstallSpec spec = InstallSpec.Parse(request);
+        using var target = new InstallTarget(spec.Operation, Target);
+        if (Interlocked.CompareExchange(ref _current, target, null) is { } other)
+        {
+            throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"the operation {other.Operation} is under way; an appliance serves one at a time");
+        }
+        onPercent(0);
+        string? lost = null;
+        bool isGood = false;
+        try
+        {
+            await RunAsync(spec, target, stream, cancellationToken).ConfigureAwait(false);
+            isGood = true;
+        }
+        finally
+        {
+            await target.CloseAsync(mustStop: !isGood).ConfigureAwait(false);
+            lost = await _leftovers.RemoveAsync().ConfigureAwait(false);
+            log.Info($"the operation {spec.Operation} has ended");
+            Volatile.Write(ref _current, null);
+            onPercent(null);
+        }
+        if (lost is not null)
+        {
+            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.MayHaveRun, $"what was installed may not be on its disk: {lost}");
+        }
+    }
+
+    /// <summary>The target of the operation that runs.</summary>
+    /// <exception cref="ChannelException">NotFound.</exception>
+    public InstallTarget TargetOf(string operation) => Volatile.Read(ref _current) is { } current && current.Operation == operation
+        ? current
+        : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"the operation {operation} is not under way");
+
+    private async Task RunAsync(InstallSpec spec, InstallTarget target, ChannelStream stream, CancellationToken cancellationToken)
+    {
+        await _leftovers.RemoveAsync().ConfigureAwait(false);
+        InstallPlace place = InstallPlace.Create(runFolder, spec.Operation);
+        Directory.CreateDirectory(Target);
+        log.Info($"the operation {spec.Operation} runs {spec.Action} for the instance {LogText.Escape(spec.Instance, 100)}");
+        using var operation = new InstallOperation(spec, place, Target, stream, percent => onPercent(percent));
+        await operation.ServeAsync(target.SetEnd, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static string TargetIn(string runFolder) => $"{runFolder}/target";
+}

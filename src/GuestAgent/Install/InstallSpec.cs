@@ -1,0 +1,85 @@
+using System.Text;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime.Halves;
+using Google.Protobuf;
+
+namespace ChannelSdk.GuestAgent.Install;
+
+/// <summary>A checked request to run the half of an operation.</summary>
+internal sealed class InstallSpec
+{
+    private const int OperationBytes = 16;
+    private const int MaxInstanceBytes = 255;
+    private const int MaxVariables = 128;
+    private const int MaxParameters = 96;
+    private const int MaxBytes = 96 << 10;
+    private readonly List<ByteString> _variables = [];
+
+    private InstallSpec(InstallRunRequest request) =>
+        (Operation, Action, Instance) = (Name(request.Operation), request.Action, request.Instance);
+
+    /// <summary>The operation's name: 32 hexadecimal digits.</summary>
+    public string Operation { get; }
+
+    public string Action { get; }
+
+    public string Instance { get; }
+
+    public HalfParameters Parameters { get; } = new();
+
+    /// <summary>What the script finds in its environment, as NAME=value: what the host gave, and the parameters.</summary>
+    public IReadOnlyList<ByteString> Variables => _variables;
+
+    /// <summary>The name of an operation in hexadecimal digits.</summary>
+    /// <exception cref="ChannelException">InvalidArgument.</exception>
+    public static string Name(ByteString untrustedOperation) => untrustedOperation.Length == OperationBytes
+        ? Convert.ToHexStringLower(untrustedOperation.Span)
+        : throw Invalid($"the name of an operation has {OperationBytes} bytes");
+
+    /// <summary>Checks a request.</summary>
+    /// <exception cref="ChannelException">InvalidArgument.</exception>
+    public static InstallSpec Parse(InstallRunRequest untrusted)
+    {
+        var spec = new InstallSpec(untrusted);
+        if (!HalfNames.IsAction(untrusted.Action))
+        {
+            throw Invalid("an action is create, export, import or rename");
+        }
+        if (untrusted.Instance.Length == 0 || Encoding.UTF8.GetByteCount(untrusted.Instance) > MaxInstanceBytes || untrusted.Instance.Any(char.IsControl))
+        {
+            throw Invalid($"an instance's name has 1 to {MaxInstanceBytes} bytes without control characters");
+        }
+        if (untrusted.Environment.Count > MaxVariables || untrusted.Parameters.Count > MaxParameters)
+        {
+            throw Invalid($"at most {MaxVariables} variables and {MaxParameters} parameters are allowed");
+        }
+        if (untrusted.Environment.Sum(static text => (long)text.Length) + untrusted.Parameters.Sum(static p => (long)p.Value.Length) > MaxBytes)
+        {
+            throw Invalid($"variables and parameters together have at most {MaxBytes} bytes");
+        }
+        foreach (ByteString variable in untrusted.Environment)
+        {
+            spec.Add(variable, variable.Span.StartsWith("OSP_"u8) || variable.Span.StartsWith("CHANNELSDK_"u8));
+        }
+        foreach (InstallParameter parameter in untrusted.Parameters)
+        {
+            // Checks the name.
+            spec.Parameters.Add(parameter.Name, parameter.Value.ToByteArray());
+            spec.Add(UnsafeByteOperations.UnsafeWrap(
+                (byte[])[.. Encoding.ASCII.GetBytes(HalfVariables.OfParameter(parameter.Name)), (byte)'=', .. parameter.Value.Span]), isReserved: false);
+        }
+        return spec;
+    }
+
+    private void Add(ByteString variable, bool isReserved)
+    {
+        if (isReserved || variable.Span.Contains((byte)0))
+        {
+            throw Invalid("a variable's name does not begin with OSP_ or CHANNELSDK_, and no variable or parameter has a zero byte");
+        }
+        _variables.Add(variable);
+    }
+
+    private static ChannelException Invalid(string what) => new(ChannelError.InvalidArgument, ErrorClass.Refused, what);
+}

@@ -1,0 +1,95 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.GuestAgent.Install;
+
+/// <summary>
+/// The installed system that a half has left mounted: others may work on it from the half's good end until the operation
+/// is closed.
+/// </summary>
+/// <param name="operation">Whose it is.</param>
+/// <param name="folder">Where it is mounted.</param>
+internal sealed class InstallTarget(string operation, string folder) : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private ExecExited? _exited;
+    private bool _isClosed;
+    private TaskCompletionSource? _work;
+
+    public string Operation => operation;
+
+    public string Folder => folder;
+
+    /// <summary>The half has ended.</summary>
+    public void SetEnd(ExecExited exited)
+    {
+        lock (_gate)
+        {
+            _exited = exited;
+        }
+    }
+
+    /// <summary>Works on it; one at a time. The operation's close waits for it.</summary>
+    /// <exception cref="ChannelException">FailedPrecondition when there is nothing to work on, ResourceExhausted while somebody else does.</exception>
+    public async Task<T> UseAsync<T>(Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    {
+        TaskCompletionSource done = Begin();
+        try
+        {
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
+            return await work(either.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _work = null;
+            }
+            done.SetResult();
+        }
+    }
+
+    /// <summary>Nobody may use it any more; ends when nobody does.</summary>
+    /// <param name="mustStop">Whether the work is to be given up.</param>
+    public async Task CloseAsync(bool mustStop)
+    {
+        Task work;
+        lock (_gate)
+        {
+            _isClosed = true;
+            work = _work?.Task ?? Task.CompletedTask;
+        }
+        if (mustStop)
+        {
+            await _stopping.CancelAsync().ConfigureAwait(false);
+        }
+        await work.ConfigureAwait(false);
+    }
+
+    /// <summary>After its close.</summary>
+    public void Dispose() => _stopping.Dispose();
+
+    private TaskCompletionSource Begin()
+    {
+        lock (_gate)
+        {
+            if (_isClosed || _exited is not { Code: 0, Signal: 0 })
+            {
+                throw Refused(_exited is null ? "the script has not ended yet" : _isClosed ? "the operation is being closed" : "the script has failed");
+            }
+            if (_work is not null)
+            {
+                throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, "another archive is being laid over the system");
+            }
+            if (!InstallMounts.IsMounted(folder))
+            {
+                throw Refused($"the script has left nothing mounted at {folder} ($CHANNELSDK_TARGET)");
+            }
+            return _work = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+    }
+
+    private static ChannelException Refused(string what) =>
+        new(ChannelError.FailedPrecondition, ErrorClass.Refused, $"there is no installed system to work on: {what}");
+}

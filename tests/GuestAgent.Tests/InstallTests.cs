@@ -1,0 +1,334 @@
+using System.Diagnostics;
+using System.Text;
+using ChannelSdk.GuestAgent.Install;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+using ChannelSdk.Runtime.Halves;
+using Google.Protobuf;
+
+namespace ChannelSdk.GuestAgent.Tests;
+
+/// <summary>The half of an operation that a real agent runs, driven by raw messages.</summary>
+public class InstallTests
+{
+    [Fact]
+    public async Task The_script_finds_its_parameters_and_its_place_in_the_environment()
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig,
+            """
+            echo "$CHANNELSDK_ACTION|$CHANNELSDK_INSTANCE|$OSP_DISK|$OSP_PASSWORD|$DESCRIPTION"
+            [ -d "$CHANNELSDK_TARGET" ] && echo target
+            stat -c %a . .. create; cat; echo complaint >&2; exit 3
+            """,
+            request =>
+            {
+                request.Environment.Add(ByteString.CopyFromUtf8("DESCRIPTION=a b"));
+                request.Parameters.Add(new InstallParameter { Name = "disk", Value = ByteString.CopyFromUtf8("/dev/vda") });
+                request.Parameters.Add(new InstallParameter { Name = "Password", Class = 2, Value = ByteString.CopyFromUtf8("x=y z") });
+            });
+        HalfEnded ended = await driver.FinishAsync();
+        Assert.Equal((3u, 0u), (ended.Code, ended.Signal));
+        Assert.Equal("create|vm 1|/dev/vda|x=y z|a b\ntarget\n700\n700\n500\n", driver.Output.ToString());
+        Assert.Equal("complaint\n", driver.Error.ToString());
+    }
+
+    [Fact]
+    public async Task What_the_script_says_to_its_socket_reaches_the_host()
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await Waiting(rig, request =>
+            request.Parameters.Add(new InstallParameter { Name = "disk", Value = ByteString.CopyFromUtf8("/dev/vda") }));
+        string socket = await SocketOf(driver);
+
+        await driver.Out.WriteAsync(InstallMessage.Message, "from the host"u8.ToArray());
+        Assert.Equal("from the host", await ToolAsync(socket, 0, "receive"));
+        Assert.Equal(InstallMessage.Taken, (await driver.NextAsync())!.Value.Kind);
+        await ToolAsync(socket, 0, "send", "from the guest");
+        Assert.Equal("from the guest"u8.ToArray(), await driver.UntilAsync(InstallMessage.Message));
+        Task<string> barrier = ToolAsync(socket, 0, "barrier", "mounted");
+        Assert.Equal("mounted"u8.ToArray(), await driver.UntilAsync(InstallMessage.Barrier));
+        Assert.False(barrier.IsCompleted);
+        await driver.Out.WriteAsync(InstallMessage.Barrier, "mounted"u8.ToArray());
+        await barrier;
+        await ToolAsync(socket, 0, "step", "copy", "40", "80");
+        await ToolAsync(socket, 0, "progress", "50", "half of it");
+        await ToolAsync(socket, 2, "progress", "900");
+        await ToolAsync(socket, 0, "log", "--level", "error", "bad", "block");
+        await ToolAsync(socket, 0, "result", "it is done");
+        Assert.Equal("/dev/vda", await ToolAsync(socket, 0, "parameter", "disk"));
+        await ToolAsync(socket, 8, "parameter", "other");
+        await driver.Out.WriteAsync(InstallMessage.Ended, new HalfEnded { Code = 1 });
+        await ToolAsync(socket, 6, "receive");
+        await ToolAsync(socket, 6, "send", "x");
+        GoOn(rig);
+
+        Assert.Equal(0u, (await driver.FinishAsync()).Code);
+        Assert.Equal([40_000u, 60_000], driver.Progress.Select(p => p.MilliPercent));
+        Assert.Equal(("copy", "half of it"), (driver.Progress[1].Steps.Single(), driver.Progress[1].Text));
+        Assert.Equal((3u, "bad block"), (driver.Log.Single().Level, driver.Log.Single().Text));
+        Assert.Equal("it is done"u8.ToArray(), driver.Result);
+        Assert.False(File.Exists(socket));
+    }
+
+    [Fact]
+    public async Task Heartbeats_say_that_the_guest_installs_and_how_far_it_is()
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await Waiting(rig);
+        await ToolAsync(await SocketOf(driver), 0, "progress", "42.9");
+        await StateAsync(rig, StateWord.Installing, 42);
+        GoOn(rig);
+        await driver.FinishAsync();
+        await StateAsync(rig, StateWord.Ready, 0);
+    }
+
+    [Theory]
+    [InlineData("reset")]
+    [InlineData("session")]
+    [InlineData("contract")]
+    public async Task A_host_that_goes_takes_everything_along(string how)
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await Waiting(rig, script: """
+            setsid sleep 1000 & echo $!
+            (trap '' TERM HUP; sleep 1000) & echo $!
+            """);
+        string socket = await SocketOf(driver);
+        int[] left = [.. driver.Output.ToString().Split('\n').SkipLast(1).Where(line => line[0] != '/').Select(int.Parse)];
+        Assert.Equal(2, left.Length);
+        switch (how)
+        {
+            case "reset":
+                await driver.DisposeAsync();
+                break;
+            case "session":
+                await rig.DetachAsync();
+                break;
+            default:
+                await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
+                Assert.Equal(ChannelError.InvalidArgument, (await driver.FailAsync()).Code);
+                break;
+        }
+        await UntilAsync(rig, () => !Directory.Exists(Path.GetDirectoryName(socket)) && left.All(IsGone));
+        Assert.False(Directory.Exists($"{rig.RunFolder}/target"));
+    }
+
+    [Fact]
+    public async Task What_runs_in_the_background_ends_with_the_script()
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig, "setsid sleep 1000 >/dev/null 2>&1 & echo $!");
+        await driver.UntilAsync(InstallMessage.Ended);
+        Assert.True(IsGone(int.Parse(driver.Output.ToString())));
+    }
+
+    [Fact]
+    public async Task One_operation_runs_at_a_time_and_the_next_one_after_it()
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await Waiting(rig);
+        await SocketOf(driver);
+        await using (InstallDriver other = await InstallDriver.OpenAsync(rig))
+        {
+            ChannelException e = await other.FailAsync();
+            Assert.Equal((ChannelError.ResourceExhausted, ErrorClass.Retry), (e.Code, e.Class));
+        }
+        GoOn(rig);
+        await driver.FinishAsync();
+        await using InstallDriver next = await InstallDriver.StartAsync(rig, "echo again");
+        await next.FinishAsync();
+        Assert.Equal("again\n", next.Output.ToString());
+    }
+
+    [Fact]
+    public async Task A_script_that_prints_for_ever_waits_for_its_reader()
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig, "echo $$; exec yes");
+        await driver.UntilAsync(InstallMessage.Output);
+        int pid = int.Parse(driver.Output.ToString().Split('\n')[0]);
+        long written = -1;
+        await UntilAsync(rig, () => written == (written = Written(pid)) && written > 0);
+        // The stream's credit, the buffers of both sides and the pipe.
+        Assert.InRange(written, 1, 2 << 20);
+        await driver.DisposeAsync();
+        await UntilAsync(rig, () => IsGone(pid) && Directory.GetDirectories(rig.RunFolder).Length == 0);
+    }
+
+    [Fact]
+    public async Task A_guest_that_is_no_appliance_refuses_and_says_so()
+    {
+        await using var rig = new AgentRig(install: false);
+        await using InstallDriver driver = await InstallDriver.OpenAsync(rig);
+        ChannelException e = await driver.FailAsync();
+        Assert.Equal(ChannelError.PermissionDenied, e.Code);
+        Assert.Contains("install = deny", e.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("install.Run", (await rig.Instance.Info.GetAsync(rig.Soon)).Methods);
+        Assert.Contains(rig.Lines, line => line.Contains("refused install.Run", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_request_that_is_wrong_changes_nothing()
+    {
+        await using var rig = new AgentRig();
+        Action<InstallRunRequest>[] changes =
+        [
+            r => r.Operation = ByteString.CopyFromUtf8("short"), r => r.Action = "../create", r => r.Instance = "", r => r.Instance = "a\nb",
+            r => r.Environment.Add(ByteString.CopyFromUtf8("OSP_DISK=x")), r => r.Environment.Add(ByteString.CopyFromUtf8("CHANNELSDK_HALF=x")),
+            r => r.Environment.Add(ByteString.CopyFromUtf8("A=b\0c")), r => r.Parameters.Add(new InstallParameter { Name = "a-b" }),
+            r => r.Parameters.Add([new InstallParameter { Name = "a" }, new InstallParameter { Name = "A" }]),
+            r => r.Parameters.Add(new InstallParameter { Name = "a", Value = ByteString.CopyFrom(new byte[1]) }),
+            r => r.Parameters.Add(new InstallParameter { Name = "a", Value = ByteString.CopyFromUtf8(new string('x', 98_305)) }),
+            r => r.Environment.Add(Enumerable.Repeat(ByteString.CopyFromUtf8("A=b"), 129)),
+        ];
+        foreach (Action<InstallRunRequest> change in changes)
+        {
+            await using InstallDriver driver = await InstallDriver.OpenAsync(rig, change);
+            Assert.Equal(ChannelError.InvalidArgument, (await driver.FailAsync()).Code);
+        }
+        await using InstallDriver preload = await InstallDriver.StartAsync(rig, "exit 0", r => r.Environment.Add(ByteString.CopyFromUtf8("LD_PRELOAD=x")));
+        Assert.Equal(ChannelError.PermissionDenied, (await preload.FailAsync()).Code);
+        Assert.Empty(Directory.GetDirectories(rig.RunFolder));
+    }
+
+    [Theory]
+    [InlineData("../create", ChannelError.InvalidArgument)]
+    [InlineData("..", ChannelError.InvalidArgument)]
+    [InlineData("", ChannelError.InvalidArgument)]
+    [InlineData("a/b", ChannelError.InvalidArgument)]
+    [InlineData("a\nb", ChannelError.InvalidArgument)]
+    [InlineData("create", ChannelError.FailedPrecondition)]
+    public async Task A_script_whose_name_leads_elsewhere_is_refused(string name, ChannelError code)
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await InstallDriver.OpenAsync(rig);
+        await driver.AddAsync("create", "#!/bin/sh\n");
+        await driver.AddAsync(name, "x");
+        Assert.Equal(code, (await driver.FailAsync()).Code);
+        Assert.Empty(Directory.GetDirectories(rig.RunFolder));
+    }
+
+    [Fact]
+    public async Task Too_many_scripts_are_refused()
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await InstallDriver.OpenAsync(rig);
+        ChannelException e = await Assert.ThrowsAsync<ChannelException>(async () =>
+        {
+            for (int i = 0; i < 300; i++)
+            {
+                await driver.AddAsync($"script{i}", new string('x', 1000));
+            }
+            await driver.FailAsync().ContinueWith(failed => throw failed.Result, TaskScheduler.Default);
+        });
+        Assert.Equal(ChannelError.ResourceExhausted, e.Code);
+    }
+
+    [Theory]
+    [InlineData("no script of this action", false, ChannelError.NotFound)]
+    [InlineData("one that is no program", true, ChannelError.NotFound)]
+    public async Task An_operation_without_its_program_fails_at_once(string why, bool isThere, ChannelError code)
+    {
+        Assert.NotEmpty(why);
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await InstallDriver.OpenAsync(rig);
+        await driver.AddAsync(isThere ? "create" : "other", "#!/bin/sh\n", isExecutable: false);
+        await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
+        Assert.Equal(code, (await driver.FailAsync()).Code);
+    }
+
+    [Fact]
+    public async Task What_the_script_leaves_mounted_stays_until_the_host_is_done_and_no_longer()
+    {
+        await using var rig = new AgentRig();
+        string target = $"{rig.RunFolder}/target";
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig,
+            "mount -t tmpfs t \"$CHANNELSDK_TARGET\" && mkdir \"$CHANNELSDK_TARGET/proc\" && mount -t tmpfs p \"$CHANNELSDK_TARGET/proc\" && mkdir inner && mount -t tmpfs i inner");
+        await driver.UntilAsync(InstallMessage.Ended);
+        Assert.True(InstallMounts.IsMounted(target) && InstallMounts.IsMounted($"{target}/proc"));
+        await driver.Out.CompleteAsync();
+        Assert.Null(await driver.NextAsync());
+        Assert.DoesNotContain(rig.RunFolder, await File.ReadAllTextAsync("/proc/self/mountinfo"), StringComparison.Ordinal);
+        Assert.Empty(Directory.GetDirectories(rig.RunFolder));
+    }
+
+    [Fact]
+    public async Task An_agent_that_comes_back_removes_what_its_predecessor_left()
+    {
+        await using var rig = new AgentRig();
+        await rig.StopAgentAsync();
+        string folder = $"{rig.RunFolder}/install-0123456789abcdef0123456789abcdef";
+        Directory.CreateDirectory(folder);
+        var start = new ProcessStartInfo("sleep", "1000");
+        start.Environment[HalfVariables.Socket] = $"{folder}/half.sock";
+        using Process left = Process.Start(start)!;
+        rig.StartAgent();
+        await left.WaitForExitAsync(rig.Soon);
+        await UntilAsync(rig, () => !Directory.Exists(folder));
+    }
+
+    /// <summary>A script that tells its socket and goes on when it is told so.</summary>
+    private static async Task<InstallDriver> Waiting(AgentRig rig, Action<InstallRunRequest>? change = null, string script = "")
+    {
+        await ChildRunAsync("mkfifo", $"{rig.Guest}/go");
+        return await InstallDriver.StartAsync(rig, $"{script}\necho \"$CHANNELSDK_HALF\"; cat '{rig.Guest}/go'\n", change);
+    }
+
+    private static async Task<string> SocketOf(InstallDriver driver)
+    {
+        while (!driver.Output.ToString().EndsWith("half.sock\n", StringComparison.Ordinal))
+        {
+            await driver.UntilAsync(InstallMessage.Output);
+        }
+        return driver.Output.ToString().Split('\n')[^2];
+    }
+
+    private static void GoOn(AgentRig rig) => File.WriteAllText($"{rig.Guest}/go", "");
+
+    private static async Task<string> ToolAsync(string socket, int code, params string[] arguments)
+    {
+        using var output = new MemoryStream();
+        var complaint = new StringBuilder();
+        int exit = await new HalfCommand(Stream.Null, output, line => complaint.Append(line)).RunAsync(arguments, socket);
+        Assert.True(exit == code, $"{arguments[0]}: {exit} {complaint}");
+        return Encoding.UTF8.GetString(output.ToArray());
+    }
+
+    private static async Task StateAsync(AgentRig rig, StateWord state, int detail)
+    {
+        await UntilAsync(rig, () => rig.Instance.Channel.Status.PeerHeartbeat is { } h && h.State == state && h.Detail == detail);
+    }
+
+    private static async Task UntilAsync(AgentRig rig, Func<bool> condition)
+    {
+        while (!condition())
+        {
+            await Task.Delay(50, rig.Soon);
+        }
+    }
+
+    private static async Task ChildRunAsync(string program, string argument)
+    {
+        using Process process = Process.Start(program, argument);
+        await process.WaitForExitAsync();
+        Assert.Equal(0, process.ExitCode);
+    }
+
+    // One that was killed and is not waited for yet does nothing any more.
+    private static bool IsGone(int pid)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid}/stat").Split(") ")[1][0] == 'Z';
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return true;
+        }
+    }
+
+    private static long Written(int pid) => long.Parse(
+        File.ReadAllLines($"/proc/{pid}/io").First(line => line.StartsWith("wchar: ", StringComparison.Ordinal))["wchar: ".Length..]);
+}

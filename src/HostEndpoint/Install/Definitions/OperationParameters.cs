@@ -17,7 +17,9 @@ internal readonly record struct OperationParameter(string Name, ParameterClass C
 /// <summary>The parameters that the scripts of one operation get: the definition's defaults, the record's values, the secrets.</summary>
 internal static class OperationParameters
 {
-    private const int MaxTotal = 96 << 10;
+    // An appliance takes 96 KiB, the instance's description included.
+    private const int MaxTotal = 80 << 10;
+    private const int MaxCount = 96;
 
     /// <summary>Puts them together.</summary>
     /// <exception cref="ChannelException">BadConfiguration: what is missing, unknown or of the wrong class; never a value.</exception>
@@ -55,6 +57,16 @@ internal static class OperationParameters
                     ? $"it needs the secret parameter {declared.Name} ({GuestText.Escape(declared.Description, 128)}), whose value is given to each operation"
                     : $"it needs the parameter {declared.Name} ({GuestText.Escape(declared.Description, 128)}); set it in the record of {record.Name}");
             }
+        }
+
+        if (result.Count > MaxCount)
+        {
+            throw Wrong(definition, $"{record.Name} has {result.Count} parameters; an operation takes {MaxCount}");
+        }
+
+        if (result.FirstOrDefault(p => p.Value.Span.Contains((byte)0)) is { Name: { } withZero })
+        {
+            throw Wrong(definition, $"the parameter {withZero} has a zero byte in it, which no environment variable can hold");
         }
 
         return result.Sum(p => p.Name.Length + p.Value.Length + 6) <= MaxTotal ? result

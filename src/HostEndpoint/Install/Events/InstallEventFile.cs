@@ -58,11 +58,15 @@ internal sealed class InstallEventFile(OperationFolder folder, TimeProvider time
         long last = 0;
         if (File.Exists(folder.Events))
         {
-            using var whole = new MemoryStream(File.ReadAllBytes(folder.Events));
+            using var whole = new MemoryStream();
+            whole.Write(File.ReadAllBytes(folder.Events));
             last = TakeLines(whole).Select(e => e.Cursor).LastOrDefault();
         }
 
-        var log = new InstallEventLog(TimeProvider.System, OperationFolder.OpenPrivate(folder.Events), last);
+        // The last line may have been cut.
+        var file = OperationFolder.OpenPrivate(folder.Events);
+        file.Write("\n"u8);
+        var log = new InstallEventLog(TimeProvider.System, file, last);
         var end = log.Add(new ResultEvent { Outcome = journal.Outcome!.Value, Reason = journal.Reason });
         log.Close();
         using var text = OperationFolder.OpenPrivate(folder.Log);

@@ -100,7 +100,7 @@ internal sealed class OperationPlan
             variables[HalfVariables.Socket] = socket;
         }
 
-        return [.. variables.Select(v => Encoding.UTF8.GetBytes($"{v.Key}={v.Value}")), .. Parameters.Where(p => !p.Value.Span.Contains((byte)0)).Select(Variable)];
+        return [.. variables.Select(v => Encoding.UTF8.GetBytes($"{v.Key}={v.Value}")), .. Parameters.Select(Variable)];
     }
 
     /// <summary>What a script of the host may ask for, in pinned arrays that go with <see cref="HalfParameters.Wipe"/>.</summary>

@@ -19,6 +19,7 @@ public class ConfigReaderTests
             power = deny
             measure = "deny"
             install = allow
+            overlay_limit = 10
             policy_file = /etc/p.toml
             freeze_hooks = /etc/h
             freeze_hook_timeout = 150ms
@@ -33,6 +34,7 @@ public class ConfigReaderTests
         Assert.False(config.AllowPower);
         Assert.False(config.AllowMeasure);
         Assert.True(config.AllowInstall);
+        Assert.Equal(10 << 20, config.OverlayLimit);
         Assert.Equal("/etc/p.toml", config.PolicyFile);
         Assert.Equal("/etc/h", config.FreezeHooks);
         Assert.Equal(TimeSpan.FromMilliseconds(150), config.FreezeHookTimeout);

@@ -5,6 +5,7 @@ using ChannelSdk.GuestAgent.Exec;
 using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Install;
+using ChannelSdk.GuestAgent.Overlay;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.GuestAgent.Services;
@@ -44,9 +45,10 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         var run = new FreezeRun(_freezePlatform, new FreezeMarker($"{_folder.FullName}/frozen"), () => new HookFolder("/nonexistent", TimeSpan.Zero), log);
         _freeze = new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), run,
             () => _guest!.Status is { LinkState: LinkState.Up, SessionId: { } id } ? id : null, (state, until) => _guest!.SetState(state, until), log, time);
+        var install = new InstallService(_folder.FullName, static _ => { }, log);
         HostServices.Register(gate, () => _config, info, power, new MeasureService(time), _freeze,
             new TimeService(_clock.Set, time), new TrimService(_freezePlatform),
-            new FilesService(_policy, log, time), new ExecService(_policy, log), new InstallService(_folder.FullName, static _ => { }, log));
+            new FilesService(_policy, log, time), new ExecService(_policy, log), install, new OverlayService(install, static () => 0, log));
         _guest = new Channel(PeerRole.Guest, _pair.Guest, services, GuestOptions.For(_config));
         _host = new Channel(PeerRole.Host, _pair.Host, new ServiceRegistry());
     }

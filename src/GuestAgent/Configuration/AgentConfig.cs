@@ -38,6 +38,9 @@ internal sealed record AgentConfig
     /// <summary>Whether this is an appliance, in which the host may run the scripts of installations.</summary>
     public bool AllowInstall { get; init; }
 
+    /// <summary>Most bytes of a package that is laid over an installed system, and of the files in it.</summary>
+    public long OverlayLimit { get; init; } = 4L << 30;
+
     /// <summary>Absolute path of the policy; one that is not the default must exist.</summary>
     public string PolicyFile { get; init; } = DefaultPolicyFile;
 

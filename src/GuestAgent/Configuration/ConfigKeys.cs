@@ -34,6 +34,9 @@ internal static class ConfigKeys
             static (config, value) => ParseAllow(value) is { } allow ? config with { AllowMeasure = allow } : null),
         new("install", "allow or deny",
             static (config, value) => ParseAllow(value) is { } allow ? config with { AllowInstall = allow } : null),
+        new("overlay_limit", "a whole number of MiB from 1 to 1048576",
+            static (config, value) => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int mebibytes)
+                && mebibytes is >= 1 and <= 1 << 20 ? config with { OverlayLimit = (long)mebibytes << 20 } : null),
         new("policy_file", "an absolute path",
             static (config, value) => IsPath(value) ? config with { PolicyFile = value } : null),
         new("freeze_hooks", "an absolute path", static (config, value) => IsPath(value) ? config with { FreezeHooks = value } : null),

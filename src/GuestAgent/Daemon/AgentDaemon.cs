@@ -4,6 +4,7 @@ using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Install;
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Overlay;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.GuestAgent.Relay;
@@ -63,7 +64,8 @@ internal sealed class AgentDaemon : IAsyncDisposable
         _install = new InstallService(system.RunFolder, OnInstall, log);
         HostServices.Register(_gate, () => _config, info, power, new MeasureService(time), _freeze,
             new TimeService(system.SetClock, time), new TrimService(system.Freeze),
-            new FilesService(_policy, log, time), new ExecService(_policy, log), _install);
+            new FilesService(_policy, log, time), new ExecService(_policy, log), _install,
+            new OverlayService(_install, () => _config.OverlayLimit, log));
         _policy.Current = LoadPolicy(config, services);
         _loadPolicy = fresh => LoadPolicy(fresh, services);
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);

@@ -3,6 +3,7 @@ using ChannelSdk.GuestAgent.Exec;
 using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Install;
+using ChannelSdk.GuestAgent.Overlay;
 using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.Runtime;
 
@@ -15,7 +16,7 @@ internal static class HostServices
     public static void Register(
         ServiceGate gate, Func<AgentConfig> config, InfoService info, PowerService power,
         MeasureService measure, FreezeService freeze, TimeService time, TrimService trim,
-        FilesService files, ExecService exec, InstallService install)
+        FilesService files, ExecService exec, InstallService install, OverlayService overlay)
     {
         string? PowerDenial() => config().AllowPower ? null : "the image's configuration says power = deny";
         string? MeasureDenial() => config().AllowMeasure ? null : "the image's configuration says measure = deny";
@@ -51,5 +52,7 @@ internal static class HostServices
         gate.Unary(ServiceMethods.ExecSignal, (request, _) => ValueTask.FromResult(exec.Signal(request)), privileged: true, ExecDenial);
         gate.Stream(ServiceMethods.InstallRun,
             (request, stream, context) => install.RunAsync(request, stream, context.CancellationToken), privileged: true, InstallDenial);
+        gate.Stream(ServiceMethods.InstallOverlay,
+            (request, stream, context) => overlay.RunAsync(request, stream, context.CancellationToken), privileged: true, InstallDenial);
     }
 }

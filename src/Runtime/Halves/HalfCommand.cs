@@ -41,14 +41,16 @@ public sealed class HalfCommand(Stream input, Stream output, Action<string> comp
     {
         try
         {
-            var call = Prepare(HalfArguments.Parse(arguments));
+            // What the arguments say is checked before anybody is called.
+            var words = HalfArguments.Parse(arguments);
+            var request = Request(words);
             if (string.IsNullOrEmpty(socket))
             {
                 complain($"{HalfVariables.Socket} is not set: this is for the scripts of an operation");
                 return HalfExit.NotReached;
             }
 
-            await LocalSocket.CallAsync(socket, call, cancellationToken).ConfigureAwait(false);
+            await LocalSocket.CallAsync(socket, (channel, token) => CallAsync(words, request, channel, token), cancellationToken).ConfigureAwait(false);
             return HalfExit.Done;
         }
         catch (ChannelException e)
@@ -63,102 +65,85 @@ public sealed class HalfCommand(Stream input, Stream output, Action<string> comp
         }
     }
 
-    // What the arguments say is checked before anybody is called.
-    private Func<Channel, CancellationToken, Task<int>> Prepare(HalfArguments arguments)
+    private static HalfRequest Request(HalfArguments arguments)
     {
         switch (arguments.Verb)
         {
-            case "send":
-                var message = Content(arguments, "a message");
-                return async (channel, token) => Done(await channel.CallAsync(ServiceMethods.HalfSend, new HalfSendRequest { Message = await message().ConfigureAwait(false) }, default, token).ConfigureAwait(false));
+            case "send" or "result":
+                return new HalfRequest
+                {
+                    Verb = arguments.Verb == "send" ? HalfVerb.Send : HalfVerb.Result,
+                    Content = arguments.RequireWords(0, 1) is [var text] ? ByteString.CopyFromUtf8(text) : ByteString.Empty,
+                };
             case "receive":
                 arguments.RequireWords(0, 0);
-                return async (channel, token) => await WriteAsync(
-                    (await channel.CallAsync(ServiceMethods.HalfReceive, new HalfReceiveRequest { TimeoutMs = arguments.TimeoutMs }, default, token).ConfigureAwait(false)).Message).ConfigureAwait(false);
+                return new HalfRequest { Verb = HalfVerb.Receive, TimeoutMs = arguments.TimeoutMs };
             case "barrier":
-                var barrier = new HalfBarrierRequest { Name = arguments.RequireWords(1, 1)[0], TimeoutMs = arguments.TimeoutMs };
-                return async (channel, token) => Done(await channel.CallAsync(ServiceMethods.HalfBarrier, barrier, default, token).ConfigureAwait(false));
+                return new HalfRequest { Verb = HalfVerb.Barrier, Name = arguments.RequireWords(1, 1)[0], TimeoutMs = arguments.TimeoutMs };
             case "progress":
                 var words = arguments.RequireWords(1, int.MaxValue);
-                var progress = new HalfProgressRequest { MilliPercent = Percent(words[0]), Text = HalfWire.Cut(string.Join(' ', words.Skip(1)), HalfLimits.MaxText) };
-                return async (channel, token) => Done(await channel.CallAsync(ServiceMethods.HalfProgress, progress, default, token).ConfigureAwait(false));
+                return new HalfRequest
+                {
+                    Verb = HalfVerb.Progress, MilliPercent = Percent(words[0]), Text = HalfWire.Cut(string.Join(' ', words.Skip(1)), HalfLimits.MaxText),
+                };
             case "step":
-                var step = Step(arguments);
-                return async (channel, token) => Done(await channel.CallAsync(ServiceMethods.HalfStep, step, default, token).ConfigureAwait(false));
-            case "result":
-                var result = Content(arguments, "a result");
-                return async (channel, token) => Done(await channel.CallAsync(ServiceMethods.HalfResult, new HalfResultRequest { Result = await result().ConfigureAwait(false) }, default, token).ConfigureAwait(false));
+                return Step(arguments);
             case "parameter":
-                var parameter = new HalfParameterRequest { Name = arguments.RequireWords(1, 1)[0] };
-                return async (channel, token) => await WriteAsync(
-                    (await channel.CallAsync(ServiceMethods.HalfParameter, parameter, default, token).ConfigureAwait(false)).Value).ConfigureAwait(false);
+                return new HalfRequest { Verb = HalfVerb.Parameter, Name = arguments.RequireWords(1, 1)[0] };
             default:
-                return async (channel, token) => await LogAsync(arguments, channel, token).ConfigureAwait(false);
+                return new HalfRequest { Verb = HalfVerb.Log, Level = arguments.Level, Text = HalfWire.Cut(string.Join(' ', arguments.Words), HalfLimits.MaxLog) };
         }
     }
 
-    private static HalfStepRequest Step(HalfArguments arguments)
+    private static HalfRequest Step(HalfArguments arguments)
     {
         if (arguments.IsEnd)
         {
             arguments.RequireWords(0, 0);
-            return new HalfStepRequest();
+            return new HalfRequest { Verb = HalfVerb.Step };
         }
 
         var words = arguments.RequireWords(3, 3);
         return words[0].Length > 0
-            ? new HalfStepRequest { Name = words[0], FromMilliPercent = Percent(words[1]), ToMilliPercent = Percent(words[2]) }
+            ? new HalfRequest { Verb = HalfVerb.Step, Name = words[0], MilliPercent = Percent(words[1]), ToMilliPercent = Percent(words[2]) }
             : throw HalfArguments.Wrong("a step has a name; to close it: step --end");
     }
 
-    private Func<Task<ByteString>> Content(HalfArguments arguments, string what)
+    private async Task CallAsync(HalfArguments arguments, HalfRequest request, Channel channel, CancellationToken token)
     {
-        if (arguments.RequireWords(0, 1) is [var text])
+        var takesInput = arguments.Words.Count == 0;
+        var lines = takesInput && request.Verb == HalfVerb.Log ? new HalfLines(input) : null;
+        if (takesInput && request.Verb is (HalfVerb.Send or HalfVerb.Result))
         {
-            return () => Task.FromResult(ByteString.CopyFromUtf8(text));
+            request.Content = Content();
         }
 
-        return async () =>
+        var text = request.Text;
+        while (lines is null || lines.TryNext(out text))
         {
-            var buffer = new byte[HalfLimits.MaxMessage + 1];
-            var length = await input.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false).ConfigureAwait(false);
-            return length <= HalfLimits.MaxMessage
-                ? UnsafeByteOperations.UnsafeWrap(buffer.AsMemory(0, length))
-                : throw HalfArguments.Wrong($"{what} has at most {HalfLimits.MaxMessage} bytes; standard input has more");
-        };
+            request.Text = HalfWire.Cut(text, HalfLimits.MaxLog);
+            var reply = await channel.CallAsync(ServiceMethods.HalfCall, request, default, token).ConfigureAwait(false);
+            output.Write(reply.Content.Span);
+            if (lines is null)
+            {
+                break;
+            }
+        }
+
+        output.Flush();
     }
 
-    private async Task<int> WriteAsync(ByteString content)
+    private ByteString Content()
     {
-        await output.WriteAsync(content.Memory).ConfigureAwait(false);
-        await output.FlushAsync().ConfigureAwait(false);
-        return HalfExit.Done;
-    }
-
-    private async Task<int> LogAsync(HalfArguments arguments, Channel channel, CancellationToken token)
-    {
-        if (arguments.Words.Count > 0)
-        {
-            await LineAsync(string.Join(' ', arguments.Words)).ConfigureAwait(false);
-            return HalfExit.Done;
-        }
-
-        using var lines = new HalfLines(input);
-        while (await lines.NextAsync(token).ConfigureAwait(false) is { } line)
-        {
-            await LineAsync(line).ConfigureAwait(false);
-        }
-
-        return HalfExit.Done;
-
-        ValueTask<HalfLogReply> LineAsync(string text) => channel.CallAsync(
-            ServiceMethods.HalfLog, new HalfLogRequest { Level = arguments.Level, Text = HalfWire.Cut(text, HalfLimits.MaxLog) }, default, token);
+        var buffer = new byte[HalfLimits.MaxMessage + 1];
+        var length = input.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false);
+        return length <= HalfLimits.MaxMessage
+            ? UnsafeByteOperations.UnsafeWrap(buffer.AsMemory(0, length))
+            : throw HalfArguments.Wrong($"at most {HalfLimits.MaxMessage} bytes are taken; standard input has more");
     }
 
     /// <summary>Thousandths. Whether it is one of a progress is for the one who is told it.</summary>
     private static uint Percent(string text) => HalfArguments.Thousandths(text) is { } milliPercent
-            ? milliPercent
-            : throw HalfArguments.Wrong($"'{HalfWire.Cut(text, 40)}' is no percent; write a number from 0 to 100, for instance 12.5");
-
-    private static int Done(IMessage _) => HalfExit.Done;
+        ? milliPercent
+        : throw HalfArguments.Wrong($"'{HalfWire.Cut(text, 40)}' is no percent; write a number from 0 to 100, for instance 12.5");
 }

@@ -3,43 +3,42 @@ using System.Text;
 namespace ChannelSdk.Runtime.Halves;
 
 /// <summary>Lines of a byte stream; of an overlong one the beginning, so that it needs no more memory than a log line.</summary>
-internal sealed class HalfLines(Stream input) : IDisposable
+internal sealed class HalfLines(Stream input)
 {
     private readonly byte[] _buffer = new byte[8 << 10];
-    private readonly MemoryStream _line = new();
+    private readonly byte[] _line = new byte[HalfLimits.MaxLog + 1];
     private int _start;
     private int _end;
 
-    /// <summary>The next line without its end; null after the last.</summary>
-    public async ValueTask<string?> NextAsync(CancellationToken cancellationToken)
+    /// <summary>The next line without its end; false after the last.</summary>
+    public bool TryNext(out string line)
     {
-        _line.SetLength(0);
+        var length = 0;
         var isAny = false;
         while (true)
         {
             if (_start == _end)
             {
-                (_start, _end) = (0, await input.ReadAsync(_buffer, cancellationToken).ConfigureAwait(false));
+                (_start, _end) = (0, input.Read(_buffer));
                 if (_end == 0)
                 {
-                    return isAny ? Text() : null;
+                    line = Encoding.UTF8.GetString(_line, 0, length);
+                    return isAny;
                 }
             }
 
             isAny = true;
-            var length = _buffer.AsSpan(_start, _end - _start).IndexOf((byte)'\n');
-            var part = _buffer.AsSpan(_start, length < 0 ? _end - _start : length);
-            _line.Write(part[..Math.Min(part.Length, HalfLimits.MaxLog + 1 - (int)_line.Length)]);
-            _start += part.Length + (length < 0 ? 0 : 1);
-            if (length >= 0)
+            var end = _buffer.AsSpan(_start, _end - _start).IndexOf((byte)'\n');
+            var part = _buffer.AsSpan(_start, end < 0 ? _end - _start : end);
+            var kept = part[..Math.Min(part.Length, _line.Length - length)];
+            kept.CopyTo(_line.AsSpan(length));
+            length += kept.Length;
+            _start += part.Length + (end < 0 ? 0 : 1);
+            if (end >= 0)
             {
-                return Text();
+                line = Encoding.UTF8.GetString(_line, 0, length);
+                return true;
             }
         }
     }
-
-    /// <inheritdoc/>
-    public void Dispose() => _line.Dispose();
-
-    private string Text() => Encoding.UTF8.GetString(_line.GetBuffer(), 0, (int)_line.Length);
 }

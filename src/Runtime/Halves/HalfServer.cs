@@ -23,7 +23,7 @@ public sealed class HalfServer : IAsyncDisposable
     {
         _listener = new SharedListener(TransportEndpoints.Create("unix-listen://" + path));
         var services = new ServiceRegistry();
-        Register(services, half);
+        services.Unary(ServiceMethods.HalfCall, (request, context) => ServeAsync(half, request, context.CancellationToken));
         for (var i = 0; i < _channels.Length; i++)
         {
             _channels[i] = new Channel(PeerRole.Guest, _listener.Share(), services, LocalSocket.Options);
@@ -41,53 +41,34 @@ public sealed class HalfServer : IAsyncDisposable
         }
     }
 
-    private static void Register(ServiceRegistry services, ScriptHalf half)
+    private static async ValueTask<HalfReply> ServeAsync(ScriptHalf half, HalfRequest untrusted, CancellationToken caller)
     {
-        services.Unary(ServiceMethods.HalfSend, async (request, context) =>
+        var reply = new HalfReply();
+        switch (untrusted.Verb)
         {
-            await half.SendAsync(request.Message.Memory, context.CancellationToken).ConfigureAwait(false);
-            return new HalfSendReply();
-        });
-        services.Unary(ServiceMethods.HalfReceive, async (request, context) => new HalfReceiveReply
-        {
-            Message = UnsafeByteOperations.UnsafeWrap(await half.ReceiveAsync(request.TimeoutMs, context.CancellationToken).ConfigureAwait(false)),
-        });
-        services.Unary(ServiceMethods.HalfBarrier, async (request, context) =>
-        {
-            await half.BarrierAsync(request.Name, request.TimeoutMs, context.CancellationToken).ConfigureAwait(false);
-            return new HalfBarrierReply();
-        });
-        services.Unary(ServiceMethods.HalfProgress, async (request, context) =>
-        {
-            await half.ProgressAsync(request.MilliPercent, request.Text, context.CancellationToken).ConfigureAwait(false);
-            return new HalfProgressReply();
-        });
-        services.Unary(ServiceMethods.HalfStep, async (request, context) =>
-        {
-            if (request.Name.Length == 0)
-            {
-                await half.CloseStepAsync(context.CancellationToken).ConfigureAwait(false);
-            }
-            else
-            {
-                await half.OpenStepAsync(request.Name, request.FromMilliPercent, request.ToMilliPercent, context.CancellationToken).ConfigureAwait(false);
-            }
+            case HalfVerb.Receive:
+                reply.Content = UnsafeByteOperations.UnsafeWrap(await half.ReceiveAsync(untrusted.TimeoutMs, caller).ConfigureAwait(false));
+                break;
+            case HalfVerb.Parameter:
+                reply.Content = UnsafeByteOperations.UnsafeWrap(half.Parameter(untrusted.Name));
+                break;
+            default:
+                await Tell(half, untrusted, caller).ConfigureAwait(false);
+                break;
+        }
 
-            return new HalfStepReply();
-        });
-        services.Unary(ServiceMethods.HalfResult, async (request, context) =>
-        {
-            await half.ResultAsync(request.Result.Memory, context.CancellationToken).ConfigureAwait(false);
-            return new HalfResultReply();
-        });
-        services.Unary(ServiceMethods.HalfParameter, (request, _) => ValueTask.FromResult(new HalfParameterReply
-        {
-            Value = UnsafeByteOperations.UnsafeWrap(half.Parameter(request.Name)),
-        }));
-        services.Unary(ServiceMethods.HalfLog, async (request, context) =>
-        {
-            await half.LogAsync(request.Level, request.Text, context.CancellationToken).ConfigureAwait(false);
-            return new HalfLogReply();
-        });
+        return reply;
     }
+
+    private static ValueTask Tell(ScriptHalf half, HalfRequest untrusted, CancellationToken caller) => untrusted.Verb switch
+    {
+        HalfVerb.Send => half.SendAsync(untrusted.Content.Memory, caller),
+        HalfVerb.Barrier => half.BarrierAsync(untrusted.Name, untrusted.TimeoutMs, caller),
+        HalfVerb.Progress => half.ProgressAsync(untrusted.MilliPercent, untrusted.Text, caller),
+        HalfVerb.Step when untrusted.Name.Length == 0 => half.CloseStepAsync(caller),
+        HalfVerb.Step => half.OpenStepAsync(untrusted.Name, untrusted.MilliPercent, untrusted.ToMilliPercent, caller),
+        HalfVerb.Result => half.ResultAsync(untrusted.Content.Memory, caller),
+        HalfVerb.Log => half.LogAsync(untrusted.Level, untrusted.Text, caller),
+        _ => throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, $"{(int)untrusted.Verb} is nothing that a half can be asked"),
+    };
 }

@@ -25,7 +25,7 @@ public static class LocalSocket
     /// <exception cref="ChannelException">
     /// EndpointMissing when nobody listens, EndpointDenied, BadEndpointUri, or what <paramref name="calls"/> throws.
     /// </exception>
-    public static async Task<T> CallAsync<T>(string path, Func<Channel, CancellationToken, Task<T>> calls, CancellationToken cancellationToken = default)
+    public static async Task CallAsync(string path, Func<Channel, CancellationToken, Task> calls, CancellationToken cancellationToken = default)
     {
         var channel = new Channel(PeerRole.Host, TransportEndpoints.Create("unix://" + path), new ServiceRegistry(), Options);
         using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -41,7 +41,7 @@ public static class LocalSocket
                 throw new ChannelException(failed.Error, ErrorClass.Refused, failed.Text);
             }
 
-            return await result.ConfigureAwait(false);
+            await result.ConfigureAwait(false);
         }
         finally
         {

@@ -90,29 +90,8 @@ public static class ServiceMethods
     /// <summary>install.Overlay: a .tar.gz in raw messages; at its end the guest sends an <see cref="OverlayReply"/>.</summary>
     public static StreamMethod<OverlayRequest> InstallOverlay { get; } = new("install.Overlay", StreamClass.Bulk);
 
-    /// <summary>half.Send: a message to the other half. Only on the local socket of one half (half.proto).</summary>
-    public static RpcMethod<HalfSendRequest, HalfSendReply> HalfSend { get; } = new("half.Send", StreamClass.Rpc);
-
-    /// <summary>half.Receive: the other half's next message. Only on the local socket of one half (half.proto).</summary>
-    public static RpcMethod<HalfReceiveRequest, HalfReceiveReply> HalfReceive { get; } = new("half.Receive", StreamClass.Rpc);
-
-    /// <summary>half.Barrier: waits until both halves are there. Only on the local socket of one half (half.proto).</summary>
-    public static RpcMethod<HalfBarrierRequest, HalfBarrierReply> HalfBarrier { get; } = new("half.Barrier", StreamClass.Rpc);
-
-    /// <summary>half.Progress: how far the script is. Only on the local socket of one half (half.proto).</summary>
-    public static RpcMethod<HalfProgressRequest, HalfProgressReply> HalfProgress { get; } = new("half.Progress", StreamClass.Rpc);
-
-    /// <summary>half.Step: opens or closes a step of the work. Only on the local socket of one half (half.proto).</summary>
-    public static RpcMethod<HalfStepRequest, HalfStepReply> HalfStep { get; } = new("half.Step", StreamClass.Rpc);
-
-    /// <summary>half.Result: what the operation brings. Only on the local socket of one half (half.proto).</summary>
-    public static RpcMethod<HalfResultRequest, HalfResultReply> HalfResult { get; } = new("half.Result", StreamClass.Rpc);
-
-    /// <summary>half.Parameter: the value of a parameter. Only on the local socket of one half (half.proto).</summary>
-    public static RpcMethod<HalfParameterRequest, HalfParameterReply> HalfParameter { get; } = new("half.Parameter", StreamClass.Rpc);
-
-    /// <summary>half.Log: a line for the operation's log. Only on the local socket of one half (half.proto).</summary>
-    public static RpcMethod<HalfLogRequest, HalfLogReply> HalfLog { get; } = new("half.Log", StreamClass.Rpc);
+    /// <summary>half.Call: what a script asks of its own side. Only on the local socket of one half (half.proto).</summary>
+    public static RpcMethod<HalfRequest, HalfReply> HalfCall { get; } = new("half.Call", StreamClass.Rpc);
 
     /// <summary>agent.Status: only on the agent's control socket inside the guest, never on the channel to the host.</summary>
     public static RpcMethod<AgentStatusRequest, AgentStatus> AgentStatus { get; } = new("agent.Status", StreamClass.Control);

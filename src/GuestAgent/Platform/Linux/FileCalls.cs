@@ -19,6 +19,8 @@ internal static unsafe partial class FileCalls
     public const int NoFollow = 0x20000;
     public const int CloseOnExec = 0x80000;
     public const int PathOnly = 0x200000;
+    /// <summary>O_TMPFILE, which has the bit of <see cref="Folder"/> in it.</summary>
+    public const int Unnamed = 0x400000 | Folder;
     public const int AtEmptyPath = 0x1000;
     public const int AtNoFollow = 0x100;
     public const int CurrentFolder = -100;
@@ -175,6 +177,24 @@ internal static unsafe partial class FileCalls
 
     [LibraryImport("libc", EntryPoint = "unlinkat", SetLastError = true)]
     public static partial int UnlinkAt(SafeFileHandle folder, byte* path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "mkdirat", SetLastError = true)]
+    public static partial int MkDirAt(SafeFileHandle folder, byte* path, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "symlinkat", SetLastError = true)]
+    public static partial int SymLinkAt(byte* target, SafeFileHandle folder, byte* path);
+
+    [LibraryImport("libc", EntryPoint = "linkat", SetLastError = true)]
+    public static partial int LinkAt(SafeFileHandle folder, byte* path, SafeFileHandle newFolder, byte* newPath, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fchownat", SetLastError = true)]
+    public static partial int FChOwnAt(SafeFileHandle folder, byte* path, uint uid, uint gid, int flags);
+
+    [LibraryImport("libc", EntryPoint = "utimensat", SetLastError = true)]
+    public static partial int UTimeNsAt(SafeFileHandle folder, byte* path, TimeSpec* accessedAndModified, int flags);
+
+    [LibraryImport("libc", EntryPoint = "syncfs", SetLastError = true)]
+    public static partial int SyncFs(SafeFileHandle file);
 
     [LibraryImport("libc", EntryPoint = "geteuid")]
     public static partial uint GetEffectiveUser();

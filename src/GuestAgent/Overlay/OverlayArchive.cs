@@ -1,0 +1,44 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.GuestAgent.Overlay;
+
+/// <summary>Lays a .tar.gz over a file system: read twice, once to check it and once to write it.</summary>
+internal static class OverlayArchive
+{
+    /// <summary>Lays it. Nothing is changed when it throws InvalidArgument or ResourceExhausted for the archive.</summary>
+    /// <param name="tree">The installed system.</param>
+    /// <param name="archive">The whole archive.</param>
+    /// <param name="limit">Most bytes of its files.</param>
+    /// <param name="cancellationToken">Asked between entries.</param>
+    /// <exception cref="ChannelException">The archive is refused, or what the system said.</exception>
+    public static OverlayReply Lay(OverlayTree tree, Stream archive, long limit, CancellationToken cancellationToken)
+    {
+        long free = tree.FreeBytes();
+        var plan = new OverlayPlan(tree, Math.Min(limit, free));
+        Walk(archive, (entry, _) => plan.Add(entry), cancellationToken);
+        if (plan.Room > free)
+        {
+            throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Refused,
+                $"the archive is refused: its {plan.Entries} entries may need {plan.Room} bytes, and {free} are free");
+        }
+        var writer = new OverlayWriter(tree);
+        Walk(archive, writer.Write, cancellationToken);
+        writer.Finish();
+        tree.Sync();
+        return new OverlayReply { Entries = (ulong)plan.Entries, Bytes = (ulong)plan.Bytes };
+    }
+
+    private static void Walk(Stream archive, Action<TarEntry, TarReader> visit, CancellationToken cancellationToken)
+    {
+        archive.Position = 0;
+        var gzip = new GzipReader(archive);
+        gzip.Open();
+        var tar = new TarReader(gzip);
+        while (tar.Next() is { } entry)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            visit(entry, tar);
+        }
+    }
+}

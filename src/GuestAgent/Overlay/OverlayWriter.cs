@@ -1,0 +1,168 @@
+using ChannelSdk.GuestAgent.Files;
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using Microsoft.Win32.SafeHandles;
+
+namespace ChannelSdk.GuestAgent.Overlay;
+
+/// <summary>The second pass: lays down the entries of an archive that was checked.</summary>
+/// <param name="tree">The installed system.</param>
+internal sealed unsafe class OverlayWriter(OverlayTree tree)
+{
+    private const uint NewFolderMode = 0x1ED;
+    private readonly List<TarEntry> _folders = [];
+    private readonly byte[] _buffer = new byte[64 << 10];
+
+    /// <summary>Lays down an entry.</summary>
+    /// <param name="entry">A checked one.</param>
+    /// <param name="content">The archive, at the entry's content.</param>
+    /// <exception cref="ChannelException">What the system said.</exception>
+    public void Write(TarEntry entry, TarReader content)
+    {
+        if (entry.Name.Length == 0)
+        {
+            // The root is the installed system's.
+            return;
+        }
+        MakeFolders(ArchivePath.Parent(entry.Name));
+        if (entry.Kind == TarKind.Folder)
+        {
+            MakeFolder(entry.Name);
+            _folders.Add(entry);
+            return;
+        }
+        using SafeFileHandle folder = tree.OpenFolder(ArchivePath.Parent(entry.Name));
+        byte[] last = Last(entry.Name);
+        fixed (byte* name = last)
+        {
+            if (FileCalls.UnlinkAt(folder, name, 0) != 0 && FileFailure.Last != FileFailure.Enoent)
+            {
+                throw Failed("replace", entry);
+            }
+            switch (entry.Kind)
+            {
+                case TarKind.File:
+                    WriteFile(entry, content, folder, name);
+                    break;
+                case TarKind.SymbolicLink:
+                    WriteLink(entry, folder, name);
+                    break;
+                default:
+                    using (SafeFileHandle other = tree.OpenFolder(ArchivePath.Parent(entry.Link)))
+                    {
+                        fixed (byte* otherName = Last(entry.Link))
+                        {
+                            Require(FileCalls.LinkAt(other, otherName, folder, name, 0), "make", entry);
+                        }
+                    }
+                    break;
+            }
+        }
+    }
+
+    /// <summary>Gives folders their modes, owners and times, when nothing more is put into them; the inner ones first.</summary>
+    public void Finish()
+    {
+        for (int i = _folders.Count - 1; i >= 0; i--)
+        {
+            TarEntry entry = _folders[i];
+            using SafeFileHandle folder = tree.OpenFolder(entry.Name);
+            SetFacts(entry, folder);
+        }
+    }
+
+    private void WriteFile(TarEntry entry, TarReader content, SafeFileHandle folder, byte* name)
+    {
+        const int flags = FileCalls.WriteOnly | FileCalls.Create | FileCalls.Exclusive | FileCalls.NoFollow | FileCalls.CloseOnExec;
+        int fd = FileCalls.OpenAt(folder, name, flags, 0x180);
+        if (fd < 0)
+        {
+            throw Failed("make", entry);
+        }
+        using var file = new SafeFileHandle(fd, ownsHandle: true);
+        long offset = 0;
+        for (int length = content.Read(_buffer); length > 0; length = content.Read(_buffer))
+        {
+            fixed (byte* start = _buffer)
+            {
+                for (int done = 0; done < length;)
+                {
+                    nint count = FileCalls.PWrite(file, start + done, (nuint)(length - done), offset);
+                    if (count < 0 && FileFailure.Last != FileFailure.Eintr)
+                    {
+                        throw Failed("write", entry);
+                    }
+                    done += (int)Math.Max(0, count);
+                    offset += Math.Max(0, count);
+                }
+            }
+        }
+        SetFacts(entry, file);
+    }
+
+    private static void WriteLink(TarEntry entry, SafeFileHandle folder, byte* name)
+    {
+        fixed (byte* target = (byte[])[.. entry.Link, 0])
+        {
+            Require(FileCalls.SymLinkAt(target, folder, name), "make", entry);
+        }
+        FileCalls.TimeSpec* times = stackalloc FileCalls.TimeSpec[2];
+        SetTimes(entry, times);
+        Require(FileCalls.FChOwnAt(folder, name, entry.Uid, entry.Gid, FileCalls.AtNoFollow), "give away", entry);
+        Require(FileCalls.UTimeNsAt(folder, name, times, FileCalls.AtNoFollow), "set the time of", entry);
+    }
+
+    private static void SetFacts(TarEntry entry, SafeFileHandle file)
+    {
+        FileCalls.TimeSpec* times = stackalloc FileCalls.TimeSpec[2];
+        SetTimes(entry, times);
+        // The mode after the owner: a change of the owner takes set-user-ID away.
+        Require(FileCalls.FChOwn(file, entry.Uid, entry.Gid), "give away", entry);
+        Require(FileCalls.FChMod(file, entry.Mode), "set the mode of", entry);
+        Require(FileCalls.FUTimeNs(file, times), "set the time of", entry);
+    }
+
+    private static void SetTimes(TarEntry entry, FileCalls.TimeSpec* times)
+    {
+        times[0] = new FileCalls.TimeSpec { Nanoseconds = FileCalls.OmitTime };
+        times[1] = new FileCalls.TimeSpec { Seconds = entry.Seconds, Nanoseconds = entry.Nanoseconds };
+    }
+
+    private void MakeFolders(ReadOnlySpan<byte> name)
+    {
+        if (!name.IsEmpty && !tree.IsFolder(name))
+        {
+            MakeFolders(ArchivePath.Parent(name));
+            MakeFolder(name);
+        }
+    }
+
+    private void MakeFolder(ReadOnlySpan<byte> name)
+    {
+        if (tree.IsFolder(name))
+        {
+            return;
+        }
+        using SafeFileHandle folder = tree.OpenFolder(ArchivePath.Parent(name));
+        fixed (byte* last = Last(name))
+        {
+            if (FileCalls.MkDirAt(folder, last, NewFolderMode) != 0)
+            {
+                throw FileFailure.OfLast("make the folder", ArchiveFailure.Show(name));
+            }
+        }
+    }
+
+    private static byte[] Last(ReadOnlySpan<byte> name) => [.. ArchivePath.Last(name), 0];
+
+    private static void Require(int result, string action, TarEntry entry)
+    {
+        if (result != 0)
+        {
+            throw Failed(action, entry);
+        }
+    }
+
+    private static ChannelException Failed(string action, TarEntry entry) => FileFailure.OfLast(action, $"'{ArchiveFailure.Show(entry.Name)}'");
+}

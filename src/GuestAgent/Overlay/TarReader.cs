@@ -1,0 +1,148 @@
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.GuestAgent.Overlay;
+
+/// <summary>The entries of a tar file, one after the other: ustar, pax, GNU's long names. Anything else is refused.</summary>
+/// <param name="input">The decompressed bytes.</param>
+internal sealed class TarReader(GzipReader input)
+{
+    private const int MaxExtended = 64 << 10;
+    private const int MaxPadding = 16 << 20;
+    private readonly byte[] _block = new byte[TarHeader.BlockSize];
+    private long _left;
+    private long _padding;
+
+    /// <summary>The next entry; null at the end, which was then checked to be the end of the whole file.</summary>
+    /// <exception cref="ChannelException">InvalidArgument: damaged, or not allowed.</exception>
+    public TarEntry? Next()
+    {
+        SkipContent();
+        var extended = new PaxRecords();
+        while (true)
+        {
+            if (input.Read(_block) is var length && length < _block.Length)
+            {
+                throw ArchiveFailure.Broken(length == 0 ? "it ends without the mark of its end" : "it ends in the middle of a block");
+            }
+            if (TarHeader.IsEmpty(_block))
+            {
+                CheckRest();
+                return null;
+            }
+            var header = new TarHeader(_block);
+            switch (header.Type)
+            {
+                case (byte)'x':
+                    extended.Add(Extended(header), isGlobal: false);
+                    break;
+                case (byte)'g':
+                    new PaxRecords().Add(Extended(header), isGlobal: true);
+                    break;
+                case (byte)'L':
+                    extended.Name = Text(Extended(header));
+                    break;
+                case (byte)'K':
+                    extended.Link = Text(Extended(header));
+                    break;
+                default:
+                    return Entry(header, extended);
+            }
+        }
+    }
+
+    /// <summary>The content of the file that <see cref="Next"/> gave, by and by; 0 at its end.</summary>
+    public int Read(Span<byte> output)
+    {
+        int length = (int)Math.Min(output.Length, _left);
+        if (input.Read(output[..length]) < length)
+        {
+            throw ArchiveFailure.Broken("it ends in the middle of a file");
+        }
+        _left -= length;
+        return length;
+    }
+
+    private TarEntry Entry(TarHeader header, PaxRecords extended)
+    {
+        byte[] raw = extended.Name ?? header.Name;
+        TarKind kind = header.Type switch
+        {
+            (byte)'0' or 0 or (byte)'7' => raw is [.., (byte)'/'] ? TarKind.Folder : TarKind.File,
+            (byte)'1' => TarKind.HardLink,
+            (byte)'2' => TarKind.SymbolicLink,
+            (byte)'5' => TarKind.Folder,
+            (byte)'3' or (byte)'4' => throw ArchiveFailure.Entry(raw, "it is a device"),
+            (byte)'6' => throw ArchiveFailure.Entry(raw, "it is a pipe"),
+            (byte)'S' => throw ArchiveFailure.Entry(raw, "it is a sparse file; pack it without --sparse"),
+            _ => throw ArchiveFailure.Entry(raw, "it is of a kind that is not allowed in a package"),
+        };
+        byte[] name = ArchivePath.Normalize(raw, raw, "its name");
+        if (name.Length == 0 && kind != TarKind.Folder)
+        {
+            throw ArchiveFailure.Entry(raw, "it would take the place of the system's root");
+        }
+        long size = extended.Size ?? header.Size;
+        if (size < 0 || (kind != TarKind.File && size != 0 && kind != TarKind.HardLink))
+        {
+            throw ArchiveFailure.Entry(raw, "its size is out of range");
+        }
+        // A hard link may tell the size of what it is another name of, without content.
+        size = kind == TarKind.File ? size : 0;
+        byte[] link = kind switch
+        {
+            TarKind.HardLink => ArchivePath.Normalize(extended.Link ?? header.Link, raw, "the file that it is another name of"),
+            TarKind.SymbolicLink => extended.Link ?? header.Link,
+            _ => [],
+        };
+        if (kind == TarKind.SymbolicLink)
+        {
+            ArchivePath.CheckLink(name, link);
+        }
+        (_left, _padding) = (size, -size & (TarHeader.BlockSize - 1));
+        (long seconds, uint nanoseconds) = extended.Modified ?? (header.Modified, 0);
+        return new TarEntry(kind, name, link, size, (uint)header.Mode & 0xFFF, Owner(extended.Uid ?? header.Uid, raw), Owner(extended.Gid ?? header.Gid, raw), seconds, nanoseconds);
+    }
+
+    private static uint Owner(long number, byte[] name) => number is >= 0 and < uint.MaxValue
+        ? (uint)number : throw ArchiveFailure.Entry(name, "the number of its owner or group is out of range");
+
+    private byte[] Extended(TarHeader header)
+    {
+        long size = header.Size;
+        if (size is < 0 or > MaxExtended)
+        {
+            throw ArchiveFailure.Entry(header.Name, $"an extended header has at most {MaxExtended} bytes");
+        }
+        byte[] content = new byte[(size + TarHeader.BlockSize - 1) & -TarHeader.BlockSize];
+        return input.Read(content) == content.Length ? content[..(int)size] : throw ArchiveFailure.Broken("it ends in the middle of a header");
+    }
+
+    // GNU's long names end with a zero byte.
+    private static byte[] Text(byte[] content) => Array.IndexOf(content, (byte)0) is >= 0 and var end ? content[..end] : content;
+
+    private void SkipContent()
+    {
+        Span<byte> buffer = stackalloc byte[4 << 10];
+        _left += _padding;
+        _padding = 0;
+        while (_left > 0)
+        {
+            Read(buffer);
+        }
+    }
+
+    // The second empty block, and what fills up the last record.
+    private void CheckRest()
+    {
+        Span<byte> buffer = stackalloc byte[4 << 10];
+        int total = 0;
+        for (int length = 1; length > 0; total += length)
+        {
+            length = input.Read(buffer);
+            if (buffer[..length].ContainsAnyExcept((byte)0) || total > MaxPadding)
+            {
+                throw ArchiveFailure.Broken("something follows the mark of its end");
+            }
+        }
+    }
+}

@@ -8,7 +8,8 @@ internal readonly record struct RpcMessage(byte[] Buffer, int Length, int Credit
 /// <summary>
 /// One call, on either side. Pooled by <see cref="RpcPeer"/>: its owner must not touch it after the call's last event.
 /// </summary>
-internal sealed class RpcCall
+/// <param name="wipes">Whether a write buffer is overwritten before it goes back to the pool.</param>
+internal sealed class RpcCall(bool wipes)
 {
     internal SessionStream? Stream;
     internal long Deadline;
@@ -57,7 +58,7 @@ internal sealed class RpcCall
         if (WriteBuffer is { } buffer)
         {
             WriteBuffer = null;
-            ArrayPool<byte>.Shared.Return(buffer);
+            ArrayPool<byte>.Shared.Return(buffer, clearArray: wipes);
         }
     }
 

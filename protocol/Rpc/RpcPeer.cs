@@ -12,6 +12,7 @@ internal sealed partial class RpcPeer : ISessionHandler
     private readonly DeadlineWheel _deadlines = new();
     private readonly Stack<RpcCall> _recycled = new();
     private readonly int _maxMessage;
+    private readonly bool _wipes;
     private long _now;
 
     /// <param name="role">This side.</param>
@@ -21,7 +22,7 @@ internal sealed partial class RpcPeer : ISessionHandler
     /// <param name="nonceSource">Random numbers for session and link names.</param>
     public RpcPeer(PeerRole role, SessionOptions options, int maxMessage, IRpcHandler handler, Func<UInt128> nonceSource)
     {
-        (_maxMessage, _handler) = (maxMessage, handler);
+        (_maxMessage, _wipes, _handler) = (maxMessage, options.WipeMemory, handler);
         Session = new Session(role, options, this, nonceSource);
     }
 
@@ -173,7 +174,7 @@ internal sealed partial class RpcPeer : ISessionHandler
 
     private RpcCall NewCall(bool isIncoming, bool isStream, object? state)
     {
-        var call = _recycled.TryPop(out var recycled) ? recycled : new RpcCall();
+        var call = _recycled.TryPop(out var recycled) ? recycled : new RpcCall(_wipes);
         call.Reuse(isIncoming, isStream, state);
         return call;
     }

@@ -7,7 +7,8 @@ namespace ChannelSdk.Protocol;
 /// The transport sends straight from here, so a message is copied once: from its writer to this log.
 /// An empty log holds no memory after <see cref="ReleaseIdleMemory"/>.
 /// </summary>
-internal sealed class ReplayLog
+/// <param name="wipes">Whether memory is overwritten before it goes back to the pool.</param>
+internal sealed class ReplayLog(bool wipes = false)
 {
     private const int SmallSegment = 4 << 10;
     private const int LargeSegment = 256 << 10;
@@ -309,7 +310,7 @@ internal sealed class ReplayLog
 
     private void Recycle(Segment segment)
     {
-        ArrayPool<byte>.Shared.Return(segment.Buffer);
+        ArrayPool<byte>.Shared.Return(segment.Buffer, clearArray: wipes);
         segment.Buffer = [];
         _spares.Push(segment);
     }

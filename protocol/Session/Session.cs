@@ -15,7 +15,7 @@ internal sealed partial class Session : ILinkOwner
     private readonly SessionOptions _options;
     private readonly ISessionHandler _handler;
     private readonly Func<UInt128> _nonceSource;
-    private readonly ReplayLog _log = new();
+    private readonly ReplayLog _log;
     private readonly ReadyQueues _ready = new();
     private readonly Dictionary<uint, SessionStream> _streams = [];
     private readonly Stack<SessionStream> _recycled = new();
@@ -30,6 +30,7 @@ internal sealed partial class Session : ILinkOwner
     {
         options.Validate();
         (_role, _options, _handler, _nonceSource) = (role, options, handler, nonceSource);
+        _log = new ReplayLog(options.WipeMemory);
         _nonce = nonceSource();
         _receiveSessionLimit = options.SessionWindow;
         _peerMaxStreams = options.MaxStreams;

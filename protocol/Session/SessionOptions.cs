@@ -50,6 +50,12 @@ public sealed record SessionOptions
     /// <summary>How long a frame may stay incomplete before the bytes that came are searched for a HELLO of a restarted peer.</summary>
     public TimeSpan StallProbe { get; init; } = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>
+    /// Whether memory that messages were written through is overwritten before it goes back to the pool that the process
+    /// shares: for messages with secrets in them. It costs time for each.
+    /// </summary>
+    public bool WipeMemory { get; init; }
+
     /// <summary>How long a session without a link waits to be resumed before it is declared lost.</summary>
     public TimeSpan ResumeTimeout { get; init; } = TimeSpan.FromMinutes(10);
 

@@ -3,6 +3,11 @@ using ChannelSdk.Protocol.Services;
 using ChannelSdk.Tool;
 using ChannelSdk.Tool.Commands;
 
+if (HalfToolCommand.Is(args))
+{
+    return await HalfToolCommand.RunAsync(args);
+}
+
 var root = new RootCommand("Talks to the agent of one instance through its channel.")
 {
     InfoCommand.Create(),
@@ -24,6 +29,9 @@ var root = new RootCommand("Talks to the agent of one instance through its chann
     MetadataCommand.Create(),
     ServeCommand.Create(),
     TapCommand.Create(),
+    InstanceCommand.Create(),
+    InstallCommand.Create(),
+    HalfToolCommand.Create(),
 };
 var result = root.Parse(args);
 if (result.Errors.Count > 0)

@@ -10,10 +10,16 @@ namespace ChannelSdk.GuestAgent.Exec;
 internal sealed class ExecCgroup
 {
     private const string Root = "/sys/fs/cgroup";
+
+    /// <summary>Where the unified hierarchy is beside the old ones (systemd's "hybrid" layout).</summary>
+    private const string HybridRoot = Root + "/unified";
     private const string Prefix = "channel-run-";
     private readonly string _path;
 
     private ExecCgroup(string path) => _path = path;
+
+    /// <summary>Its folder.</summary>
+    public string Path => _path;
 
     /// <summary>The file that a process writes 0 to, to join.</summary>
     public string ProcessesFile => $"{_path}/cgroup.procs";
@@ -50,16 +56,23 @@ internal sealed class ExecCgroup
     }
 
     /// <summary>Kills all that is in it. False where the kernel (before 5.14) cannot.</summary>
-    public bool Kill() => TryWrite($"{_path}/cgroup.kill", "1");
+    public bool Kill() => Kill(_path);
 
     /// <summary>Removes it, if nothing is left in it.</summary>
     public void Remove() => TryRemove(_path);
+
+    /// <summary>Kills all that is in the group of a folder.</summary>
+    public static bool Kill(string path) => TryWrite($"{path}/cgroup.kill", "1");
+
+    /// <summary>Removes a group's folder, if nothing is left in it.</summary>
+    public static void Remove(string path) => TryRemove(path);
 
     private static string Parent()
     {
         // "0::/path" is the line of the unified hierarchy (cgroups(7)).
         string own = SmallFile.Read("/proc/self/cgroup").Split('\n').FirstOrDefault(static line => line.StartsWith("0::/", StringComparison.Ordinal)) ?? "0::/";
-        return own.Length == 4 ? Root : Root + own[3..];
+        string root = File.Exists($"{HybridRoot}/cgroup.procs") ? HybridRoot : Root;
+        return own.Length == 4 ? root : root + own[3..];
     }
 
     private static void RemoveEmpty(string parent)

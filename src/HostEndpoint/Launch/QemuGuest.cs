@@ -31,11 +31,13 @@ public sealed class QemuGuest : IAsyncDisposable
 
     private readonly Process _process;
     private readonly string _folder;
+    private readonly bool _ownsFolder;
     private readonly StringBuilder _errors = new();
 
-    private QemuGuest(Process process, string folder, QmpClient qmp)
+    private QemuGuest(Process process, string folder, bool ownsFolder, QmpClient qmp)
     {
-        (_process, _folder, Qmp) = (process, folder, qmp);
+        (_process, _folder, _ownsFolder, Qmp) = (process, folder, ownsFolder, qmp);
+        GuardProcess = Install.ProcessIdentity.Of(process.Id);
         process.ErrorDataReceived += (_, line) => AddError(line.Data);
         process.BeginErrorReadLine();
     }
@@ -52,6 +54,9 @@ public sealed class QemuGuest : IAsyncDisposable
     /// <summary>Path of the serial console's socket.</summary>
     public string ConsoleSocket => Path.Combine(_folder, "console.sock");
 
+    /// <summary>The process that guards QEMU and ends with it; null if it had ended at once.</summary>
+    public Install.ProcessIdentity? GuardProcess { get; }
+
     /// <summary>Ends when the QEMU process has ended.</summary>
     public Task Exited => _process.WaitForExitAsync();
 
@@ -62,16 +67,37 @@ public sealed class QemuGuest : IAsyncDisposable
     /// <exception cref="ChannelException">QEMU is not installed or ended at once (TransportFailed, with its words).</exception>
     public static async Task<QemuGuest> StartAsync(QemuOptions options, CancellationToken cancellationToken = default)
     {
-        var folder = Directory.CreateTempSubdirectory("channelsdk-guest-").FullName;
+        var folder = options.Folder ?? Directory.CreateTempSubdirectory("channelsdk-guest-").FullName;
         var start = new ProcessStartInfo("/bin/sh") { RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
+        foreach (var (name, value) in options.Environment)
+        {
+            start.Environment[name] = value;
+        }
+
         foreach (var argument in Arguments(options, folder))
         {
             start.ArgumentList.Add(argument);
         }
 
         var process = options.Network?.Start(start) ?? Process.Start(start)!;
-        var qmp = await ConnectQmpAsync(process, folder, cancellationToken).ConfigureAwait(false);
-        var guest = new QemuGuest(process, folder, qmp);
+        QmpClient qmp;
+        try
+        {
+            qmp = await ConnectQmpAsync(process, folder, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            process.Kill(entireProcessTree: true);
+            process.Dispose();
+            if (options.Folder is null)
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+
+            throw;
+        }
+
+        var guest = new QemuGuest(process, folder, options.Folder is null, qmp);
         try
         {
             if (options.RestoreFrom is not null)
@@ -151,11 +177,24 @@ public sealed class QemuGuest : IAsyncDisposable
     /// <summary>Ends QEMU: by QMP, and by signal if that does not help within 3 s.</summary>
     public async ValueTask DisposeAsync()
     {
+        await EndAsync(TimeSpan.FromSeconds(3)).ConfigureAwait(false);
+        await Qmp.DisposeAsync().ConfigureAwait(false);
+        _process.Dispose();
+        if (_ownsFolder)
+        {
+            Directory.Delete(_folder, recursive: true);
+        }
+    }
+
+    /// <summary>Ends QEMU, whatever the guest does.</summary>
+    /// <param name="patience">How long it may take by QMP, before it is killed.</param>
+    internal async ValueTask EndAsync(TimeSpan patience)
+    {
         if (!_process.HasExited)
         {
             try
             {
-                using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(3));
+                using var soon = new CancellationTokenSource(patience);
                 await Qmp.ExecuteAsync("quit", null, soon.Token).ConfigureAwait(false);
                 await _process.WaitForExitAsync(soon.Token).ConfigureAwait(false);
             }
@@ -165,10 +204,6 @@ public sealed class QemuGuest : IAsyncDisposable
                 await _process.WaitForExitAsync().ConfigureAwait(false);
             }
         }
-
-        await Qmp.DisposeAsync().ConfigureAwait(false);
-        _process.Dispose();
-        Directory.Delete(_folder, recursive: true);
     }
 
     private static IEnumerable<string> Arguments(QemuOptions options, string folder)
@@ -204,7 +239,6 @@ public sealed class QemuGuest : IAsyncDisposable
             if (process.HasExited)
             {
                 var words = await process.StandardError.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
-                Directory.Delete(folder, recursive: true);
                 throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"QEMU ended at once with code {process.ExitCode}: {words.Trim()}");
             }
 

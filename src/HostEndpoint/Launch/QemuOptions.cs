@@ -39,6 +39,12 @@ public sealed record QemuOptions
     /// <summary>A file written by <see cref="QemuGuest.SaveAsync"/> to start from, or null to boot.</summary>
     public string? RestoreFrom { get; init; }
 
+    /// <summary>The folder for the guest's sockets, at most 90 characters, which stays when the guest ends; null for one of its own that goes with it.</summary>
+    public string? Folder { get; init; }
+
+    /// <summary>Variables that the QEMU process has in its environment beside this one's.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
     /// <summary>Further QEMU arguments.</summary>
     public IReadOnlyList<string> Arguments { get; init; } = [];
 
@@ -46,7 +52,7 @@ public sealed record QemuOptions
     public string Program { get; init; } = "qemu-system-x86_64";
 
     /// <summary>"kvm", "tcg", or null to take KVM where this machine has it.</summary>
-    public string? Accelerator { get; init; } = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL");
+    public string? Accelerator { get; init; } = System.Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL");
 
     /// <summary>The accelerator in use. A /dev/kvm on a processor without virtualization opens and then hangs guests, so the flags are asked too.</summary>
     public string EffectiveAccelerator => Accelerator ?? (HasKvm() ? "kvm" : "tcg");

@@ -26,7 +26,7 @@ internal static class FolderLock
                 if (Stopwatch.GetElapsedTime(started) > Patience)
                 {
                     throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry,
-                        $"another process has been writing to the metadata store {folder} for {Patience.TotalSeconds:0} s; try again, or see who holds {folder}/.lock", e);
+                        $"another process has been writing to the store {folder} for {Patience.TotalSeconds:0} s; try again, or see who holds {folder}/.lock", e);
                 }
 
                 Thread.Sleep(5);

@@ -28,14 +28,14 @@ public sealed class HalfParameters
         }
     }
 
-    /// <summary>A copy of a value.</summary>
+    /// <summary>A value: the array that is kept, so that no copy of it outlives <see cref="Wipe"/>. It is not to be changed.</summary>
     /// <exception cref="ChannelException">NotFound.</exception>
     public byte[] Get(string untrustedName)
     {
         lock (_gate)
         {
             return _values.TryGetValue(untrustedName, out var value)
-                ? [.. value]
+                ? value
                 : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, "the operation has no parameter of this name");
         }
     }

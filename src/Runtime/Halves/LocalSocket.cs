@@ -15,7 +15,7 @@ public static class LocalSocket
         RetryMin = TimeSpan.FromMilliseconds(5),
         RetryMax = TimeSpan.FromMilliseconds(100),
         MaxMessage = 2 * HalfLimits.MaxMessage,
-        Session = ChannelOptions.ForGuest.Session with { MaxStreams = new(2, 2, 2), ResumeTimeout = TimeSpan.FromMilliseconds(100) },
+        Session = ChannelOptions.ForGuest.Session with { WipeMemory = true, MaxStreams = new(2, 2, 2), ResumeTimeout = TimeSpan.FromMilliseconds(100) },
     };
 
     /// <summary>Connects, does some calls, and disconnects.</summary>

@@ -105,6 +105,10 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "sigfillset")]
     public static unsafe partial int SigFillSet(byte* signals);
 
+    // NativeMemory is the C library's malloc.
+    [LibraryImport("libc", EntryPoint = "malloc_usable_size")]
+    public static unsafe partial nuint SizeOf(void* memory);
+
     [LibraryImport("libc", EntryPoint = "sigemptyset")]
     public static unsafe partial int SigEmptySet(byte* signals);
 }

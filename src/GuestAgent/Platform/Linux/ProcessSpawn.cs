@@ -80,6 +80,8 @@ internal static unsafe class ProcessSpawn
             _ = Libc.SpawnAttributesDestroy(attributes);
             foreach (nint text in strings)
             {
+                // A parameter in the environment may be a secret.
+                NativeMemory.Clear((void*)text, Libc.SizeOf((void*)text));
                 NativeMemory.Free((void*)text);
             }
             GC.KeepAlive(request);

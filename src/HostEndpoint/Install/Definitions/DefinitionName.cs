@@ -1,0 +1,19 @@
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.HostEndpoint.Install;
+
+/// <summary>Names of OS definitions; they are names of folders.</summary>
+internal static class DefinitionName
+{
+    private const int MaxLength = 64;
+
+    /// <exception cref="ChannelException">BadConfiguration: the name is not allowed.</exception>
+    public static void Check(string name)
+    {
+        if (name.Length is 0 or > MaxLength || name[0] is '.' or '-' || name.Any(c => !(char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '+')))
+        {
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+                $"'{GuestText.Escape(name, MaxLength)}' is no name of an OS definition: 1 to {MaxLength} letters, digits and - _ . +, the first a letter, a digit, '_' or '+'");
+        }
+    }
+}

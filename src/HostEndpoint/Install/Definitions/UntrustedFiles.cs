@@ -1,0 +1,47 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using Google.Protobuf;
+
+namespace ChannelSdk.HostEndpoint.Install;
+
+/// <summary>The untrusted folder of a definition, as an appliance is given it (install.proto, InstallScript).</summary>
+internal static class UntrustedFiles
+{
+    private const int MaxFiles = 256;
+    private const int MaxBytes = 256 << 10;
+    private const int MaxTotal = 4 << 20;
+
+    /// <summary>Reads all files.</summary>
+    /// <exception cref="ChannelException">BadConfiguration: one of them cannot be sent, and why.</exception>
+    public static IReadOnlyList<InstallScript> Read(string folder)
+    {
+        var result = new List<InstallScript>();
+        var total = 0;
+        foreach (var path in Entries(folder))
+        {
+            var (content, isExecutable) = SourceFile.Read(path, MaxBytes);
+            total += content.Length;
+            if (total > MaxTotal || result.Count == MaxFiles)
+            {
+                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+                    $"{folder}: an appliance is given at most {MaxFiles} files with {MaxTotal} bytes in all; let the script fetch what is larger, or build it into the appliance");
+            }
+
+            result.Add(new InstallScript { Name = Path.GetFileName(path), IsExecutable = isExecutable, Content = UnsafeByteOperations.UnsafeWrap(content) });
+        }
+
+        return result;
+    }
+
+    private static string[] Entries(string folder)
+    {
+        try
+        {
+            return [.. Directory.EnumerateFileSystemEntries(folder).Take(MaxFiles + 1).Order(StringComparer.Ordinal)];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{folder}: {e.Message}", e);
+        }
+    }
+}

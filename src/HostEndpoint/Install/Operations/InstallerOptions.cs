@@ -1,0 +1,74 @@
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Protocol;
+using ChannelSdk.Runtime;
+
+namespace ChannelSdk.HostEndpoint.Install;
+
+/// <summary>What a host's installs have in common; the administrator's word.</summary>
+public sealed record InstallerOptions
+{
+    /// <summary>Where programs usually are.</summary>
+    public const string DefaultPath = ProcessSpawn.SearchPath;
+
+    /// <summary>Folder for operations: journals, logs, sockets. At most 60 characters, as sockets lie below it.</summary>
+    public required string Folder { get; init; }
+
+    /// <summary>The instances' records.</summary>
+    public required InstanceRecordStore Records { get; init; }
+
+    /// <summary>The OS definitions, and what is forbidden to them.</summary>
+    public required DefinitionCatalog Definitions { get; init; }
+
+    /// <summary>Starts appliances; null: definitions with an untrusted half cannot be used.</summary>
+    public IInstanceLauncher? Launcher { get; init; }
+
+    /// <summary>All of the time that one operation may take, 1 s to 7 days. Nothing that is said over a channel moves it.</summary>
+    public TimeSpan Deadline { get; init; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>Time that a half has to come to its own end once the other has failed.</summary>
+    public TimeSpan HalfGrace { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Bytes that are kept of each output of each half, 4 KiB to 1 GiB.</summary>
+    public long OutputBytes { get; init; } = 8 << 20;
+
+    /// <summary>Ended operations whose journals and logs are kept, 1 to 100,000; the oldest go.</summary>
+    public int KeepOperations { get; init; } = 100;
+
+    /// <summary>Where scripts on the host find programs; the folder of <c>channelctl</c> should be in it.</summary>
+    public string TrustedPath { get; init; } = DefaultPath;
+
+    /// <summary>
+    /// Bounds and times of the channels to appliances. By default a flood of an appliance costs it, not the host, and memory
+    /// that secrets went through is overwritten.
+    /// </summary>
+    public ChannelOptions Channel { get; init; } = new()
+    {
+        Session = new SessionOptions
+        {
+            WipeMemory = true,
+            RpcLimit = new RateLimit(BytesPerSecond: 8 << 20, MessagesPerSecond: 2000, MessagesBurst: 4000),
+        },
+    };
+
+    /// <summary>The clock.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    internal void Validate()
+    {
+        const int mostFolder = 60;
+        Check(Path.GetFullPath(Folder).Length <= mostFolder, $"{nameof(Folder)} has {Path.GetFullPath(Folder).Length} characters; {mostFolder} are allowed, as sockets lie below it");
+        Check(Deadline >= TimeSpan.FromSeconds(1) && Deadline <= TimeSpan.FromDays(7), $"{nameof(Deadline)} is {Deadline}; 1 s to 7 days are allowed");
+        Check(HalfGrace >= TimeSpan.Zero && HalfGrace <= TimeSpan.FromHours(1), $"{nameof(HalfGrace)} is {HalfGrace}; 0 s to 1 hour are allowed");
+        Check(OutputBytes is >= 4096 and <= 1 << 30, $"{nameof(OutputBytes)} is {OutputBytes}; 4 KiB to 1 GiB are allowed");
+        Check(KeepOperations is >= 1 and <= 100_000, $"{nameof(KeepOperations)} is {KeepOperations}; 1 to 100000 are allowed");
+    }
+
+    private static void Check(bool isRight, string text)
+    {
+        if (!isRight)
+        {
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, text);
+        }
+    }
+}

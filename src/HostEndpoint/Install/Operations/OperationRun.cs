@@ -1,0 +1,282 @@
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+using ChannelSdk.Runtime.Halves;
+
+namespace ChannelSdk.HostEndpoint.Install;
+
+/// <summary>The work of one operation: verify, appliance, both halves, package. What it has made is ended by <see cref="DisposeAsync"/>.</summary>
+internal sealed class OperationRun : IAsyncDisposable
+{
+    /// <summary>From the end of an operation to the end of its appliance.</summary>
+    private static readonly TimeSpan KillTime = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan CloseTime = TimeSpan.FromSeconds(5);
+
+    private readonly OperationPlan _plan;
+    private readonly InstallerOptions _options;
+    private readonly OperationFolder _folder;
+    private readonly OperationReports _reports;
+    private readonly Action<LaunchTrace> _trace;
+    private readonly TrustedOutlet _outlet;
+    private readonly HalfParameters? _parameters;
+    private readonly ScriptHalf? _trusted;
+    private HalfServer? _server;
+    private HostProcess? _script;
+    private Task<ILaunchedInstance>? _launch;
+    private Instance? _instance;
+    private UntrustedHalf? _untrusted;
+
+    public OperationRun(OperationPlan plan, InstallerOptions options, OperationFolder folder, OperationReports reports, Action<LaunchTrace> trace)
+    {
+        (_plan, _options, _folder, _reports, _trace) = (plan, options, folder, reports, trace);
+        _outlet = new TrustedOutlet(reports);
+        if (plan.HasTrusted)
+        {
+            _parameters = plan.ToHalfParameters();
+            _trusted = new ScriptHalf(_outlet, _parameters, options.Time);
+        }
+    }
+
+    /// <summary>Does it all.</summary>
+    /// <exception cref="ChannelException">What has failed.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        if (_plan.Definition.HasVerify)
+        {
+            await RunScriptAsync(_plan.Definition.VerifyScript, null, "its verify refuses the parameters", cancellationToken).ConfigureAwait(false);
+        }
+
+        if (_plan.Scripts is not null)
+        {
+            _reports.Enter(InstallPhase.Booting);
+            await BootAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        _reports.Enter(InstallPhase.Running);
+        if (_trusted is not null)
+        {
+            _server = new HalfServer(_folder.HalfSocket, _trusted);
+        }
+
+        await RunHalvesAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Ends whatever still runs, the appliance and the script first and at the same time.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _trusted?.End("the operation is over");
+        await Task.WhenAll(EndApplianceAsync(), EndScriptAsync()).ConfigureAwait(false);
+        if (_untrusted is not null)
+        {
+            await BoundedAsync(_untrusted.DisposeAsync()).ConfigureAwait(false);
+        }
+
+        if (_instance is not null)
+        {
+            await BoundedAsync(_instance.DisposeAsync()).ConfigureAwait(false);
+        }
+
+        if (_server is not null)
+        {
+            await BoundedAsync(_server.DisposeAsync()).ConfigureAwait(false);
+        }
+
+        _parameters?.Wipe();
+    }
+
+    private async Task BootAsync(CancellationToken cancellationToken)
+    {
+        var launcher = _options.Launcher ?? throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+            $"the OS definition {_plan.Definition.Name} has a half for an appliance, and this host has none to launch");
+        _launch = launcher.LaunchAsync(new LaunchRequest
+        {
+            Instance = _plan.Record.Name,
+            Operation = _plan.Id,
+            Folder = _folder.Appliance,
+            Disks = _plan.Request.Disks,
+            Environment = new Dictionary<string, string> { [MarkedProcesses.Variable] = _plan.Id },
+            Trace = _trace,
+        }, cancellationToken);
+        var launched = await _launch.WaitAsync(cancellationToken).ConfigureAwait(false);
+        _instance = new Instance(_plan.Record.Name, launched.Endpoint, new InstanceOptions { Channel = _options.Channel, Metadata = _plan.Request.Metadata });
+        var ready = _instance.WaitReadyAsync(cancellationToken).AsTask();
+        if (await Task.WhenAny(ready, launched.Exited).ConfigureAwait(false) != ready)
+        {
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, "the appliance ended before its agent answered");
+        }
+
+        await ready.ConfigureAwait(false);
+    }
+
+    private async Task RunHalvesAsync(CancellationToken cancellationToken)
+    {
+        using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        if (_plan.Scripts is { } scripts)
+        {
+            _untrusted = await UntrustedHalf.StartAsync(
+                _instance!.Channel, _plan.ToRunRequest((await _launch!.ConfigureAwait(false)).DiskDevices), scripts, _reports, _trusted, cancellationToken).ConfigureAwait(false);
+            _outlet.Other = _untrusted.Stream;
+        }
+        else
+        {
+            _trusted!.EndPeer("there is no half in an appliance");
+        }
+
+        List<Task> halves = [];
+        if (_untrusted is not null)
+        {
+            halves.Add(RunUntrustedAsync(_untrusted, giveUp.Token));
+        }
+
+        if (_trusted is not null)
+        {
+            halves.Add(RunTrustedAsync(giveUp.Token));
+        }
+
+        Task? failed = null;
+        await foreach (var half in Task.WhenEach(halves).ConfigureAwait(false))
+        {
+            if (!half.IsCompletedSuccessfully && failed is null)
+            {
+                failed = half;
+                giveUp.CancelAfter(_options.HalfGrace);
+            }
+        }
+
+        await (failed ?? Task.CompletedTask).ConfigureAwait(false);
+    }
+
+    private async Task RunTrustedAsync(CancellationToken cancellationToken)
+    {
+        HalfEnded? end = null;
+        try
+        {
+            end = await RunScriptAsync(_plan.Definition.TrustedScript(_plan.Request.Action), _folder.HalfSocket, "the half on the host failed", cancellationToken).ConfigureAwait(false);
+        }
+        catch (ChannelException e)
+        {
+            end = HalfWire.Ended(1, 0, _reports.Clean(e.Message, HalfLimits.MaxText));
+            throw;
+        }
+        finally
+        {
+            // The other half learns it at once, whatever it does.
+            if (_untrusted is not null && end is not null && !_untrusted.End.IsCompleted)
+            {
+                await TellAsync(end, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task TellAsync(HalfEnded end, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _untrusted!.Stream.WriteAsync(InstallMessage.Ended, end).AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (ChannelException)
+        {
+            // It has ended meanwhile; its own task tells how.
+        }
+    }
+
+    private async Task<HalfEnded> RunScriptAsync(string script, string? socket, string failure, CancellationToken cancellationToken)
+    {
+        var environment = _plan.ToEnvironment(_options.TrustedPath, socket);
+        try
+        {
+            _script = HostProcess.Start(script, environment, _folder.Work, _plan.Id, (isError, bytes) => _reports.Output(InstallParty.Trusted, isError, bytes.Span));
+        }
+        finally
+        {
+            foreach (var variable in environment)
+            {
+                Array.Clear(variable);
+            }
+        }
+
+        _trace(LaunchTrace.Of(_script.Identity));
+        if (_script.ControlGroup is { } group)
+        {
+            _trace(new LaunchTrace(LaunchTraceKind.ControlGroup, group));
+        }
+
+        var end = await _script.End.WaitAsync(cancellationToken).ConfigureAwait(false);
+        var words = _reports.EndOf(InstallParty.Trusted);
+        await EndScriptAsync().ConfigureAwait(false);
+        return end is { Code: 0, Signal: 0 } ? end : throw Failed(failure, end, words);
+    }
+
+    private async Task RunUntrustedAsync(UntrustedHalf half, CancellationToken cancellationToken)
+    {
+        var launched = await _launch!.ConfigureAwait(false);
+        var ending = half.End.WaitAsync(cancellationToken);
+        if (await Task.WhenAny(ending, launched.Exited).ConfigureAwait(false) != ending && !half.End.IsCompleted)
+        {
+            _trusted?.EndPeer("the appliance has ended");
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.MayHaveRun, "the appliance ended while its half ran");
+        }
+
+        var end = await ending.ConfigureAwait(false);
+        var words = _reports.EndOf(InstallParty.Untrusted);
+        if (end is not { Code: 0, Signal: 0 } || end.Reason.Length > 0)
+        {
+            throw Failed("the half in the appliance failed", end, words);
+        }
+
+        if (_plan.Package is { } package)
+        {
+            _reports.Enter(InstallPhase.Personalizing, package.ToString());
+            var laid = await Personalization.SendAsync(_instance!.Channel, _plan.Id, package, _plan.Request.PackageCredentials, cancellationToken).ConfigureAwait(false);
+            _reports.Note(InstallLogLevel.Info, $"the personalization package was laid over the system: {laid.Entries} entries, {laid.Bytes} bytes");
+        }
+
+        await half.FinishAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private ChannelException Failed(string what, HalfEnded end, string words)
+    {
+        var how = end.Signal != 0 ? $"ended by signal {end.Signal}" : $"exit code {end.Code}";
+        var why = end.Reason.Length > 0 ? $"{how}, {_reports.Clean(end.Reason, HalfLimits.MaxText)}" : how;
+        return new ChannelException(ChannelError.FailedPrecondition, ErrorClass.MayHaveRun, $"{what} ({why}){(words.Length > 0 ? $"; its last words: {words}" : "")}");
+    }
+
+    private async Task EndScriptAsync()
+    {
+        if (Interlocked.Exchange(ref _script, null) is { } script)
+        {
+            await BoundedAsync(script.DisposeAsync()).ConfigureAwait(false);
+        }
+    }
+
+    private async Task EndApplianceAsync()
+    {
+        if (_launch is null)
+        {
+            return;
+        }
+
+        // Cancelled or not, a launch comes to an end, and only then is there something to kill.
+        await BoundedAsync(new ValueTask(_launch)).ConfigureAwait(false);
+        if (_launch.IsCompletedSuccessfully)
+        {
+            var launched = await _launch.ConfigureAwait(false);
+            await launched.KillAsync(KillTime).ConfigureAwait(false);
+            await launched.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    // Nothing that hangs may keep the operation from its end; what is left of it is found by its mark.
+    private static async Task BoundedAsync(ValueTask ending)
+    {
+        try
+        {
+            await ending.AsTask().WaitAsync(CloseTime).ConfigureAwait(false);
+        }
+        catch (Exception)
+        {
+            // It is ended as well as it can be; a launch that failed has told why before.
+        }
+    }
+}

@@ -1,0 +1,142 @@
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.HostEndpoint.Install;
+
+/// <summary>One operation from its begin to its end: deadline, journal, outcome, and that nothing is left.</summary>
+internal sealed class OperationRunner
+{
+    private readonly OperationPlan _plan;
+    private readonly InstallerOptions _options;
+    private readonly OperationFolder _folder;
+    private readonly OperationReports _reports;
+    private readonly IDisposable _instanceLock;
+    private readonly List<KeyValuePair<InstallPhase, TimeSpan>> _times = [];
+    private readonly Lock _gate = new();
+    private OperationJournal _journal;
+
+    /// <summary>Makes the operation's folder and journal.</summary>
+    /// <exception cref="ChannelException">They cannot be made.</exception>
+    public OperationRunner(OperationPlan plan, InstallerOptions options, OperationFolder folder, IDisposable instanceLock)
+    {
+        (_plan, _options, _folder, _instanceLock) = (plan, options, folder, instanceLock);
+        var now = options.Time.GetUtcNow();
+        _journal = new OperationJournal
+        {
+            Operation = plan.Id,
+            Instance = plan.Record.Name,
+            Action = plan.Request.Action,
+            Definition = plan.Definition.Name,
+            Owner = ProcessIdentity.Own,
+            Started = now,
+            Deadline = now + options.Deadline,
+        };
+        folder.Create();
+        _journal.Write(folder.Journal);
+        _reports = new OperationReports(folder, new Redactor(plan.Parameters), options.OutputBytes, options.Time);
+    }
+
+    /// <summary>Begins.</summary>
+    public InstallOperation Start()
+    {
+        // Both are disposed of by the run, which is told of their firing first.
+        var cancel = new CancellationTokenSource();
+        return new InstallOperation(_plan, _reports.Events, _folder.Log, cancel, Task.Run(() => RunAsync(cancel)));
+    }
+
+    private async Task<InstallResult> RunAsync(CancellationTokenSource cancel)
+    {
+        using var cancelled = cancel;
+        using var deadline = new CancellationTokenSource(_options.Deadline, _options.Time);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancel.Token);
+        var timing = TimePhasesAsync();
+        _reports.Enter(InstallPhase.Preparing, $"{OsDefinition.ScriptName(_plan.Request.Action)} of {_plan.Record.Name} by {_plan.Definition.Name}");
+        var (outcome, reason) = (InstallOutcome.Succeeded, "");
+        var run = new OperationRun(_plan, _options, _folder, _reports, Trace);
+        try
+        {
+            await run.RunAsync(ending.Token).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            (outcome, reason) = deadline.IsCancellationRequested
+                ? (InstallOutcome.TimedOut, $"the deadline of {_options.Deadline.TotalSeconds:0.#} s passed in the phase {_reports.Phase}")
+                : cancel.IsCancellationRequested ? (InstallOutcome.Cancelled, $"it was cancelled in the phase {_reports.Phase}")
+                : (InstallOutcome.Failed, Describe(e));
+        }
+
+        _reports.Enter(InstallPhase.CleaningUp);
+        await run.DisposeAsync().ConfigureAwait(false);
+        var result = await EndAsync(outcome, reason, timing).ConfigureAwait(false);
+        _instanceLock.Dispose();
+        return result;
+    }
+
+    private async Task<InstallResult> EndAsync(InstallOutcome outcome, string reason, Task timing)
+    {
+        MarkedProcesses.Kill(_plan.Id);
+        try
+        {
+            _folder.RemoveTransient();
+            Journal(_journal with { Outcome = outcome, Reason = reason, Ended = _options.Time.GetUtcNow() });
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The next recovery finds the journal without an outcome and tries again.
+            _reports.Note(InstallLogLevel.Warning, $"what is left of the operation cannot be removed: {e.Message}");
+        }
+
+        _reports.End(outcome, reason);
+        _plan.Request.Secrets?.Dispose();
+        _plan.Request.PackageCredentials?.Dispose();
+        await timing.ConfigureAwait(false);
+        return new InstallResult
+        {
+            Outcome = outcome,
+            Reason = reason,
+            TrustedResult = _reports.Results.TryGetValue(InstallParty.Trusted, out var trusted) ? trusted : null,
+            UntrustedResult = _reports.Results.TryGetValue(InstallParty.Untrusted, out var untrusted) ? untrusted : null,
+            Times = _times,
+            LogFile = _folder.Log,
+        };
+    }
+
+    private void Trace(LaunchTrace trace)
+    {
+        lock (_gate)
+        {
+            Journal(_journal with { Traces = [.. _journal.Traces, trace] });
+        }
+    }
+
+    private void Journal(OperationJournal next)
+    {
+        lock (_gate)
+        {
+            _journal = next;
+            next.Write(_folder.Journal);
+        }
+    }
+
+    private string Describe(Exception e) => e is ChannelException or OperationCanceledException
+        ? _reports.Clean(e.Message, 2048)
+        // The text of an unexpected exception may hold what nobody must see.
+        : $"the operation failed unexpectedly ({e.GetType().Name})";
+
+    private async Task TimePhasesAsync()
+    {
+        PhaseEvent? last = null;
+        await foreach (var next in _reports.Events.ReadAsync().ConfigureAwait(false))
+        {
+            if (next is PhaseEvent phase)
+            {
+                if (last is not null)
+                {
+                    _times.Add(KeyValuePair.Create(last.Phase, phase.At - last.At));
+                }
+
+                last = phase;
+            }
+        }
+    }
+}

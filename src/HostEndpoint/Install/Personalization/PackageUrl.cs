@@ -1,0 +1,44 @@
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.HostEndpoint.Install;
+
+/// <summary>The URL of a personalization package: file, http or https, and a name that ends with .tar.gz or .tgz.</summary>
+internal sealed class PackageUrl
+{
+    private const int MaxLength = 2048;
+
+    private PackageUrl(Uri uri) => Uri = uri;
+
+    public Uri Uri { get; }
+
+    /// <summary>What may stand in a log or an error: without query and fragment, which may be somebody's key to it.</summary>
+    public override string ToString() => GuestText.Escape(Uri.IsFile ? Uri.LocalPath : Uri.GetLeftPart(UriPartial.Path), MaxLength) + (Uri.Query.Length > 0 ? "?..." : "");
+
+    /// <exception cref="ChannelException">BadConfiguration: what is wrong with it. The URL itself is not in the text, as it may hold credentials.</exception>
+    public static PackageUrl Parse(string text)
+    {
+        if (text.Length > MaxLength || !Uri.TryCreate(text, UriKind.Absolute, out var uri) || !(uri.IsFile || uri.Scheme == Uri.UriSchemeHttp || uri.Scheme == Uri.UriSchemeHttps))
+        {
+            throw Wrong("it must be an absolute URL that begins with file://, http:// or https://");
+        }
+
+        if (uri.UserInfo.Length > 0)
+        {
+            throw Wrong("it has a user or password in it, and it is stored and shown; give them to the operation beside it");
+        }
+
+        if (uri.IsFile && uri.Host.Length > 0)
+        {
+            throw Wrong("a file:// URL has three slashes and an absolute path of this host behind it");
+        }
+
+        if (!uri.AbsolutePath.EndsWith(".tar.gz", StringComparison.Ordinal) && !uri.AbsolutePath.EndsWith(".tgz", StringComparison.Ordinal))
+        {
+            throw Wrong("its path must end with .tar.gz or .tgz, which tells the format");
+        }
+
+        return new PackageUrl(uri);
+    }
+
+    private static ChannelException Wrong(string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, $"the URL of the personalization package: {text}");
+}

@@ -1,0 +1,209 @@
+using System.Text;
+using ChannelSdk.GuestAgent.Exec;
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime.Halves;
+using ChannelSdk.Transports.Native;
+using Microsoft.Win32.SafeHandles;
+using Libc = ChannelSdk.GuestAgent.Platform.Linux.Libc;
+
+namespace ChannelSdk.HostEndpoint.Install;
+
+/// <summary>
+/// A script of an operation on the host, in a session of its own and, where possible, a control group. When it has ended
+/// all that it started is ended too. One thread reads its outputs and waits for its end.
+/// </summary>
+internal sealed class HostProcess : IAsyncDisposable
+{
+    private const int MaxProcesses = 4096;
+    private const int OpenFolder = 0x10000;
+    private const int LookMs = 50;
+    private static readonly TimeSpan OutputGrace = TimeSpan.FromSeconds(1);
+
+    private readonly string _operation;
+    private readonly ExecCgroup? _cgroup;
+    private readonly int _pid;
+    private readonly SafeFileHandle[] _outputs;
+    private readonly SafeFileHandle? _pidFd;
+    private readonly Action<bool, ReadOnlyMemory<byte>> _said;
+    private readonly TaskCompletionSource<HalfEnded> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _gate = new();
+    private readonly Task _attending;
+    private bool _isReaped;
+
+    private HostProcess(int pid, string operation, ExecCgroup? cgroup, SafeFileHandle[] outputs, Action<bool, ReadOnlyMemory<byte>> said)
+    {
+        (_pid, _operation, _cgroup, _outputs, _said) = (pid, operation, cgroup, outputs, said);
+        Identity = ProcessIdentity.Of(pid) ?? new ProcessIdentity(pid, 0);
+        _pidFd = ProcessCalls.PidFd(pid);
+        _attending = Task.Factory.StartNew(Attend, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+
+    /// <summary>Which process it is.</summary>
+    public ProcessIdentity Identity { get; }
+
+    /// <summary>Folder of its control group; null if it has none.</summary>
+    public string? ControlGroup => _cgroup?.Path;
+
+    /// <summary>How it ended, once it has and its output is read.</summary>
+    public Task<HalfEnded> End => _end.Task;
+
+    /// <summary>Starts a script.</summary>
+    /// <param name="script">Its path.</param>
+    /// <param name="environment">"NAME=value"; the caller wipes it afterwards.</param>
+    /// <param name="folder">Where it begins.</param>
+    /// <param name="operation">Name of the operation, which must be in the environment (<see cref="MarkedProcesses"/>).</param>
+    /// <param name="said">Told what it writes, on the reading thread: whether to standard error, and the bytes, which are only there during the call.</param>
+    /// <exception cref="ChannelException">BadConfiguration: it cannot be started.</exception>
+    public static HostProcess Start(string script, IReadOnlyList<byte[]> environment, string folder, string operation, Action<bool, ReadOnlyMemory<byte>> said)
+    {
+        using var begin = new SafeFileHandle(Transports.Native.Libc.Open(folder, OpenFolder | Linux.O_CLOEXEC, 0), ownsHandle: true);
+        var ends = new List<SafeFileHandle>();
+        var cgroup = ExecCgroup.Create(operation, MaxProcesses);
+        try
+        {
+            for (var i = 0; i < 2; i++)
+            {
+                var (read, write) = ProcessCalls.Pipe() ?? throw Failed(script, Errno.Last);
+                ends.AddRange(read, write);
+            }
+
+            var program = Encoding.UTF8.GetBytes(script);
+            // A shell can put itself into the group and become the script; posix_spawn cannot.
+            var request = (cgroup is null
+                ? new SpawnRequest(program, [program], environment)
+                : new SpawnRequest("/bin/sh"u8.ToArray(), ["sh"u8.ToArray(), "-c"u8.ToArray(), "echo 0 2>/dev/null >\"$0\"; exec \"$@\""u8.ToArray(), Encoding.UTF8.GetBytes(cgroup.ProcessesFile), program], environment))
+                with { Output = ends[1], Error = ends[3], Folder = begin, NewSession = true };
+            if (ProcessSpawn.Start(request, out var pid) is not 0 and var error)
+            {
+                throw Failed(script, error);
+            }
+
+            ends[1].Dispose();
+            ends[3].Dispose();
+            return new HostProcess(pid, operation, cgroup, [ends[0], ends[2]], said);
+        }
+        catch
+        {
+            ends.ForEach(static end => end.Dispose());
+            cgroup?.Remove();
+            throw;
+        }
+    }
+
+    /// <summary>Kills it with all that it started, and waits for that.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Kill();
+        await _attending.ConfigureAwait(false);
+        await Task.Run(() => MarkedProcesses.Kill(_operation)).ConfigureAwait(false);
+        _cgroup?.Remove();
+        _pidFd?.Dispose();
+    }
+
+    private void Kill()
+    {
+        _cgroup?.Kill();
+        lock (_gate)
+        {
+            // Until it is reaped its number can belong to nobody else.
+            if (!_isReaped)
+            {
+                _ = Libc.Kill(-_pid, Libc.SigKill);
+            }
+        }
+    }
+
+    private void Attend()
+    {
+        var buffer = new byte[32 << 10];
+        HalfEnded? end = null;
+        long endedAt = 0;
+        while (end is null || (_outputs.Any(o => !o.IsClosed) && TimeProvider.System.GetElapsedTime(endedAt) < OutputGrace))
+        {
+            Wait();
+            foreach (var (index, output) in _outputs.Index().Where(o => !o.Item.IsClosed))
+            {
+                Take(index, output, buffer);
+            }
+
+            if (end is null && (end = TryReap()) is not null)
+            {
+                // What it left running, in its group or elsewhere, would keep its outputs open.
+                endedAt = TimeProvider.System.GetTimestamp();
+                _cgroup?.Kill();
+                _ = Libc.Kill(-_pid, Libc.SigKill);
+                MarkedProcesses.Kill(_operation);
+            }
+        }
+
+        foreach (var output in _outputs)
+        {
+            output.Dispose();
+        }
+
+        _end.SetResult(end);
+    }
+
+    private unsafe void Wait()
+    {
+        const int most = 3;
+        var entries = stackalloc ProcessCalls.PollFd[most];
+        var count = 0;
+        foreach (var file in _outputs.Append(_isReaped ? null : _pidFd))
+        {
+            if (file is { IsClosed: false })
+            {
+                entries[count++] = new ProcessCalls.PollFd { Fd = (int)file.DangerousGetHandle(), Events = ProcessCalls.PollIn };
+            }
+        }
+
+        _ = ProcessCalls.Poll(entries, (nuint)count, _pidFd is null || _isReaped ? LookMs : Timeout.Infinite);
+    }
+
+    private unsafe void Take(int index, SafeFileHandle output, byte[] buffer)
+    {
+        var entry = new ProcessCalls.PollFd { Fd = (int)output.DangerousGetHandle(), Events = ProcessCalls.PollIn };
+        if (ProcessCalls.Poll(&entry, 1, 0) <= 0)
+        {
+            return;
+        }
+
+        nint count;
+        fixed (byte* start = buffer)
+        {
+            count = ProcessCalls.Read(output, start, (nuint)buffer.Length);
+        }
+
+        if (count <= 0)
+        {
+            output.Dispose();
+            return;
+        }
+
+        _said(index == 1, buffer.AsMemory(0, (int)count));
+        Array.Clear(buffer, 0, (int)count);
+    }
+
+    private HalfEnded? TryReap()
+    {
+        lock (_gate)
+        {
+            var result = Libc.WaitPid(_pid, out var status, ProcessCalls.NoHang);
+            const int interrupted = 4;
+            if (result == 0 || (result < 0 && Errno.Last == interrupted))
+            {
+                return null;
+            }
+
+            _isReaped = true;
+            return result < 0
+                ? HalfWire.Ended(0, Libc.SigKill, "somebody else in this process took the script's exit code away")
+                : HalfWire.Ended((uint)(status >> 8) & 0xFF, (uint)status & 0x7F, "");
+        }
+    }
+
+    private static ChannelException Failed(string script, int error) => new(ChannelError.BadConfiguration, ErrorClass.Refused,
+        $"{script} cannot be started: {System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(error)}; is the interpreter that its first line names there?");
+}

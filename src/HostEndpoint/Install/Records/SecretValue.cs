@@ -1,0 +1,155 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.HostEndpoint.Install;
+
+/// <summary>
+/// Bytes that nobody but their user sees, in memory pages of their own: not moved or copied by the garbage collector, not
+/// swapped (where the process may lock memory), not part of a core dump, overwritten when disposed of. Never a string.
+/// </summary>
+public sealed partial class SecretValue : MemoryManager<byte>
+{
+    /// <summary>Most bytes of one value, so that the parameters of an operation fit into one request.</summary>
+    public const int MaxBytes = 65536;
+
+    private const int ReadAndWrite = 3;
+    private const int PrivateAnonymous = 0x22;
+    private const int DontDump = 16;
+
+    private readonly int _length;
+    private unsafe byte* _pages;
+
+    private unsafe SecretValue(int length)
+    {
+        _length = length;
+        _pages = (byte*)Map(null, PagesOf(length), ReadAndWrite, PrivateAnonymous, -1, 0);
+        if (_pages == (byte*)-1)
+        {
+            _pages = null;
+            throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"no memory for a secret of {length} bytes: {Marshal.GetLastPInvokeErrorMessage()}");
+        }
+
+        // Beyond the limit of locked memory it can still be used, and wiped.
+        _ = Lock(_pages, PagesOf(length));
+        _ = Advise(_pages, PagesOf(length), DontDump);
+    }
+
+    /// <summary>Bytes in it.</summary>
+    public int Length => _length;
+
+    /// <summary>Takes a copy. The caller wipes its own bytes.</summary>
+    /// <exception cref="ChannelException">InvalidArgument: more than <see cref="MaxBytes"/>.</exception>
+    public static SecretValue CopyOf(ReadOnlySpan<byte> bytes)
+    {
+        var result = new SecretValue(Checked(bytes.Length, MaxBytes));
+        bytes.CopyTo(result.GetSpan());
+        return result;
+    }
+
+    /// <summary>Reads a file, pipe or terminal to its end, straight into the value; one line end at the end is left out.</summary>
+    /// <param name="source">What is read; it stays the caller's. A stream with a buffer of its own keeps a copy in it.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    /// <exception cref="ChannelException">InvalidArgument: it is longer than <see cref="MaxBytes"/>, or empty.</exception>
+    public static async Task<SecretValue> ReadAsync(Stream source, CancellationToken cancellationToken = default)
+    {
+        using var whole = new SecretValue(MaxBytes + 2);
+        var length = 0;
+        while (length < whole._length && await source.ReadAsync(whole.Memory[length..], cancellationToken).ConfigureAwait(false) is > 0 and var count)
+        {
+            length += count;
+        }
+
+        return whole.WithoutLineEnd(length);
+    }
+
+    /// <summary>Several byte strings in one value, for instance a name and another secret.</summary>
+    internal static SecretValue Join(params ReadOnlySpan<ReadOnlyMemory<byte>> parts)
+    {
+        var length = 0;
+        foreach (var part in parts)
+        {
+            length += part.Length;
+        }
+
+        var result = new SecretValue(Checked(length, 4 * MaxBytes));
+        var rest = result.GetSpan();
+        foreach (var part in parts)
+        {
+            part.Span.CopyTo(rest);
+            rest = rest[part.Length..];
+        }
+
+        return result;
+    }
+
+    /// <summary>A value of so many zeros, to be filled.</summary>
+    internal static SecretValue OfLength(int length) => new(Checked(length, 4 * MaxBytes));
+
+    /// <summary>The bytes.</summary>
+    /// <exception cref="ObjectDisposedException">They were wiped.</exception>
+    public override unsafe Span<byte> GetSpan()
+    {
+        ObjectDisposedException.ThrowIf(_pages is null, this);
+        return new Span<byte>(_pages, _length);
+    }
+
+    /// <inheritdoc/>
+    public override unsafe MemoryHandle Pin(int elementIndex = 0) => new((byte*)_pages + elementIndex);
+
+    /// <inheritdoc/>
+    public override void Unpin()
+    {
+        // It never moves.
+    }
+
+    /// <summary>Says nothing of the content.</summary>
+    public override string ToString() => "<redacted>";
+
+    /// <summary>Overwrites the bytes and gives the memory back.</summary>
+    public void Dispose() => ((IDisposable)this).Dispose();
+
+    /// <inheritdoc/>
+    protected override unsafe void Dispose(bool disposing)
+    {
+        if (_pages is null)
+        {
+            return;
+        }
+
+        CryptographicOperations.ZeroMemory(new Span<byte>(_pages, _length));
+        _ = Unmap(_pages, PagesOf(_length));
+        _pages = null;
+    }
+
+    private SecretValue WithoutLineEnd(int length)
+    {
+        var text = GetSpan()[..length];
+        if (text.EndsWith("\n"u8))
+        {
+            text = text[..^1];
+        }
+
+        return text.IsEmpty
+            ? throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, "the secret is empty; it is the whole content of its file or of standard input")
+            : CopyOf(text);
+    }
+
+    private static int Checked(int length, int most) => length <= most ? length
+        : throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, $"a secret is longer than the {most} bytes that it may have");
+
+    private static nuint PagesOf(int length) => (nuint)(Math.Max(1, length) + Environment.SystemPageSize - 1) / (nuint)Environment.SystemPageSize * (nuint)Environment.SystemPageSize;
+
+    [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
+    private static unsafe partial void* Map(void* address, nuint length, int protection, int flags, int file, long offset);
+
+    [LibraryImport("libc", EntryPoint = "munmap")]
+    private static unsafe partial int Unmap(void* address, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "mlock")]
+    private static unsafe partial int Lock(void* address, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static unsafe partial int Advise(void* address, nuint length, int advice);
+}

@@ -1,0 +1,61 @@
+using ChannelSdk.Transports;
+
+namespace ChannelSdk.HostEndpoint.Launch;
+
+/// <summary>A disk of the instance that is installed.</summary>
+/// <param name="Path">Path of the image or block device on the host.</param>
+/// <param name="Format">Its format: raw, qcow2.</param>
+public sealed record TargetDisk(string Path, string Format = "raw");
+
+/// <summary>An appliance to be started.</summary>
+public sealed record LaunchRequest
+{
+    /// <summary>Name of the instance.</summary>
+    public required string Instance { get; init; }
+
+    /// <summary>Name of the operation, 32 hexadecimal digits: unique, so that names can be made of it.</summary>
+    public required string Operation { get; init; }
+
+    /// <summary>A folder for what the appliance needs; it is removed with the operation.</summary>
+    public required string Folder { get; init; }
+
+    /// <summary>The instance's disks, which the appliance sees in this order as its last ones.</summary>
+    public required IReadOnlyList<TargetDisk> Disks { get; init; }
+
+    /// <summary>
+    /// Variables that the processes of the appliance must have in their environment: by them they are found and ended
+    /// after a crash.
+    /// </summary>
+    public required IReadOnlyDictionary<string, string> Environment { get; init; }
+
+    /// <summary>To be told of whatever is made outside of <see cref="Folder"/>, before it is made.</summary>
+    public required Action<LaunchTrace> Trace { get; init; }
+}
+
+/// <summary>
+/// Starts appliances under a hypervisor. A host manager implements it for its own; <see cref="QemuLauncher"/> is the one for
+/// QEMU. Every launch begins from the appliance's pristine state.
+/// </summary>
+public interface IInstanceLauncher
+{
+    /// <summary>Starts an appliance. When it throws or is cancelled, nothing is left.</summary>
+    /// <exception cref="Protocol.ChannelException">It cannot be started; the text says why.</exception>
+    Task<ILaunchedInstance> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken = default);
+}
+
+/// <summary>An appliance that was started. Disposing of it ends it, if it runs, and removes what it has left.</summary>
+public interface ILaunchedInstance : IAsyncDisposable
+{
+    /// <summary>Where its channel is; the caller disposes of it.</summary>
+    ITransportEndpoint Endpoint { get; }
+
+    /// <summary>Where the appliance sees the disks of the request, for instance /dev/vda.</summary>
+    IReadOnlyList<string> DiskDevices { get; }
+
+    /// <summary>Ends when the appliance has ended, by whatever.</summary>
+    Task Exited { get; }
+
+    /// <summary>Ends it by force, whatever it does.</summary>
+    /// <param name="within">Time that it may take in all.</param>
+    ValueTask KillAsync(TimeSpan within);
+}

@@ -1,0 +1,173 @@
+using System.Globalization;
+using ChannelSdk.HostEndpoint.Install;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports;
+using ChannelSdk.Transports.LinkLocal;
+
+namespace ChannelSdk.HostEndpoint.Launch;
+
+/// <summary>How the agent of an appliance reaches its host.</summary>
+public enum ApplianceTransport
+{
+    /// <summary>A virtio-serial port; needs nothing of the host.</summary>
+    VirtioSerial,
+    /// <summary>A tap in a network namespace of the operation's own; takes root.</summary>
+    Tap,
+    /// <summary>QEMU's user network.</summary>
+    UserNet,
+}
+
+/// <summary>What appliances under QEMU are made of.</summary>
+public sealed record QemuLauncherOptions
+{
+    /// <summary>The appliance's kernel.</summary>
+    public required string Kernel { get; init; }
+
+    /// <summary>The appliance's initial RAM disk: the whole appliance, or what finds its disk.</summary>
+    public required string Initrd { get; init; }
+
+    /// <summary>
+    /// The appliance's disk (raw or qcow2), its first; null if all is in the initial RAM disk. It is never written: each
+    /// launch has an overlay of its own.
+    /// </summary>
+    public string? Disk { get; init; }
+
+    /// <summary>Format of <see cref="Disk"/>.</summary>
+    public string DiskFormat { get; init; } = "raw";
+
+    /// <summary>Kernel command line behind the console's and the channel's settings.</summary>
+    public string Append { get; init; } = "";
+
+    /// <summary>How the agent reaches the host.</summary>
+    public ApplianceTransport Transport { get; init; }
+
+    /// <summary>Absolute path of <c>channel-forward</c>, for <see cref="ApplianceTransport.UserNet"/>.</summary>
+    public string? ForwardProgram { get; init; }
+
+    /// <summary>Memory in MiB.</summary>
+    public int MemoryMiB { get; init; } = 512;
+
+    /// <summary>"kvm", "tcg", or null to take KVM where this machine has it.</summary>
+    public string? Accelerator { get; init; } = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL");
+
+    /// <summary>Name of the program that makes overlays.</summary>
+    public string ImageProgram { get; init; } = "qemu-img";
+}
+
+/// <summary>Starts appliances under QEMU, each from the same pristine state.</summary>
+/// <param name="options">What they are made of.</param>
+public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLauncher
+{
+    /// <inheritdoc/>
+    public async Task<ILaunchedInstance> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken = default)
+    {
+        foreach (var file in (string?[])[options.Kernel, options.Initrd, options.Disk])
+        {
+            if (file is not null && !File.Exists(file))
+            {
+                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the appliance's file {file} is not there; 'channelctl appliance build' makes one");
+            }
+        }
+
+        LinkLocalNetwork? tap = null;
+        ITransportEndpoint? endpoint = null;
+        try
+        {
+            if (options.Transport == ApplianceTransport.Tap)
+            {
+                tap = LinkLocalNetwork.Of($"install-{request.Operation[..16]}");
+                request.Trace(new LaunchTrace(LaunchTraceKind.Network, tap.Name));
+                tap.SetUp();
+            }
+
+            var channelSocket = Path.Combine(request.Folder, "net.sock");
+            // Listening before the guest dials, where it is the guest that does.
+            endpoint = options.Transport switch
+            {
+                ApplianceTransport.Tap => TransportEndpoints.Create($"tap://{tap!.Name}"),
+                ApplianceTransport.UserNet => TransportEndpoints.Create($"usernet://{channelSocket}"),
+                _ => null,
+            };
+            var overlay = options.Disk is null ? null : await QemuImage.OverlayAsync(options.ImageProgram, options.Disk, options.DiskFormat, Path.Combine(request.Folder, "disk.qcow2"), cancellationToken).ConfigureAwait(false);
+            var guest = await QemuGuest.StartAsync(Options(request, tap, channelSocket, overlay), cancellationToken).ConfigureAwait(false);
+            if (guest.GuardProcess is { } process)
+            {
+                request.Trace(LaunchTrace.Of(process));
+            }
+
+            return new Launched(guest, endpoint ?? TransportEndpoints.Create(guest.ChannelUri), tap, Devices(request.Disks.Count, overlay is not null));
+        }
+        catch
+        {
+            if (endpoint is not null)
+            {
+                await endpoint.DisposeAsync().ConfigureAwait(false);
+            }
+
+            tap?.Remove();
+            throw;
+        }
+    }
+
+    private QemuOptions Options(LaunchRequest request, LinkLocalNetwork? tap, string channelSocket, string? overlay)
+    {
+        var address = $"tcp://{LinkLocalAddresses.Host}:{LinkLocalAddresses.ChannelPort}";
+        var (network, append) = options.Transport switch
+        {
+            ApplianceTransport.Tap => ((QemuNetwork?)new QemuNetwork.Tap(tap!), $"channel.endpoint={address} channel.net=static"),
+            ApplianceTransport.UserNet => (new QemuNetwork.User(options.ForwardProgram ?? throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+                "the user network needs the path of channel-forward"), channelSocket), $"channel.endpoint={address} channel.net=dhcp"),
+            _ => (null, ""),
+        };
+        return new QemuOptions
+        {
+            Kernel = options.Kernel,
+            Initrd = options.Initrd,
+            Append = $"{append} {options.Append}".Trim(),
+            MemoryMiB = options.MemoryMiB,
+            Accelerator = options.Accelerator,
+            Network = network,
+            Folder = request.Folder,
+            Environment = request.Environment,
+            Arguments =
+            [
+                // What an appliance was given may be secret: no core dump has its memory.
+                "-machine", "dump-guest-core=off",
+                .. overlay is null ? [] : Drive(overlay, "qcow2", "appliance", 8),
+                .. request.Disks.SelectMany((disk, i) => Drive(disk.Path, disk.Format, $"target{Invariant(i)}", 9 + i)),
+            ],
+        };
+    }
+
+    // In slots of their own and in their order, so that the appliance's names follow it.
+    private static string[] Drive(string path, string format, string name, int slot) =>
+    [
+        "-blockdev", $"{{\"driver\":{QemuImage.Json(format)},\"node-name\":\"{name}\",\"discard\":\"unmap\",\"file\":{{\"driver\":{(IsDevice(path) ? "\"host_device\"" : "\"file\"")},\"filename\":{QemuImage.Json(path)},\"discard\":\"unmap\"}}}}",
+        "-device", $"virtio-blk-pci,drive={name},id={name},serial={name},addr={slot.ToString("x", CultureInfo.InvariantCulture)}",
+    ];
+
+    private static bool IsDevice(string path) => path.StartsWith("/dev/", StringComparison.Ordinal);
+
+    private static string[] Devices(int count, bool hasOverlay) => [.. Enumerable.Range(hasOverlay ? 1 : 0, count).Select(i => $"/dev/vd{(char)('a' + i)}")];
+
+    private static string Invariant(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private sealed class Launched(QemuGuest guest, ITransportEndpoint endpoint, LinkLocalNetwork? tap, IReadOnlyList<string> devices) : ILaunchedInstance
+    {
+        public ITransportEndpoint Endpoint => endpoint;
+
+        public IReadOnlyList<string> DiskDevices => devices;
+
+        public Task Exited => guest.Exited;
+
+        // Half of the time for QEMU to flush what it holds of the disks, the other for the kernel to take it away.
+        public ValueTask KillAsync(TimeSpan within) => guest.EndAsync(within / 2);
+
+        public async ValueTask DisposeAsync()
+        {
+            await guest.DisposeAsync().ConfigureAwait(false);
+            // The listener of a channel lives in the namespace until the endpoint is disposed of; removing takes only its name.
+            tap?.Remove();
+        }
+    }
+}

@@ -1,0 +1,121 @@
+using System.CommandLine;
+using ChannelSdk.HostEndpoint.Install;
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.Tool.Commands;
+
+/// <summary>channelctl install create, export, import, rename: one operation, with live bars, until its end.</summary>
+internal static class InstallCommand
+{
+    public static Command Create() => new("install", "Runs the scripts of an OS definition for an instance, on this host and in an appliance, and shows their progress.")
+    {
+        Operation(InstallAction.Create, "Installs an operating system onto the instance's blank disks."),
+        Operation(InstallAction.Export, "Takes what is on the instance's disks away."),
+        Operation(InstallAction.Import, "Puts what an export has made onto the instance's disks."),
+        Operation(InstallAction.Rename, "Tells the installed system the instance's new name."),
+        OperationCommands.Watch(),
+        OperationCommands.List(),
+        OperationCommands.Log(),
+    };
+
+    private static Command Operation(InstallAction action, string description)
+    {
+        var instance = new Argument<string>("INSTANCE") { Description = "Name of the instance, which has a record (channelctl instance set)" };
+        var state = StateOption.Create();
+        var definitions = new Option<string>("--definitions") { Description = "Folder of the OS definitions", DefaultValueFactory = _ => "/srv/channelsdk/os" };
+        var appliance = new Option<string>("--appliance") { Description = "Folder of the appliance (channelctl appliance build)" };
+        var transport = new Option<ApplianceTransport>("--transport") { Description = "VirtioSerial, Tap or UserNet: how the appliance reaches this host" };
+        var forward = new Option<string>("--forward-program") { Description = "Path of channel-forward, for UserNet" };
+        var disks = new Option<string[]>("--disk") { Description = "A disk of the instance, FILE or FILE:FORMAT (raw, qcow2); may be given several times" };
+        var deadline = new Option<double>("--deadline") { Description = "Seconds that all of it may take", DefaultValueFactory = _ => 1800 };
+        var secrets = new Option<string[]>("--secret") { Description = $"NAME=SOURCE: the value of a secret OS parameter; SOURCE is {SecretSource.Help}; may be given several times" };
+        var user = new Option<string>("--package-user") { Description = "User for the server of the personalization package" };
+        var password = new Option<string>("--package-password") { Description = $"Where its password is: {SecretSource.Help}" };
+        var forbid = new Option<bool>("--forbid-trusted") { Description = "No script of the definition may run on this host" };
+        var json = new Option<bool>("--json") { Description = "Print the events as JSON, one a line" };
+        var name = new Option<string>("--new-name") { Description = "The new name" };
+        var command = new Command(action.ToString().ToLowerInvariant(), $"{description} Exits with 0, {ExitCode.TimedOut} if the deadline passed, {ExitCode.Failed} if it failed.")
+        {
+            instance, state, definitions, appliance, transport, forward, disks, deadline, secrets, user, password, forbid, json,
+        };
+        if (action == InstallAction.Rename)
+        {
+            name.Required = true;
+            command.Add(name);
+        }
+
+        command.SetAction((parsed, cancel) => StateOption.RunAsync(async () =>
+        {
+            var installer = new Installer(new InstallerOptions
+            {
+                Folder = parsed.GetValue(state)!,
+                Records = StateOption.Records(parsed.GetValue(state)!),
+                Definitions = new DefinitionCatalog(parsed.GetValue(definitions)!, new DefinitionPolicy { ForbidTrusted = parsed.GetValue(forbid) }),
+                Launcher = parsed.GetValue(appliance) is not { } folder ? null
+                    : new QemuLauncher(ApplianceFolder.Options(folder) with { Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward) }),
+                Deadline = TimeSpan.FromSeconds(parsed.GetValue(deadline)),
+                // Scripts on this host find this tool without a path.
+                TrustedPath = $"{AppContext.BaseDirectory}:{InstallerOptions.DefaultPath}",
+            });
+            foreach (var left in installer.Interrupted)
+            {
+                Console.Error.WriteLine($"channelctl: the operation {left.Operation} on {left.Instance} was interrupted: {left.Reason}");
+            }
+
+            var operation = installer.Start(new InstallRequest
+            {
+                Instance = parsed.GetValue(instance)!,
+                Action = action,
+                Disks = [.. (parsed.GetValue(disks) ?? []).Select(Disk)],
+                Secrets = await SecretsAsync(parsed.GetValue(secrets) ?? [], cancel),
+                PackageCredentials = await CredentialsAsync(parsed.GetValue(user), parsed.GetValue(password), cancel),
+                NewName = action == InstallAction.Rename ? parsed.GetValue(name) : null,
+            });
+            await using var stopping = cancel.Register(operation.Cancel);
+            await InstallView.ShowAsync(operation.Events.ReadAsync(0, CancellationToken.None), parsed.GetValue(json));
+            var result = await operation.Completion;
+            if (!parsed.GetValue(json))
+            {
+                InstallView.Summarize(operation, result);
+            }
+
+            return ExitCode.Of(result.Outcome);
+        }));
+        return command;
+    }
+
+    private static TargetDisk Disk(string text)
+    {
+        var colon = text.LastIndexOf(':');
+        return colon > 0 && text[(colon + 1)..] is "raw" or "qcow2" ? new TargetDisk(text[..colon], text[(colon + 1)..]) : new TargetDisk(text);
+    }
+
+    private static async Task<SecretParameters> SecretsAsync(string[] options, CancellationToken cancellationToken)
+    {
+        var result = new SecretParameters();
+        try
+        {
+            foreach (var option in options)
+            {
+                var (name, source) = StateOption.Pair(option, "--secret");
+                result.Add(name, await SecretSource.ReadAsync(source, cancellationToken));
+            }
+
+            return result;
+        }
+        catch
+        {
+            result.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task<PackageCredentials?> CredentialsAsync(string? user, string? source, CancellationToken cancellationToken) =>
+        (user, source) switch
+        {
+            (null, null) => null,
+            ({ } name, { } place) => new PackageCredentials(name, await SecretSource.ReadAsync(place, cancellationToken)),
+            _ => throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, "--package-user and --package-password go together"),
+        };
+}

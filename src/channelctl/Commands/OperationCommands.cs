@@ -1,0 +1,55 @@
+using System.CommandLine;
+using ChannelSdk.HostEndpoint.Install;
+
+namespace ChannelSdk.Tool.Commands;
+
+/// <summary>channelctl install watch, list, log: operations of this and of other processes.</summary>
+internal static class OperationCommands
+{
+    public static Command Watch()
+    {
+        var after = new Option<long>("--after") { Description = "Cursor of the last event that is known already" };
+        var json = new Option<bool>("--json") { Description = "Print the events as JSON, one a line" };
+        var command = new Command("watch", "Shows an operation from its begin, or from behind a cursor, to its end; exits as the operation does.") { after, json };
+        return Of(command, Operation(), async (installer, operation, parsed, cancel) =>
+            await InstallView.ShowAsync(installer.WatchAsync(operation, parsed.GetValue(after), cancel), parsed.GetValue(json)) is { } result ? ExitCode.Of(result.Outcome) : ExitCode.Failed);
+    }
+
+    public static Command Log() => Of(new Command("log", "Prints the log of an operation."), Operation(), async (installer, operation, _, cancel) =>
+    {
+        await using var file = new FileStream(installer.LogOf(operation), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        await using var output = Console.OpenStandardOutput();
+        await file.CopyToAsync(output, cancel);
+        return ExitCode.Ok;
+    });
+
+    public static Command List() => Of(new Command("list", "Prints the operations, the newest first: name, instance, action, outcome, reason."), null, (installer, _, _, _) =>
+    {
+        foreach (var operation in installer.List())
+        {
+            Console.WriteLine($"{operation.Operation} {operation.Instance} {operation.Action.ToString().ToLowerInvariant()} {operation.Started:u} {operation.Outcome?.ToString() ?? "running"} {operation.Reason}".TrimEnd());
+        }
+
+        return Task.FromResult(ExitCode.Ok);
+    });
+
+    private static Argument<string> Operation() => new("OPERATION") { Description = "Name of the operation, or its beginning" };
+
+    private static Command Of(Command command, Argument<string>? operation, Func<Installer, string, ParseResult, CancellationToken, Task<int>> action)
+    {
+        var state = StateOption.Create();
+        command.Add(state);
+        if (operation is not null)
+        {
+            command.Add(operation);
+        }
+
+        command.SetAction((parsed, cancel) => StateOption.RunAsync(() =>
+        {
+            var folder = parsed.GetValue(state)!;
+            var installer = new Installer(new InstallerOptions { Folder = folder, Records = StateOption.Records(folder), Definitions = new DefinitionCatalog(folder) });
+            return action(installer, operation is null ? "" : parsed.GetValue(operation)!, parsed, cancel);
+        }));
+        return command;
+    }
+}

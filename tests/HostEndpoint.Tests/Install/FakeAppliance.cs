@@ -1,0 +1,161 @@
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+using ChannelSdk.Runtime.Halves;
+using ChannelSdk.Transports;
+
+namespace ChannelSdk.HostEndpoint.Tests.Install;
+
+/// <summary>What the half in a fake appliance sees.</summary>
+internal sealed record FakeHalf(InstallRunRequest Request, IReadOnlyList<InstallScript> Scripts, ScriptHalf Half, HalfStream Stream, CancellationToken Ended);
+
+/// <summary>
+/// An appliance in this process: a guest's channel that serves install.Run as the agent does, with the shared code, and whose
+/// half is the test's.
+/// </summary>
+internal sealed class FakeAppliance(Func<FakeHalf, Task<HalfEnded>> script) : IInstanceLauncher
+{
+    private int _launches;
+
+    public LaunchRequest? Request { get; private set; }
+    public int Launches => _launches;
+    public Running? Last { get; private set; }
+    public bool NeverAnswers { get; init; }
+    public bool DiesAtOnce { get; init; }
+    public byte[] Overlay { get; private set; } = [];
+    public ChannelException? OverlayRefusal { get; init; }
+
+    public Task<ILaunchedInstance> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken = default)
+    {
+        Request = request;
+        Interlocked.Increment(ref _launches);
+        Last = new Running(this, request);
+        return Task.FromResult<ILaunchedInstance>(Last);
+    }
+
+    internal sealed class Running : ILaunchedInstance
+    {
+        private readonly TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly Channel? _channel;
+
+        public Running(FakeAppliance owner, LaunchRequest request)
+        {
+            var socket = Path.Combine(request.Folder, "channel.sock");
+            Endpoint = TransportEndpoints.Create($"unix://{socket}");
+            DiskDevices = [.. request.Disks.Select((_, i) => $"/dev/vd{(char)('a' + i)}")];
+            if (owner.DiesAtOnce)
+            {
+                _exited.SetResult();
+            }
+
+            if (!owner.NeverAnswers && !owner.DiesAtOnce)
+            {
+                var services = new ServiceRegistry();
+                services.Stream(ServiceMethods.InstallRun, (run, stream, context) => RunAsync(owner, run, stream, context));
+                services.Stream(ServiceMethods.InstallOverlay, (_, stream, context) => OverlayAsync(owner, stream, context));
+                _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create($"unix-listen://{socket}"), services);
+                _channel.Start();
+            }
+        }
+
+        public ITransportEndpoint Endpoint { get; }
+        public IReadOnlyList<string> DiskDevices { get; }
+        public Task Exited => _exited.Task;
+        public bool IsKilled { get; private set; }
+
+        /// <summary>As if the machine had crashed.</summary>
+        public async Task DieAsync()
+        {
+            _exited.TrySetResult();
+            if (_channel is not null)
+            {
+                await _channel.DisposeAsync();
+            }
+        }
+
+        public async ValueTask KillAsync(TimeSpan within)
+        {
+            IsKilled = true;
+            await DieAsync();
+        }
+
+        public ValueTask DisposeAsync() => new(DieAsync());
+
+        private static async ValueTask RunAsync(FakeAppliance owner, InstallRunRequest run, ChannelStream raw, CallContext context)
+        {
+            using var stream = new HalfStream(raw);
+            var outlet = new Outlet(stream);
+            var parameters = new HalfParameters();
+            foreach (var parameter in run.Parameters)
+            {
+                parameters.Add(parameter.Name, parameter.Value.ToByteArray());
+            }
+
+            var half = new ScriptHalf(outlet, parameters);
+            var scripts = new List<InstallScript>();
+            Task? running = null;
+            while (true)
+            {
+                using var message = await stream.ReadAsync(context.CancellationToken);
+                if (message.IsEnd)
+                {
+                    break;
+                }
+
+                switch ((InstallMessage)message.Span[0])
+                {
+                    case InstallMessage.Script:
+                        scripts.Add(InstallScript.Parser.ParseFrom(message.Span[1..]));
+                        break;
+                    case InstallMessage.Start:
+                        running = HalfAsync(owner, new FakeHalf(run, scripts, half, stream, context.CancellationToken));
+                        break;
+                    case var kind:
+                        half.OnPeer(kind, message.Span[1..]);
+                        break;
+                }
+            }
+
+            await running!;
+        }
+
+        private static async Task HalfAsync(FakeAppliance owner, FakeHalf half)
+        {
+            var end = await owner.Script(half);
+            await half.Stream.WriteAsync(InstallMessage.Ended, end);
+        }
+
+        private static async ValueTask OverlayAsync(FakeAppliance owner, ChannelStream stream, CallContext context)
+        {
+            using var all = new MemoryStream();
+            while (true)
+            {
+                using var message = await stream.ReadAsync(context.CancellationToken);
+                if (message.IsEnd)
+                {
+                    break;
+                }
+
+                all.Write(message.Span);
+                if (owner.OverlayRefusal is not null)
+                {
+                    throw owner.OverlayRefusal;
+                }
+            }
+
+            owner.Overlay = all.ToArray();
+            await stream.WriteAsync(Google.Protobuf.MessageExtensions.ToByteArray(new OverlayReply { Entries = 1, Bytes = (ulong)all.Length }));
+        }
+    }
+
+    private Func<FakeHalf, Task<HalfEnded>> Script => script;
+
+    private sealed class Outlet(HalfStream stream) : IHalfOutlet
+    {
+        public ValueTask SendAsync(InstallMessage kind, ReadOnlyMemory<byte> content) => stream.WriteAsync(kind, content);
+        public ValueTask ProgressAsync(InstallProgress progress) => stream.WriteAsync(InstallMessage.Progress, progress);
+        public ValueTask LogAsync(InstallLog line) => stream.WriteAsync(InstallMessage.Log, line);
+        public ValueTask ResultAsync(ReadOnlyMemory<byte> result) => stream.WriteAsync(InstallMessage.Result, result);
+    }
+}

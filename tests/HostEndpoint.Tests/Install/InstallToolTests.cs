@@ -1,0 +1,105 @@
+using System.Diagnostics;
+
+namespace ChannelSdk.HostEndpoint.Tests.Install;
+
+/// <summary>channelctl instance, install and half as a person or a script runs them.</summary>
+public class InstallToolTests
+{
+    private static async Task<(int Code, string Out, string Error)> RunAsync(string? input, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "channelctl")) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        foreach (var argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync(InstallRig.Soon);
+        var error = process.StandardError.ReadToEndAsync(InstallRig.Soon);
+        await process.StandardInput.WriteAsync(input);
+        process.StandardInput.Close();
+        await process.WaitForExitAsync(InstallRig.Soon);
+        return (process.ExitCode, await output, await error);
+    }
+
+    [Fact]
+    public async Task A_record_is_set_changed_shown_and_removed()
+    {
+        using var folder = new TestFolder();
+        var key = folder.Write("key", "MARKED-PRIVATE\n");
+        string[] At(params string[] words) => [.. words, "--state", folder.Path];
+        Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--mode", "install", "--os", "debian", "--parameter", "hostname=guest", "--private", $"license={key}", "--secret", "password")));
+        Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--communication", "true", "--unset", "hostname")));
+        var shown = await RunAsync(null, At("instance", "show", "vm1"));
+        Assert.Contains("\"os_definition\": \"debian\"", shown.Out);
+        Assert.Contains("\"communication\": true", shown.Out);
+        Assert.DoesNotContain("hostname", shown.Out);
+        Assert.DoesNotContain("MARKED", shown.Out);
+        Assert.Equal("vm1\n", (await RunAsync(null, At("instance", "list"))).Out);
+        Assert.Equal(0, (await RunAsync(null, At("instance", "remove", "vm1"))).Code);
+        var gone = await RunAsync(null, At("instance", "show", "vm1"));
+        Assert.Equal(4, gone.Code);
+        Assert.Contains("vm1 has no record", gone.Error);
+    }
+
+    [Fact]
+    public async Task An_install_takes_a_secret_from_standard_input_and_tells_how_it_ended()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/create", "#!/bin/sh\n[ \"$OSP_PASSWORD\" = MARKED-SECRET ] || exit 9\nchannelctl half progress 50 half\n");
+        string[] create = ["install", "create", "vm1", "--state", rig.State, "--definitions", rig.At("definitions"), "--secret", "password=-"];
+        var good = await RunAsync("MARKED-SECRET\n", create);
+        Assert.Equal((0, ""), (good.Code, good.Error));
+        Assert.Contains("50.0 %: half", good.Out);
+        Assert.Contains("vm1: Succeeded", good.Out);
+        var bad = await RunAsync("other", create);
+        Assert.Equal(5, bad.Code);
+        Assert.Contains("Failed: the half on the host failed (exit code 9)", bad.Out);
+        Assert.Contains("password is secret, and its value was not given", (await RunAsync(null, create[..^2])).Error);
+        var list = (await RunAsync(null, "install", "list", "--state", rig.State)).Out.Split('\n');
+        Assert.Contains(" Failed ", list[0]);
+        Assert.Contains(" Succeeded", list[1]);
+        Assert.Contains("50.0 %: half", (await RunAsync(null, "install", "log", list[1][..10], "--state", rig.State)).Out);
+        Assert.Equal(5, (await RunAsync(null, "install", "watch", list[0][..32], "--state", rig.State)).Code);
+        Assert.All(rig.Files(), f => Assert.DoesNotContain("MARKED-SECRET", f.Content));
+    }
+
+    [Fact]
+    public async Task A_passed_deadline_has_the_exit_code_of_timeout()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/create", "#!/bin/sh\nsleep 1000\n");
+        var result = await RunAsync(null, "install", "create", "vm1", "--state", rig.State, "--definitions", rig.At("definitions"), "--deadline", "1");
+        Assert.Equal(124, result.Code);
+        Assert.Contains("the deadline of 1 s passed", result.Out);
+    }
+
+    [Theory]
+    [InlineData(2, "--secret takes NAME=", "install", "create", "vm1", "--secret", "x")]
+    [InlineData(2, "the secret cannot be read", "install", "create", "vm1", "--secret", "x=/nonexistent")]
+    [InlineData(2, "go together", "install", "create", "vm1", "--package-user", "x")]
+    [InlineData(2, "is no appliance", "install", "create", "vm1", "--appliance", "/nonexistent")]
+    [InlineData(4, "vm1 has no record", "install", "create", "vm1")]
+    [InlineData(4, "there is no operation 'xyz'", "install", "watch", "xyz")]
+    [InlineData(2, "--mode takes", "instance", "set", "vm1", "--mode", "fly")]
+    [InlineData(2, "'--new-name' is required", "install", "rename", "vm1")]
+    public async Task A_mistake_gets_one_clear_line_and_its_exit_code(int code, string named, params string[] arguments)
+    {
+        using var folder = new TestFolder();
+        var result = await RunAsync(null, [.. arguments, "--state", folder.Path]);
+        Assert.Contains(named, result.Error);
+        Assert.Equal(code, result.Code);
+        Assert.DoesNotContain("   at ", result.Error);
+    }
+
+    [Fact]
+    public async Task The_words_of_scripts_say_that_there_is_no_operation()
+    {
+        Assert.Equal(2, (await RunAsync(null, "half")).Code);
+        Assert.Contains("barrier NAME", (await RunAsync(null, "half")).Error);
+        var result = await RunAsync(null, "half", "progress", "10");
+        Assert.Equal(3, result.Code);
+        Assert.Contains("CHANNELSDK_HALF is not set", result.Error);
+        Assert.Equal(0, (await RunAsync(null, "half", "--help")).Code);
+    }
+}

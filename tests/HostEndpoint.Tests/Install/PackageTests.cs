@@ -1,0 +1,132 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using ChannelSdk.HostEndpoint.Install;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.HostEndpoint.Tests.Install;
+
+public class PackageTests
+{
+    private static readonly byte[] Package = [.. Enumerable.Range(0, 300_000).Select(i => (byte)(i * 31 / 7))];
+
+    /// <summary>An operation with a package from an URL.</summary>
+    private static async Task<(InstallResult Result, List<InstallEvent> Events, InstallRig Rig)> RunAsync(string url, PackageCredentials? credentials = null, ChannelException? refusal = null)
+    {
+        var rig = new InstallRig(_ => Task.FromResult(InstallRig.Well));
+        rig.Appliance = new FakeAppliance(_ => Task.FromResult(InstallRig.Well)) { OverlayRefusal = refusal };
+        rig.Records.Change("vm1", r => r with { PersonalizationUrl = url });
+        var (result, events) = await rig.RunAsync(r => r with { PackageCredentials = credentials });
+        return (result, events, rig);
+    }
+
+    [Fact]
+    public async Task A_package_in_a_file_is_streamed_into_the_appliance_and_stored_nowhere()
+    {
+        using var folder = new TestFolder();
+        var path = folder.At("p.tar.gz");
+        await File.WriteAllBytesAsync(path, Package);
+        var (result, events, rig) = await RunAsync($"file://{path}");
+        using (rig)
+        {
+            Assert.Equal("", result.Reason);
+            Assert.Equal(Package, rig.Appliance!.Overlay);
+            Assert.Contains(events, e => e is PhaseEvent { Phase: InstallPhase.Personalizing });
+            Assert.Contains(events, e => e is LogEvent log && log.Text.Contains("1 entries, 300000 bytes"));
+            Assert.All(Directory.GetFiles(rig.State, "*", SearchOption.AllDirectories), f => Assert.InRange(new FileInfo(f).Length, 0, 100_000));
+        }
+    }
+
+    [Fact]
+    public async Task A_missing_file_and_a_refused_archive_fail_the_operation_with_their_reason()
+    {
+        var (result, _, rig) = await RunAsync("file:///nonexistent/p.tgz");
+        rig.Dispose();
+        Assert.Equal(InstallOutcome.Failed, result.Outcome);
+        Assert.Contains("/nonexistent/p.tgz cannot be read", result.Reason);
+        using var folder = new TestFolder();
+        await File.WriteAllBytesAsync(folder.At("p.tgz"), Package);
+        (result, _, rig) = await RunAsync($"file://{folder.At("p.tgz")}", refusal: new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, "the entry ../etc/passwd leaves the system"));
+        rig.Dispose();
+        Assert.Contains("the entry ../etc/passwd leaves the system", result.Reason);
+    }
+
+    [Fact]
+    public async Task A_package_from_a_server_gets_its_credentials_and_they_are_shown_nowhere()
+    {
+        using var server = new Server("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n", Package);
+        var (result, events, rig) = await RunAsync(server.Url + "?token=MARKED", new PackageCredentials("anna", SecretValue.CopyOf("MARKED-PASSWORD"u8)));
+        using (rig)
+        {
+            Assert.Equal("", result.Reason);
+            Assert.Equal(Package, rig.Appliance!.Overlay);
+            Assert.Contains($"Authorization: Basic {Convert.ToBase64String("anna:MARKED-PASSWORD"u8)}\r\n", await server.Request);
+            Assert.Contains("GET /p.tar.gz?token=MARKED ", await server.Request);
+            Assert.DoesNotContain("MARKED", string.Concat(events));
+            Assert.All(rig.Files().Where(f => !f.Path.Contains("/records/")), f => Assert.DoesNotContain("MARKED", f.Content));
+        }
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 0, "answered 404 (NotFound)")]
+    [InlineData("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", 0, "answered 401 (Unauthorized)")]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n", 1000, "was cut after 1000 of 300000 bytes")]
+    [InlineData("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4000\r\n", 1000, "was cut after 1000 bytes")]
+    [InlineData("nonsense\r\n\r\n", 0, "cannot be reached")]
+    public async Task A_server_that_has_no_package_or_cuts_it_fails_the_operation(string head, int bytes, string said)
+    {
+        using var server = new Server(head, Package.AsMemory(0, bytes));
+        var (result, _, rig) = await RunAsync(server.Url);
+        rig.Dispose();
+        Assert.Equal(InstallOutcome.Failed, result.Outcome);
+        Assert.Contains(said, result.Reason);
+        Assert.Empty(rig.Appliance!.Overlay);
+    }
+
+    [Fact]
+    public async Task A_server_that_is_not_there_is_told_of()
+    {
+        string url;
+        using (var gone = new Server("", ReadOnlyMemory<byte>.Empty))
+        {
+            url = gone.Url;
+        }
+
+        var (result, _, rig) = await RunAsync(url);
+        rig.Dispose();
+        Assert.Contains("cannot be reached: ConnectionError", result.Reason);
+    }
+
+    /// <summary>Answers one request with what it is given, and closes.</summary>
+    private sealed class Server : IDisposable
+    {
+        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+
+        public Server(string head, ReadOnlyMemory<byte> body)
+        {
+            _listener.Start();
+            Url = $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}/p.tar.gz";
+            Request = ServeAsync(head, body);
+        }
+
+        public string Url { get; }
+        public Task<string> Request { get; }
+
+        public void Dispose() => _listener.Stop();
+
+        private async Task<string> ServeAsync(string head, ReadOnlyMemory<byte> body)
+        {
+            using var socket = await _listener.AcceptSocketAsync();
+            var request = new StringBuilder();
+            var buffer = new byte[4096];
+            while (!request.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal) && await socket.ReceiveAsync(buffer) is > 0 and var count)
+            {
+                request.Append(Encoding.ASCII.GetString(buffer, 0, count));
+            }
+
+            await socket.SendAsync(Encoding.ASCII.GetBytes(head));
+            await socket.SendAsync(body);
+            return request.ToString();
+        }
+    }
+}

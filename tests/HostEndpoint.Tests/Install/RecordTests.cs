@@ -1,0 +1,154 @@
+using System.Text;
+using ChannelSdk.HostEndpoint.Install;
+using ChannelSdk.Metadata;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.HostEndpoint.Tests.Install;
+
+public sealed class RecordTests : IDisposable
+{
+    private readonly TestFolder _folder = new();
+    private readonly InstanceRecordStore _store;
+
+    public RecordTests() => _store = new InstanceRecordStore(_folder.At("records"));
+
+    public void Dispose() => _folder.Dispose();
+
+    private static InstanceRecord Sample => new InstanceRecord
+    {
+        Name = "vm1",
+        Mode = ExecutionMode.SelfInstall,
+        OsDefinition = "debian",
+        PersonalizationUrl = "https://example.org/vm1.tar.gz",
+        SelfInstall = new Dictionary<string, string> { ["boot"] = "cdrom", ["cdrom"] = "/srv/debian.iso" },
+    }
+        .With("hostname", OsParameter.Public("guest")).With("license", OsParameter.Private("MARKED-PRIVATE")).With("root_password", OsParameter.Secret(null));
+
+    [Fact]
+    public void A_record_comes_back_as_it_was_put()
+    {
+        _store.Put(Sample);
+        var read = new InstanceRecordStore(_folder.At("records")).Get("vm1");
+        Assert.Equal((ExecutionMode.SelfInstall, false, "debian", null, "https://example.org/vm1.tar.gz"), (read.Mode, read.Communication, read.OsDefinition, read.OsImage, read.PersonalizationUrl));
+        Assert.Equal(Sample.Parameters, read.Parameters);
+        Assert.Equal(Sample.SelfInstall, read.SelfInstall);
+        Assert.Equal(["vm1"], _store.List());
+    }
+
+    [Fact]
+    public void The_channel_is_off_in_run_mode_unless_it_is_asked_for_and_on_in_the_others()
+    {
+        var record = new InstanceRecord { Name = "vm1" };
+        Assert.Equal(ExecutionMode.Run, record.Mode);
+        Assert.False(record.HasCommunication);
+        Assert.True((record with { Communication = true }).HasCommunication);
+        Assert.True((record with { Mode = ExecutionMode.Install }).HasCommunication);
+        Assert.True((record with { Mode = ExecutionMode.SelfInstall }).HasCommunication);
+    }
+
+    [Fact]
+    public void A_private_value_is_in_the_file_of_mode_0600_and_nowhere_else()
+    {
+        _store.Put(Sample);
+        var file = Assert.Single(Directory.GetFiles(_folder.At("records"), "*.json"));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+        Assert.Contains("MARKED-PRIVATE", File.ReadAllText(file));
+        var shown = InstanceRecordStore.ToPublicJson(_store.Get("vm1"));
+        Assert.DoesNotContain("MARKED-PRIVATE", shown + _store.Get("vm1"));
+        Assert.Contains("\"license\"", shown);
+        Assert.Contains("\"guest\"", shown);
+    }
+
+    [Fact]
+    public void A_secret_with_a_value_is_not_stored()
+    {
+        var error = Assert.Throws<ChannelException>(() => _store.Put(Sample.With("root_password", OsParameter.Secret("MARKED-SECRET"))));
+        Assert.Contains("root_password", error.Message);
+        Assert.DoesNotContain("MARKED-SECRET", error.Message);
+        Assert.Empty(_store.List());
+    }
+
+    [Theory]
+    [InlineData("OSP_X", "no parameter name")]
+    [InlineData("9x", "no parameter name")]
+    [InlineData("a-b", "no parameter name")]
+    public void A_wrong_parameter_name_is_refused(string name, string said) =>
+        Assert.Contains(said, Assert.Throws<ChannelException>(() => _store.Put(Sample.With(name, OsParameter.Public("x")))).Message);
+
+    [Theory]
+    [InlineData("ftp://example.org/x.tgz", "file://, http:// or https://")]
+    [InlineData("https://user:MARKED@example.org/x.tgz", "user or password")]
+    [InlineData("https://example.org/x.zip", ".tar.gz or .tgz")]
+    [InlineData("file://host/x.tgz", "three slashes")]
+    [InlineData("x.tgz", "absolute URL")]
+    public void A_wrong_package_url_is_refused_and_not_repeated(string url, string said)
+    {
+        var error = Assert.Throws<ChannelException>(() => _store.Put(Sample with { PersonalizationUrl = url }));
+        Assert.Contains(said, error.Message);
+        Assert.DoesNotContain("MARKED", error.Message);
+    }
+
+    [Fact]
+    public void A_definition_and_an_image_exclude_each_other() =>
+        Assert.Contains("one of them", Assert.Throws<ChannelException>(() => _store.Put(Sample with { OsImage = "x.img" })).Message);
+
+    [Theory]
+    [InlineData("{")]
+    [InlineData("{\"mode\":\"fly\"}")]
+    [InlineData("{\"surprise\":1}")]
+    [InlineData("{\"parameters\":{\"license\":{\"class\":\"private\"}}}")]
+    public void A_damaged_file_is_an_error_that_repeats_nothing_of_it(string content)
+    {
+        _store.Put(Sample);
+        File.WriteAllText(_folder.At("records", "vm1.json"), content.Replace("fly", "MARKED-PRIVATE", StringComparison.Ordinal));
+        var error = Assert.Throws<ChannelException>(() => _store.Get("vm1"));
+        Assert.Equal(ChannelError.BadConfiguration, error.Code);
+        Assert.DoesNotContain("MARKED-PRIVATE", error.ToString());
+    }
+
+    [Fact]
+    public void A_change_is_made_of_what_is_there_and_a_removed_record_is_gone()
+    {
+        _store.Put(Sample);
+        Assert.True(_store.Change("vm1", r => r with { Communication = true }).Communication);
+        Assert.True(_store.Get("vm1").Communication);
+        Assert.True(_store.Remove("vm1"));
+        Assert.False(_store.Remove("vm1"));
+        Assert.Contains("vm1", Assert.Throws<ChannelException>(() => _store.Get("vm1")).Message);
+    }
+
+    [Fact]
+    public async Task A_secret_is_read_from_a_file_shows_nothing_and_is_gone_when_disposed_of()
+    {
+        var path = _folder.Write("password", "MARKED-SECRET\n");
+        await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+        var secret = await SecretValue.ReadAsync(file);
+        Assert.Equal("MARKED-SECRET"u8, secret.GetSpan());
+        Assert.Equal("<redacted>", secret.ToString());
+        secret.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => secret.GetSpan().Length);
+        secret.Dispose();
+    }
+
+    [Fact]
+    public async Task A_secret_that_is_too_long_or_empty_is_refused()
+    {
+        Assert.Contains("empty", (await Assert.ThrowsAsync<ChannelException>(() => SecretValue.ReadAsync(new MemoryStream("\n"u8.ToArray())))).Message);
+        Assert.Contains("65536", (await Assert.ThrowsAsync<ChannelException>(() => SecretValue.ReadAsync(new MemoryStream(new byte[70_000])))).Message);
+    }
+
+    [Fact]
+    public void Secrets_are_wiped_together_and_one_at_a_time()
+    {
+        var secrets = new SecretParameters();
+        var first = SecretValue.CopyOf("one"u8);
+        var second = SecretValue.CopyOf(Encoding.UTF8.GetBytes("two"));
+        secrets.Add("a", first);
+        secrets.Add("a", second);
+        Assert.Throws<ObjectDisposedException>(() => first.GetSpan().Length);
+        Assert.Throws<ChannelException>(() => secrets.Add("A", SecretValue.CopyOf("x"u8)));
+        Assert.DoesNotContain("two", secrets.ToString());
+        secrets.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => second.GetSpan().Length);
+    }
+}

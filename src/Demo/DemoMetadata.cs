@@ -50,7 +50,8 @@ internal sealed class DemoMetadata : IAsyncDisposable
 
     private static async Task<string> FetchAsync(Socket console, string expected, CancellationToken cancellationToken)
     {
-        await console.SendAsync(Encoding.ASCII.GetBytes($"echo \"[$(wget -qO- {Url}/local-hostname)]\"\n"), cancellationToken);
+        // Brackets by their numbers: the terminal may show what is typed, too.
+        await console.SendAsync(Encoding.ASCII.GetBytes($"printf '\\133%s\\135\\n' \"$(wget -qO- {Url}/local-hostname)\"\n"), cancellationToken);
         var seen = new StringBuilder();
         var buffer = new byte[1024];
         using var soon = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

@@ -1,52 +1,61 @@
 using System.Diagnostics;
 using ChannelSdk.HostEndpoint;
+using ChannelSdk.HostEndpoint.Install;
 using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
 using ChannelSdk.Runtime;
 using Spectre.Console;
 
 namespace ChannelSdk.Demo;
 
-/// <summary>One guest from its boot to its shutdown, step by step; a step that does not hold ends it with an error.</summary>
-internal sealed class DemoScript(string kernel, string initrd, long bytes)
+/// <summary>The life of one instance: installed, booted, told who it is, frozen for a snapshot, shut down. A step that does not hold ends it with an error.</summary>
+/// <param name="folder">For all files of the demo.</param>
+/// <param name="install">How it is installed.</param>
+/// <param name="machine">How the installed disk is run.</param>
+internal sealed class DemoScript(string folder, DemoInstall install, DemoMachine machine)
 {
     private readonly List<(string Step, TimeSpan Time)> _times = [];
-    private long _lastShown;
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var options = new QemuOptions { Kernel = kernel, Initrd = initrd };
-        await using var guest = await TimeAsync($"QEMU started ({options.EffectiveAccelerator})", () => QemuGuest.StartAsync(options, cancellationToken));
-        await using var host = new HostEndpoint.HostEndpoint();
+        Say("[bold]1. An appliance installs a system onto a blank disk[/]", isMarkup: true);
+        var result = await TimeAsync("installed", () => install.RunAsync(cancellationToken));
+        _times.AddRange(result.Times.Select(t => ($"  {t.Key}", t.Value)));
+
+        Say("[bold]2. The disk boots by itself, in run mode[/]", isMarkup: true);
         await using var metadata = await DemoMetadata.StartAsync();
-        var instance = host.Attach("demo", guest.ChannelUri, new InstanceOptions { Metadata = metadata.Instance });
-        Say($"attached to {instance.EndpointUri}, waiting for the guest to announce itself");
+        await using var guest = await machine.StartAsync(install.Disk, metadata.Instance, cancellationToken);
+        await using var host = new HostEndpoint.HostEndpoint();
+        var instance = host.Attach("demo", machine.Endpoint(guest), new InstanceOptions { Metadata = metadata.Instance });
         var events = ShowEventsAsync(instance, cancellationToken);
-        await TimeAsync("guest booted and agent connected", async () =>
+        await TimeAsync("booted, agent connected", async () =>
         {
             await instance.WaitReadyAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(120), cancellationToken);
             return 0;
         });
-
         await ShowInfoAsync(instance, cancellationToken);
-        await TransferAsync("to the guest", instance, instance.Measure.SendAsync, cancellationToken);
-        await TransferAsync("from the guest", instance, instance.Measure.ReceiveAsync, cancellationToken);
+        await CheckPackageAsync(instance, cancellationToken);
 
-        await TimeAsync("metadata fetched in the guest, and changed live", async () =>
+        Say("[bold]3. It fetches its metadata, which change under it[/]", isMarkup: true);
+        await TimeAsync("metadata fetched, changed, fetched again", async () =>
         {
             await metadata.ShowAsync(guest.ConsoleSocket, text => Say(text), cancellationToken);
             return 0;
         });
 
+        Say("[bold]4. Frozen under a lease, its disk is copied; then it thaws[/]", isMarkup: true);
+        await SnapshotAsync(instance, cancellationToken);
+
+        Say("[bold]5. It shuts down[/]", isMarkup: true);
         var gone = instance.Power.WaitGoneAsync(guest.Exited, cancellationToken);
         var power = await instance.Power.ShutdownAsync("the demo is over", cancellationToken);
-        Say($"shutdown accepted: {power.How}");
-        await TimeAsync("guest shut down", async () =>
+        Say($"accepted: {power.How}");
+        await TimeAsync("shut down", async () =>
         {
             await gone.WaitAsync(TimeSpan.FromSeconds(60), cancellationToken);
             return 0;
         });
-        Say("[green]the guest is gone[/]", isMarkup: true);
         await host.DisposeAsync();
         await events;
         ShowTimes();
@@ -73,48 +82,41 @@ internal sealed class DemoScript(string kernel, string initrd, long bytes)
         AnsiConsole.Write(table);
     }
 
-    /// <summary>A transfer whose link is cut in its middle; the checksum at its end proves that nothing was lost.</summary>
-    private async Task TransferAsync(string direction, Instance instance, Func<long, IProgress<long>, CancellationToken, Task> transfer, CancellationToken cancellationToken)
+    private async Task CheckPackageAsync(Instance instance, CancellationToken cancellationToken)
     {
-        var resumes = instance.Channel.Status.Resumes;
-        var isCut = false;
-        _lastShown = 0;
-        var start = Stopwatch.GetTimestamp();
-        await AnsiConsole.Progress().Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new TransferSpeedColumn())
-            .StartAsync(async context =>
-            {
-                var task = context.AddTask($"{bytes >> 20} MiB {direction}", maxValue: bytes);
-                await transfer(bytes, new Immediate(done =>
-                {
-                    task.Value = done;
-                    ShowPlain(direction, done, start);
-                    if (!isCut && done > bytes / 2)
-                    {
-                        isCut = true;
-                        instance.DropLink("the demo cuts the link");
-                    }
-                }), cancellationToken);
-            });
-        var time = Stopwatch.GetElapsedTime(start);
-        _times.Add(($"{bytes >> 20} MiB {direction}", time));
-        var resumed = instance.Channel.Status.Resumes - resumes;
-        if (resumed < 1)
-        {
-            throw new ChannelException(ChannelError.SessionLost, ErrorClass.Fatal, "the link was cut and no resume was counted");
-        }
-
-        Say($"{bytes / time.TotalSeconds / 1e6:F0} MB/s {direction}; link cut and resumed {resumed} time(s); checksum right, nothing lost");
+        var copy = Path.Combine(folder, "motd");
+        await instance.Files.CopyOutAsync(DemoPackage.Path, copy, cancellationToken: cancellationToken);
+        var found = await File.ReadAllTextAsync(copy, cancellationToken);
+        Require(found == DemoPackage.Motd, $"{DemoPackage.Path} of the guest is not the package's");
+        Say($"{DemoPackage.Path}: {found.Trim()}");
     }
 
-    private void ShowPlain(string direction, long done, long start)
+    /// <summary>Copies the disk while the guest stands still, and has the file system on the copy checked.</summary>
+    private async Task SnapshotAsync(Instance instance, CancellationToken cancellationToken)
     {
-        if (AnsiConsole.Profile.Capabilities.Interactive || done - _lastShown < bytes / 4)
+        var copy = Path.Combine(folder, "snapshot.img");
+        var frozen = await TimeAsync("frozen", async () => await instance.Freeze.FreezeAsync(TimeSpan.FromSeconds(60), cancellationToken: cancellationToken));
+        foreach (var mount in frozen.Mounts)
         {
-            return;
+            Say($"  {GuestText.Escape(mount.Mount)} ({GuestText.Escape(mount.Type)}): {mount.Outcome}");
         }
 
-        _lastShown = done;
-        Console.WriteLine($"  {done >> 20} MiB {direction}, {done / Stopwatch.GetElapsedTime(start).TotalSeconds / 1e6:F0} MB/s");
+        await TimeAsync("snapshot", () => RunAsync("cp", ["--sparse=always", install.Disk, copy], cancellationToken));
+        var thawed = await TimeAsync("thawed", async () => await instance.Freeze.ThawAsync(cancellationToken: cancellationToken));
+        Require(thawed.State == FreezeState.Thawed, "the guest did not thaw");
+        // Partition 1 begins at sector 2048. No replay of the journal (-n): what was frozen is clean.
+        var verdict = await TimeAsync("snapshot checked", () => RunAsync("e2fsck", ["-f", "-n", $"{copy}?offset=1048576"], cancellationToken));
+        Say($"  e2fsck: {verdict.Trim().Split('\n')[^1]}");
+    }
+
+    private static async Task<string> RunAsync(string program, string[] arguments, CancellationToken cancellationToken)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var error = process.StandardError.ReadToEndAsync(cancellationToken);
+        var output = await process.StandardOutput.ReadToEndAsync(cancellationToken);
+        await process.WaitForExitAsync(cancellationToken);
+        Require(process.ExitCode == 0, $"{program}: code {process.ExitCode}: {output}{await error}");
+        return output;
     }
 
     private static async Task ShowEventsAsync(Instance instance, CancellationToken cancellationToken)
@@ -156,11 +158,13 @@ internal sealed class DemoScript(string kernel, string initrd, long bytes)
         AnsiConsole.Write(table);
     }
 
-    private static void Say(string text, bool isMarkup = false) => AnsiConsole.MarkupLine(isMarkup ? text : Markup.Escape(text));
-
-    /// <summary>Progress without a synchronization context: told at once, on the transfer's own thread.</summary>
-    private sealed class Immediate(Action<long> report) : IProgress<long>
+    private static void Require(bool holds, string otherwise)
     {
-        public void Report(long value) => report(value);
+        if (!holds)
+        {
+            throw new ChannelException(ChannelError.Internal, ErrorClass.Fatal, otherwise);
+        }
     }
+
+    private static void Say(string text, bool isMarkup = false) => AnsiConsole.MarkupLine(isMarkup ? text : Markup.Escape(text));
 }

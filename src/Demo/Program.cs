@@ -1,11 +1,16 @@
 using ChannelSdk.Demo;
+using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.Protocol;
 using Spectre.Console;
 
-// demo KERNEL INITRD [MEBIBYTES]: boots a guest and shows what the channel does. ./demo builds the files and calls this.
-if (args.Length is < 2 or > 3 || (args.Length == 3 && (!int.TryParse(args[2], out var mebibytes) || mebibytes is < 1 or > 65536)))
+// demo APPLIANCE DEFINITIONS FORWARD [TRANSPORT]: installs a system and shows its life. ./demo builds the files and calls this.
+var transports = new Dictionary<string, ApplianceTransport>
 {
-    Console.Error.WriteLine("demo: expected KERNEL INITRD [MEBIBYTES 1..65536]; run ./demo, which makes the files");
+    ["virtio-serial"] = ApplianceTransport.VirtioSerial, ["vsock"] = ApplianceTransport.Vsock, ["tap"] = ApplianceTransport.Tap, ["usernet"] = ApplianceTransport.UserNet,
+};
+if (args.Length is < 3 or > 4 || !transports.TryGetValue(args.Length == 4 ? args[3] : "virtio-serial", out var transport))
+{
+    Console.Error.WriteLine($"demo: expected APPLIANCE DEFINITIONS FORWARD [{string.Join('|', transports.Keys)}]; run ./demo, which makes the files");
     return 2;
 }
 
@@ -21,9 +26,12 @@ Console.CancelKeyPress += (_, e) =>
     e.Cancel = true;
     stop.Cancel();
 };
+var folder = Directory.CreateTempSubdirectory("channelsdk-demo-").FullName;
 try
 {
-    await new DemoScript(args[0], args[1], args.Length == 3 ? long.Parse(args[2], System.Globalization.CultureInfo.InvariantCulture) << 20 : 64L << 20).RunAsync(stop.Token);
+    await using var machine = new DemoMachine(folder, transport, args[2]);
+    var install = new DemoInstall(folder, args[0], args[1], transport, args[2], machine.GuestEndpoint);
+    await new DemoScript(folder, install, machine).RunAsync(stop.Token);
     return 0;
 }
 catch (ChannelException e)
@@ -35,4 +43,8 @@ catch (OperationCanceledException)
 {
     AnsiConsole.MarkupLine("[yellow]stopped[/]: the guest was ended");
     return 130;
+}
+finally
+{
+    Directory.Delete(folder, recursive: true);
 }

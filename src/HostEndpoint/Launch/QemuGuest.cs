@@ -215,8 +215,6 @@ public sealed class QemuGuest : IAsyncDisposable
             "-c", Guard, "sh", options.Program, "-accel", options.EffectiveAccelerator, "-M", isShared ? "pc,memory-backend=ram0" : "pc",
             "-m", memory,
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S",
-            // On a loaded machine an emulated timer is late, and the kernel's check of it panics.
-            "-kernel", options.Kernel, "-initrd", options.Initrd, "-append", $"console=ttyS0 quiet panic=-1 no_timer_check {options.Append}",
             "-chardev", $"socket,id=console,path={folder}/console.sock,server=on,wait=off", "-serial", "chardev:console",
             "-qmp", $"unix:{folder}/qmp.sock,server=on,wait=off",
             // A fixed slot: a state file can only be restored onto the same places.
@@ -224,12 +222,15 @@ public sealed class QemuGuest : IAsyncDisposable
             "-chardev", $"socket,id=channel,path={folder}/channel.sock,server=on,wait=off",
             "-device", $"virtserialport,bus=vs0.0,nr=1,chardev=channel,name={options.PortName},id=port0",
         ];
+        // On a loaded machine an emulated timer is late, and the kernel's check of it panics.
+        string[] kernel = options.Kernel is null ? [] : ["-kernel", options.Kernel, "-append", $"console=ttyS0 quiet panic=-1 no_timer_check {options.Append}"];
+        string[] initrd = options.Initrd is null ? [] : ["-initrd", options.Initrd];
         string[] shared = isShared ? ["-object", $"memory-backend-memfd,id=ram0,size={memory}M,share=on"] : [];
         string[] vsock = options.VsockSocket is { } socket
             ? ["-chardev", $"socket,id=vsock0,path={socket}", "-device", $"vhost-user-vsock-pci,id=vsock0,chardev=vsock0,addr={VsockSlot}"]
             : [];
         var restore = options.RestoreFrom is { } file ? new[] { "-incoming", $"exec:cat {file}" } : [];
-        return [.. start, .. shared, .. vsock, .. options.Network?.Arguments ?? [], .. restore, .. options.Arguments];
+        return [.. start, .. kernel, .. initrd, .. shared, .. vsock, .. options.Network?.Arguments ?? [], .. restore, .. options.Arguments];
     }
 
     private static async Task<QmpClient> ConnectQmpAsync(Process process, string folder, CancellationToken cancellationToken)

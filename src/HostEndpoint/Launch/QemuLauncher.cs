@@ -3,6 +3,7 @@ using ChannelSdk.HostEndpoint.Install;
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports;
 using ChannelSdk.Transports.LinkLocal;
+using ChannelSdk.Transports.Vsock.Device;
 
 namespace ChannelSdk.HostEndpoint.Launch;
 
@@ -15,6 +16,8 @@ public enum ApplianceTransport
     Tap,
     /// <summary>QEMU's user network.</summary>
     UserNet,
+    /// <summary>A vsock device of the operation's own; needs nothing of the host.</summary>
+    Vsock,
 }
 
 /// <summary>What appliances under QEMU are made of.</summary>
@@ -58,6 +61,8 @@ public sealed record QemuLauncherOptions
 /// <param name="options">What they are made of.</param>
 public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLauncher
 {
+    private const uint VsockPort = 5000;
+
     /// <inheritdoc/>
     public async Task<ILaunchedInstance> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken = default)
     {
@@ -71,6 +76,7 @@ public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLaunche
 
         LinkLocalNetwork? tap = null;
         ITransportEndpoint? endpoint = null;
+        VsockDevice? device = null;
         try
         {
             if (options.Transport == ApplianceTransport.Tap)
@@ -80,28 +86,40 @@ public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLaunche
                 tap.SetUp();
             }
 
+            if (options.Transport == ApplianceTransport.Vsock)
+            {
+                device = new VsockDevice(new VsockDeviceOptions { SocketPath = Path.Combine(request.Folder, "vsock") });
+                device.Start();
+            }
+
             var channelSocket = Path.Combine(request.Folder, "net.sock");
             // Listening before the guest dials, where it is the guest that does.
             endpoint = options.Transport switch
             {
                 ApplianceTransport.Tap => TransportEndpoints.Create($"tap://{tap!.Name}"),
                 ApplianceTransport.UserNet => TransportEndpoints.Create($"usernet://{channelSocket}"),
+                ApplianceTransport.Vsock => device!.Listen(VsockPort),
                 _ => null,
             };
             var overlay = options.Disk is null ? null : await QemuImage.OverlayAsync(options.ImageProgram, options.Disk, options.DiskFormat, Path.Combine(request.Folder, "disk.qcow2"), cancellationToken).ConfigureAwait(false);
-            var guest = await QemuGuest.StartAsync(Options(request, tap, channelSocket, overlay), cancellationToken).ConfigureAwait(false);
+            var guest = await QemuGuest.StartAsync(Options(request, tap, channelSocket, overlay) with { VsockSocket = device?.SocketPath }, cancellationToken).ConfigureAwait(false);
             if (guest.GuardProcess is { } process)
             {
                 request.Trace(LaunchTrace.Of(process));
             }
 
-            return new Launched(guest, endpoint ?? TransportEndpoints.Create(guest.ChannelUri), tap, Devices(request.Disks.Count, overlay is not null));
+            return new Launched(guest, endpoint ?? TransportEndpoints.Create(guest.ChannelUri), tap, device, Devices(request.Disks.Count, overlay is not null));
         }
         catch
         {
             if (endpoint is not null)
             {
                 await endpoint.DisposeAsync().ConfigureAwait(false);
+            }
+
+            if (device is not null)
+            {
+                await device.DisposeAsync().ConfigureAwait(false);
             }
 
             tap?.Remove();
@@ -117,6 +135,7 @@ public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLaunche
             ApplianceTransport.Tap => ((QemuNetwork?)new QemuNetwork.Tap(tap!), $"channel.endpoint={address} channel.net=static"),
             ApplianceTransport.UserNet => (new QemuNetwork.User(options.ForwardProgram ?? throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
                 "the user network needs the path of channel-forward"), channelSocket), $"channel.endpoint={address} channel.net=dhcp"),
+            ApplianceTransport.Vsock => (null, $"channel.endpoint=vsock://2:{VsockPort}"),
             _ => (null, ""),
         };
         return new QemuOptions
@@ -152,7 +171,7 @@ public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLaunche
 
     private static string Invariant(int number) => number.ToString(CultureInfo.InvariantCulture);
 
-    private sealed class Launched(QemuGuest guest, ITransportEndpoint endpoint, LinkLocalNetwork? tap, IReadOnlyList<string> devices) : ILaunchedInstance
+    private sealed class Launched(QemuGuest guest, ITransportEndpoint endpoint, LinkLocalNetwork? tap, VsockDevice? device, IReadOnlyList<string> devices) : ILaunchedInstance
     {
         public ITransportEndpoint Endpoint => endpoint;
 
@@ -166,6 +185,11 @@ public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLaunche
         public async ValueTask DisposeAsync()
         {
             await guest.DisposeAsync().ConfigureAwait(false);
+            if (device is not null)
+            {
+                await device.DisposeAsync().ConfigureAwait(false);
+            }
+
             // The listener of a channel lives in the namespace until the endpoint is disposed of; removing takes only its name.
             tap?.Remove();
         }

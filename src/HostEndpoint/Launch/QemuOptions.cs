@@ -6,11 +6,11 @@ public sealed record QemuOptions
     /// <summary>Name of the virtio-serial port that the agent uses by default.</summary>
     public const string DefaultPortName = "org.channelsdk.agent.0";
 
-    /// <summary>Kernel image.</summary>
-    public required string Kernel { get; init; }
+    /// <summary>Kernel image; null: the machine boots from its first disk, by its BIOS.</summary>
+    public string? Kernel { get; init; }
 
-    /// <summary>Initial RAM disk.</summary>
-    public required string Initrd { get; init; }
+    /// <summary>Initial RAM disk; null: none.</summary>
+    public string? Initrd { get; init; }
 
     /// <summary>Kernel command line behind the console settings.</summary>
     public string Append { get; init; } = "";

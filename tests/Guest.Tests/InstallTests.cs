@@ -116,7 +116,18 @@ public class InstallTests(Appliance appliance)
         rig.Write("create", Begin + "half parameter root_password > /dev/null\n(setsid sleep 1000 &)\nwhile :; do echo talk; sleep 0.01; done\n");
         var operation = rig.Start(new InstallRequest { Instance = "vm1", Disks = [rig.NewDisk("disk.img")], Secrets = secret.As("root_password") });
         var started = Stopwatch.GetTimestamp();
-        var events = await operation.Events.ReadAsync(0, InstallRig.Soon).ToListAsync(InstallRig.Soon);
+        var events = new List<InstallEvent>();
+        await foreach (var next in operation.Events.ReadAsync(0, InstallRig.Soon))
+        {
+            events.Add(next);
+            if (events.Count(e => e is OutputEvent { Party: InstallParty.Untrusted }) == 1)
+            {
+                // Both halves and the appliance run now: nobody's command line has the secret.
+                Assert.NotEmpty(MarkedProcesses.Find(operation.Id));
+                Assert.DoesNotContain(CommandLines(), line => secret.IsIn(line));
+            }
+        }
+
         var result = await operation.Completion.WaitAsync(InstallRig.Soon);
         Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 25, 27.5);
         Assert.Equal((InstallOutcome.TimedOut, "the deadline of 25 s passed in the phase Running"), (result.Outcome, result.Reason));
@@ -137,7 +148,7 @@ public class InstallTests(Appliance appliance)
         rig.Write("untrusted/create", InGuest + "[ ! -e /root/was-here ]\ntouch /root/was-here\n[ \"$OSP_CRASH\" = no ] || { sync; poweroff -f; sleep 100; }\n");
         rig.Records.Change("vm1", r => r.With("crash", OsParameter.Public("yes")));
         var (crashed, _) = await rig.RunAsync(new InstallRequest { Instance = "vm1" });
-        Assert.Equal((InstallOutcome.Failed, "the appliance ended while its half ran"), (crashed.Outcome, crashed.Reason));
+        Assert.Equal((InstallOutcome.Failed, "the appliance ended before its work was done"), (crashed.Outcome, crashed.Reason));
         rig.Records.Change("vm1", r => r.With("crash", OsParameter.Public("no")));
         var (good, _) = await rig.RunAsync(new InstallRequest { Instance = "vm1" });
         Assert.Equal("", good.Reason);
@@ -164,6 +175,25 @@ public class InstallTests(Appliance appliance)
         {
             Assert.True(path.Contains("/records/", StringComparison.Ordinal) || content.AsSpan().IndexOf(Encoding.UTF8.GetBytes(Private)) < 0, $"{path} has the private value");
             Assert.False(secret.IsIn(content), $"{path} has the secret");
+        }
+    }
+
+    private static IEnumerable<byte[]> CommandLines()
+    {
+        foreach (var folder in Directory.EnumerateDirectories("/proc").Where(p => char.IsAsciiDigit(Path.GetFileName(p)[0])))
+        {
+            byte[] line;
+            try
+            {
+                line = File.ReadAllBytes(Path.Combine(folder, "cmdline"));
+            }
+            catch (IOException)
+            {
+                // It has ended meanwhile.
+                continue;
+            }
+
+            yield return line;
         }
     }
 

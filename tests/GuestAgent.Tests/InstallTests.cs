@@ -111,8 +111,8 @@ public class InstallTests
                 Assert.Equal(ChannelError.InvalidArgument, (await driver.FailAsync()).Code);
                 break;
         }
-        await UntilAsync(rig, () => !Directory.Exists(Path.GetDirectoryName(socket)) && left.All(IsGone));
-        Assert.False(Directory.Exists($"{rig.RunFolder}/target"));
+        await UntilAsync(rig, () => left.All(IsGone) && Directory.GetDirectories(rig.RunFolder).Length == 0);
+        Assert.False(File.Exists(socket));
     }
 
     [Fact]
@@ -309,6 +309,29 @@ public class InstallTests
         await driver.DisposeAsync();
         await Assert.ThrowsAsync<ChannelException>(async () => await package.ReadAsync(rig.Soon));
         await UntilAsync(rig, () => Directory.GetDirectories(rig.RunFolder).Length == 0);
+    }
+
+    [Fact]
+    public async Task What_a_script_leaves_in_the_target_without_a_mount_is_gone_for_the_next()
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver first = await InstallDriver.StartAsync(rig.Instance.Channel, "mkdir -p \"$CHANNELSDK_TARGET/etc\" && printf 'left' > \"$CHANNELSDK_TARGET/etc/$(printf '\\377')\"");
+        Assert.Equal(0u, (await first.FinishAsync()).Code);
+        await using InstallDriver second = await InstallDriver.StartAsync(rig.Instance.Channel, "ls -A \"$CHANNELSDK_TARGET\"");
+        await second.FinishAsync();
+        Assert.Equal("", second.Output.ToString());
+    }
+
+    [Fact]
+    public async Task An_agent_that_is_stopped_ends_its_operation_first()
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, MountTarget + "; setsid sleep 1000 >/dev/null & echo $!; wait");
+        await driver.UntilAsync(InstallMessage.Output);
+        await rig.StopAgentAsync();
+        Assert.True(IsGone(int.Parse(driver.Output.ToString())));
+        Assert.Empty(Directory.GetDirectories(rig.RunFolder));
+        rig.StartAgent();
     }
 
     [Fact]

@@ -63,6 +63,6 @@ public partial class DocumentationTests
     private static partial Regex ShellBlock();
 
     // A path with a known top folder; what is built or made at run time is not meant.
-    [GeneratedRegex("`((?:protocol|src|tests|docs|scripts|bench)/[A-Za-z0-9_./-]+)`")]
+    [GeneratedRegex("`((?:protocol|src|tests|docs|scripts|bench|examples)/[A-Za-z0-9_./-]+)`")]
     private static partial Regex FileName();
 }

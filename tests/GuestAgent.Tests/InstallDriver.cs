@@ -33,20 +33,21 @@ internal sealed class InstallDriver : IAsyncDisposable
     public HalfEnded? Ended { get; private set; }
 
     /// <summary>Opens an operation and sends its script; starts it.</summary>
-    public static async Task<InstallDriver> StartAsync(AgentRig rig, string script, Action<InstallRunRequest>? change = null)
+    public static async Task<InstallDriver> StartAsync(Channel channel, string script, Action<InstallRunRequest>? change = null)
     {
-        InstallDriver driver = await OpenAsync(rig, change);
+        InstallDriver driver = await OpenAsync(channel, change);
         await driver.AddAsync("create", "#!/bin/sh\n" + script);
         await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
         return driver;
     }
 
-    public static async Task<InstallDriver> OpenAsync(AgentRig rig, Action<InstallRunRequest>? change = null)
+    public static async Task<InstallDriver> OpenAsync(Channel channel, Action<InstallRunRequest>? change = null)
     {
         var request = new InstallRunRequest { Operation = ByteString.CopyFrom(Guid.NewGuid().ToByteArray()), Action = "create", Instance = "vm 1" };
         change?.Invoke(request);
-        ChannelStream stream = await rig.Instance.Channel.OpenStreamAsync(ServiceMethods.InstallRun, request, cancellationToken: rig.Soon);
-        return new InstallDriver(stream, request.Operation, rig.Soon) { Out = new HalfStream(stream) };
+        CancellationToken soon = new CancellationTokenSource(TimeSpan.FromMinutes(3)).Token;
+        ChannelStream stream = await channel.OpenStreamAsync(ServiceMethods.InstallRun, request, cancellationToken: soon);
+        return new InstallDriver(stream, request.Operation, soon) { Out = new HalfStream(stream) };
     }
 
     public async Task AddAsync(string name, string content, bool isExecutable = true) => await Out.WriteAsync(

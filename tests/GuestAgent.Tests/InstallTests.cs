@@ -16,7 +16,7 @@ public class InstallTests
     public async Task The_script_finds_its_parameters_and_its_place_in_the_environment()
     {
         await using var rig = new AgentRig();
-        await using InstallDriver driver = await InstallDriver.StartAsync(rig,
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel,
             """
             echo "$CHANNELSDK_ACTION|$CHANNELSDK_INSTANCE|$OSP_DISK|$OSP_PASSWORD|$DESCRIPTION"
             [ -d "$CHANNELSDK_TARGET" ] && echo target
@@ -111,15 +111,15 @@ public class InstallTests
                 Assert.Equal(ChannelError.InvalidArgument, (await driver.FailAsync()).Code);
                 break;
         }
-        await UntilAsync(rig, () => !Directory.Exists(Path.GetDirectoryName(socket)) && left.All(IsGone));
-        Assert.False(Directory.Exists($"{rig.RunFolder}/target"));
+        await UntilAsync(rig, () => left.All(IsGone) && Directory.GetDirectories(rig.RunFolder).Length == 0);
+        Assert.False(File.Exists(socket));
     }
 
     [Fact]
     public async Task What_runs_in_the_background_ends_with_the_script()
     {
         await using var rig = new AgentRig();
-        await using InstallDriver driver = await InstallDriver.StartAsync(rig, "setsid sleep 1000 >/dev/null 2>&1 & echo $!");
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, "setsid sleep 1000 >/dev/null 2>&1 & echo $!");
         await driver.UntilAsync(InstallMessage.Ended);
         Assert.True(IsGone(int.Parse(driver.Output.ToString())));
     }
@@ -130,14 +130,14 @@ public class InstallTests
         await using var rig = new AgentRig();
         await using InstallDriver driver = await Waiting(rig);
         await SocketOf(driver);
-        await using (InstallDriver other = await InstallDriver.OpenAsync(rig))
+        await using (InstallDriver other = await InstallDriver.OpenAsync(rig.Instance.Channel))
         {
             ChannelException e = await other.FailAsync();
             Assert.Equal((ChannelError.ResourceExhausted, ErrorClass.Retry), (e.Code, e.Class));
         }
         GoOn(rig);
         await driver.FinishAsync();
-        await using InstallDriver next = await InstallDriver.StartAsync(rig, "echo again");
+        await using InstallDriver next = await InstallDriver.StartAsync(rig.Instance.Channel, "echo again");
         await next.FinishAsync();
         Assert.Equal("again\n", next.Output.ToString());
     }
@@ -146,7 +146,7 @@ public class InstallTests
     public async Task A_script_that_prints_for_ever_waits_for_its_reader()
     {
         await using var rig = new AgentRig();
-        await using InstallDriver driver = await InstallDriver.StartAsync(rig, "echo $$; exec yes");
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, "echo $$; exec yes");
         await driver.UntilAsync(InstallMessage.Output);
         int pid = int.Parse(driver.Output.ToString().Split('\n')[0]);
         long written = -1;
@@ -161,7 +161,7 @@ public class InstallTests
     public async Task A_guest_that_is_no_appliance_refuses_and_says_so()
     {
         await using var rig = new AgentRig(install: false);
-        await using InstallDriver driver = await InstallDriver.OpenAsync(rig);
+        await using InstallDriver driver = await InstallDriver.OpenAsync(rig.Instance.Channel);
         ChannelException e = await driver.FailAsync();
         Assert.Equal(ChannelError.PermissionDenied, e.Code);
         Assert.Contains("install = deny", e.Message, StringComparison.Ordinal);
@@ -185,10 +185,10 @@ public class InstallTests
         ];
         foreach (Action<InstallRunRequest> change in changes)
         {
-            await using InstallDriver driver = await InstallDriver.OpenAsync(rig, change);
+            await using InstallDriver driver = await InstallDriver.OpenAsync(rig.Instance.Channel, change);
             Assert.Equal(ChannelError.InvalidArgument, (await driver.FailAsync()).Code);
         }
-        await using InstallDriver preload = await InstallDriver.StartAsync(rig, "exit 0", r => r.Environment.Add(ByteString.CopyFromUtf8("LD_PRELOAD=x")));
+        await using InstallDriver preload = await InstallDriver.StartAsync(rig.Instance.Channel, "exit 0", r => r.Environment.Add(ByteString.CopyFromUtf8("LD_PRELOAD=x")));
         Assert.Equal(ChannelError.PermissionDenied, (await preload.FailAsync()).Code);
         Assert.Empty(Directory.GetDirectories(rig.RunFolder));
     }
@@ -203,7 +203,7 @@ public class InstallTests
     public async Task A_script_whose_name_leads_elsewhere_is_refused(string name, ChannelError code)
     {
         await using var rig = new AgentRig();
-        await using InstallDriver driver = await InstallDriver.OpenAsync(rig);
+        await using InstallDriver driver = await InstallDriver.OpenAsync(rig.Instance.Channel);
         await driver.AddAsync("create", "#!/bin/sh\n");
         await driver.AddAsync(name, "x");
         Assert.Equal(code, (await driver.FailAsync()).Code);
@@ -214,7 +214,7 @@ public class InstallTests
     public async Task Too_many_scripts_are_refused()
     {
         await using var rig = new AgentRig();
-        await using InstallDriver driver = await InstallDriver.OpenAsync(rig);
+        await using InstallDriver driver = await InstallDriver.OpenAsync(rig.Instance.Channel);
         ChannelException e = await Assert.ThrowsAsync<ChannelException>(async () =>
         {
             for (int i = 0; i < 300; i++)
@@ -233,7 +233,7 @@ public class InstallTests
     {
         Assert.NotEmpty(why);
         await using var rig = new AgentRig();
-        await using InstallDriver driver = await InstallDriver.OpenAsync(rig);
+        await using InstallDriver driver = await InstallDriver.OpenAsync(rig.Instance.Channel);
         await driver.AddAsync(isThere ? "create" : "other", "#!/bin/sh\n", isExecutable: false);
         await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
         Assert.Equal(code, (await driver.FailAsync()).Code);
@@ -244,7 +244,7 @@ public class InstallTests
     {
         await using var rig = new AgentRig();
         string target = $"{rig.RunFolder}/target";
-        await using InstallDriver driver = await InstallDriver.StartAsync(rig,
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel,
             "mount -t tmpfs t \"$CHANNELSDK_TARGET\" && mkdir \"$CHANNELSDK_TARGET/proc\" && mount -t tmpfs p \"$CHANNELSDK_TARGET/proc\" && mkdir inner && mount -t tmpfs i inner");
         await driver.UntilAsync(InstallMessage.Ended);
         Assert.True(InstallMounts.IsMounted(target) && InstallMounts.IsMounted($"{target}/proc"));
@@ -252,6 +252,86 @@ public class InstallTests
         Assert.Null(await driver.NextAsync());
         Assert.DoesNotContain(rig.RunFolder, await File.ReadAllTextAsync("/proc/self/mountinfo"), StringComparison.Ordinal);
         Assert.Empty(Directory.GetDirectories(rig.RunFolder));
+    }
+
+    [Fact]
+    public async Task A_package_is_laid_over_what_the_script_has_left_mounted()
+    {
+        await using var rig = new AgentRig();
+        string target = $"{rig.RunFolder}/target";
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, MountTarget);
+        Assert.Equal(ChannelError.FailedPrecondition, (await OverlayFailAsync(rig, driver.Operation)).Code);
+        await driver.UntilAsync(InstallMessage.Ended);
+        Assert.Equal(ChannelError.NotFound, (await OverlayFailAsync(rig, ByteString.CopyFrom(new byte[16]))).Code);
+        ChannelException e = await OverlayFailAsync(rig, driver.Operation, new RawTar().Add("good").Add("../evil\u001b").Gzip());
+        Assert.Equal((ChannelError.InvalidArgument, true), (e.Code, e.Message.Contains("'../evil\\u001b'", StringComparison.Ordinal)));
+        Assert.Empty(Directory.GetFileSystemEntries(target));
+
+        byte[] content = new byte[3_000_000];
+        new Random(9).NextBytes(content);
+        OverlayReply reply = OverlayReply.Parser.ParseFrom(
+            await OverlayAsync(rig, driver.Operation, new RawTar().Add("etc/motd", content: Encoding.Latin1.GetString(content), mode: "0000600", owner: "0000007").Gzip()));
+        Assert.Equal((1ul, 3_000_000ul), (reply.Entries, reply.Bytes));
+        Assert.Equal(content, await File.ReadAllBytesAsync($"{target}/etc/motd"));
+        Assert.Single(Directory.GetFileSystemEntries(target));
+
+        e = await OverlayFailAsync(rig, driver.Operation, new RawTar().Add("big", size: "00400000000").Gzip());
+        Assert.Equal(ChannelError.ResourceExhausted, e.Code);
+        await driver.Out.CompleteAsync();
+        Assert.Null(await driver.NextAsync());
+        Assert.Equal(ChannelError.NotFound, (await OverlayFailAsync(rig, driver.Operation)).Code);
+    }
+
+    [Theory]
+    [InlineData("exit 0", "nothing mounted")]
+    [InlineData("mount -t tmpfs t \"$CHANNELSDK_TARGET\"; exit 1", "the script has failed")]
+    public async Task Without_an_installed_system_there_is_nothing_to_lay_a_package_over(string script, string why)
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, script);
+        await driver.UntilAsync(InstallMessage.Ended);
+        ChannelException e = await OverlayFailAsync(rig, driver.Operation);
+        Assert.Equal(ChannelError.FailedPrecondition, e.Code);
+        Assert.Contains(why, e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_package_that_stops_on_its_way_goes_with_its_operation()
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, MountTarget);
+        await driver.UntilAsync(InstallMessage.Ended);
+        await using ChannelStream package = await rig.Instance.Channel.OpenStreamAsync(
+            ServiceMethods.InstallOverlay, new OverlayRequest { Operation = driver.Operation }, cancellationToken: rig.Soon);
+        await package.WriteAsync(new RawTar().Add("good").Gzip().AsMemory(0, 20), rig.Soon);
+        ChannelException other = await OverlayFailAsync(rig, driver.Operation);
+        Assert.Equal(ChannelError.ResourceExhausted, other.Code);
+        await driver.DisposeAsync();
+        await Assert.ThrowsAsync<ChannelException>(async () => await package.ReadAsync(rig.Soon));
+        await UntilAsync(rig, () => Directory.GetDirectories(rig.RunFolder).Length == 0);
+    }
+
+    [Fact]
+    public async Task What_a_script_leaves_in_the_target_without_a_mount_is_gone_for_the_next()
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver first = await InstallDriver.StartAsync(rig.Instance.Channel, "mkdir -p \"$CHANNELSDK_TARGET/etc\" && printf 'left' > \"$CHANNELSDK_TARGET/etc/$(printf '\\377')\"");
+        Assert.Equal(0u, (await first.FinishAsync()).Code);
+        await using InstallDriver second = await InstallDriver.StartAsync(rig.Instance.Channel, "ls -A \"$CHANNELSDK_TARGET\"");
+        await second.FinishAsync();
+        Assert.Equal("", second.Output.ToString());
+    }
+
+    [Fact]
+    public async Task An_agent_that_is_stopped_ends_its_operation_first()
+    {
+        await using var rig = new AgentRig();
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, MountTarget + "; setsid sleep 1000 >/dev/null & echo $!; wait");
+        await driver.UntilAsync(InstallMessage.Output);
+        await rig.StopAgentAsync();
+        Assert.True(IsGone(int.Parse(driver.Output.ToString())));
+        Assert.Empty(Directory.GetDirectories(rig.RunFolder));
+        rig.StartAgent();
     }
 
     [Fact]
@@ -269,11 +349,36 @@ public class InstallTests
         await UntilAsync(rig, () => !Directory.Exists(folder));
     }
 
+    private const string MountTarget = "mount -t tmpfs -o size=16m t \"$CHANNELSDK_TARGET\"";
+
+    private static async Task<byte[]> OverlayAsync(AgentRig rig, ByteString operation, byte[] archive)
+    {
+        await using ChannelStream stream = await rig.Instance.Channel.OpenStreamAsync(
+            ServiceMethods.InstallOverlay, new OverlayRequest { Operation = operation }, cancellationToken: rig.Soon);
+        try
+        {
+            for (int at = 0; at < archive.Length; at += 60_000)
+            {
+                await stream.WriteAsync(archive.AsMemory(at, Math.Min(60_000, archive.Length - at)), rig.Soon);
+            }
+            await stream.CompleteAsync(rig.Soon);
+        }
+        catch (ChannelException)
+        {
+            // The guest has ended the stream; why is read below.
+        }
+        using ReceivedMessage reply = await stream.ReadAsync(rig.Soon);
+        return reply.Span.ToArray();
+    }
+
+    private static async Task<ChannelException> OverlayFailAsync(AgentRig rig, ByteString operation, byte[]? archive = null) =>
+        await Assert.ThrowsAsync<ChannelException>(() => OverlayAsync(rig, operation, archive ?? new RawTar().Gzip()));
+
     /// <summary>A script that tells its socket and goes on when it is told so.</summary>
     private static async Task<InstallDriver> Waiting(AgentRig rig, Action<InstallRunRequest>? change = null, string script = "")
     {
         await ChildRunAsync("mkfifo", $"{rig.Guest}/go");
-        return await InstallDriver.StartAsync(rig, $"{script}\necho \"$CHANNELSDK_HALF\"; cat '{rig.Guest}/go'\n", change);
+        return await InstallDriver.StartAsync(rig.Instance.Channel, $"{script}\necho \"$CHANNELSDK_HALF\"; cat '{rig.Guest}/go'\n", change);
     }
 
     private static async Task<string> SocketOf(InstallDriver driver)

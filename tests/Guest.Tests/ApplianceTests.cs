@@ -1,0 +1,155 @@
+using System.Diagnostics;
+using ChannelSdk.GuestAgent.Tests;
+using ChannelSdk.HostEndpoint;
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+
+namespace ChannelSdk.Guest.Tests;
+
+/// <summary>The appliance that this project builds: its bytes, and a system that its scripts install.</summary>
+[Collection("guest")]
+[System.Runtime.Versioning.SupportedOSPlatform("linux")]
+public sealed class ApplianceTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("channelsdk-appliance-");
+    private readonly string _root = SavedGuest.FindRoot();
+
+    private static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromMinutes(4)).Token;
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public async Task The_same_inputs_give_the_same_bytes_and_a_hook_changes_them()
+    {
+        var hooks = _folder.CreateSubdirectory("hooks").FullName;
+        await File.WriteAllTextAsync($"{hooks}/20-second", "#!/bin/sh\ncat \"$1/srv/first\" - > \"$1/srv/second\" </dev/null\n");
+        await File.WriteAllTextAsync($"{hooks}/10-first", "#!/bin/sh\necho hooked > \"$1/srv/first\"\n");
+        await File.WriteAllTextAsync($"{hooks}/readme", "no hook: it cannot be executed\n");
+        File.SetUnixFileMode($"{hooks}/20-second", (UnixFileMode)0b111_101_101);
+        File.SetUnixFileMode($"{hooks}/10-first", (UnixFileMode)0b111_101_101);
+        var one = await BuildAsync("one", "--hooks", hooks);
+        var two = await BuildAsync("two", "--hooks", hooks);
+        var plain = await BuildAsync("plain");
+        Assert.Equal(await Sha256Async(one), await Sha256Async(two));
+        Assert.NotEqual(await Sha256Async(one), await Sha256Async(plain));
+        Assert.Contains("srv/second", await DiskGuest.RunAsync("sh", "-c", $"cpio -t --quiet < {one}"), StringComparison.Ordinal);
+
+        var before = File.GetLastWriteTimeUtc(one);
+        Assert.Equal("", await BuildOutputAsync("one", "--hooks", hooks));
+        Assert.Equal(before, File.GetLastWriteTimeUtc(one));
+
+        await File.WriteAllTextAsync($"{hooks}/10-first", "#!/bin/sh\nexit 7\n");
+        var e = await Assert.ThrowsAnyAsync<Exception>(() => BuildAsync("one", "--hooks", hooks));
+        Assert.Contains("10-first failed with code 7", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_script_installs_a_system_with_a_package_and_its_disk_boots_by_itself()
+    {
+        var initrd = await BuildAsync("appliance", "--hooks", Path.Combine(_root, "examples/busybox-os/appliance"));
+        var disk = Path.Combine(_folder.FullName, "disk.img");
+        await DiskGuest.RunAsync("truncate", "-s", "128M", disk);
+        await using (var guest = await QemuGuest.StartAsync(new QemuOptions
+        {
+            Kernel = Path.Combine(Path.GetDirectoryName(initrd)!, "vmlinuz"),
+            Initrd = initrd,
+            Arguments = ["-drive", $"file={disk},if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,addr=06"],
+        }, Soon))
+        {
+            await using var host = new HostEndpoint.HostEndpoint();
+            var instance = host.Attach("vm1", guest.ChannelUri);
+            await instance.WaitReadyAsync(Soon);
+            await InstallAsync(instance);
+        }
+
+        await using var installed = await BootedDisk.StartAsync(disk, _folder.FullName);
+        await using var second = new HostEndpoint.HostEndpoint();
+        var system = second.Attach("vm1", installed.Uri);
+        await system.WaitReadyAsync(Soon);
+        var info = await system.Info.GetAsync(Soon);
+        Assert.DoesNotContain("install.Run", info.Methods);
+        Assert.Contains("Busybox OS", info.ToString(), StringComparison.Ordinal);
+        var motd = Path.Combine(_folder.FullName, "motd");
+        await system.Files.CopyOutAsync("/etc/motd", motd, cancellationToken: Soon);
+        Assert.Equal("welcome\n", await File.ReadAllTextAsync(motd));
+        var facts = await system.Files.StatAsync("/etc/motd", Soon);
+        Assert.Equal((0x180u, 7u), (facts.Mode, facts.Uid));
+    }
+
+    private async Task InstallAsync(Instance instance)
+    {
+        Assert.Contains("install.Run", (await instance.Info.GetAsync(Soon)).Methods);
+        await using var driver = await InstallDriver.OpenAsync(instance.Channel);
+        await driver.AddAsync("create", await File.ReadAllTextAsync(Path.Combine(_root, "examples/busybox-os/untrusted/create"), Soon));
+        await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
+        await driver.UntilAsync(InstallMessage.Progress);
+        Assert.Equal(StateWord.Installing, instance.Channel.Status.PeerHeartbeat!.Value.State);
+        await driver.UntilAsync(InstallMessage.Ended);
+        Assert.True(driver.Ended is { Code: 0, Signal: 0 }, $"code {driver.Ended!.Code}, signal {driver.Ended.Signal}: {driver.Output}{driver.Error}");
+        Assert.Equal("installed on /dev/vda"u8.ToArray(), driver.Result);
+        Assert.Equal(driver.Progress.Select(p => p.MilliPercent).Order(), driver.Progress.Select(p => p.MilliPercent));
+        Assert.Equal(100_000u, driver.Progress[^1].MilliPercent);
+
+        Assert.Contains("'../evil'", (await Assert.ThrowsAsync<ChannelException>(() =>
+            OverlayAsync(instance, driver, new RawTar().Add("etc/evil").Add("../evil").Gzip()))).Message, StringComparison.Ordinal);
+        var reply = OverlayReply.Parser.ParseFrom(await OverlayAsync(instance, driver, new RawTar()
+            .Add("etc", '5', mode: "0000755").Add("etc/motd", content: "welcome\n", mode: "0000600", owner: "0000007").Gzip()));
+        Assert.Equal((2ul, 8ul), (reply.Entries, reply.Bytes));
+        await driver.Out.CompleteAsync();
+        Assert.Null(await driver.NextAsync());
+    }
+
+    private static async Task<byte[]> OverlayAsync(Instance instance, InstallDriver driver, byte[] archive)
+    {
+        await using var stream = await instance.Channel.OpenStreamAsync(
+            ServiceMethods.InstallOverlay, new OverlayRequest { Operation = driver.Operation }, cancellationToken: Soon);
+        await stream.WriteAsync(archive, Soon);
+        await stream.CompleteAsync(Soon);
+        using var reply = await stream.ReadAsync(Soon);
+        return reply.Span.ToArray();
+    }
+
+    private async Task<string> BuildAsync(string name, params string[] arguments)
+    {
+        await BuildOutputAsync(name, arguments);
+        return Path.Combine(_folder.FullName, name, "initrd");
+    }
+
+    private Task<string> BuildOutputAsync(string name, params string[] arguments) => DiskGuest.RunAsync(
+        Path.Combine(_root, "scripts/build-appliance.sh"), ["--output", Path.Combine(_folder.FullName, name), .. arguments]);
+
+    private static async Task<string> Sha256Async(string file) => (await DiskGuest.RunAsync("sha256sum", file))[..64];
+
+    /// <summary>A machine that boots from a disk, by its BIOS.</summary>
+    private sealed class BootedDisk(Process qemu, string socket) : IAsyncDisposable
+    {
+        public string Uri => $"virtio-serial://{socket}";
+
+        public static async Task<BootedDisk> StartAsync(string disk, string folder)
+        {
+            var socket = Path.Combine(folder, "channel.sock");
+            var qemu = Process.Start(new ProcessStartInfo("qemu-system-x86_64",
+            [
+                "-accel", new QemuOptions { Kernel = "", Initrd = "" }.EffectiveAccelerator, "-M", "pc", "-m", "192", "-nodefaults", "-display", "none", "-no-reboot",
+                "-drive", $"file={disk},if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,bootindex=1",
+                "-device", "virtio-serial-pci", "-chardev", $"socket,id=c,path={socket},server=on,wait=off",
+                "-device", $"virtserialport,chardev=c,name={QemuOptions.DefaultPortName}", "-serial", $"file:{folder}/console",
+            ]))!;
+            while (!File.Exists(socket) && !qemu.HasExited)
+            {
+                await Task.Delay(20, Soon);
+            }
+
+            return new BootedDisk(qemu, socket);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            qemu.Kill();
+            await qemu.WaitForExitAsync();
+            qemu.Dispose();
+        }
+    }
+}

@@ -31,6 +31,7 @@ var root = new RootCommand("Talks to the agent of one instance through its chann
     TapCommand.Create(),
     InstanceCommand.Create(),
     InstallCommand.Create(),
+    ApplianceCommand.Create(),
     HalfToolCommand.Create(),
 };
 var result = root.Parse(args);

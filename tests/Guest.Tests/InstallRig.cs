@@ -7,6 +7,9 @@ namespace ChannelSdk.Guest.Tests;
 /// <summary>Builds the test guest, which is an appliance when its command line says so.</summary>
 public sealed class Appliance : IAsyncLifetime
 {
+    /// <summary>What makes the test guest an appliance.</summary>
+    public const string Append = "channel.install=allow";
+
     public string Root { get; } = SavedGuest.FindRoot();
 
     public async Task InitializeAsync()
@@ -23,7 +26,7 @@ public sealed class Appliance : IAsyncLifetime
     {
         Kernel = Path.Combine(Root, ".cache/guest/vmlinuz"),
         Initrd = Path.Combine(Root, ".cache/guest/initrd"),
-        Append = "channel.install=allow",
+        Append = Append,
         MemoryMiB = 192,
         Transport = transport,
         ForwardProgram = Path.Combine(Root, "artifacts/host/channel-forward"),
@@ -56,7 +59,7 @@ internal sealed class InstallRig : IDisposable
 
     public static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(200)).Token;
     public InstanceRecordStore Records { get; }
-    public InstallerOptions Options { get; init; }
+    public InstallerOptions Options { get; set; }
 
     public string At(string name) => Path.Combine(_folder, name);
 

@@ -110,15 +110,29 @@ public class InstallTests(Appliance appliance)
     [Fact]
     public async Task A_script_that_talks_for_ever_is_killed_at_the_deadline_and_nothing_is_left()
     {
-        using var rig = new InstallRig(appliance, ApplianceTransport.Tap, TimeSpan.FromSeconds(25));
+        var watched = new WatchedLauncher(appliance.Launcher(ApplianceTransport.Tap));
+        using var rig = new InstallRig(appliance, deadline: TimeSpan.FromSeconds(25));
+        rig.Options = rig.Options with { Launcher = watched };
         var secret = new MarkedSecret();
         rig.Write("untrusted/create", InGuest + "(while :; do half progress 50 talking; done) &\n[ -n \"$OSP_ROOT_PASSWORD\" ]\nhalf parameter root_password > /dev/null\nwhile :; do echo talk; done\n");
         rig.Write("create", Begin + "half parameter root_password > /dev/null\n(setsid sleep 1000 &)\nwhile :; do echo talk; sleep 0.01; done\n");
-        var operation = rig.Start(new InstallRequest { Instance = "vm1", Disks = [rig.NewDisk("disk.img")], Secrets = secret.As("root_password") });
+        var request = new InstallRequest { Instance = "vm1", Disks = [rig.NewDisk("disk.img")], Secrets = secret.As("root_password") };
         var started = Stopwatch.GetTimestamp();
-        var events = await operation.Events.ReadAsync(0, InstallRig.Soon).ToListAsync(InstallRig.Soon);
+        var operation = rig.Start(request);
+        var events = new List<InstallEvent>();
+        await foreach (var next in operation.Events.ReadAsync(0, InstallRig.Soon))
+        {
+            events.Add(next);
+            if (events.Count(e => e is OutputEvent { Party: InstallParty.Untrusted }) == 1)
+            {
+                // Both halves and the appliance run now: nobody's command line has the secret.
+                Assert.NotEmpty(MarkedProcesses.Find(operation.Id));
+                Assert.DoesNotContain(CommandLines(), line => secret.IsIn(line));
+            }
+        }
+
         var result = await operation.Completion.WaitAsync(InstallRig.Soon);
-        Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 25, 27.5);
+        Assert.InRange(Stopwatch.GetElapsedTime(started, await watched.Gone.Task).TotalSeconds, 25, 27);
         Assert.Equal((InstallOutcome.TimedOut, "the deadline of 25 s passed in the phase Running"), (result.Outcome, result.Reason));
         Assert.Contains(events, e => e is OutputEvent { Party: InstallParty.Untrusted, Text: "talk" });
         Assert.Contains(events, e => e is OutputEvent { Party: InstallParty.Trusted, Text: "talk" });
@@ -137,7 +151,7 @@ public class InstallTests(Appliance appliance)
         rig.Write("untrusted/create", InGuest + "[ ! -e /root/was-here ]\ntouch /root/was-here\n[ \"$OSP_CRASH\" = no ] || { sync; poweroff -f; sleep 100; }\n");
         rig.Records.Change("vm1", r => r.With("crash", OsParameter.Public("yes")));
         var (crashed, _) = await rig.RunAsync(new InstallRequest { Instance = "vm1" });
-        Assert.Equal((InstallOutcome.Failed, "the appliance ended while its half ran"), (crashed.Outcome, crashed.Reason));
+        Assert.Equal((InstallOutcome.Failed, "the appliance ended before its work was done"), (crashed.Outcome, crashed.Reason));
         rig.Records.Change("vm1", r => r.With("crash", OsParameter.Public("no")));
         var (good, _) = await rig.RunAsync(new InstallRequest { Instance = "vm1" });
         Assert.Equal("", good.Reason);
@@ -164,6 +178,38 @@ public class InstallTests(Appliance appliance)
         {
             Assert.True(path.Contains("/records/", StringComparison.Ordinal) || content.AsSpan().IndexOf(Encoding.UTF8.GetBytes(Private)) < 0, $"{path} has the private value");
             Assert.False(secret.IsIn(content), $"{path} has the secret");
+        }
+    }
+
+    /// <summary>Sees when the appliance has gone.</summary>
+    private sealed class WatchedLauncher(IInstanceLauncher launcher) : IInstanceLauncher
+    {
+        public TaskCompletionSource<long> Gone { get; } = new();
+
+        public async Task<ILaunchedInstance> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken = default)
+        {
+            var launched = await launcher.LaunchAsync(request, cancellationToken);
+            _ = launched.Exited.ContinueWith(_ => Gone.SetResult(Stopwatch.GetTimestamp()), TaskScheduler.Default);
+            return launched;
+        }
+    }
+
+    private static IEnumerable<byte[]> CommandLines()
+    {
+        foreach (var folder in Directory.EnumerateDirectories("/proc").Where(p => char.IsAsciiDigit(Path.GetFileName(p)[0])))
+        {
+            byte[] line;
+            try
+            {
+                line = File.ReadAllBytes(Path.Combine(folder, "cmdline"));
+            }
+            catch (IOException)
+            {
+                // It has ended meanwhile.
+                continue;
+            }
+
+            yield return line;
         }
     }
 

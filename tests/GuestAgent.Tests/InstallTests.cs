@@ -111,8 +111,8 @@ public class InstallTests
                 Assert.Equal(ChannelError.InvalidArgument, (await driver.FailAsync()).Code);
                 break;
         }
-        await UntilAsync(rig, () => !Directory.Exists(Path.GetDirectoryName(socket)) && left.All(IsGone));
-        Assert.False(Directory.Exists($"{rig.RunFolder}/target"));
+        await UntilAsync(rig, () => left.All(IsGone) && Directory.GetDirectories(rig.RunFolder).Length == 0);
+        Assert.False(File.Exists(socket));
     }
 
     [Fact]
@@ -255,60 +255,26 @@ public class InstallTests
     }
 
     [Fact]
-    public async Task A_package_is_laid_over_what_the_script_has_left_mounted()
+    public async Task What_a_script_leaves_in_the_target_without_a_mount_is_gone_for_the_next()
     {
         await using var rig = new AgentRig();
-        string target = $"{rig.RunFolder}/target";
-        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, MountTarget);
-        Assert.Equal(ChannelError.FailedPrecondition, (await OverlayFailAsync(rig, driver.Operation)).Code);
-        await driver.UntilAsync(InstallMessage.Ended);
-        Assert.Equal(ChannelError.NotFound, (await OverlayFailAsync(rig, ByteString.CopyFrom(new byte[16]))).Code);
-        ChannelException e = await OverlayFailAsync(rig, driver.Operation, new RawTar().Add("good").Add("../evil\u001b").Gzip());
-        Assert.Equal((ChannelError.InvalidArgument, true), (e.Code, e.Message.Contains("'../evil\\u001b'", StringComparison.Ordinal)));
-        Assert.Empty(Directory.GetFileSystemEntries(target));
-
-        byte[] content = new byte[3_000_000];
-        new Random(9).NextBytes(content);
-        OverlayReply reply = OverlayReply.Parser.ParseFrom(
-            await OverlayAsync(rig, driver.Operation, new RawTar().Add("etc/motd", content: Encoding.Latin1.GetString(content), mode: "0000600", owner: "0000007").Gzip()));
-        Assert.Equal((1ul, 3_000_000ul), (reply.Entries, reply.Bytes));
-        Assert.Equal(content, await File.ReadAllBytesAsync($"{target}/etc/motd"));
-        Assert.Single(Directory.GetFileSystemEntries(target));
-
-        e = await OverlayFailAsync(rig, driver.Operation, new RawTar().Add("big", size: "00400000000").Gzip());
-        Assert.Equal(ChannelError.ResourceExhausted, e.Code);
-        await driver.Out.CompleteAsync();
-        Assert.Null(await driver.NextAsync());
-        Assert.Equal(ChannelError.NotFound, (await OverlayFailAsync(rig, driver.Operation)).Code);
-    }
-
-    [Theory]
-    [InlineData("exit 0", "nothing mounted")]
-    [InlineData("mount -t tmpfs t \"$CHANNELSDK_TARGET\"; exit 1", "the script has failed")]
-    public async Task Without_an_installed_system_there_is_nothing_to_lay_a_package_over(string script, string why)
-    {
-        await using var rig = new AgentRig();
-        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, script);
-        await driver.UntilAsync(InstallMessage.Ended);
-        ChannelException e = await OverlayFailAsync(rig, driver.Operation);
-        Assert.Equal(ChannelError.FailedPrecondition, e.Code);
-        Assert.Contains(why, e.Message, StringComparison.Ordinal);
+        await using InstallDriver first = await InstallDriver.StartAsync(rig.Instance.Channel, "mkdir -p \"$CHANNELSDK_TARGET/etc\" && printf 'left' > \"$CHANNELSDK_TARGET/etc/$(printf '\\377')\"");
+        Assert.Equal(0u, (await first.FinishAsync()).Code);
+        await using InstallDriver second = await InstallDriver.StartAsync(rig.Instance.Channel, "ls -A \"$CHANNELSDK_TARGET\"");
+        await second.FinishAsync();
+        Assert.Equal("", second.Output.ToString());
     }
 
     [Fact]
-    public async Task A_package_that_stops_on_its_way_goes_with_its_operation()
+    public async Task An_agent_that_is_stopped_ends_its_operation_first()
     {
         await using var rig = new AgentRig();
-        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, MountTarget);
-        await driver.UntilAsync(InstallMessage.Ended);
-        await using ChannelStream package = await rig.Instance.Channel.OpenStreamAsync(
-            ServiceMethods.InstallOverlay, new OverlayRequest { Operation = driver.Operation }, cancellationToken: rig.Soon);
-        await package.WriteAsync(new RawTar().Add("good").Gzip().AsMemory(0, 20), rig.Soon);
-        ChannelException other = await OverlayFailAsync(rig, driver.Operation);
-        Assert.Equal(ChannelError.ResourceExhausted, other.Code);
-        await driver.DisposeAsync();
-        await Assert.ThrowsAsync<ChannelException>(async () => await package.ReadAsync(rig.Soon));
-        await UntilAsync(rig, () => Directory.GetDirectories(rig.RunFolder).Length == 0);
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, MountTarget + "; setsid sleep 1000 >/dev/null & echo $!; wait");
+        await driver.UntilAsync(InstallMessage.Output);
+        await rig.StopAgentAsync();
+        Assert.True(IsGone(int.Parse(driver.Output.ToString())));
+        Assert.Empty(Directory.GetDirectories(rig.RunFolder));
+        rig.StartAgent();
     }
 
     [Fact]
@@ -326,30 +292,7 @@ public class InstallTests
         await UntilAsync(rig, () => !Directory.Exists(folder));
     }
 
-    private const string MountTarget = "mount -t tmpfs -o size=16m t \"$CHANNELSDK_TARGET\"";
-
-    private static async Task<byte[]> OverlayAsync(AgentRig rig, ByteString operation, byte[] archive)
-    {
-        await using ChannelStream stream = await rig.Instance.Channel.OpenStreamAsync(
-            ServiceMethods.InstallOverlay, new OverlayRequest { Operation = operation }, cancellationToken: rig.Soon);
-        try
-        {
-            for (int at = 0; at < archive.Length; at += 60_000)
-            {
-                await stream.WriteAsync(archive.AsMemory(at, Math.Min(60_000, archive.Length - at)), rig.Soon);
-            }
-            await stream.CompleteAsync(rig.Soon);
-        }
-        catch (ChannelException)
-        {
-            // The guest has ended the stream; why is read below.
-        }
-        using ReceivedMessage reply = await stream.ReadAsync(rig.Soon);
-        return reply.Span.ToArray();
-    }
-
-    private static async Task<ChannelException> OverlayFailAsync(AgentRig rig, ByteString operation, byte[]? archive = null) =>
-        await Assert.ThrowsAsync<ChannelException>(() => OverlayAsync(rig, operation, archive ?? new RawTar().Gzip()));
+    internal const string MountTarget = "mount -t tmpfs -o size=16m t \"$CHANNELSDK_TARGET\"";
 
     /// <summary>A script that tells its socket and goes on when it is told so.</summary>
     private static async Task<InstallDriver> Waiting(AgentRig rig, Action<InstallRunRequest>? change = null, string script = "")
@@ -383,7 +326,7 @@ public class InstallTests
         await UntilAsync(rig, () => rig.Instance.Channel.Status.PeerHeartbeat is { } h && h.State == state && h.Detail == detail);
     }
 
-    private static async Task UntilAsync(AgentRig rig, Func<bool> condition)
+    internal static async Task UntilAsync(AgentRig rig, Func<bool> condition)
     {
         while (!condition())
         {

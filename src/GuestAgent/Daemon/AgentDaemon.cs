@@ -20,6 +20,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
 {
     // A host that does not read must not keep the agent from ending.
     private static readonly TimeSpan s_farewellTime = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_installEndTime = TimeSpan.FromSeconds(10);
 
     private readonly Func<AgentConfig> _load;
     private readonly AgentLog _log;
@@ -112,6 +113,8 @@ internal sealed class AgentDaemon : IAsyncDisposable
     {
         await _relay.DisposeAsync().ConfigureAwait(false);
         await SayGoodbyeAsync().ConfigureAwait(false);
+        // An operation ends with its stream, which has just ended.
+        await Task.WhenAny(_install.WaitIdleAsync(), Task.Delay(s_installEndTime)).ConfigureAwait(false);
         await _control.DisposeAsync().ConfigureAwait(false);
         _trim.Dispose();
         _freeze.Dispose();

@@ -22,18 +22,14 @@ internal sealed class InstallLeftovers(string runFolder, string target, AgentLog
                 InstallProcesses.Kill(InstallPlace.SocketIn(folder));
             }
             failure = InstallMounts.UnmountAll(target);
-            foreach (string folder in folders)
+            // The target too may hold something: a script need not have mounted anything there.
+            foreach (string folder in (string[])[.. folders, target])
             {
                 // What is mounted there is not to be emptied.
                 if (InstallMounts.UnmountAll(folder) is not null || await ChildProcess.RunAsync("/bin/rm", "-rf", folder).ConfigureAwait(false) != 0)
                 {
                     log.Warning($"{folder} could not be removed");
                 }
-            }
-            if (Directory.Exists(target))
-            {
-                // Without what is in it, which would be somebody else's.
-                Directory.Delete(target);
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or Protocol.ChannelException)

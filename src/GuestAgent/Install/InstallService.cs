@@ -12,7 +12,9 @@ namespace ChannelSdk.GuestAgent.Install;
 internal sealed class InstallService(string runFolder, Action<ushort?> onPercent, AgentLog log)
 {
     private readonly InstallLeftovers _leftovers = new(runFolder, TargetIn(runFolder), log);
+    private readonly Lock _gate = new();
     private InstallTarget? _current;
+    private TaskCompletionSource _idle = Done();
 
     /// <summary>Where systems are installed.</summary>
     public string Target => TargetIn(runFolder);
@@ -25,10 +27,7 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
     {
         InstallSpec spec = InstallSpec.Parse(request);
         using var target = new InstallTarget(spec.Operation, Target);
-        if (Interlocked.CompareExchange(ref _current, target, null) is { } other)
-        {
-            throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"the operation {other.Operation} is under way; an appliance serves one at a time");
-        }
+        Begin(target);
         onPercent(0);
         string? lost = null;
         bool isGood = false;
@@ -42,12 +41,21 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
             await target.CloseAsync(mustStop: !isGood).ConfigureAwait(false);
             lost = await _leftovers.RemoveAsync().ConfigureAwait(false);
             log.Info($"the operation {spec.Operation} has ended");
-            Volatile.Write(ref _current, null);
             onPercent(null);
+            End();
         }
         if (lost is not null)
         {
             throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.MayHaveRun, $"what was installed may not be on its disk: {lost}");
+        }
+    }
+
+    /// <summary>Ends when no operation runs; one whose host has gone ends soon.</summary>
+    public Task WaitIdleAsync()
+    {
+        lock (_gate)
+        {
+            return _idle.Task;
         }
     }
 
@@ -65,6 +73,35 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
         log.Info($"the operation {spec.Operation} runs {spec.Action} for the instance {LogText.Escape(spec.Instance, 100)}");
         using var operation = new InstallOperation(spec, place, Target, stream, percent => onPercent(percent));
         await operation.ServeAsync(target.SetEnd, cancellationToken).ConfigureAwait(false);
+    }
+
+    private void Begin(InstallTarget target)
+    {
+        lock (_gate)
+        {
+            if (_current is { } other)
+            {
+                throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"the operation {other.Operation} is under way; an appliance serves one at a time");
+            }
+            _current = target;
+            _idle = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+    }
+
+    private void End()
+    {
+        lock (_gate)
+        {
+            _current = null;
+            _idle.SetResult();
+        }
+    }
+
+    private static TaskCompletionSource Done()
+    {
+        var done = new TaskCompletionSource();
+        done.SetResult();
+        return done;
     }
 
     private static string TargetIn(string runFolder) => $"{runFolder}/target";

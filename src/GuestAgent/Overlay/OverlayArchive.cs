@@ -6,7 +6,7 @@ namespace ChannelSdk.GuestAgent.Overlay;
 /// <summary>Lays a .tar.gz over a file system: read twice, once to check it and once to write it.</summary>
 internal static class OverlayArchive
 {
-    /// <summary>Lays it. Nothing is changed when it throws InvalidArgument or ResourceExhausted for the archive.</summary>
+    /// <summary>Lays it. Nothing was changed when it throws an error of another class than MayHaveRun.</summary>
     /// <param name="tree">The installed system.</param>
     /// <param name="archive">The whole archive.</param>
     /// <param name="limit">Most bytes of its files.</param>
@@ -22,10 +22,17 @@ internal static class OverlayArchive
             throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Refused,
                 $"the archive is refused: its {plan.Entries} entries may need {plan.Room} bytes, and {free} are free");
         }
-        var writer = new OverlayWriter(tree);
-        Walk(archive, writer.Write, cancellationToken);
-        writer.Finish();
-        tree.Sync();
+        try
+        {
+            var writer = new OverlayWriter(tree);
+            Walk(archive, writer.Write, cancellationToken);
+            writer.Finish();
+            tree.Sync();
+        }
+        catch (ChannelException e)
+        {
+            throw new ChannelException(e.Code, ErrorClass.MayHaveRun, $"a part of the package was laid down: {e.Message}", e);
+        }
         return new OverlayReply { Entries = (ulong)plan.Entries, Bytes = (ulong)plan.Bytes };
     }
 

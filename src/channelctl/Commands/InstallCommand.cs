@@ -25,6 +25,7 @@ internal static class InstallCommand
         var state = StateOption.Create();
         var definitions = new Option<string>("--definitions") { Description = "Folder of the OS definitions", DefaultValueFactory = _ => "/srv/channelsdk/os" };
         var appliance = new Option<string>("--appliance") { Description = "Folder of the appliance (channelctl appliance build)" };
+        var append = new Option<string>("--append") { Description = "What the appliance's kernel is told beside", DefaultValueFactory = _ => "" };
         var transport = new Option<ApplianceTransport>("--transport") { Description = "VirtioSerial, Tap or UserNet: how the appliance reaches this host" };
         var forward = new Option<string>("--forward-program") { Description = "Path of channel-forward, for UserNet" };
         var disks = new Option<string[]>("--disk") { Description = "A disk of the instance, FILE or FILE:FORMAT (raw, qcow2); may be given several times" };
@@ -37,7 +38,7 @@ internal static class InstallCommand
         var name = new Option<string>("--new-name") { Description = "The new name" };
         var command = new Command(action.ToString().ToLowerInvariant(), $"{description} Exits with 0, {ExitCode.TimedOut} if the deadline passed, {ExitCode.Failed} if it failed.")
         {
-            instance, state, definitions, appliance, transport, forward, disks, deadline, secrets, user, password, forbid, json,
+            instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, forbid, json,
         };
         if (action == InstallAction.Rename)
         {
@@ -53,7 +54,7 @@ internal static class InstallCommand
                 Records = StateOption.Records(parsed.GetValue(state)!),
                 Definitions = new DefinitionCatalog(parsed.GetValue(definitions)!, new DefinitionPolicy { ForbidTrusted = parsed.GetValue(forbid) }),
                 Launcher = parsed.GetValue(appliance) is not { } folder ? null
-                    : new QemuLauncher(ApplianceFolder.Options(folder) with { Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward) }),
+                    : new QemuLauncher(ApplianceFolder.Options(folder) with { Append = parsed.GetValue(append)!, Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward) }),
                 Deadline = TimeSpan.FromSeconds(parsed.GetValue(deadline)),
                 // Scripts on this host find this tool without a path.
                 TrustedPath = $"{AppContext.BaseDirectory}:{InstallerOptions.DefaultPath}",

@@ -93,6 +93,19 @@ public class InstallToolTests
     }
 
     [Fact]
+    public async Task An_appliance_is_built_by_the_script_with_what_it_is_given()
+    {
+        using var folder = new TestFolder();
+        var script = folder.Write("build", "#!/bin/sh\necho \"$@\"\n[ \"$2\" != bad ]\n", isScript: true);
+        var good = await RunAsync(null, "appliance", "build", "--script", script, "--output", "good", "--hooks", "a", "--hooks", "b", "--agent", "c");
+        Assert.Equal((0, "--output good --agent c --hooks a --hooks b\n"), (good.Code, good.Out));
+        Assert.Equal(5, (await RunAsync(null, "appliance", "build", "--script", script, "--output", "bad")).Code);
+        var none = await RunAsync(null, "appliance", "build", "--script", folder.At("none"));
+        Assert.Equal(2, none.Code);
+        Assert.Contains("none cannot be started", none.Error);
+    }
+
+    [Fact]
     public async Task The_words_of_scripts_say_that_there_is_no_operation()
     {
         Assert.Equal(2, (await RunAsync(null, "half")).Code);

@@ -232,7 +232,7 @@ public class OperationTests
             return InstallRig.Well;
         });
         rig.Deadline = TimeSpan.FromSeconds(60);
-        Assert.Contains("the appliance ended while its half ran", (await rig.RunAsync()).Result.Reason);
+        Assert.Contains("the appliance ended before its work was done", (await rig.RunAsync()).Result.Reason);
         rig.Appliance = null;
         Assert.Contains("this host has none to launch", (await rig.RunAsync()).Result.Reason);
     }

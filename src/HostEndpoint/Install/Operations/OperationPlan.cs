@@ -90,7 +90,7 @@ internal sealed class OperationPlan
     {
         var variables = new Dictionary<string, string>(Description([.. Request.Disks.Select(d => d.Path)]))
         {
-            [MarkedProcesses.Variable] = Id,
+            [MarkedProcesses.ScriptVariable] = Id,
             [HalfVariables.Action] = OsDefinition.ScriptName(Request.Action),
             [HalfVariables.Instance] = Record.Name,
             ["PATH"] = path,

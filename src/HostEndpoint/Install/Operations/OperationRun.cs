@@ -95,7 +95,7 @@ internal sealed class OperationRun : IAsyncDisposable
             Operation = _plan.Id,
             Folder = _folder.Appliance,
             Disks = _plan.Request.Disks,
-            Environment = new Dictionary<string, string> { [MarkedProcesses.Variable] = _plan.Id },
+            Environment = new Dictionary<string, string> { [MarkedProcesses.ApplianceVariable] = _plan.Id },
             Trace = _trace,
         }, cancellationToken);
         var launched = await _launch.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -211,14 +211,22 @@ internal sealed class OperationRun : IAsyncDisposable
     private async Task RunUntrustedAsync(UntrustedHalf half, CancellationToken cancellationToken)
     {
         var launched = await _launch!.ConfigureAwait(false);
-        var ending = half.End.WaitAsync(cancellationToken);
-        if (await Task.WhenAny(ending, launched.Exited).ConfigureAwait(false) != ending && !half.End.IsCompleted)
+        using var gone = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var attending = AttendUntrustedAsync(half, gone.Token);
+        if (await Task.WhenAny(attending, launched.Exited).ConfigureAwait(false) != attending)
         {
             _trusted?.EndPeer("the appliance has ended");
-            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.MayHaveRun, "the appliance ended while its half ran");
+            await gone.CancelAsync().ConfigureAwait(false);
+            await attending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.MayHaveRun, "the appliance ended before its work was done");
         }
 
-        var end = await ending.ConfigureAwait(false);
+        await attending.ConfigureAwait(false);
+    }
+
+    private async Task AttendUntrustedAsync(UntrustedHalf half, CancellationToken cancellationToken)
+    {
+        var end = await half.End.WaitAsync(cancellationToken).ConfigureAwait(false);
         var words = _reports.EndOf(InstallParty.Untrusted);
         if (end is not { Code: 0, Signal: 0 } || end.Reason.Length > 0)
         {

@@ -51,7 +51,11 @@ internal sealed class OutputLines(Redactor redactor, long budget, Action<string>
     {
         var line = _line.AsSpan(0, _length);
         redactor.Apply(line);
-        Tell(line);
+        for (var rest = line; !rest.IsEmpty; rest = rest[Math.Min(rest.Length, MaxLine)..])
+        {
+            Tell(rest[..Math.Min(rest.Length, MaxLine)]);
+        }
+
         line.Clear();
         _length = 0;
     }

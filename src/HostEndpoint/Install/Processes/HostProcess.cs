@@ -97,7 +97,7 @@ internal sealed class HostProcess : IAsyncDisposable
     {
         Kill();
         await _attending.ConfigureAwait(false);
-        await Task.Run(() => MarkedProcesses.Kill(_operation)).ConfigureAwait(false);
+        await Task.Run(() => MarkedProcesses.KillScripts(_operation)).ConfigureAwait(false);
         _cgroup?.Remove();
         _pidFd?.Dispose();
     }
@@ -134,7 +134,7 @@ internal sealed class HostProcess : IAsyncDisposable
                 endedAt = TimeProvider.System.GetTimestamp();
                 _cgroup?.Kill();
                 _ = Libc.Kill(-_pid, Libc.SigKill);
-                MarkedProcesses.Kill(_operation);
+                MarkedProcesses.KillScripts(_operation);
             }
         }
 

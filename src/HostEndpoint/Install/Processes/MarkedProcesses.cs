@@ -10,16 +10,29 @@ namespace ChannelSdk.HostEndpoint.Install;
 /// </summary>
 internal static class MarkedProcesses
 {
-    /// <summary>The variable.</summary>
-    public const string Variable = "CHANNELSDK_OPERATION";
+    /// <summary>The variable of scripts.</summary>
+    public const string ScriptVariable = "CHANNELSDK_OPERATION";
+
+    /// <summary>The variable of appliances, which go on when a script has ended.</summary>
+    public const string ApplianceVariable = "CHANNELSDK_APPLIANCE";
 
     private const int MaxPasses = 100;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>Numbers of the processes that run for an operation.</summary>
-    public static IReadOnlyList<int> Find(string operation)
+    /// <summary>Numbers of the processes that run for an operation, scripts and appliance.</summary>
+    public static IReadOnlyList<int> Find(string operation) => [.. FindMarked(ScriptVariable, operation), .. FindMarked(ApplianceVariable, operation)];
+
+    /// <summary>Kills all of an operation, scripts and appliance.</summary>
+    /// <returns>Whether none is left.</returns>
+    public static bool Kill(string operation) => Kill(() => Find(operation));
+
+    /// <summary>Kills the scripts of an operation, with all that they have started.</summary>
+    /// <returns>Whether none is left.</returns>
+    public static bool KillScripts(string operation) => Kill(() => FindMarked(ScriptVariable, operation));
+
+    private static List<int> FindMarked(string variable, string operation)
     {
-        var mark = Encoding.ASCII.GetBytes($"{Variable}={operation}");
+        var mark = Encoding.ASCII.GetBytes($"{variable}={operation}");
         using var memory = SecretValue.OfLength(SecretValue.MaxBytes);
         var result = new List<int>();
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
@@ -33,13 +46,12 @@ internal static class MarkedProcesses
         return result;
     }
 
-    /// <summary>Kills them all. One that is starting another is met again in the next pass.</summary>
-    /// <returns>Whether none is left.</returns>
-    public static bool Kill(string operation)
+    // One that is starting another is met again in the next pass.
+    private static bool Kill(Func<IReadOnlyList<int>> find)
     {
         for (var pass = 0; pass < MaxPasses; pass++)
         {
-            var found = Find(operation);
+            var found = find();
             if (found.Count == 0)
             {
                 return true;

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using ChannelSdk.GuestAgent.Tests;
 using ChannelSdk.HostEndpoint;
 using ChannelSdk.HostEndpoint.Launch;
@@ -64,9 +63,12 @@ public sealed class ApplianceTests : IDisposable
             await InstallAsync(instance);
         }
 
-        await using var installed = await BootedDisk.StartAsync(disk, _folder.FullName);
+        await using var installed = await QemuGuest.StartAsync(new QemuOptions
+        {
+            Arguments = ["-drive", $"file={disk},if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,bootindex=1"],
+        }, Soon);
         await using var second = new HostEndpoint.HostEndpoint();
-        var system = second.Attach("vm1", installed.Uri);
+        var system = second.Attach("vm1", installed.ChannelUri);
         await system.WaitReadyAsync(Soon);
         var info = await system.Info.GetAsync(Soon);
         Assert.DoesNotContain("install.Run", info.Methods);
@@ -84,6 +86,8 @@ public sealed class ApplianceTests : IDisposable
         await using var driver = await InstallDriver.OpenAsync(instance.Channel);
         await driver.AddAsync("create", await File.ReadAllTextAsync(Path.Combine(_root, "examples/busybox-os/untrusted/create"), Soon));
         await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
+        // There is no half on the host.
+        await driver.Out.WriteAsync(InstallMessage.Ended, new HalfEnded());
         await driver.UntilAsync(InstallMessage.Progress);
         Assert.Equal(StateWord.Installing, instance.Channel.Status.PeerHeartbeat!.Value.State);
         await driver.UntilAsync(InstallMessage.Ended);
@@ -121,35 +125,4 @@ public sealed class ApplianceTests : IDisposable
         Path.Combine(_root, "scripts/build-appliance.sh"), ["--output", Path.Combine(_folder.FullName, name), .. arguments]);
 
     private static async Task<string> Sha256Async(string file) => (await DiskGuest.RunAsync("sha256sum", file))[..64];
-
-    /// <summary>A machine that boots from a disk, by its BIOS.</summary>
-    private sealed class BootedDisk(Process qemu, string socket) : IAsyncDisposable
-    {
-        public string Uri => $"virtio-serial://{socket}";
-
-        public static async Task<BootedDisk> StartAsync(string disk, string folder)
-        {
-            var socket = Path.Combine(folder, "channel.sock");
-            var qemu = Process.Start(new ProcessStartInfo("qemu-system-x86_64",
-            [
-                "-accel", new QemuOptions { Kernel = "", Initrd = "" }.EffectiveAccelerator, "-M", "pc", "-m", "192", "-nodefaults", "-display", "none", "-no-reboot",
-                "-drive", $"file={disk},if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,bootindex=1",
-                "-device", "virtio-serial-pci", "-chardev", $"socket,id=c,path={socket},server=on,wait=off",
-                "-device", $"virtserialport,chardev=c,name={QemuOptions.DefaultPortName}", "-serial", $"file:{folder}/console",
-            ]))!;
-            while (!File.Exists(socket) && !qemu.HasExited)
-            {
-                await Task.Delay(20, Soon);
-            }
-
-            return new BootedDisk(qemu, socket);
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            qemu.Kill();
-            await qemu.WaitForExitAsync();
-            qemu.Dispose();
-        }
-    }
 }

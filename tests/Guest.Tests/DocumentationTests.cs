@@ -24,7 +24,7 @@ public partial class DocumentationTests
     }
 
     [Fact]
-    public Task The_demo_works() => RunAsync("./demo 8");
+    public Task The_demo_works() => RunAsync("./demo");
 
     [Fact]
     public async Task Every_file_that_a_document_names_is_there()

@@ -23,6 +23,7 @@ internal sealed class FakeAppliance(Func<FakeHalf, Task<HalfEnded>> script) : II
     public Running? Last { get; private set; }
     public bool NeverAnswers { get; init; }
     public bool DiesAtOnce { get; init; }
+    public bool CannotBeKilled { get; init; }
     public byte[] Overlay { get; private set; } = [];
     public ChannelException? OverlayRefusal { get; init; }
 
@@ -38,9 +39,11 @@ internal sealed class FakeAppliance(Func<FakeHalf, Task<HalfEnded>> script) : II
     {
         private readonly TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly Channel? _channel;
+        private readonly FakeAppliance _owner;
 
         public Running(FakeAppliance owner, LaunchRequest request)
         {
+            _owner = owner;
             var socket = Path.Combine(request.Folder, "channel.sock");
             Endpoint = TransportEndpoints.Create($"unix://{socket}");
             DiskDevices = [.. request.Disks.Select((_, i) => $"/dev/vd{(char)('a' + i)}")];
@@ -77,6 +80,11 @@ internal sealed class FakeAppliance(Func<FakeHalf, Task<HalfEnded>> script) : II
         public async ValueTask KillAsync(TimeSpan within)
         {
             IsKilled = true;
+            if (_owner.CannotBeKilled)
+            {
+                throw new InvalidOperationException("the hypervisor does not answer");
+            }
+
             await DieAsync();
         }
 

@@ -238,6 +238,20 @@ public class OperationTests
     }
 
     [Fact]
+    public async Task A_hypervisor_that_fails_to_kill_does_not_keep_the_operation_from_its_end()
+    {
+        using var rig = new InstallRig(_ => Task.FromResult(InstallRig.Well));
+        rig.Appliance = new FakeAppliance(_ => Task.FromResult(InstallRig.Well)) { CannotBeKilled = true };
+        var secrets = new SecretParameters();
+        secrets.Add("a", SecretValue.CopyOf("x"u8));
+        Assert.Equal(InstallOutcome.Succeeded, (await rig.RunAsync(r => r with { Secrets = secrets })).Result.Outcome);
+        Assert.Empty(secrets.Names);
+        Assert.Throws<ChannelException>(() => rig.Start());
+        rig.Records.Change("vm1", r => r.Without("a"));
+        Assert.Equal(InstallOutcome.Succeeded, (await rig.RunAsync()).Result.Outcome);
+    }
+
+    [Fact]
     public async Task A_guest_that_breaks_the_contract_fails_the_operation_and_900_percent_are_100()
     {
         using var rig = new InstallRig(async half =>

@@ -9,9 +9,7 @@ namespace ChannelSdk.HostEndpoint.Install;
 /// <summary>The work of one operation: verify, appliance, both halves, package. What it has made is ended by <see cref="DisposeAsync"/>.</summary>
 internal sealed class OperationRun : IAsyncDisposable
 {
-    /// <summary>From the end of an operation to the end of its appliance.</summary>
-    private static readonly TimeSpan KillTime = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan CloseTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ExitWait = TimeSpan.FromSeconds(1);
 
     private readonly OperationPlan _plan;
     private readonly InstallerOptions _options;
@@ -23,8 +21,7 @@ internal sealed class OperationRun : IAsyncDisposable
     private readonly ScriptHalf? _trusted;
     private HalfServer? _server;
     private HostProcess? _script;
-    private Task<ILaunchedInstance>? _launch;
-    private Instance? _instance;
+    private OperationAppliance? _appliance;
     private UntrustedHalf? _untrusted;
 
     public OperationRun(OperationPlan plan, InstallerOptions options, OperationFolder folder, OperationReports reports, Action<LaunchTrace> trace)
@@ -50,7 +47,8 @@ internal sealed class OperationRun : IAsyncDisposable
         if (_plan.Scripts is not null)
         {
             _reports.Enter(InstallPhase.Booting);
-            await BootAsync(cancellationToken).ConfigureAwait(false);
+            _appliance = new OperationAppliance(_plan, _options);
+            await _appliance.BootAsync(_folder.Appliance, _trace, cancellationToken).ConfigureAwait(false);
         }
 
         _reports.Enter(InstallPhase.Running);
@@ -66,47 +64,17 @@ internal sealed class OperationRun : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _trusted?.End("the operation is over");
-        await Task.WhenAll(EndApplianceAsync(), EndScriptAsync()).ConfigureAwait(false);
-        if (_untrusted is not null)
+        await Task.WhenAll(_appliance?.KillAsync() ?? Task.CompletedTask, EndScriptAsync()).ConfigureAwait(false);
+        // The stream before its channel.
+        foreach (var part in (IAsyncDisposable?[])[_untrusted, _appliance, _server])
         {
-            await BoundedAsync(_untrusted.DisposeAsync()).ConfigureAwait(false);
-        }
-
-        if (_instance is not null)
-        {
-            await BoundedAsync(_instance.DisposeAsync()).ConfigureAwait(false);
-        }
-
-        if (_server is not null)
-        {
-            await BoundedAsync(_server.DisposeAsync()).ConfigureAwait(false);
+            if (part is not null)
+            {
+                await BoundedEnd.OfAsync(part.DisposeAsync()).ConfigureAwait(false);
+            }
         }
 
         _parameters?.Wipe();
-    }
-
-    private async Task BootAsync(CancellationToken cancellationToken)
-    {
-        var launcher = _options.Launcher ?? throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-            $"the OS definition {_plan.Definition.Name} has a half for an appliance, and this host has none to launch");
-        _launch = launcher.LaunchAsync(new LaunchRequest
-        {
-            Instance = _plan.Record.Name,
-            Operation = _plan.Id,
-            Folder = _folder.Appliance,
-            Disks = _plan.Request.Disks,
-            Environment = new Dictionary<string, string> { [MarkedProcesses.ApplianceVariable] = _plan.Id },
-            Trace = _trace,
-        }, cancellationToken);
-        var launched = await _launch.WaitAsync(cancellationToken).ConfigureAwait(false);
-        _instance = new Instance(_plan.Record.Name, launched.Endpoint, new InstanceOptions { Channel = _options.Channel, Metadata = _plan.Request.Metadata });
-        var ready = _instance.WaitReadyAsync(cancellationToken).AsTask();
-        if (await Task.WhenAny(ready, launched.Exited).ConfigureAwait(false) != ready)
-        {
-            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, "the appliance ended before its agent answered");
-        }
-
-        await ready.ConfigureAwait(false);
     }
 
     private async Task RunHalvesAsync(CancellationToken cancellationToken)
@@ -115,7 +83,7 @@ internal sealed class OperationRun : IAsyncDisposable
         if (_plan.Scripts is { } scripts)
         {
             _untrusted = await UntrustedHalf.StartAsync(
-                _instance!.Channel, _plan.ToRunRequest((await _launch!.ConfigureAwait(false)).DiskDevices), scripts, _reports, _trusted, cancellationToken).ConfigureAwait(false);
+                _appliance!.Channel, _plan.ToRunRequest(_appliance.DiskDevices), scripts, _reports, _trusted, cancellationToken).ConfigureAwait(false);
             _outlet.Other = _untrusted.Stream;
         }
         else
@@ -210,10 +178,11 @@ internal sealed class OperationRun : IAsyncDisposable
 
     private async Task RunUntrustedAsync(UntrustedHalf half, CancellationToken cancellationToken)
     {
-        var launched = await _launch!.ConfigureAwait(false);
+        var exited = _appliance!.Exited;
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var attending = AttendUntrustedAsync(half, gone.Token);
-        if (await Task.WhenAny(attending, launched.Exited).ConfigureAwait(false) != attending)
+        // An appliance that ends takes its stream with it, and either may be seen first.
+        if (await Task.WhenAny(attending, exited).ConfigureAwait(false) != attending || (half.End.IsFaulted && await EndsSoonAsync(exited).ConfigureAwait(false)))
         {
             _trusted?.EndPeer("the appliance has ended");
             await gone.CancelAsync().ConfigureAwait(false);
@@ -223,6 +192,9 @@ internal sealed class OperationRun : IAsyncDisposable
 
         await attending.ConfigureAwait(false);
     }
+
+    private static async Task<bool> EndsSoonAsync(Task exited) =>
+        await Task.WhenAny(exited, Task.Delay(ExitWait)).ConfigureAwait(false) == exited;
 
     private async Task AttendUntrustedAsync(UntrustedHalf half, CancellationToken cancellationToken)
     {
@@ -236,7 +208,7 @@ internal sealed class OperationRun : IAsyncDisposable
         if (_plan.Package is { } package)
         {
             _reports.Enter(InstallPhase.Personalizing, package.ToString());
-            var laid = await Personalization.SendAsync(_instance!.Channel, _plan.Id, package, _plan.Request.PackageCredentials, cancellationToken).ConfigureAwait(false);
+            var laid = await Personalization.SendAsync(_appliance!.Channel, _plan.Id, package, _plan.Request.PackageCredentials, cancellationToken).ConfigureAwait(false);
             _reports.Note(InstallLogLevel.Info, $"the personalization package was laid over the system: {laid.Entries} entries, {laid.Bytes} bytes");
         }
 
@@ -254,37 +226,7 @@ internal sealed class OperationRun : IAsyncDisposable
     {
         if (Interlocked.Exchange(ref _script, null) is { } script)
         {
-            await BoundedAsync(script.DisposeAsync()).ConfigureAwait(false);
-        }
-    }
-
-    private async Task EndApplianceAsync()
-    {
-        if (_launch is null)
-        {
-            return;
-        }
-
-        // Cancelled or not, a launch comes to an end, and only then is there something to kill.
-        await BoundedAsync(new ValueTask(_launch)).ConfigureAwait(false);
-        if (_launch.IsCompletedSuccessfully)
-        {
-            var launched = await _launch.ConfigureAwait(false);
-            await launched.KillAsync(KillTime).ConfigureAwait(false);
-            await launched.DisposeAsync().ConfigureAwait(false);
-        }
-    }
-
-    // Nothing that hangs may keep the operation from its end; what is left of it is found by its mark.
-    private static async Task BoundedAsync(ValueTask ending)
-    {
-        try
-        {
-            await ending.AsTask().WaitAsync(CloseTime).ConfigureAwait(false);
-        }
-        catch (Exception)
-        {
-            // It is ended as well as it can be; a launch that failed has told why before.
+            await BoundedEnd.OfAsync(script.DisposeAsync()).ConfigureAwait(false);
         }
     }
 }

@@ -46,6 +46,10 @@ internal sealed class OperationRunner
 
     private async Task<InstallResult> RunAsync(CancellationTokenSource cancel)
     {
+        // In this order at the end, whatever happens: nothing secret is left when the instance is free again.
+        using var instanceLock = _instanceLock;
+        using var secrets = _plan.Request.Secrets;
+        using var credentials = _plan.Request.PackageCredentials;
         using var cancelled = cancel;
         using var deadline = new CancellationTokenSource(_options.Deadline, _options.Time);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancel.Token);
@@ -67,9 +71,7 @@ internal sealed class OperationRunner
 
         _reports.Enter(InstallPhase.CleaningUp);
         await run.DisposeAsync().ConfigureAwait(false);
-        var result = await EndAsync(outcome, reason, timing).ConfigureAwait(false);
-        _instanceLock.Dispose();
-        return result;
+        return await EndAsync(outcome, reason, timing).ConfigureAwait(false);
     }
 
     private async Task<InstallResult> EndAsync(InstallOutcome outcome, string reason, Task timing)
@@ -86,9 +88,9 @@ internal sealed class OperationRunner
             _reports.Note(InstallLogLevel.Warning, $"what is left of the operation cannot be removed: {e.Message}");
         }
 
-        _reports.End(outcome, reason);
         _plan.Request.Secrets?.Dispose();
         _plan.Request.PackageCredentials?.Dispose();
+        _reports.End(outcome, reason);
         await timing.ConfigureAwait(false);
         return new InstallResult
         {

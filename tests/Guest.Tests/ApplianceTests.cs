@@ -98,6 +98,16 @@ public sealed class ApplianceTests : IDisposable
 
         Assert.Contains("'../evil'", (await Assert.ThrowsAsync<ChannelException>(() =>
             OverlayAsync(instance, driver, new RawTar().Add("etc/evil").Add("../evil").Gzip()))).Message, StringComparison.Ordinal);
+        // The agent has little memory, and stays within it; the small disk has room for fewer files.
+        var many = new RawTar();
+        for (var i = 0; i < 60_000; i++)
+        {
+            many.Add($"{i:d6}-{new string('n', 60)}", '5');
+        }
+
+        var refused = await Assert.ThrowsAsync<ChannelException>(() => OverlayAsync(instance, driver, many.Gzip()));
+        Assert.Equal((ChannelError.ResourceExhausted, ErrorClass.Refused), (refused.Code, refused.Class));
+        Assert.Contains("60000 files and folders", refused.Message, StringComparison.Ordinal);
         var reply = OverlayReply.Parser.ParseFrom(await OverlayAsync(instance, driver, new RawTar()
             .Add("etc", '5', mode: "0000755").Add("etc/motd", content: "welcome\n", mode: "0000600", owner: "0000007").Gzip()));
         Assert.Equal((2ul, 8ul), (reply.Entries, reply.Bytes));
@@ -109,7 +119,12 @@ public sealed class ApplianceTests : IDisposable
     {
         await using var stream = await instance.Channel.OpenStreamAsync(
             ServiceMethods.InstallOverlay, new OverlayRequest { Operation = driver.Operation }, cancellationToken: Soon);
-        await stream.WriteAsync(archive, Soon);
+        const int part = 64 << 10;
+        for (var at = 0; at < archive.Length; at += part)
+        {
+            await stream.WriteAsync(archive.AsMemory(at, Math.Min(part, archive.Length - at)), Soon);
+        }
+
         await stream.CompleteAsync(Soon);
         using var reply = await stream.ReadAsync(Soon);
         return reply.Span.ToArray();

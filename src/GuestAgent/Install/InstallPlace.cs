@@ -37,8 +37,9 @@ internal sealed class InstallPlace
     /// <summary>Makes the folder of an operation.</summary>
     /// <param name="runFolder">What it lies in.</param>
     /// <param name="operation">Hexadecimal digits.</param>
+    /// <param name="target">Where the script is to mount the system; made too.</param>
     /// <exception cref="ChannelException">It cannot be made.</exception>
-    public static InstallPlace Create(string runFolder, string operation)
+    public static InstallPlace Create(string runFolder, string operation, string target)
     {
         var place = new InstallPlace($"{runFolder}/{Prefix}{operation}");
         try
@@ -46,6 +47,7 @@ internal sealed class InstallPlace
             Directory.CreateDirectory(runFolder, Private);
             Directory.CreateDirectory(place.Folder, Private);
             Directory.CreateDirectory(place.Scripts, Private);
+            Directory.CreateDirectory(target, Private);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -17,8 +17,15 @@ internal static class InstallProcesses
     public static void Kill(string socket)
     {
         string mark = $"{HalfVariables.Socket}={socket}";
-        for (int round = 0; round < MaxRounds && KillOnce(mark); round++)
+        try
         {
+            for (int round = 0; round < MaxRounds && KillOnce(mark); round++)
+            {
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Without /proc there is the control group, or the program's own process group.
         }
     }
 

@@ -68,8 +68,7 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
     private async Task RunAsync(InstallSpec spec, InstallTarget target, ChannelStream stream, CancellationToken cancellationToken)
     {
         await _leftovers.RemoveAsync().ConfigureAwait(false);
-        InstallPlace place = InstallPlace.Create(runFolder, spec.Operation);
-        Directory.CreateDirectory(Target);
+        InstallPlace place = InstallPlace.Create(runFolder, spec.Operation, Target);
         log.Info($"the operation {spec.Operation} runs {spec.Action} for the instance {LogText.Escape(spec.Instance, 100)}");
         using var operation = new InstallOperation(spec, place, Target, stream, percent => onPercent(percent));
         await operation.ServeAsync(target.SetEnd, cancellationToken).ConfigureAwait(false);

@@ -29,6 +29,9 @@ internal sealed class OverlayPlan(OverlayTree tree, long limit)
     /// <summary>Room that files and entries take at most.</summary>
     public long Room { get; private set; }
 
+    /// <summary>Files and folders that are made at most.</summary>
+    public int Files => _made.Count;
+
     /// <summary>Checks the next entry.</summary>
     /// <exception cref="ChannelException">InvalidArgument or ResourceExhausted, with the entry's name.</exception>
     public void Add(TarEntry entry)
@@ -130,9 +133,9 @@ internal sealed class OverlayPlan(OverlayTree tree, long limit)
     private void Note(byte[] name, TarKind kind)
     {
         _nameBytes += name.Length;
-        if (_nameBytes > MaxNameBytes || _made.Count > 2 * MaxEntries)
+        if (_nameBytes > MaxNameBytes || _made.Count > MaxEntries)
         {
-            throw ArchiveFailure.Entry(name, $"the names in an archive have at most {MaxNameBytes} bytes", ChannelError.ResourceExhausted);
+            throw ArchiveFailure.Entry(name, $"an archive makes at most {MaxEntries} files and folders, whose names have at most {MaxNameBytes} bytes", ChannelError.ResourceExhausted);
         }
         _made[name] = kind;
     }

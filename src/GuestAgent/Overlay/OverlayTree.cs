@@ -28,13 +28,16 @@ internal sealed class OverlayTree : IDisposable
         }
     }
 
-    /// <summary>Bytes that may still be written.</summary>
-    public unsafe long FreeBytes()
+    /// <summary>Bytes that may still be written, and files that may still be made; file systems without a bound of those say none.</summary>
+    public unsafe (long Bytes, long Files) Free()
     {
         FileCalls.StatVfs facts;
-        return FileCalls.FStatVfs(_root, &facts) == 0
-            ? (long)Math.Min(facts.AvailableFragments, long.MaxValue / facts.FragmentSize) * (long)facts.FragmentSize
-            : throw FileFailure.OfLast("look at", "the installed system");
+        if (FileCalls.FStatVfs(_root, &facts) != 0)
+        {
+            throw FileFailure.OfLast("look at", "the installed system");
+        }
+        long bytes = (long)Math.Min(facts.AvailableFragments, long.MaxValue / facts.FragmentSize) * (long)facts.FragmentSize;
+        return (bytes, facts.Files == 0 ? long.MaxValue : (long)Math.Min(facts.AvailableFiles, long.MaxValue));
     }
 
     /// <summary>A file without a name in the tree, gone when it is closed.</summary>

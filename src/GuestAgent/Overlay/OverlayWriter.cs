@@ -11,7 +11,7 @@ namespace ChannelSdk.GuestAgent.Overlay;
 internal sealed unsafe class OverlayWriter(OverlayTree tree)
 {
     private const uint NewFolderMode = 0x1ED;
-    private readonly List<TarEntry> _folders = [];
+    private readonly List<Facts> _folders = [];
     private readonly byte[] _buffer = new byte[64 << 10];
 
     /// <summary>Lays down an entry.</summary>
@@ -29,7 +29,7 @@ internal sealed unsafe class OverlayWriter(OverlayTree tree)
         if (entry.Kind == TarKind.Folder)
         {
             MakeFolder(entry.Name);
-            _folders.Add(entry);
+            _folders.Add(Facts.Of(entry));
             return;
         }
         using SafeFileHandle folder = tree.OpenFolder(ArchivePath.Parent(entry.Name));
@@ -66,9 +66,8 @@ internal sealed unsafe class OverlayWriter(OverlayTree tree)
     {
         for (int i = _folders.Count - 1; i >= 0; i--)
         {
-            TarEntry entry = _folders[i];
-            using SafeFileHandle folder = tree.OpenFolder(entry.Name);
-            SetFacts(entry, folder);
+            using SafeFileHandle folder = tree.OpenFolder(_folders[i].Name);
+            _folders[i].Set(folder);
         }
     }
 
@@ -98,7 +97,7 @@ internal sealed unsafe class OverlayWriter(OverlayTree tree)
                 }
             }
         }
-        SetFacts(entry, file);
+        Facts.Of(entry).Set(file);
     }
 
     private static void WriteLink(TarEntry entry, SafeFileHandle folder, byte* name)
@@ -108,25 +107,9 @@ internal sealed unsafe class OverlayWriter(OverlayTree tree)
             Require(FileCalls.SymLinkAt(target, folder, name), "make", entry);
         }
         FileCalls.TimeSpec* times = stackalloc FileCalls.TimeSpec[2];
-        SetTimes(entry, times);
+        Facts.Of(entry).SetTimes(times);
         Require(FileCalls.FChOwnAt(folder, name, entry.Uid, entry.Gid, FileCalls.AtNoFollow), "give away", entry);
         Require(FileCalls.UTimeNsAt(folder, name, times, FileCalls.AtNoFollow), "set the time of", entry);
-    }
-
-    private static void SetFacts(TarEntry entry, SafeFileHandle file)
-    {
-        FileCalls.TimeSpec* times = stackalloc FileCalls.TimeSpec[2];
-        SetTimes(entry, times);
-        // The mode after the owner: a change of the owner takes set-user-ID away.
-        Require(FileCalls.FChOwn(file, entry.Uid, entry.Gid), "give away", entry);
-        Require(FileCalls.FChMod(file, entry.Mode), "set the mode of", entry);
-        Require(FileCalls.FUTimeNs(file, times), "set the time of", entry);
-    }
-
-    private static void SetTimes(TarEntry entry, FileCalls.TimeSpec* times)
-    {
-        times[0] = new FileCalls.TimeSpec { Nanoseconds = FileCalls.OmitTime };
-        times[1] = new FileCalls.TimeSpec { Seconds = entry.Seconds, Nanoseconds = entry.Nanoseconds };
     }
 
     private void MakeFolders(ReadOnlySpan<byte> name)
@@ -165,4 +148,27 @@ internal sealed unsafe class OverlayWriter(OverlayTree tree)
     }
 
     private static ChannelException Failed(string action, TarEntry entry) => FileFailure.OfLast(action, $"'{ArchiveFailure.Show(entry.Name)}'");
+
+    /// <summary>What is set when a file or folder is done; small, as there may be many folders.</summary>
+    private readonly record struct Facts(byte[] Name, uint Mode, uint Uid, uint Gid, long Seconds, uint Nanoseconds)
+    {
+        public static Facts Of(TarEntry entry) => new(entry.Name, entry.Mode, entry.Uid, entry.Gid, entry.Seconds, entry.Nanoseconds);
+
+        public void Set(SafeFileHandle file)
+        {
+            FileCalls.TimeSpec* times = stackalloc FileCalls.TimeSpec[2];
+            SetTimes(times);
+            // The mode after the owner: a change of the owner takes set-user-ID away.
+            if (FileCalls.FChOwn(file, Uid, Gid) != 0 || FileCalls.FChMod(file, Mode) != 0 || FileCalls.FUTimeNs(file, times) != 0)
+            {
+                throw FileFailure.OfLast("set the owner, mode or time of", $"'{ArchiveFailure.Show(Name)}'");
+            }
+        }
+
+        public void SetTimes(FileCalls.TimeSpec* times)
+        {
+            times[0] = new FileCalls.TimeSpec { Nanoseconds = FileCalls.OmitTime };
+            times[1] = new FileCalls.TimeSpec { Seconds = Seconds, Nanoseconds = Nanoseconds };
+        }
+    }
 }

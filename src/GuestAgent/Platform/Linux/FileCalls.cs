@@ -88,6 +88,10 @@ internal static unsafe partial class FileCalls
         public ulong FragmentSize;
         [FieldOffset(32)]
         public ulong AvailableFragments;
+        [FieldOffset(40)]
+        public ulong Files;
+        [FieldOffset(56)]
+        public ulong AvailableFiles;
     }
 
     public static int OpenAt2(int folder, byte* path, OpenHow* how) =>

@@ -24,6 +24,7 @@ var root = new RootCommand("Talks to the agent of one instance through its chann
     MetadataCommand.Create(),
     ServeCommand.Create(),
     TapCommand.Create(),
+    QgaCommand.Create(),
 };
 var result = root.Parse(args);
 if (result.Errors.Count > 0)

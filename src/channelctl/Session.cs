@@ -7,13 +7,15 @@ namespace ChannelSdk.Tool;
 /// <summary>The argument and option that every command has, and one attached instance for the time of a command.</summary>
 internal sealed class Session
 {
-    private readonly Argument<string> _uri = new("URI") { Description = "Endpoint of the instance's channel, for instance virtio-serial:///run/vm1.sock" };
+    private readonly Argument<string> _uri = new("URI") { Description = "Endpoint of the instance's channel, for instance virtio-serial:///run/vm1.sock, or qga:///run/vm1.qga for a guest with qemu-ga alone" };
+    private readonly Option<string?> _qga = new("--qga") { Description = "Path of the QEMU guest agent's socket, to use that agent where the guest has no other" };
     private readonly Option<double> _timeout = new("--timeout") { Description = "Seconds to wait for the agent", DefaultValueFactory = _ => 10 };
 
     public Session(Command command)
     {
         command.Add(_uri);
         command.Add(_timeout);
+        command.Add(_qga);
     }
 
     /// <summary>Attaches, waits for the agent, runs the action; turns every error into one line and an exit code.</summary>
@@ -23,7 +25,7 @@ internal sealed class Session
         try
         {
             await using var host = new HostEndpoint.HostEndpoint();
-            var instance = host.Attach("instance", uri);
+            var instance = host.Attach("instance", uri, new InstanceOptions { QgaSocket = parsed.GetValue(_qga) });
             if (waitReady)
             {
                 await WaitReadyAsync(instance, TimeSpan.FromSeconds(parsed.GetValue(_timeout)), cancellationToken);

@@ -99,7 +99,7 @@ public sealed class LibvirtGuest : IAsyncDisposable
         await File.WriteAllTextAsync(Path.Combine(Folder, "config/libvirt/qemu.conf"), "stdio_handler = \"file\"\nsecurity_driver = \"none\"\ncgroup_controllers = []\n");
         await File.WriteAllTextAsync(Path.Combine(Folder, "domain.xml"), Domain.Replace("FOLDER", Folder, StringComparison.Ordinal));
         await DiskGuest.RunAsync("chown", "-R", "nobody:nogroup", Folder);
-        _daemon = guest.Start("libvirtd");
+        _daemon = Start("libvirtd");
         var create = "";
         await WaitAsync(async () => (create = await VirshAsync("create", $"{Folder}/domain.xml")).Contains("created", StringComparison.Ordinal), () => create);
         _console = await GuestConsole.ConnectAsync(Path.Combine(Folder, "console.sock"));

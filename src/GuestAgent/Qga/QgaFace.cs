@@ -64,8 +64,9 @@ internal sealed class QgaFace(QgaSetting setting, QgaCommands commands, Func<Qga
                 {
                     return;
                 }
-                catch (ChannelException e)
+                catch (Exception e)
                 {
+                    // Whatever it was, the port is served again.
                     said = Say(e, said);
                     await Task.Delay(s_retry, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 }
@@ -86,9 +87,9 @@ internal sealed class QgaFace(QgaSetting setting, QgaCommands commands, Func<Qga
         }
     }
 
-    private string Say(ChannelException e, string said)
+    private string Say(Exception e, string said)
     {
-        if (e.Message != said && !(setting.IsAuto && e.Code == ChannelError.EndpointMissing))
+        if (e.Message != said && !(setting.IsAuto && e is ChannelException { Code: ChannelError.EndpointMissing }))
         {
             log.Info($"QEMU guest agent protocol: {e.Message}");
         }
@@ -111,11 +112,17 @@ internal sealed class QgaFace(QgaSetting setting, QgaCommands commands, Func<Qga
         {
             link.Abort();
         }
-        await new QgaConnection(link, client, commands, time).ServeAsync().ConfigureAwait(false);
-        lock (_links)
+        try
         {
-            _links.Remove(link);
+            await new QgaConnection(link, client, commands, time).ServeAsync().ConfigureAwait(false);
         }
-        _places.Release();
+        finally
+        {
+            lock (_links)
+            {
+                _links.Remove(link);
+            }
+            _places.Release();
+        }
     }
 }

@@ -7,6 +7,7 @@ using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
 using ChannelSdk.Runtime;
 using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
@@ -28,7 +29,7 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
     // A client that left without closing must not keep files open for ever.
     private static readonly TimeSpan s_forgottenAfter = TimeSpan.FromMinutes(10);
     private static long s_lastNumber = 999;
-    private readonly Dictionary<long, OpenFile> _files = [];
+    private readonly Dictionary<long, QgaFile> _files = [];
 
     /// <summary>guest-file-open.</summary>
     public void Open(QgaCall call)
@@ -54,6 +55,7 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
         Forget();
         int errno = 0;
         SafeFileHandle file;
+        RefuseDevice(raw);
         try
         {
             file = Open(raw, flags);
@@ -64,14 +66,14 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
             throw new QgaException($"failed to open file '{path}' (mode: '{mode}'): {(errno == FileFailure.Eloop ? e.Message : Marshal.GetPInvokeErrorMessage(errno))}");
         }
         long number = Interlocked.Increment(ref s_lastNumber);
-        _files.Add(number, new OpenFile(file) { UsedAt = time.GetTimestamp() });
+        _files.Add(number, new QgaFile(file) { UsedAt = time.GetTimestamp() });
         call.Json.WriteNumberValue(number);
     }
 
     /// <summary>guest-file-read: sends the content as it is read, so its length costs no memory.</summary>
     public async ValueTask ReadAsync(QgaCall call)
     {
-        OpenFile file = Find(call);
+        QgaFile file = Find(call);
         long count = call.Arguments.IntegerOrNull("count") ?? DefaultCount;
         call.Arguments.End();
         if (count is < 0 or > MaxCount)
@@ -113,7 +115,7 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
     /// <summary>guest-file-write.</summary>
     public void Write(QgaCall call)
     {
-        OpenFile file = Find(call);
+        QgaFile file = Find(call);
         if (!call.Arguments.Has("buf-b64"))
         {
             throw call.Arguments.Missing("buf-b64");
@@ -138,7 +140,7 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
     /// <summary>guest-file-seek.</summary>
     public void Seek(QgaCall call)
     {
-        OpenFile file = Find(call);
+        QgaFile file = Find(call);
         long offset = call.Arguments.Integer("offset");
         int whence = Whence(call.Arguments);
         call.Arguments.End();
@@ -163,7 +165,7 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
     /// <summary>guest-file-close.</summary>
     public void Close(QgaCall call)
     {
-        OpenFile file = Find(call);
+        QgaFile file = Find(call);
         call.Arguments.End();
         file.Handle.Dispose();
         _files.Remove(call.Arguments.Integer("handle"));
@@ -172,17 +174,17 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (OpenFile file in _files.Values)
+        foreach (QgaFile file in _files.Values)
         {
             file.Handle.Dispose();
         }
         _files.Clear();
     }
 
-    private OpenFile Find(QgaCall call)
+    private QgaFile Find(QgaCall call)
     {
         long number = call.Arguments.Integer("handle");
-        if (!_files.TryGetValue(number, out OpenFile? file))
+        if (!_files.TryGetValue(number, out QgaFile? file))
         {
             throw new QgaException($"handle '{number}' has not been found");
         }
@@ -196,13 +198,32 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
         {
             return;
         }
-        (long number, OpenFile file) = _files.MinBy(static entry => entry.Value.UsedAt);
+        (long number, QgaFile file) = _files.MinBy(static entry => entry.Value.UsedAt);
         if (time.GetElapsedTime(file.UsedAt) < s_forgottenAfter)
         {
             throw new QgaException($"{MaxFiles} files are open; close one first");
         }
         file.Handle.Dispose();
         _files.Remove(number);
+    }
+
+    // As the channel has it. Whether it can be opened at all is for the one who opens it.
+    private static void RefuseDevice(RawPath path)
+    {
+        FileKind kind = FileKind.Regular;
+        try
+        {
+            using SafeFileHandle place = PathOpener.Open(path, FileCalls.PathOnly);
+            kind = FileFacts.KindOf(FileFacts.Raw(place, path.Shown).Mode);
+        }
+        catch (ChannelException)
+        {
+            // It is not there, or not for us.
+        }
+        if (kind is FileKind.Device)
+        {
+            throw new QgaException($"{path.Shown} is a device, and only files are read and written");
+        }
     }
 
     // A file of a new name gets its mode whatever the agent's mask is; an old one keeps its own.
@@ -257,55 +278,4 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
     private static QgaException BadCount(long count) => new($"value '{count}' is invalid for argument count");
 
     private static QgaException Failed(string what) => new($"{what}: {Marshal.GetPInvokeErrorMessage(FileFailure.Last)}");
-
-    private sealed class OpenFile(SafeFileHandle handle)
-    {
-        public SafeFileHandle Handle => handle;
-
-        public long UsedAt { get; set; }
-
-        /// <summary>Reads until the span is full or the file ends; -1 for an error before the first byte.</summary>
-        public unsafe int Read(Span<byte> to, out bool isEnd)
-        {
-            int done = 0;
-            isEnd = false;
-            while (done < to.Length)
-            {
-                nint count;
-                fixed (byte* start = to[done..])
-                {
-                    count = ProcessCalls.Read(handle, start, (nuint)(to.Length - done));
-                }
-                isEnd = count == 0;
-                if (count < 0 && FileFailure.Last == FileFailure.Eintr)
-                {
-                    continue;
-                }
-                if (count <= 0)
-                {
-                    return count < 0 && done == 0 ? -1 : done;
-                }
-                done += (int)count;
-            }
-            return done;
-        }
-
-        public unsafe bool Write(ReadOnlySpan<byte> content)
-        {
-            while (!content.IsEmpty)
-            {
-                nint count;
-                fixed (byte* start = content)
-                {
-                    count = ProcessCalls.Write(handle, start, (nuint)content.Length);
-                }
-                if (count < 0 && FileFailure.Last != FileFailure.Eintr)
-                {
-                    return false;
-                }
-                content = content[(int)Math.Max(count, 0)..];
-            }
-            return true;
-        }
-    }
 }

@@ -49,6 +49,13 @@ public sealed class QgaPolicyTests
     }
 
     [Fact]
+    public async Task Devices_are_not_opened()
+    {
+        await using var rig = new QgaRig();
+        Assert.Contains("is a device", (await (await rig.ConnectAsync()).FailAsync("guest-file-open", "{\"path\":\"/dev/zero\"}")).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_shutdown_has_no_reply_and_goes_the_power_services_way()
     {
         await using var rig = new QgaRig();

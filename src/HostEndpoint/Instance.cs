@@ -21,7 +21,8 @@ public sealed record InstanceOptions
 
     /// <summary>
     /// Path of the chardev socket of <c>org.qemu.guest_agent.0</c>, for guests that may have only the QEMU guest agent: it is used
-    /// while no agent of our own was ever heard. Null: it is not looked for.
+    /// while no agent of our own was ever heard, once <see cref="Instance.WaitReadyAsync"/> has waited for that in vain. Null: it is
+    /// not looked for.
     /// </summary>
     public string? QgaSocket { get; init; }
 

@@ -81,6 +81,8 @@ internal sealed class AgentDaemon : IAsyncDisposable
         {
             await Task.Run(_freeze.FinishRecovery).ConfigureAwait(false);
         }
+        // First, as its clients measure how soon it answers.
+        _qga.Start();
         _control.Start();
         var watch = new CancellationTokenSource();
         Task watching = ChannelEventLog.RunAsync(_channel, _log, watch.Token);
@@ -89,7 +91,6 @@ internal sealed class AgentDaemon : IAsyncDisposable
         {
             _relay.Start(place.Address, place.Port);
         }
-        _qga.Start();
         SetState(StateWord.Ready);
         _log.Info($"version {AgentVersion.Text} ready, endpoint {_config.Endpoint}");
         await _stopAsked.Task.ConfigureAwait(false);

@@ -16,5 +16,9 @@ internal sealed class QgaClient(AgentPolicy policy, ServiceGate gate, ExecServic
     public QgaExec Programs { get; } = new(exec);
 
     /// <summary>Closes its files. Programs go on; nobody can ask for their end any more.</summary>
-    public void Dispose() => Files.Dispose();
+    public void Dispose()
+    {
+        Files.Dispose();
+        Programs.Dispose();
+    }
 }

@@ -9,11 +9,15 @@ using Google.Protobuf;
 namespace ChannelSdk.GuestAgent.Qga;
 
 /// <summary>The programs of one client, and what they have written and nobody has asked for yet.</summary>
-internal sealed class QgaExec(ExecService exec)
+internal sealed class QgaExec(ExecService exec) : IDisposable
 {
     // As many ends as are kept for a client that has not asked for them.
     private const int MaxRuns = 32;
     private const int MaxKept = 1 << 20;
+
+    // Of all programs of all clients, so that it stays within the heap's hard limit.
+    private const int MaxKeptInAll = 4 << 20;
+    private static int s_kept;
     private readonly Dictionary<long, Run> _runs = [];
 
     /// <summary>guest-exec.</summary>
@@ -67,12 +71,22 @@ internal sealed class QgaExec(ExecService exec)
         call.Json.WriteBoolean("exited"u8, run.Ended.IsCompleted);
         if (run.Ended.IsCompleted)
         {
-            _runs.Remove(pid);
             ExecExited end = run.Ended.Result;
             call.Json.WriteNumber(end.Signal != 0 ? "signal"u8 : "exitcode"u8, end.Signal != 0 ? end.Signal : end.Code);
             run.Write(call.Json);
+            Forget(pid, run);
         }
         call.Json.WriteEndObject();
+    }
+
+    /// <summary>Drops what was kept. Programs go on.</summary>
+    public void Dispose()
+    {
+        foreach (Run run in _runs.Values)
+        {
+            run.Release();
+        }
+        _runs.Clear();
     }
 
     private static async Task FeedAsync(ExecPump pump, byte[] input)
@@ -111,11 +125,17 @@ internal sealed class QgaExec(ExecService exec)
         {
             if (run.Ended.IsCompleted)
             {
-                _runs.Remove(pid);
+                Forget(pid, run);
                 return;
             }
         }
         throw new QgaException($"{MaxRuns} programs run; wait for the end of one");
+    }
+
+    private void Forget(long pid, Run run)
+    {
+        run.Release();
+        _runs.Remove(pid);
     }
 
     private sealed class Run(bool output, bool error)
@@ -137,37 +157,73 @@ internal sealed class QgaExec(ExecService exec)
             _output?.Write(json, "out-data", "out-truncated");
             _error?.Write(json, "err-data", "err-truncated");
         }
+
+        public void Release()
+        {
+            _output?.Release();
+            _error?.Release();
+        }
     }
 
-    /// <summary>The beginning of what was written to one stream. Added to by the pump's thread, asked once that has ended.</summary>
+    /// <summary>The beginning of what was written to one stream. The pump's thread adds, the client's asks and releases.</summary>
     private sealed class Kept
     {
+        private readonly Lock _lock = new();
         private byte[] _bytes = [];
         private int _length;
         private bool _isCut;
+        private bool _isReleased;
 
         public void Add(ReadOnlySpan<byte> more)
         {
-            int take = Math.Min(more.Length, MaxKept - _length);
-            _isCut |= take < more.Length;
-            if (_length + take > _bytes.Length)
+            lock (_lock)
             {
-                Array.Resize(ref _bytes, Math.Min(MaxKept, Math.Max(_length + take, _bytes.Length * 2)));
+                int take = Math.Min(more.Length, MaxKept - _length);
+                if (!_isReleased && _length + take > _bytes.Length && !Grow(Math.Min(MaxKept, Math.Max(_length + take, _bytes.Length * 2))))
+                {
+                    take = _bytes.Length - _length;
+                }
+                take = _isReleased ? 0 : take;
+                _isCut |= take < more.Length;
+                more[..take].CopyTo(_bytes.AsSpan(_length));
+                _length += take;
             }
-            more[..take].CopyTo(_bytes.AsSpan(_length));
-            _length += take;
         }
 
         public void Write(Utf8JsonWriter json, string data, string truncated)
         {
-            if (_length > 0)
+            lock (_lock)
             {
-                json.WriteBase64String(data, _bytes.AsSpan(0, _length));
+                if (_length > 0)
+                {
+                    json.WriteBase64String(data, _bytes.AsSpan(0, _length));
+                }
+                if (_isCut)
+                {
+                    json.WriteBoolean(truncated, true);
+                }
             }
-            if (_isCut)
+        }
+
+        public void Release()
+        {
+            lock (_lock)
             {
-                json.WriteBoolean(truncated, true);
+                Interlocked.Add(ref s_kept, -_bytes.Length);
+                (_bytes, _length, _isReleased) = ([], 0, true);
             }
+        }
+
+        private bool Grow(int wanted)
+        {
+            int more = wanted - _bytes.Length;
+            if (Interlocked.Add(ref s_kept, more) > MaxKeptInAll)
+            {
+                Interlocked.Add(ref s_kept, -more);
+                return false;
+            }
+            Array.Resize(ref _bytes, wanted);
+            return true;
         }
     }
 }

@@ -248,6 +248,31 @@ public sealed class QgaBadInputTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Output_beyond_what_is_kept_is_cut_and_what_nobody_asks_for_is_given_back()
+    {
+        for (int round = 0; round < 3; round++)
+        {
+            using QgaTestClient client = await QgaTestClient.ConnectAsync(_rig.Socket);
+            var cut = new List<bool>();
+            for (int i = 0; i < 4; i++)
+            {
+                JsonElement started = await client.CallAsync("guest-exec", "{\"path\":\"head\",\"arg\":[\"-c\",\"3000000\",\"/dev/zero\"],\"capture-output\":true}");
+                JsonElement status;
+                do
+                {
+                    status = await client.CallAsync("guest-exec-status", $"{{\"pid\":{started.GetProperty("pid").GetInt64()}}}");
+                }
+                while (!status.GetProperty("exited").GetBoolean());
+                Assert.Equal(1 << 20, status.GetProperty("out-data").GetBytesFromBase64().Length);
+                cut.Add(status.GetProperty("out-truncated").GetBoolean());
+            }
+            Assert.DoesNotContain(false, cut);
+            // Left behind, so that only its end gives it back.
+            await client.CallAsync("guest-exec", "{\"path\":\"head\",\"arg\":[\"-c\",\"3000000\",\"/dev/zero\"],\"capture-output\":true}");
+        }
+    }
+
+    [Fact]
     public void Half_a_text_that_was_dropped_leaves_no_trace()
     {
         var framer = new QgaFramer();

@@ -3,6 +3,7 @@ using ChannelSdk.Bench.Core;
 using ChannelSdk.Bench.Files;
 using ChannelSdk.Bench.Guest;
 using ChannelSdk.Bench.Http;
+using ChannelSdk.Bench.Qga;
 using ChannelSdk.Bench.Wire;
 
 return args switch
@@ -14,6 +15,7 @@ return args switch
         int.Parse(port, System.Globalization.CultureInfo.InvariantCulture), int.Parse(instances, System.Globalization.CultureInfo.InvariantCulture)),
     ["files", .. var rest] => await FileBench.RunAsync(rest.Length > 0 ? int.Parse(rest[0], System.Globalization.CultureInfo.InvariantCulture) : 3),
     ["transports", .. var rest] => await TransportBench.RunAsync(rest.Length > 0 ? int.Parse(rest[0], System.Globalization.CultureInfo.InvariantCulture) : 5),
+    ["qga", .. var rest] => await QgaBench.RunAsync(rest.Length > 0 ? int.Parse(rest[0], System.Globalization.CultureInfo.InvariantCulture) : 5),
     ["agent"] => await AgentBench.RunAsync(),
     ["core", .. var rest] => CoreBench.Run(rest),
     ["peer", var contender, var socket] => await Contenders.RunPeerAsync(contender, socket),
@@ -22,6 +24,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("bench: expected wire [ROUNDS [CONTENDER...]], http [ROUNDS], files [ROUNDS], transports [ROUNDS], agent or core; run bench/run, which prepares what they need");
+    Console.Error.WriteLine("bench: expected wire [ROUNDS [CONTENDER...]], http [ROUNDS], files [ROUNDS], transports [ROUNDS], qga [ROUNDS], agent or core; run bench/run, which prepares what they need");
     return 2;
 }

@@ -38,6 +38,9 @@ if [[ $asked == *" guest "* ]]; then
   want mkfs.ext4 e2fsprogs
   want mkfs.xfs xfsprogs
   want mmdebstrap mmdebstrap
+  want virsh libvirt-clients
+  want libvirtd libvirt-daemon
+  want /usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so libvirt-daemon-driver-qemu
   # A dynamic busybox would need its libraries in the guest.
   if command -v busybox >/dev/null && ldd "$(command -v busybox)" >/dev/null 2>&1; then need+=(busybox-static); fi
 fi

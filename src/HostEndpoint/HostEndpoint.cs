@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using ChannelSdk.HostEndpoint.Qga;
 using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports;
@@ -16,11 +17,15 @@ public sealed class HostEndpoint : IAsyncDisposable
 
     /// <summary>Begins to talk to an instance; it need not be up yet.</summary>
     /// <param name="name">1 to 63 characters of a-z, 0-9, dot and hyphen.</param>
-    /// <param name="endpointUri">Where its channel is, for instance <c>virtio-serial:///run/vm1.sock</c>.</param>
+    /// <param name="endpointUri">
+    /// Where its channel is, for instance <c>virtio-serial:///run/vm1.sock</c>; or <c>qga:///run/vm1.qga</c> for a guest that has
+    /// only the QEMU guest agent.
+    /// </param>
     /// <param name="options">Bounds and times; null for the defaults.</param>
     /// <exception cref="ChannelException">BadConfiguration: a name or URI that is not allowed or already in use.</exception>
     public Instance Attach(string name, string endpointUri, InstanceOptions? options = null) =>
-        Attach(name, TransportEndpoints.Create(endpointUri), options);
+        Attach(name, endpointUri.StartsWith(QgaEndpoint.Prefix, StringComparison.OrdinalIgnoreCase)
+            ? QgaEndpoint.Create(endpointUri, (options ?? new InstanceOptions()).Alarm) : TransportEndpoints.Create(endpointUri), options);
 
     /// <summary>As <see cref="Attach(string, string, InstanceOptions?)"/>, over an endpoint that the instance owns from now on.</summary>
     public Instance Attach(string name, ITransportEndpoint endpoint, InstanceOptions? options = null)

@@ -1,4 +1,5 @@
 using ChannelSdk.HostEndpoint.Policy;
+using ChannelSdk.HostEndpoint.Qga;
 using ChannelSdk.HostEndpoint.Services;
 using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
@@ -28,8 +29,33 @@ public sealed record InstanceOptions
     /// </summary>
     public Action<AuditRecord>? Audit { get; init; }
 
+    /// <summary>
+    /// Path of the chardev socket of <c>org.qemu.guest_agent.0</c>, for guests that may have only the QEMU guest agent: it is used
+    /// while no agent of our own was ever heard, once <see cref="Instance.WaitReadyAsync"/> has waited for that in vain. Null: it is
+    /// not looked for.
+    /// </summary>
+    public string? QgaSocket { get; init; }
+
+    /// <summary>How long our own agent is waited for before qemu-ga is used.</summary>
+    public TimeSpan QgaAfter { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// Told, on any thread, what an operator must know at once: a guest that was frozen by qemu-ga and cannot be thawed. By
+    /// default it goes to standard error.
+    /// </summary>
+    public Action<string> Alarm { get; init; } = Console.Error.WriteLine;
+
     /// <summary>Deadline of a call that gives none.</summary>
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(30);
+}
+
+/// <summary>Which agent an instance is reached by.</summary>
+public enum AgentKind
+{
+    /// <summary>Our own.</summary>
+    ChannelAgent,
+    /// <summary>The QEMU guest agent, which has fewer calls and keeps no freeze lease of its own.</summary>
+    QemuGuestAgent,
 }
 
 /// <summary>How an instance can be reached.</summary>
@@ -52,7 +78,13 @@ public sealed record InstanceStatus(Reachability Reachability, StateWord State, 
 /// <summary>One virtual machine, as its host sees it through the channel.</summary>
 public sealed class Instance : IAsyncDisposable
 {
+    private readonly Channel _own;
+    private readonly QgaEndpoint? _qga;
+    private readonly Channel? _fallback;
     private volatile bool _wasUp;
+    private volatile bool _hasOwn;
+    private volatile bool _usesFallback;
+    private int _isFallbackStarted;
 
     internal Instance(string name, ITransportEndpoint endpoint, InstanceOptions options)
     {
@@ -64,7 +96,15 @@ public sealed class Instance : IAsyncDisposable
                 async (_, stream, context) => await metadata.AcceptAsync(new ChannelByteStream(stream), context.CancellationToken).ConfigureAwait(false));
         }
 
-        Channel = new Channel(PeerRole.Host, endpoint, services, options.Channel with { Guard = new InstanceGuard(name, options, TimeProvider.System) });
+        var bounds = options.Channel with { Guard = new InstanceGuard(name, options, TimeProvider.System) };
+        _own = new Channel(PeerRole.Host, endpoint, services, bounds);
+        _qga = endpoint as QgaEndpoint;
+        if (options.QgaSocket is { } socket && _qga is null)
+        {
+            _qga = QgaEndpoint.Create(socket, options.Alarm);
+            _fallback = new Channel(PeerRole.Host, _qga, new ServiceRegistry(), bounds);
+        }
+
         Info = new InfoClient(this);
         Power = new PowerClient(this);
         Freeze = new FreezeClient(this);
@@ -73,8 +113,8 @@ public sealed class Instance : IAsyncDisposable
         Measure = new MeasureClient(this);
         Files = new FileClient(this);
         Exec = new ExecClient(this);
-        Channel.SetState(StateWord.Ready);
-        Channel.Start();
+        _own.SetState(StateWord.Ready);
+        _own.Start();
     }
 
     /// <summary>The manager's name for it.</summary>
@@ -107,8 +147,24 @@ public sealed class Instance : IAsyncDisposable
     /// <summary>Programs in the guest.</summary>
     public ExecClient Exec { get; }
 
-    /// <summary>The channel itself, for services of one's own.</summary>
-    public Channel Channel { get; }
+    /// <summary>The channel itself, for services of one's own. Where qemu-ga may be used instead, it is the one in use.</summary>
+    public Channel Channel => UsesFallback ? _fallback! : _own;
+
+    /// <summary>The agent in use.</summary>
+    public AgentKind Agent => _qga is not null && (_fallback is null || UsesFallback) ? AgentKind.QemuGuestAgent : AgentKind.ChannelAgent;
+
+    /// <summary>Raw commands of the QEMU guest agent; null where the instance was attached without one.</summary>
+    public QgaClient? Qga => _qga?.Client;
+
+    /// <summary>Once our own agent was heard it is the one; a call to it waits until it is back.</summary>
+    private bool UsesFallback
+    {
+        get
+        {
+            _hasOwn |= _usesFallback && _own.Status.SessionId is not null;
+            return _usesFallback && !_hasOwn;
+        }
+    }
 
     internal InstanceOptions Options { get; }
 
@@ -128,12 +184,53 @@ public sealed class Instance : IAsyncDisposable
     /// <summary>Events from now on.</summary>
     public IAsyncEnumerable<ChannelEvent> WatchAsync(CancellationToken cancellationToken = default) => Channel.WatchAsync(cancellationToken);
 
-    /// <summary>Waits until its agent is connected.</summary>
-    public ValueTask WaitReadyAsync(CancellationToken cancellationToken = default) => Channel.WaitReadyAsync(cancellationToken);
+    /// <summary>Waits until its agent is connected; where it may be qemu-ga, our own is preferred.</summary>
+    public async ValueTask WaitReadyAsync(CancellationToken cancellationToken = default)
+    {
+        if (_fallback is null || UsesFallback)
+        {
+            await Channel.WaitReadyAsync(cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        var own = _own.WaitReadyAsync(cancellationToken).AsTask();
+        await Task.WhenAny(own, Task.Delay(Options.QgaAfter, cancellationToken)).ConfigureAwait(false);
+        if (!own.IsCompleted)
+        {
+            StartFallback(_fallback);
+            await Task.WhenAny(own, _fallback.WaitReadyAsync(cancellationToken).AsTask()).ConfigureAwait(false);
+            _usesFallback = !own.IsCompleted;
+        }
+
+        if (!_usesFallback)
+        {
+            await own.ConfigureAwait(false);
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    // Not before it is needed: others may want the socket, which takes one client at a time.
+    private void StartFallback(Channel fallback)
+    {
+        if (Interlocked.Exchange(ref _isFallbackStarted, 1) == 0)
+        {
+            fallback.SetState(StateWord.Ready);
+            fallback.Start();
+        }
+    }
 
     /// <summary>Cuts its link; the session resumes on the next one.</summary>
     public void DropLink(string reason) => Channel.DropLink(reason);
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => Channel.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        if (_fallback is not null)
+        {
+            await _fallback.DisposeAsync().ConfigureAwait(false);
+        }
+
+        await _own.DisposeAsync().ConfigureAwait(false);
+    }
 }

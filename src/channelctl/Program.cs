@@ -33,6 +33,7 @@ var root = new RootCommand("Talks to the agent of one instance through its chann
     InstallCommand.Create(),
     ApplianceCommand.Create(),
     HalfToolCommand.Create(),
+    QgaCommand.Create(),
 };
 var result = root.Parse(args);
 if (result.Errors.Count > 0)

@@ -8,7 +8,8 @@ namespace ChannelSdk.Tool;
 /// <summary>The argument and option that every command has, and one attached instance for the time of a command.</summary>
 internal sealed class Session
 {
-    private readonly Argument<string> _uri = new("URI") { Description = "Endpoint of the instance's channel, for instance virtio-serial:///run/vm1.sock" };
+    private readonly Argument<string> _uri = new("URI") { Description = "Endpoint of the instance's channel, for instance virtio-serial:///run/vm1.sock, or qga:///run/vm1.qga for a guest with qemu-ga alone" };
+    private readonly Option<string?> _qga = new("--qga") { Description = "Path of the QEMU guest agent's socket, to use that agent where the guest has no other" };
     private readonly Option<string> _policy = new("--policy") { Description = "JSON file: what may be asked of guests (host_may) and by them (guest_may); see docs/SECURITY.md" };
     private readonly Option<string> _audit = new("--audit") { Description = "File that gets a line for each refused and each privileged call" };
     private readonly Option<double> _timeout = new("--timeout") { Description = "Seconds to wait for the agent", DefaultValueFactory = _ => 10 };
@@ -19,6 +20,7 @@ internal sealed class Session
         command.Add(_timeout);
         command.Add(_policy);
         command.Add(_audit);
+        command.Add(_qga);
     }
 
     /// <summary>Attaches, waits for the agent, runs the action; turns every error into one line and an exit code.</summary>
@@ -53,6 +55,7 @@ internal sealed class Session
         var audit = parsed.GetValue(_audit);
         return new InstanceOptions
         {
+            QgaSocket = parsed.GetValue(_qga),
             Policy = parsed.GetValue(_policy) is { } file ? HostPolicy.Load(file) : HostPolicy.Open,
             // The command knows its instance by nothing but the endpoint.
             Audit = audit is null ? null : record => File.AppendAllText(audit, $"{record with { Instance = uri }}\n"),

@@ -1,4 +1,5 @@
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Qga;
 
 namespace ChannelSdk.GuestAgent.Configuration;
 
@@ -55,6 +56,15 @@ internal sealed record AgentConfig
 
     /// <summary>Where the agent serves the host's HTTP metadata in the guest.</summary>
     public RelaySetting MetadataRelay { get; init; } = RelaySetting.Auto;
+
+    /// <summary>Where the agent answers the QEMU guest agent's protocol.</summary>
+    public QgaSetting Qga { get; init; } = QgaSetting.Auto;
+
+    /// <summary>The commands of that protocol that may be called.</summary>
+    public QgaLists QgaCommands { get; init; } = QgaLists.All;
+
+    /// <summary>The lease of a freeze by that protocol, 1 s to 3600 s; at most <see cref="FreezeMaxLease"/> counts.</summary>
+    public TimeSpan QgaFreezeLease { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>Time between two heartbeats to the host, 200 ms to 60 s.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(1);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Qga;
 using ChannelSdk.Transports;
 
 namespace ChannelSdk.GuestAgent.Configuration;
@@ -48,6 +49,17 @@ internal static class ConfigKeys
                 ? config with { FreezeMaxLease = time } : null),
         new("metadata_relay", "auto, off, or an IPv4 ADDRESS:PORT",
             static (config, value) => RelaySetting.Parse(value) is { } relay ? config with { MetadataRelay = relay } : null),
+        new("qga", "auto, off, a path below /dev of a virtio port, or the path of a Unix socket to listen on",
+            static (config, value) => QgaSetting.Parse(value) is { } qga ? config with { Qga = qga } : null),
+        new("qga_allow", "all, or names of guest- commands with commas between them",
+            static (config, value) => value == "all" ? config with { QgaCommands = config.QgaCommands with { Allowed = null } }
+                : QgaLists.Parse(value) is { } names ? config with { QgaCommands = config.QgaCommands with { Allowed = names } } : null),
+        new("qga_block", "none, or names of guest- commands with commas between them",
+            static (config, value) => value == "none" ? config with { QgaCommands = config.QgaCommands with { Blocked = [] } }
+                : QgaLists.Parse(value) is { } names ? config with { QgaCommands = config.QgaCommands with { Blocked = names } } : null),
+        new("qga_freeze_lease", "a time from 1s to 3600s",
+            static (config, value) => ParseTime(value) is { } time && time >= TimeSpan.FromSeconds(1)
+                ? config with { QgaFreezeLease = time } : null),
         new("heartbeat_interval", "a time from 200ms to 60s, for instance 500ms or 5s",
             static (config, value) => ParseTime(value) is { } time && time >= TimeSpan.FromMilliseconds(200)
                 && time <= TimeSpan.FromSeconds(60) ? config with { HeartbeatInterval = time } : null),

@@ -7,6 +7,7 @@ using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Overlay;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.GuestAgent.Policy;
+using ChannelSdk.GuestAgent.Qga;
 using ChannelSdk.GuestAgent.Relay;
 using ChannelSdk.GuestAgent.Services;
 using ChannelSdk.Protocol;
@@ -29,6 +30,8 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private readonly ControlSocket _control;
     private readonly MemoryTrim _trim;
     private readonly MetadataRelay _relay;
+    private readonly QgaCommands _qgaCommands;
+    private readonly QgaFace _qga;
     private readonly FreezeService _freeze;
     private readonly InstallService _install;
     private readonly AgentPolicy _policy;
@@ -63,11 +66,15 @@ internal sealed class AgentDaemon : IAsyncDisposable
         var run = new FreezeRun(system.Freeze, system.Marker, () => new HookFolder(_config.FreezeHooks, _config.FreezeHookTimeout), log);
         _freeze = new FreezeService(new FreezeOptions(() => _config.FreezeMaxLease), run, UpSession, OnFreezeState, log, time);
         _install = new InstallService(system.RunFolder, OnInstall, log);
-        HostServices.Register(_gate, () => _config, info, power, new MeasureService(time), _freeze,
-            new TimeService(system.SetClock, time), new TrimService(system.Freeze),
-            new FilesService(_policy, log, time), new ExecService(_policy, log), _install,
-            new OverlayService(_install, () => _config.OverlayLimit, log));
+        var clock = new TimeService(system.SetClock, time);
+        var trim = new TrimService(system.Freeze);
+        var exec = new ExecService(_policy, log);
+        HostServices.Register(_gate, () => _config, info, power, new MeasureService(time), _freeze, clock, trim,
+            new FilesService(_policy, log, time), exec, _install, new OverlayService(_install, () => _config.OverlayLimit, log));
         _policy.Current = LoadPolicy(config, services);
+        _qgaCommands = new QgaCommands(new QgaServices(_policy, power, _freeze, clock, trim, exec, system.Freeze), _gate, () => _config);
+        _qgaCommands.Check(config.QgaCommands);
+        _qga = new QgaFace(config.Qga, _qgaCommands, () => new QgaClient(_policy, _gate, exec, time), log, time);
         _loadPolicy = fresh => LoadPolicy(fresh, services);
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);
         _relay = new MetadataRelay(_channel, log);
@@ -87,6 +94,8 @@ internal sealed class AgentDaemon : IAsyncDisposable
         {
             await _install.RemoveLeftoversAsync().ConfigureAwait(false);
         }
+        // First, as its clients measure how soon it answers.
+        _qga.Start();
         _control.Start();
         var watch = new CancellationTokenSource();
         Task watching = ChannelEventLog.RunAsync(_channel, _log, watch.Token);
@@ -112,6 +121,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _relay.DisposeAsync().ConfigureAwait(false);
+        await _qga.DisposeAsync().ConfigureAwait(false);
         await SayGoodbyeAsync().ConfigureAwait(false);
         // An operation ends with its stream, which has just ended.
         await Task.WhenAny(_install.WaitIdleAsync(), Task.Delay(s_installEndTime)).ConfigureAwait(false);
@@ -146,6 +156,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         {
             fresh = _load();
             rules = _loadPolicy(fresh);
+            _qgaCommands.Check(fresh.QgaCommands);
         }
         catch (ChannelException e)
         {
@@ -158,18 +169,19 @@ internal sealed class AgentDaemon : IAsyncDisposable
         }
         AgentConfig old = _config;
         bool needsRestart = fresh.Endpoint != old.Endpoint || fresh.ControlSocket != old.ControlSocket
-            || fresh.HeartbeatInterval != old.HeartbeatInterval || fresh.MetadataRelay != old.MetadataRelay;
+            || fresh.HeartbeatInterval != old.HeartbeatInterval || fresh.MetadataRelay != old.MetadataRelay || fresh.Qga != old.Qga;
         // What the running channels were made with must still be what status shows.
         _config = fresh with
         {
             Endpoint = old.Endpoint, ControlSocket = old.ControlSocket, HeartbeatInterval = old.HeartbeatInterval, MetadataRelay = old.MetadataRelay,
+            Qga = old.Qga,
         };
         _policy.Current = rules;
         (_log.Level, _log.Rate) = (fresh.LogLevel, fresh.LogRate);
         _log.Info("configuration and policy were read again");
         if (needsRestart)
         {
-            _log.Warning("endpoint, control_socket, metadata_relay and heartbeat_interval take effect at the next start");
+            _log.Warning("endpoint, control_socket, metadata_relay, qga and heartbeat_interval take effect at the next start");
         }
     }
 

@@ -39,8 +39,11 @@ internal sealed class ExecProcess : IDisposable
     public SafeFileHandle Error { get; }
 
     /// <summary>Starts it.</summary>
+    /// <param name="spec">What to start.</param>
+    /// <param name="name">Unique among the programs of this agent.</param>
+    /// <param name="isMerged">Whether its errors go into its output.</param>
     /// <exception cref="ChannelException">What the system said.</exception>
-    public static ExecProcess Start(ExecSpec spec, string name)
+    public static ExecProcess Start(ExecSpec spec, string name, bool isMerged)
     {
         using SafeFileHandle folder = PathOpener.Open(spec.Folder, FileCalls.PathOnly | FileCalls.Folder);
         var ends = new List<SafeFileHandle>();
@@ -55,7 +58,7 @@ internal sealed class ExecProcess : IDisposable
             cgroup = Libc.Access("/bin/sh", Libc.ExecuteAccess) == 0 ? ExecCgroup.Create(name, spec.MostProcesses) : null;
             SpawnRequest request = Request(spec, cgroup) with
             {
-                Input = ends[0], Output = ends[3], Error = ends[5], Folder = folder, NewSession = true,
+                Input = ends[0], Output = ends[3], Error = isMerged ? ends[3] : ends[5], Folder = folder, NewSession = true,
             };
             int error = ProcessSpawn.Start(request, out int pid);
             if (error != 0)

@@ -19,30 +19,34 @@ internal sealed class ExecService(AgentPolicy policy, AgentLog log)
     private ulong _lastRun;
     private int _count;
 
-    /// <summary>Runs a program.</summary>
+    /// <summary>Runs a program for a stream.</summary>
     public async ValueTask RunAsync(ExecRequest request, ChannelStream stream, CancellationToken cancellationToken)
     {
-        ExecSpec spec = ExecSpec.Parse(request);
-        policy.CheckCommand(spec.Words);
-        if (Interlocked.Increment(ref _count) > MaxRuns)
-        {
-            Interlocked.Decrement(ref _count);
-            throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"{MaxRuns} programs run already; try again when one has ended");
-        }
-        ulong run = Interlocked.Increment(ref _lastRun);
-        ExecProcess process;
-        try
-        {
-            process = ExecProcess.Start(spec, run.ToString(null, null));
-        }
-        catch
-        {
-            Interlocked.Decrement(ref _count);
-            throw;
-        }
-        log.Info($"the host runs {spec.Shown} as process {process.Pid}");
-        _runs[run] = process;
+        (ExecSpec spec, ulong run, ExecProcess process) = Start(request, isMerged: false);
         await new ExecRun(spec, process, stream).ServeAsync(run, () => Forget(run), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Runs a program whose output is given to a function, on the program's own thread.</summary>
+    /// <param name="request">What to run.</param>
+    /// <param name="isMerged">Whether its errors go into its output, in the order in which it writes them.</param>
+    /// <param name="take">Takes a message of <see cref="ExecMessage"/> kind; never waits.</param>
+    /// <param name="pid">The program's number.</param>
+    /// <returns>Takes the program's input and tells its end.</returns>
+    /// <exception cref="ChannelException">It is not allowed, or cannot be started.</exception>
+    public ExecPump Start(ExecRequest request, bool isMerged, Func<ReadOnlyMemory<byte>, bool> take, out int pid)
+    {
+        (ExecSpec _, ulong run, ExecProcess process) = Start(request, isMerged);
+        pid = process.Pid;
+        var pump = new ExecPump(process, take);
+        _ = pump.Ended.ContinueWith(
+            _ =>
+            {
+                pump.Dispose();
+                Forget(run);
+            },
+            CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        pump.Start();
+        return pump;
     }
 
     /// <summary>Sends a signal to a program's group.</summary>
@@ -55,6 +59,30 @@ internal sealed class ExecService(AgentPolicy policy, AgentLog log)
         return _runs.TryGetValue(request.Run, out ExecProcess? process) && process.Signal((int)request.Signal)
             ? new ExecSignalReply()
             : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"run {request.Run} has ended");
+    }
+
+    private (ExecSpec Spec, ulong Run, ExecProcess Process) Start(ExecRequest request, bool isMerged)
+    {
+        ExecSpec spec = ExecSpec.Parse(request);
+        policy.CheckCommand(spec.Words);
+        if (Interlocked.Increment(ref _count) > MaxRuns)
+        {
+            Interlocked.Decrement(ref _count);
+            throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"{MaxRuns} programs run already; try again when one has ended");
+        }
+        ulong run = Interlocked.Increment(ref _lastRun);
+        try
+        {
+            ExecProcess process = ExecProcess.Start(spec, run.ToString(null, null), isMerged);
+            log.Info($"the host runs {spec.Shown} as process {process.Pid}");
+            _runs[run] = process;
+            return (spec, run, process);
+        }
+        catch
+        {
+            Interlocked.Decrement(ref _count);
+            throw;
+        }
     }
 
     private void Forget(ulong run)

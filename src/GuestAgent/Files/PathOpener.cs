@@ -14,6 +14,9 @@ internal static class PathOpener
     private const ulong ResolveNoMagicLinks = 0x02;
     private const ulong ResolveNoSymlinks = 0x04;
 
+    // Nobody else's until whoever makes a file has decided.
+    private const ulong NewFileMode = 0x180;
+
     /// <summary>Set once openat2 turned out to be missing or filtered away; tests set it to walk the other way.</summary>
     internal static bool WithoutOpenAt2 { get; set; }
 
@@ -34,7 +37,7 @@ internal static class PathOpener
         {
             if (!WithoutOpenAt2)
             {
-                var how = new FileCalls.OpenHow { Flags = (ulong)flags, Resolve = ResolveNoMagicLinks | ResolveNoSymlinks };
+                var how = new FileCalls.OpenHow { Flags = (ulong)flags, Mode = ModeOf(flags), Resolve = ResolveNoMagicLinks | ResolveNoSymlinks };
                 int fd = FileCalls.OpenAt2(FileCalls.CurrentFolder, bytes, &how);
                 if (fd >= 0)
                 {
@@ -52,6 +55,9 @@ internal static class PathOpener
             return OpenByParts(path, flags, shown);
         }
     }
+
+    // openat2 refuses a mode where nothing can be made.
+    private static ulong ModeOf(int flags) => (flags & FileCalls.Create) != 0 ? NewFileMode : 0ul;
 
     private static SafeFileHandle OpenByParts(ReadOnlySpan<byte> path, int flags, string shown)
     {
@@ -80,7 +86,7 @@ internal static class PathOpener
         flags |= FileCalls.CloseOnExec | FileCalls.NoFollow;
         fixed (byte* bytes = name)
         {
-            int fd = folder is null ? FileCalls.OpenAt(FileCalls.CurrentFolder, bytes, flags, 0) : FileCalls.OpenAt(folder, bytes, flags, 0);
+            int fd = folder is null ? FileCalls.OpenAt(FileCalls.CurrentFolder, bytes, flags, 0) : FileCalls.OpenAt(folder, bytes, flags, (uint)ModeOf(flags));
             if (fd >= 0)
             {
                 return new SafeFileHandle(fd, ownsHandle: true);

@@ -13,6 +13,7 @@ namespace ChannelSdk.GuestAgent.Policy;
 internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
 {
     private readonly List<(string Name, Func<string?> Denial)> _methods = [];
+    private readonly Dictionary<string, Action<string>> _entries = new(StringComparer.Ordinal);
 
     /// <summary>Why calls that are not registered for it must wait at present, or null: asked at each call.</summary>
     public Func<string?> Restriction { get; set; } = static () => null;
@@ -23,6 +24,26 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
     /// <summary>The methods that may be called now, in the order of their registration.</summary>
     public IEnumerable<string> Allowed => _methods
         .Where(method => method.Denial() is null && policy.Current.AllowsMethod(method.Name)).Select(static method => method.Name);
+
+    /// <summary>Why a method may not be called now, or null; what restricts all calls for a time is left out.</summary>
+    /// <param name="method">A registered method.</param>
+    public string? WhyNot(string method)
+    {
+        foreach ((string name, Func<string?> denial) in _methods)
+        {
+            if (name == method)
+            {
+                return denial() ?? (policy.Current.AllowsMethod(name) ? null : $"the image's policy does not allow {name}");
+            }
+        }
+        return $"there is no method {method}";
+    }
+
+    /// <summary>Lets a call through that came another way than the channel, under the same rules.</summary>
+    /// <param name="method">The registered method that does the same.</param>
+    /// <param name="way">How it came, for the record.</param>
+    /// <exception cref="ChannelException">It is refused.</exception>
+    public void Pass(string method, string way) => _entries[method](way);
 
     /// <summary>Registers a unary method.</summary>
     /// <param name="method">The method.</param>
@@ -36,10 +57,10 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
         where TRequest : class, IMessage<TRequest>, new()
         where TReply : class, IMessage<TReply>, new()
     {
-        Func<string?> denied = Note(method.Name, denial);
+        Action<string> enter = Note(method.Name, privileged, denial, always);
         registry.Unary(method, (request, context) =>
         {
-            Enter(method.Name, privileged, denied, always);
+            enter("");
             return handler(request, context);
         });
     }
@@ -50,37 +71,38 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
         bool privileged = false, Func<string?>? denial = null, bool always = false)
         where TRequest : class, IMessage<TRequest>, new()
     {
-        Func<string?> denied = Note(method.Name, denial);
+        Action<string> enter = Note(method.Name, privileged, denial, always);
         registry.Stream(method, (request, stream, context) =>
         {
-            Enter(method.Name, privileged, denied, always);
+            enter("");
             return handler(request, stream, context);
         });
     }
 
-    private Func<string?> Note(string name, Func<string?>? denial)
+    private Action<string> Note(string name, bool privileged, Func<string?>? denial, bool always)
     {
         denial ??= static () => null;
         _methods.Add((name, denial));
-        return denial;
+        return _entries[name] = way => Enter(name, privileged, denial, always, way);
     }
 
-    private void Enter(string name, bool privileged, Func<string?> denial, bool always)
+    private void Enter(string name, bool privileged, Func<string?> denial, bool always, string way)
     {
+        string shown = way.Length == 0 ? name : $"{name} by {way}";
         if (denial() is { } reason)
         {
-            policy.Audit.Refused(name, reason);
+            policy.Audit.Refused(shown, reason);
             throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, reason);
         }
         policy.RequireMethod(name);
         if (!always && Restriction() is { } present)
         {
-            policy.Audit.Refused(name, present);
+            policy.Audit.Refused(shown, present);
             throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry, present);
         }
         if (privileged)
         {
-            policy.Audit.Privileged(name);
+            policy.Audit.Privileged(shown);
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using ChannelSdk.HostEndpoint.Qga;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Runtime;
@@ -69,7 +70,13 @@ public sealed class FileClient
     public async Task<FileCopyResult> CopyOutAsync(
         GuestPath source, string destination, FileCopyOptions? options = null, IProgress<FileProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        using var copy = new CopyOut(_instance, source, destination, Checked(options), progress);
+        options = Checked(options);
+        if (_instance.Agent == AgentKind.QemuGuestAgent && (options.KeepMode || options.KeepOwner || options.KeepTime))
+        {
+            throw QgaErrors.Unavailable("tell a file's mode, owner or time");
+        }
+
+        using var copy = new CopyOut(_instance, source, destination, options, progress);
         return await copy.RunAsync(cancellationToken).ConfigureAwait(false);
     }
 

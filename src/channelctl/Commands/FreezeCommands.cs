@@ -1,6 +1,7 @@
 using System.CommandLine;
 using ChannelSdk.HostEndpoint;
 using ChannelSdk.HostEndpoint.Services;
+using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.Tool.Commands;
@@ -19,6 +20,12 @@ internal static class FreezeCommands
         var session = new Session(command);
         command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
         {
+            if (instance.Agent == AgentKind.QemuGuestAgent && !parsed.GetValue(hold))
+            {
+                throw new ChannelException(ChannelError.Unsupported, ErrorClass.Refused,
+                    "this guest has only the QEMU guest agent, which keeps no lease: its freeze lasts as long as this command, so give --hold");
+            }
+
             var length = TimeSpan.FromSeconds(Math.Clamp(parsed.GetValue(lease), 0, int.MaxValue / 1000));
             try
             {

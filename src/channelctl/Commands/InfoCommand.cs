@@ -27,9 +27,14 @@ internal static class InfoCommand
             Row("system", info.Os.PrettyName);
             Row("kernel", $"{info.Kernel.Name} {info.Kernel.Release} {info.Kernel.Architecture}");
             Row("host name", info.HostName);
-            Row("up", TimeSpan.FromMilliseconds(info.UptimeMs).ToString(@"d\.hh\:mm\:ss", System.Globalization.CultureInfo.InvariantCulture));
-            Row("memory", $"{info.Memory.AvailableBytes >> 20} of {info.Memory.TotalBytes >> 20} MiB available");
-            Row("load", FormattableString.Invariant($"{info.Load.OneMinute:F2} {info.Load.FiveMinutes:F2} {info.Load.FifteenMinutes:F2}"));
+            // qemu-ga does not tell these.
+            if (info.Memory.TotalBytes > 0)
+            {
+                Row("up", TimeSpan.FromMilliseconds(info.UptimeMs).ToString(@"d\.hh\:mm\:ss", System.Globalization.CultureInfo.InvariantCulture));
+                Row("memory", $"{info.Memory.AvailableBytes >> 20} of {info.Memory.TotalBytes >> 20} MiB available");
+                Row("load", FormattableString.Invariant($"{info.Load.OneMinute:F2} {info.Load.FiveMinutes:F2} {info.Load.FifteenMinutes:F2}"));
+            }
+
             foreach (var card in info.Network?.Interfaces ?? [])
             {
                 Row(card.Name, $"{card.State} {card.Hardware} {string.Join(' ', card.Addresses)}");
@@ -40,6 +45,7 @@ internal static class InfoCommand
                 Row(file.Mount, $"{file.Type}, {file.AvailableBytes >> 20} of {file.TotalBytes >> 20} MiB available");
             }
 
+            Row("agent in use", instance.Agent == AgentKind.ChannelAgent ? "channel-agent" : "QEMU guest agent");
             Row("agent", $"{info.Agent.Version}, protocol {info.Agent.ProtocolVersion}, pid {info.Agent.Pid}, {info.Agent.RssBytes / 1024} KiB resident");
             Row("methods", string.Join(' ', info.Methods));
             AnsiConsole.Write(table);

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.GuestAgent.Platform.Linux;
 
@@ -14,6 +15,31 @@ internal static class ChildProcess
     public static Task<int> RunAsync(string program, params IReadOnlyList<string> arguments)
     {
         int error = ProcessSpawn.Start(Request(program, arguments), out int pid);
+        return error != 0 ? Task.FromResult(126) : Task.Factory.StartNew(
+            () => Wait(pid), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+
+    /// <summary>As <see cref="RunAsync(string, IReadOnlyList{string})"/>, with something to read.</summary>
+    /// <param name="program">Its path.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="input">What it reads; more than a pipe holds (4096 bytes at least) may not reach it.</param>
+    public static unsafe Task<int> RunAsync(string program, IReadOnlyList<string> arguments, ReadOnlySpan<byte> input)
+    {
+        if (ProcessCalls.Pipe() is not { } pipe)
+        {
+            return Task.FromResult(126);
+        }
+        using SafeFileHandle read = pipe.Read;
+        using SafeFileHandle write = pipe.Write;
+        ProcessCalls.SetNonBlocking(write);
+        int error;
+        int pid;
+        fixed (byte* bytes = input)
+        {
+            // Before the start: the program finds it all, and its end.
+            _ = ProcessCalls.Write(write, bytes, (nuint)input.Length);
+            error = ProcessSpawn.Start(Request(program, arguments) with { Input = read }, out pid);
+        }
         return error != 0 ? Task.FromResult(126) : Task.Factory.StartNew(
             () => Wait(pid), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }

@@ -179,11 +179,11 @@ internal static unsafe partial class FileCalls
     [LibraryImport("libc", EntryPoint = "futimens", SetLastError = true)]
     public static partial int FUTimeNs(SafeFileHandle file, TimeSpec* accessedAndModified);
 
-    [LibraryImport("libc", EntryPoint = "unlinkat", SetLastError = true)]
-    public static partial int UnlinkAt(SafeFileHandle folder, byte* path, int flags);
-
     [LibraryImport("libc", EntryPoint = "mkdirat", SetLastError = true)]
     public static partial int MkDirAt(SafeFileHandle folder, byte* path, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "unlinkat", SetLastError = true)]
+    public static partial int UnlinkAt(SafeFileHandle folder, byte* path, int flags);
 
     [LibraryImport("libc", EntryPoint = "symlinkat", SetLastError = true)]
     public static partial int SymLinkAt(byte* target, SafeFileHandle folder, byte* path);

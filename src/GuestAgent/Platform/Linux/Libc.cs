@@ -64,6 +64,13 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "clock_settime", SetLastError = true)]
     public static unsafe partial int SetClock(int clock, long* secondsAndNanoseconds);
 
+    [LibraryImport("libc", EntryPoint = "tzset")]
+    public static partial void ReadTimeZone();
+
+    // struct tm on x86-64 has 56 bytes.
+    [LibraryImport("libc", EntryPoint = "localtime_r")]
+    public static unsafe partial byte* LocalTime(long* seconds, byte* parts);
+
     [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
     public static partial int WaitPid(int pid, out int status, int options);
 

@@ -7,42 +7,36 @@ internal readonly record struct OsRelease(string Id, string VersionId, string Pr
 {
     private const int MaxValue = 256;
 
-    /// <summary>Reads /etc/os-release, or /usr/lib/os-release where that is missing.</summary>
-    public static OsRelease Load()
+    /// <summary>What /etc/os-release says, or /usr/lib/os-release where that is missing.</summary>
+    public static OsRelease Load() => Parse(ReadFile());
+
+    /// <summary>The text of /etc/os-release, or /usr/lib/os-release where that is missing.</summary>
+    public static string ReadFile()
     {
         string text = SmallFile.Read("/etc/os-release");
-        return Parse(text.Length > 0 ? text : SmallFile.Read("/usr/lib/os-release"));
+        return text.Length > 0 ? text : SmallFile.Read("/usr/lib/os-release");
     }
 
+    /// <summary>Takes the three fields out of a file's text.</summary>
+    public static OsRelease Parse(string text) => new(Value(text, "ID"), Value(text, "VERSION_ID"), Value(text, "PRETTY_NAME"));
+
     /// <summary>
-    /// Shell-compatible assignments, one a line; the last one of a name holds. Lines that are none are skipped, as
-    /// os-release(5) asks of readers.
+    /// A field's value, or an empty text. Shell-compatible assignments, one a line; the last one of a name holds. Lines
+    /// that are none are skipped, as os-release(5) asks of readers.
     /// </summary>
-    public static OsRelease Parse(string text)
+    public static string Value(string text, string name)
     {
-        string id = "", version = "", pretty = "";
+        string value = "";
         foreach (ReadOnlySpan<char> rawLine in text.AsSpan().EnumerateLines())
         {
             ReadOnlySpan<char> line = rawLine.Trim();
             int equals = line.IndexOf('=');
-            if (equals <= 0 || line[0] == '#')
+            if (equals > 0 && line[..equals].SequenceEqual(name))
             {
-                continue;
-            }
-            switch (line[..equals])
-            {
-                case "ID":
-                    id = Unquote(line[(equals + 1)..]);
-                    break;
-                case "VERSION_ID":
-                    version = Unquote(line[(equals + 1)..]);
-                    break;
-                case "PRETTY_NAME":
-                    pretty = Unquote(line[(equals + 1)..]);
-                    break;
+                value = Unquote(line[(equals + 1)..]);
             }
         }
-        return new OsRelease(id, version, pretty);
+        return value;
     }
 
     // Shell rules: nothing is special between single quotes; between double quotes a backslash escapes only

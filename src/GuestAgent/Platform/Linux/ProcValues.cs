@@ -63,6 +63,9 @@ internal static class ProcValues
         return false;
     }
 
+    /// <summary>A whole number, as counters are.</summary>
+    public static ulong Count(string word) => ulong.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : 0;
+
     private static ReadOnlySpan<char> FirstWord(ReadOnlySpan<char> text)
     {
         text = text.Trim();

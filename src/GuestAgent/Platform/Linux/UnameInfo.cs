@@ -3,7 +3,7 @@ using System.Text;
 namespace ChannelSdk.GuestAgent.Platform.Linux;
 
 /// <summary>The kernel's answer to uname(2).</summary>
-internal readonly record struct UnameInfo(string SystemName, string HostName, string Release, string Machine)
+internal readonly record struct UnameInfo(string SystemName, string HostName, string Release, string Version, string Machine)
 {
     // struct utsname on Linux: six fields of 65 bytes, each ended by a zero.
     private const int FieldBytes = 65;
@@ -15,10 +15,10 @@ internal readonly record struct UnameInfo(string SystemName, string HostName, st
         {
             if (Libc.Uname(start) != 0)
             {
-                return new UnameInfo("", "", "", "");
+                return new UnameInfo("", "", "", "", "");
             }
         }
-        return new UnameInfo(Field(buffer, 0), Field(buffer, 1), Field(buffer, 2), Field(buffer, 4));
+        return new UnameInfo(Field(buffer, 0), Field(buffer, 1), Field(buffer, 2), Field(buffer, 3), Field(buffer, 4));
     }
 
     private static string Field(ReadOnlySpan<byte> buffer, int index)

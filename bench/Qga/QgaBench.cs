@@ -1,0 +1,218 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text;
+using ChannelSdk.Bench.Wire;
+
+namespace ChannelSdk.Bench.Qga;
+
+/// <summary>The QEMU guest agent's protocol: Debian's qemu-ga and our agent's face, each on a Unix socket, by the same client.</summary>
+internal static class QgaBench
+{
+    private const int Starts = 21;
+    private const int Calls = 20_000;
+    private const int ManyCalls = 200_000;
+    private const int Part = 1 << 20;
+    private const int Parts = 32;
+
+    public static async Task<int> RunAsync(int rounds)
+    {
+        var agent = Path.GetFullPath("artifacts/agent/channel-agent");
+        var (theirs, ours) = (new Row("qemu-ga", QemuGa.Start), new Row("channel-agent", socket => OurFace(agent, socket)));
+        for (var round = 0; round < Starts + rounds; round++)
+        {
+            foreach (var row in new[] { theirs, ours })
+            {
+                await MeasureAsync(row, startOnly: round < Starts);
+            }
+        }
+
+        Console.WriteLine($"medians of {rounds} rounds; start: exec to the first answer, of {Starts}; files by reads and writes of {Part >> 10} KiB; memory after {ManyCalls} calls, 30 s later");
+        Console.WriteLine();
+        Console.WriteLine("| | qemu-ga | channel-agent |");
+        Console.WriteLine("|---|---|---|");
+        Print("start, ms", theirs.Start, ours.Start, "F1");
+        Print("guest-ping p50, us", theirs.Median, ours.Median, "F1");
+        Print("guest-ping p99, us", theirs.Slow, ours.Slow, "F1");
+        Print("file read, MB/s", theirs.Read, ours.Read, "F0");
+        Print("file write, MB/s", theirs.Write, ours.Write, "F0");
+        Print("RSS, KiB", theirs.Memory, ours.Memory, "F0");
+        Print("of it no file's (RssAnon), KiB", theirs.Own, ours.Own, "F0");
+        return 0;
+    }
+
+    private static ProcessStartInfo OurFace(string agent, string socket)
+    {
+        var policy = socket + ".toml";
+        File.WriteAllText(policy, $"[files]\nread = [\"{Path.GetDirectoryName(socket)}\"]\nwrite = [\"{Path.GetDirectoryName(socket)}\"]\n");
+        File.WriteAllText(socket + ".conf", $"endpoint = unix-listen://{socket}.channel\ncontrol_socket = none\nmetadata_relay = off\npolicy_file = {policy}\nqga = {socket}\n");
+        return new ProcessStartInfo(agent, ["run", "--config", socket + ".conf"]);
+    }
+
+    private static async Task MeasureAsync(Row row, bool startOnly)
+    {
+        var folder = Directory.CreateTempSubdirectory("channelsdk-bench-");
+        var path = Path.Combine(folder.FullName, "s");
+        var info = row.Command(path);
+        (info.RedirectStandardOutput, info.RedirectStandardError) = (true, true);
+        var at = Stopwatch.GetTimestamp();
+        using var process = Process.Start(info)!;
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        try
+        {
+            using var socket = Connect(path);
+            var client = new Client(socket);
+            client.Call("{\"execute\":\"guest-ping\"}\n");
+            if (startOnly)
+            {
+                row.Start.Add(Stopwatch.GetElapsedTime(at).TotalMilliseconds);
+                return;
+            }
+
+            var times = new double[Calls];
+            client.Pings(times);
+            row.Median.Add(Samples.Percentile(times, 0.5));
+            row.Slow.Add(Samples.Percentile(times, 0.99));
+            row.Write.Add(Write(client, Path.Combine(folder.FullName, "file")));
+            row.Read.Add(Read(client, Path.Combine(folder.FullName, "file")));
+            for (var i = Calls; i < ManyCalls; i += Calls)
+            {
+                client.Pings(times);
+            }
+
+            await Task.Delay(TimeSpan.FromSeconds(30));
+            process.Refresh();
+            row.Memory.Add(process.WorkingSet64 / 1024.0);
+            var own = File.ReadLines($"/proc/{process.Id}/status").First(static line => line.StartsWith("RssAnon:", StringComparison.Ordinal));
+            row.Own.Add(double.Parse(own.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture));
+        }
+        finally
+        {
+            process.Kill();
+            await process.WaitForExitAsync();
+            folder.Delete(recursive: true);
+        }
+    }
+
+    private static double Write(Client client, string path)
+    {
+        var handle = client.Call($"{{\"execute\":\"guest-file-open\",\"arguments\":{{\"path\":\"{path}\",\"mode\":\"w\"}}}}\n").Number();
+        var content = new byte[Part];
+        new Random(1).NextBytes(content);
+        var request = $"{{\"execute\":\"guest-file-write\",\"arguments\":{{\"handle\":{handle},\"buf-b64\":\"{Convert.ToBase64String(content)}\"}}}}\n";
+        var start = Stopwatch.GetTimestamp();
+        for (var i = 0; i < Parts; i++)
+        {
+            client.Call(request);
+        }
+
+        client.Call($"{{\"execute\":\"guest-file-close\",\"arguments\":{{\"handle\":{handle}}}}}\n");
+        return Rate(start);
+    }
+
+    private static double Read(Client client, string path)
+    {
+        var handle = client.Call($"{{\"execute\":\"guest-file-open\",\"arguments\":{{\"path\":\"{path}\"}}}}\n").Number();
+        var start = Stopwatch.GetTimestamp();
+        for (var i = 0; i < Parts; i++)
+        {
+            client.Call($"{{\"execute\":\"guest-file-read\",\"arguments\":{{\"handle\":{handle},\"count\":{Part}}}}}\n");
+        }
+
+        var rate = Rate(start);
+        client.Call($"{{\"execute\":\"guest-file-close\",\"arguments\":{{\"handle\":{handle}}}}}\n");
+        return rate;
+    }
+
+    private static double Rate(long start) => (double)Part * Parts / 1e6 / Stopwatch.GetElapsedTime(start).TotalSeconds;
+
+    /// <summary>Spins: a sleep would be most of what is measured.</summary>
+    private static Socket Connect(string path)
+    {
+        for (var limit = Stopwatch.StartNew(); limit.Elapsed < TimeSpan.FromSeconds(20);)
+        {
+            if (File.Exists(path))
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                try
+                {
+                    socket.Connect(new UnixDomainSocketEndPoint(path));
+                    return socket;
+                }
+                catch (SocketException)
+                {
+                    socket.Dispose();
+                }
+            }
+
+            Thread.Sleep(0);
+        }
+
+        throw new InvalidOperationException($"nothing listens on {path}");
+    }
+
+    private static void Print(string name, Samples theirs, Samples ours, string format) => Console.WriteLine(
+        $"| {name} | {theirs.Median.ToString(format, CultureInfo.InvariantCulture)} | {ours.Median.ToString(format, CultureInfo.InvariantCulture)} |");
+
+    private sealed record Row(string Name, Func<string, ProcessStartInfo> Command)
+    {
+        public Samples Start { get; } = new();
+
+        public Samples Median { get; } = new();
+
+        public Samples Slow { get; } = new();
+
+        public Samples Read { get; } = new();
+
+        public Samples Write { get; } = new();
+
+        public Samples Memory { get; } = new();
+
+        public Samples Own { get; } = new();
+    }
+
+    /// <summary>Sends prepared text and reads whole lines, with as little of its own as possible.</summary>
+    private sealed class Client(Socket socket)
+    {
+        private readonly byte[] _buffer = new byte[4 << 20];
+        private int _length;
+
+        public Client Call(string request)
+        {
+            Call(Encoding.ASCII.GetBytes(request));
+            return _buffer.AsSpan(0, _length).StartsWith("{\"error\""u8) ? throw new InvalidOperationException(Encoding.UTF8.GetString(_buffer, 0, _length)) : this;
+        }
+
+        public long Number()
+        {
+            var text = Encoding.ASCII.GetString(_buffer, 0, _length);
+            return long.Parse(text[(text.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim(' ', '\n', '}'), CultureInfo.InvariantCulture);
+        }
+
+        public void Pings(double[] times)
+        {
+            var request = "{\"execute\":\"guest-ping\"}\n"u8.ToArray();
+            for (var i = 0; i < times.Length; i++)
+            {
+                var start = Stopwatch.GetTimestamp();
+                Call(request);
+                times[i] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+            }
+        }
+
+        private void Call(byte[] request)
+        {
+            for (var sent = 0; sent < request.Length;)
+            {
+                sent += socket.Send(request.AsSpan(sent));
+            }
+
+            for (_length = 0; _length == 0 || _buffer[_length - 1] != (byte)'\n';)
+            {
+                var count = socket.Receive(_buffer.AsSpan(_length));
+                _length += count > 0 ? count : throw new InvalidOperationException("the agent has gone");
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+using System.Text;
+using ChannelSdk.GuestAgent.Files;
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Policy;
+using ChannelSdk.Protocol;
+using Google.Protobuf;
+using Microsoft.Win32.SafeHandles;
+
+namespace ChannelSdk.GuestAgent.Qga;
+
+/// <summary>
+/// Keys and passwords of users. Each is a change of a file, and needs a policy that allows that file to be written: a key
+/// in <c>~/.ssh/authorized_keys</c>, a password in <c>/etc/shadow</c>.
+/// </summary>
+internal sealed class QgaAccounts(AgentPolicy policy)
+{
+    private const int MaxKeys = 16 << 10;
+    private const uint OwnerOnly = 0x180;
+    private const uint OwnerFolder = 0x1C0;
+    private static readonly string[] s_programs = ["/usr/sbin/chpasswd", "/sbin/chpasswd", "/bin/chpasswd", "/usr/bin/chpasswd"];
+
+    public void GetKeys(QgaCall call)
+    {
+        Account account = Find(call.Arguments.Text("username"));
+        call.Arguments.End();
+        policy.CheckRead(account.KeyFile);
+        call.Json.WriteStartObject();
+        call.Json.WriteStartArray("keys"u8);
+        foreach (string line in ReadKeys(account, mustBe: true))
+        {
+            if (line.Trim() is { Length: > 0 } key && key[0] != '#')
+            {
+                call.Json.WriteStringValue(key);
+            }
+        }
+        call.Json.WriteEndArray();
+        call.Json.WriteEndObject();
+    }
+
+    public void AddKeys(QgaCall call)
+    {
+        (Account account, List<string> keys) = Change(call.Arguments, call.Arguments.BooleanOrNull("reset") ?? false, out bool isReset);
+        List<string> lines = isReset ? [] : ReadKeys(account, mustBe: false);
+        lines.AddRange(keys.Where(key => !lines.Contains(key)));
+        MakeFolder(account);
+        WriteKeys(account, lines);
+    }
+
+    public void RemoveKeys(QgaCall call)
+    {
+        (Account account, List<string> keys) = Change(call.Arguments, false, out _);
+        if (File.Exists(account.KeyFile))
+        {
+            WriteKeys(account, ReadKeys(account, mustBe: true).Where(line => !keys.Contains(line)));
+        }
+    }
+
+    public async ValueTask SetPasswordAsync(QgaCall call)
+    {
+        string user = call.Arguments.Text("username");
+        ReadOnlyMemory<byte> password = call.Arguments.BytesOrNull("password") ?? throw call.Arguments.Missing("password");
+        bool isHash = call.Arguments.Boolean("crypted");
+        call.Arguments.End();
+        if (password.Span.Contains((byte)'\n'))
+        {
+            throw new QgaException("forbidden characters in raw password");
+        }
+        if (user.AsSpan().ContainsAny('\n', ':'))
+        {
+            throw new QgaException("forbidden characters in username");
+        }
+        policy.CheckWrite("/etc/shadow");
+        string? program = s_programs.FirstOrDefault(static path => Libc.Access(path, Libc.ExecuteAccess) == 0);
+        byte[] line = [.. Encoding.UTF8.GetBytes(user), (byte)':', .. password.Span, (byte)'\n'];
+        if (program is null || await ChildProcess.RunAsync(program, isHash ? ["-e"] : [], line).ConfigureAwait(false) != 0)
+        {
+            throw new QgaException("child process has failed to set user password");
+        }
+    }
+
+    private (Account Account, List<string> Keys) Change(QgaArguments arguments, bool reset, out bool isReset)
+    {
+        isReset = reset;
+        string user = arguments.Text("username");
+        if (!arguments.Has("keys"))
+        {
+            throw arguments.Missing("keys");
+        }
+        List<string> keys = arguments.Texts("keys");
+        arguments.End();
+        foreach (string key in keys)
+        {
+            if (key.Length == 0 || key[0] == '#' || key.Contains('\n', StringComparison.Ordinal))
+            {
+                throw new QgaException($"invalid OpenSSH public key: '{key}'");
+            }
+        }
+        Account account = Find(user);
+        policy.CheckWrite(account.KeyFile);
+        return (account, keys);
+    }
+
+    // The library's functions ask services that a static program cannot load; passwd(5) has the users of most guests.
+    private static Account Find(string user)
+    {
+        foreach (string line in SmallFile.Read("/etc/passwd").Split('\n'))
+        {
+            string[] fields = line.Split(':');
+            if (fields.Length >= 6 && fields[0] == user && uint.TryParse(fields[2], out uint uid) && uint.TryParse(fields[3], out uint gid)
+                && PathPrefix.IsPlain(fields[5]))
+            {
+                return new Account(fields[5] == "/" ? "" : fields[5], uid, gid);
+            }
+        }
+        throw new QgaException($"failed to lookup user '{user}'");
+    }
+
+    private static unsafe List<string> ReadKeys(Account account, bool mustBe)
+    {
+        try
+        {
+            using SafeFileHandle file = PathOpener.Open(Raw(account.KeyFile), FileCalls.ReadOnly | FileCalls.NonBlocking);
+            byte[] bytes = new byte[MaxKeys + 1];
+            nint length;
+            fixed (byte* start = bytes)
+            {
+                length = FileCalls.PRead(file, start, (nuint)bytes.Length, 0);
+            }
+            return length is >= 0 and <= MaxKeys ? [.. Encoding.UTF8.GetString(bytes, 0, (int)length).Split('\n', StringSplitOptions.RemoveEmptyEntries)]
+                : throw new QgaException($"failed to read '{account.KeyFile}': it has no keys, or more than {MaxKeys} bytes of them");
+        }
+        catch (ChannelException e) when (mustBe || e.Code != ChannelError.NotFound)
+        {
+            throw new QgaException($"failed to read '{account.KeyFile}': {e.Message}");
+        }
+        catch (ChannelException)
+        {
+            return [];
+        }
+    }
+
+    private static unsafe void MakeFolder(Account account)
+    {
+        RawPath folder = Raw(account.KeyFolder);
+        using SafeFileHandle home = PathOpener.OpenParent(folder);
+        fixed (byte* name = folder.Name)
+        {
+            if (FileCalls.MkDirAt(home, name, OwnerFolder) != 0)
+            {
+                return;
+            }
+        }
+        using SafeFileHandle made = PathOpener.Open(folder, FileCalls.ReadOnly | FileCalls.Folder);
+        _ = FileCalls.FChOwn(made, account.Uid, account.Gid);
+    }
+
+    private static unsafe void WriteKeys(Account account, IEnumerable<string> lines)
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(string.Concat(lines.Select(static line => line + "\n")));
+        if (bytes.Length > MaxKeys)
+        {
+            throw new QgaException($"failed to write to '{account.KeyFile}': more than {MaxKeys} bytes of keys");
+        }
+        // Beside the file and then in its place, so that a full disk leaves the keys that were there.
+        RawPath target = Raw(account.KeyFile);
+        RawPath partial = Raw(account.KeyFile + ".channel-new");
+        using SafeFileHandle folder = PathOpener.OpenParent(target);
+        fixed (byte* start = bytes, from = partial.Name, to = target.Name)
+        {
+            _ = FileCalls.UnlinkAt(folder, from, 0);
+            using SafeFileHandle file = PathOpener.Open(partial, FileCalls.WriteOnly | FileCalls.Create | FileCalls.Exclusive);
+            bool done = FileCalls.FTruncate(file, 0) == 0 && FileCalls.PWrite(file, start, (nuint)bytes.Length, 0) == bytes.Length
+                && FileCalls.FChOwn(file, account.Uid, account.Gid) == 0 && FileCalls.FChMod(file, OwnerOnly) == 0
+                && FileCalls.FSync(file) == 0 && FileCalls.RenameAt2(folder, from, to, 0) == 0;
+            if (!done)
+            {
+                ChannelException why = FileFailure.OfLast("write", target.Shown);
+                _ = FileCalls.UnlinkAt(folder, from, 0);
+                throw why;
+            }
+        }
+    }
+
+    private static RawPath Raw(string path) => RawPath.Parse(ByteString.CopyFromUtf8(path));
+
+    private sealed record Account(string Home, uint Uid, uint Gid)
+    {
+        public string KeyFolder => Home + "/.ssh";
+
+        public string KeyFile => KeyFolder + "/authorized_keys";
+    }
+}

@@ -1,0 +1,24 @@
+namespace ChannelSdk.GuestAgent.Qga;
+
+/// <summary>One command of the protocol.</summary>
+/// <param name="Name">Its name there.</param>
+/// <param name="Method">The channel's method whose policy it is under; null for what belongs to the protocol itself.</param>
+/// <param name="Run">Does it, and writes what it returns; nothing stands for an empty object.</param>
+internal sealed record QgaCommand(string Name, string? Method, Func<QgaCall, ValueTask> Run)
+{
+    /// <summary>It is served while the guest is frozen, since it touches no file.</summary>
+    public bool WhileFrozen { get; init; }
+
+    /// <summary>It waits for nothing, so no thread has to be kept free of it.</summary>
+    public bool IsQuick { get; init; }
+
+    /// <summary>Its success has no reply: the guest is going down, or asleep.</summary>
+    public bool IsSilent { get; init; }
+
+    /// <summary>Makes a command that never waits for a task.</summary>
+    public static QgaCommand Of(string name, string? method, Action<QgaCall> run) => new(name, method, call =>
+    {
+        run(call);
+        return ValueTask.CompletedTask;
+    });
+}

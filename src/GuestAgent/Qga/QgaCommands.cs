@@ -1,0 +1,155 @@
+using System.Text.Json;
+using ChannelSdk.GuestAgent.Configuration;
+using ChannelSdk.GuestAgent.Daemon;
+using ChannelSdk.GuestAgent.Policy;
+using ChannelSdk.GuestAgent.Services;
+using ChannelSdk.Protocol;
+using ChannelSdk.Runtime;
+
+namespace ChannelSdk.GuestAgent.Qga;
+
+/// <summary>The table of the commands, and whether one may be called now.</summary>
+internal sealed class QgaCommands
+{
+    private const string FrozenReason = "the agent is in frozen state";
+    private readonly Dictionary<string, QgaCommand> _table = new(StringComparer.Ordinal);
+    private readonly ServiceGate _gate;
+    private readonly QgaFreeze _freeze;
+    private readonly Func<AgentConfig> _config;
+
+    /// <summary>Makes the table.</summary>
+    /// <param name="services">What does the work.</param>
+    /// <param name="gate">The policy that every way in is under.</param>
+    /// <param name="config">Which commands are allowed and blocked, and how long a freeze lasts by itself.</param>
+    public QgaCommands(QgaServices services, ServiceGate gate, Func<AgentConfig> config)
+    {
+        (_gate, _config) = (gate, config);
+        _freeze = new QgaFreeze(services.Freeze, () => TimeSpan.FromTicks(Math.Min(config().QgaFreezeLease.Ticks, config().FreezeMaxLease.Ticks)));
+        var control = new QgaControl(services.Power, services.Time);
+        var accounts = new QgaAccounts(services.Policy);
+        string read = ServiceMethods.FilesRead.Name;
+        string write = ServiceMethods.FilesWrite.Name;
+        string info = ServiceMethods.InfoGet.Name;
+        string power = ServiceMethods.PowerRequest.Name;
+        string exec = ServiceMethods.ExecRun.Name;
+        Quick("guest-sync", null, Sync);
+        Quick("guest-sync-delimited", null, call =>
+        {
+            Sync(call);
+            call.IsDelimited = true;
+        });
+        Quick("guest-ping", ServiceMethods.InfoPing.Name, static call => call.Arguments.End());
+        Quick("guest-info", null, Info);
+        Quick("guest-fsfreeze-status", ServiceMethods.FreezeStatus.Name, _freeze.Status);
+        Add(new QgaCommand("guest-fsfreeze-freeze", ServiceMethods.FreezeFreeze.Name, _freeze.FreezeAsync));
+        Add(new QgaCommand("guest-fsfreeze-freeze-list", ServiceMethods.FreezeFreeze.Name, _freeze.FreezeAsync));
+        Add(new QgaCommand("guest-fsfreeze-thaw", ServiceMethods.FreezeThaw.Name, _freeze.ThawAsync) { WhileFrozen = true });
+        Add(new QgaCommand("guest-fstrim", ServiceMethods.StorageTrim.Name, call => QgaStorage.TrimAsync(call, services.Trim)));
+        Add("guest-shutdown", power, control.Shutdown, isSilent: true);
+        Add("guest-suspend-ram", power, control.SuspendToRam, isSilent: true);
+        Add("guest-suspend-disk", power, control.SuspendToDisk, isSilent: true);
+        Add("guest-get-time", ServiceMethods.TimeGet.Name, control.GetTime);
+        Add("guest-set-time", ServiceMethods.TimeSet.Name, control.SetTime);
+        Add("guest-file-open", read, static call => call.Client.Files.Open(call));
+        Add(new QgaCommand("guest-file-read", read, static call => call.Client.Files.ReadAsync(call)));
+        Add("guest-file-write", write, static call => call.Client.Files.Write(call));
+        Add("guest-file-seek", read, static call => call.Client.Files.Seek(call));
+        Add("guest-file-flush", read, static call => call.Client.Files.Flush(call));
+        Add("guest-file-close", read, static call => call.Client.Files.Close(call));
+        Add("guest-exec", exec, static call => call.Client.Programs.Start(call));
+        Add("guest-exec-status", exec, static call => call.Client.Programs.Status(call));
+        Add("guest-get-osinfo", info, QgaFacts.System);
+        Add("guest-get-host-name", info, QgaFacts.Host);
+        Add("guest-get-timezone", info, QgaFacts.TimeZone);
+        Add("guest-get-users", info, QgaFacts.Users);
+        Add("guest-get-load", info, QgaFacts.Load);
+        Add("guest-get-cpustats", info, QgaFacts.CpuStats);
+        Add("guest-get-fsinfo", info, call => QgaStorage.FileSystems(call, services.Mounts));
+        Add("guest-get-disks", info, QgaStorage.Disks);
+        Add("guest-get-diskstats", info, QgaStorage.Counters);
+        Add("guest-network-get-interfaces", info, QgaNetwork.Interfaces);
+        Add("guest-network-get-route", info, QgaNetwork.Routes);
+        Add("guest-get-vcpus", info, QgaHardware.GetProcessors);
+        Add("guest-set-vcpus", power, QgaHardware.SetProcessors);
+        Add("guest-get-memory-blocks", info, QgaHardware.GetMemory);
+        Add("guest-set-memory-blocks", power, QgaHardware.SetMemory);
+        Add("guest-get-memory-block-info", info, QgaHardware.MemoryInfo);
+        Add("guest-ssh-get-authorized-keys", read, accounts.GetKeys);
+        Add("guest-ssh-add-authorized-keys", write, accounts.AddKeys);
+        Add("guest-ssh-remove-authorized-keys", write, accounts.RemoveKeys);
+        Add(new QgaCommand("guest-set-user-password", write, accounts.SetPasswordAsync));
+    }
+
+    /// <summary>Sees to it that the lists of a configuration name commands that there are.</summary>
+    /// <exception cref="ChannelException">Code 600: one of them is none.</exception>
+    public void Check(QgaLists lists)
+    {
+        foreach (string name in lists.Blocked.Concat(lists.Allowed ?? []))
+        {
+            if (!_table.ContainsKey(name))
+            {
+                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+                    $"qga_allow and qga_block: there is no command {name}{(NearestName.Of(name, _table.Keys) is { } near ? $"; did you mean '{near}'?" : "")}");
+            }
+        }
+    }
+
+    /// <summary>The command of a request, which has passed the policy.</summary>
+    /// <exception cref="QgaException">There is none, or it may not be called now.</exception>
+    /// <exception cref="ChannelException">The policy refuses it.</exception>
+    public QgaCommand Enter(string name)
+    {
+        if (!_table.TryGetValue(name, out QgaCommand? command))
+        {
+            throw new QgaException($"The command {name} has not been found", QgaException.CommandNotFound);
+        }
+        if (WhyNot(command) is { } reason)
+        {
+            throw QgaException.Disabled(name, reason);
+        }
+        if (command.Method is { } method)
+        {
+            _gate.Pass(method, name);
+        }
+        return command;
+    }
+
+    private string? WhyNot(QgaCommand command) =>
+        !_config().QgaCommands.Allows(command.Name) ? ""
+        : !command.WhileFrozen && _freeze.IsFrozen ? FrozenReason
+        : command.Method is { } method ? _gate.WhyNot(method) : null;
+
+    private static void Sync(QgaCall call)
+    {
+        long id = call.Arguments.Integer("id");
+        call.Arguments.End();
+        call.Json.WriteNumberValue(id);
+    }
+
+    private void Info(QgaCall call)
+    {
+        call.Arguments.End();
+        Utf8JsonWriter json = call.Json;
+        json.WriteStartObject();
+        json.WriteString("version"u8, AgentVersion.Text);
+        json.WriteStartArray("supported_commands"u8);
+        foreach (QgaCommand command in _table.Values)
+        {
+            json.WriteStartObject();
+            json.WriteString("name"u8, command.Name);
+            json.WriteBoolean("enabled"u8, WhyNot(command) is null);
+            json.WriteBoolean("success-response"u8, !command.IsSilent);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private void Quick(string name, string? method, Action<QgaCall> run) =>
+        Add(QgaCommand.Of(name, method, run) with { IsQuick = true, WhileFrozen = true });
+
+    private void Add(string name, string? method, Action<QgaCall> run, bool isSilent = false) =>
+        Add(QgaCommand.Of(name, method, run) with { IsSilent = isSilent });
+
+    private void Add(QgaCommand command) => _table.Add(command.Name, command);
+}

@@ -1,0 +1,202 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports;
+
+namespace ChannelSdk.GuestAgent.Qga;
+
+/// <summary>
+/// One client's connection, with a parser of its own: takes requests and answers them one after the other, in their order.
+/// </summary>
+/// <param name="link">The way to the client.</param>
+/// <param name="client">What belongs to it.</param>
+/// <param name="commands">What it may call.</param>
+/// <param name="time">The clock of a text that does not go on.</param>
+internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCommands commands, TimeProvider time)
+{
+    private const int KeptReply = 64 << 10;
+
+    // On a virtio port one client may take another's place unseen; what the first has left must not eat the second's request.
+    internal static readonly TimeSpan PartKeptFor = TimeSpan.FromSeconds(10);
+    private readonly QgaFramer _framer = new();
+    private ArrayBufferWriter<byte> _reply = new(1024);
+
+    /// <summary>Serves until the client leaves or the link is aborted.</summary>
+    public async Task ServeAsync()
+    {
+        try
+        {
+            long heard = time.GetTimestamp();
+            while (await link.ReceiveAsync(_framer.Space).ConfigureAwait(false) is > 0 and var count)
+            {
+                if (_framer.HasPart && time.GetElapsedTime(heard) > PartKeptFor)
+                {
+                    // The new bytes, which lie behind the old ones, are not its own yet.
+                    _framer.Drop();
+                }
+                heard = time.GetTimestamp();
+                _framer.Take(count);
+                await AnswerAllAsync().ConfigureAwait(false);
+            }
+        }
+        catch (ChannelException)
+        {
+            // The client has gone, with a reply unread or without. It was its own end alone.
+        }
+        finally
+        {
+            _framer.Release();
+            await link.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask AnswerAllAsync()
+    {
+        while (true)
+        {
+            Memory<byte>? message;
+            try
+            {
+                message = _framer.Next();
+            }
+            catch (QgaException e)
+            {
+                Fail(e, null);
+                await SendReplyAsync().ConfigureAwait(false);
+                continue;
+            }
+            if (message is not { } text)
+            {
+                return;
+            }
+            await AnswerAsync(text).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask AnswerAsync(Memory<byte> untrusted)
+    {
+        QgaValue? id = null;
+        try
+        {
+            QgaValue value = QgaValue.Parse(untrusted);
+            id = value.Find("id");
+            QgaRequest request = QgaRequest.Read(value);
+            QgaCommand command = commands.Enter(request.Command);
+            using var json = new Utf8JsonWriter(_reply);
+            var call = new QgaCall(request.Arguments, client, json, SendAsync);
+            if (command.IsQuick)
+            {
+                await RunAsync(command, call, id).ConfigureAwait(false);
+            }
+            else
+            {
+                // Not on the thread that the bytes came by: files and programs may take their time.
+                await Task.Run(() => RunAsync(command, call, id)).ConfigureAwait(false);
+            }
+        }
+        catch (QgaException e)
+        {
+            Fail(e, id);
+        }
+        catch (ChannelException e) when (e.Code is not (ChannelError.LinkLost or ChannelError.TransportFailed))
+        {
+            Fail(new QgaException(e.Message), id);
+        }
+        catch (Exception e) when (e is not ChannelException)
+        {
+            // What /sys and /proc tell can go while it is read. One command must not end the others.
+            Fail(new QgaException($"the agent cannot do that ({e.GetType().Name})"), id);
+        }
+        await SendReplyAsync().ConfigureAwait(false);
+    }
+
+    private async Task RunAsync(QgaCommand command, QgaCall call, QgaValue? id)
+    {
+        Utf8JsonWriter json = call.Json;
+        json.WriteStartObject();
+        json.WritePropertyName("return"u8);
+        long before = json.BytesPending;
+        await command.Run(call).ConfigureAwait(false);
+        if (call.SentUpTo is { } end)
+        {
+            json.Reset();
+            _reply.ResetWrittenCount();
+            WriteText(end);
+            if (id is not null)
+            {
+                WriteText(", \"id\": ");
+                id.WriteTo(json);
+                json.Flush();
+            }
+            WriteText("}");
+            return;
+        }
+        if (command.IsSilent)
+        {
+            json.Reset();
+            _reply.ResetWrittenCount();
+            return;
+        }
+        if (json.BytesPending == before && json.BytesCommitted == 0)
+        {
+            json.WriteStartObject();
+            json.WriteEndObject();
+        }
+        WriteId(json, id);
+        json.WriteEndObject();
+        json.Flush();
+        if (call.IsDelimited)
+        {
+            await SendAsync(new byte[] { 0xFF }).ConfigureAwait(false);
+        }
+    }
+
+    private void Fail(QgaException e, QgaValue? id)
+    {
+        _reply.ResetWrittenCount();
+        using var json = new Utf8JsonWriter(_reply);
+        json.WriteStartObject();
+        json.WriteStartObject("error"u8);
+        json.WriteString("class"u8, e.Class);
+        json.WriteString("desc"u8, e.Message);
+        json.WriteEndObject();
+        WriteId(json, id);
+        json.WriteEndObject();
+    }
+
+    private static void WriteId(Utf8JsonWriter json, QgaValue? id)
+    {
+        if (id is not null)
+        {
+            json.WritePropertyName("id"u8);
+            id.WriteTo(json);
+        }
+    }
+
+    private void WriteText(string text) => _reply.Write(Encoding.UTF8.GetBytes(text));
+
+    private async ValueTask SendReplyAsync()
+    {
+        if (_reply.WrittenCount == 0)
+        {
+            return;
+        }
+        _reply.GetSpan(1)[0] = (byte)'\n';
+        _reply.Advance(1);
+        await SendAsync(_reply.WrittenMemory).ConfigureAwait(false);
+        if (_reply.Capacity > KeptReply)
+        {
+            _reply = new ArrayBufferWriter<byte>(1024);
+        }
+        _reply.ResetWrittenCount();
+    }
+
+    private async ValueTask SendAsync(ReadOnlyMemory<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            bytes = bytes[await link.SendAsync(bytes).ConfigureAwait(false)..];
+        }
+    }
+}

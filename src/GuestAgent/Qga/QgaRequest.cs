@@ -1,0 +1,42 @@
+using System.Text.Json;
+
+namespace ChannelSdk.GuestAgent.Qga;
+
+/// <summary>A request, as far as it is the same for all commands.</summary>
+/// <param name="Command">What to do.</param>
+/// <param name="Arguments">With what.</param>
+internal sealed record QgaRequest(string Command, QgaArguments Arguments)
+{
+    /// <summary>Reads a request.</summary>
+    /// <param name="untrusted">What came.</param>
+    /// <exception cref="QgaException">It is none.</exception>
+    public static QgaRequest Read(QgaValue untrusted)
+    {
+        if (untrusted.Kind != JsonTokenType.StartObject)
+        {
+            throw new QgaException("QMP input must be a JSON object");
+        }
+        string? command = null;
+        QgaValue? arguments = null;
+        foreach ((string name, QgaValue value) in untrusted.Members)
+        {
+            switch (name)
+            {
+                case "execute":
+                    command = value.AsText() ?? throw new QgaException("QMP input member 'execute' must be a string");
+                    break;
+                case "arguments":
+                    arguments = value.Kind == JsonTokenType.StartObject ? value
+                        : throw new QgaException("QMP input member 'arguments' must be an object");
+                    break;
+                case "id":
+                    break;
+                default:
+                    throw new QgaException($"QMP input member '{name}' is unexpected");
+            }
+        }
+        return command is null
+            ? throw new QgaException("QMP input lacks member 'execute'")
+            : new QgaRequest(command, new QgaArguments(arguments));
+    }
+}

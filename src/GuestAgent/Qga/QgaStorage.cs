@@ -1,0 +1,157 @@
+using System.Globalization;
+using System.Text.Json;
+using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Services;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.GuestAgent.Qga;
+
+/// <summary>guest-get-fsinfo, guest-get-disks, guest-get-diskstats and guest-fstrim.</summary>
+internal static class QgaStorage
+{
+    private const int MaxDisks = 256;
+
+    // The columns of /proc/diskstats behind the name; older kernels have fewer.
+    private static readonly string[] s_counters =
+    [
+        "read-ios", "read-merges", "read-sectors", "read-ticks", "write-ios", "write-merges", "write-sectors", "write-ticks", "ios-pgr",
+        "total-ticks", "weight-ticks", "discard-ios", "discard-merges", "discard-sectors", "discard-ticks", "flush-ios", "flush-ticks",
+    ];
+
+    public static void FileSystems(QgaCall call, IFreezePlatform platform)
+    {
+        call.Arguments.End();
+        Utf8JsonWriter json = call.Json;
+        json.WriteStartArray();
+        MountTable mounts = MountTable.Parse(platform.ReadMounts());
+        foreach (FileSystemUsage usage in StorageFacts.FileSystems(mounts))
+        {
+            if (usage.Type == "tmpfs" || mounts.Entries.FirstOrDefault(entry => entry.Path == usage.Mount) is not { } mount)
+            {
+                continue;
+            }
+            string device = BlockDevice.Resolve($"/sys/dev/block/{mount.Device}");
+            json.WriteStartObject();
+            json.WriteString("name"u8, device.Length > 0 ? Path.GetFileName(device) : Path.GetFileName(usage.Source));
+            json.WriteString("mountpoint"u8, usage.Mount);
+            json.WriteString("type"u8, usage.Type);
+            if (usage.TotalBytes > 0)
+            {
+                ulong used = usage.TotalBytes - (ulong)new DriveInfo(usage.Mount).TotalFreeSpace;
+                json.WriteNumber("used-bytes"u8, used);
+                json.WriteNumber("total-bytes"u8, used + usage.AvailableBytes);
+                json.WriteNumber("total-bytes-privileged"u8, usage.TotalBytes);
+            }
+            json.WriteStartArray("disk"u8);
+            foreach (BlockDevice disk in BlockDevice.Below(device))
+            {
+                disk.Write(json);
+            }
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    public static void Disks(QgaCall call)
+    {
+        call.Arguments.End();
+        Utf8JsonWriter json = call.Json;
+        json.WriteStartArray();
+        int left = MaxDisks;
+        foreach (DiskInfo disk in StorageFacts.Disks())
+        {
+            WriteDisk(json, BlockDevice.Resolve($"/sys/class/block/{disk.Name}"), isPartition: false);
+            foreach (string folder in Directory.EnumerateDirectories($"/sys/block/{disk.Name}"))
+            {
+                if (File.Exists(folder + "/partition") && --left > 0)
+                {
+                    WriteDisk(json, BlockDevice.Resolve($"/sys/class/block/{Path.GetFileName(folder)}"), isPartition: true);
+                }
+            }
+        }
+        json.WriteEndArray();
+    }
+
+    public static void Counters(QgaCall call)
+    {
+        call.Arguments.End();
+        Utf8JsonWriter json = call.Json;
+        json.WriteStartArray();
+        foreach (string line in SmallFile.Read("/proc/diskstats").Split('\n'))
+        {
+            string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (words.Length < 14)
+            {
+                continue;
+            }
+            json.WriteStartObject();
+            json.WriteString("name"u8, words[2]);
+            json.WriteNumber("major"u8, ProcValues.Count(words[0]));
+            json.WriteNumber("minor"u8, ProcValues.Count(words[1]));
+            json.WriteStartObject("stats"u8);
+            for (int i = 0; i < s_counters.Length && i + 3 < words.Length; i++)
+            {
+                json.WriteNumber(s_counters[i], ProcValues.Count(words[i + 3]));
+            }
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    public static async ValueTask TrimAsync(QgaCall call, TrimService trim)
+    {
+        long minimum = call.Arguments.IntegerOrNull("minimum") ?? 0;
+        call.Arguments.End();
+        TrimReply reply = await trim.TrimAsync(new TrimRequest { MinimumBytes = (ulong)Math.Max(0, minimum) }).ConfigureAwait(false);
+        Utf8JsonWriter json = call.Json;
+        json.WriteStartObject();
+        json.WriteStartArray("paths"u8);
+        foreach (TrimResult result in reply.Mounts)
+        {
+            json.WriteStartObject();
+            json.WriteString("path"u8, result.Mount);
+            if (result.Reason.Length > 0)
+            {
+                json.WriteString("error"u8, result.Reason);
+            }
+            else
+            {
+                json.WriteNumber("trimmed"u8, result.TrimmedBytes);
+                json.WriteNumber("minimum"u8, Math.Max(0, minimum));
+            }
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void WriteDisk(Utf8JsonWriter json, string device, bool isPartition)
+    {
+        json.WriteStartObject();
+        json.WriteString("name"u8, "/dev/" + Path.GetFileName(device));
+        json.WriteBoolean("partition"u8, isPartition);
+        json.WriteStartArray("dependencies"u8);
+        if (isPartition)
+        {
+            json.WriteStringValue("/dev/" + Path.GetFileName(Path.GetDirectoryName(device)));
+        }
+        foreach (string slave in BlockDevice.Slaves(device))
+        {
+            json.WriteStringValue("/dev/" + Path.GetFileName(slave));
+        }
+        json.WriteEndArray();
+        if (SmallFile.Read(device + "/dm/name").Trim() is { Length: > 0 } alias)
+        {
+            json.WriteString("alias"u8, alias);
+        }
+        if (!isPartition && BlockDevice.Of(device) is { } disk)
+        {
+            json.WritePropertyName("address"u8);
+            disk.Write(json);
+        }
+        json.WriteEndObject();
+    }
+}

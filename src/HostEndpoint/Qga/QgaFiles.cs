@@ -1,0 +1,231 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+using Google.Protobuf;
+
+namespace ChannelSdk.HostEndpoint.Qga;
+
+/// <summary>
+/// files.Read and files.Write by qemu-ga's file commands. It has no way to put a whole file in another's place, to keep
+/// mode, owner and time, or to hash: a copy in is written where it belongs, and one that breaks leaves what it had.
+/// </summary>
+internal sealed class QgaFiles(QgaClient client)
+{
+    private const uint OwnerOnly = 0x180;
+
+    /// <summary>Sends a file's content.</summary>
+    public async ValueTask ReadAsync(FileReadRequest request, ChannelStream stream, CancellationToken cancellationToken)
+    {
+        var path = request.Path.ToStringUtf8();
+        var handle = await OpenAsync(path, "r", cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var size = request.Expect is { } expected ? (long)expected.Size : await SeekAsync(handle, 0, "end", cancellationToken).ConfigureAwait(false);
+            if (size > ContentHash.MaxLength || (long)request.Offset > size)
+            {
+                throw Failed(path, $"the guest says that it has {size} bytes");
+            }
+
+            await stream.WriteAsync(new FileStat
+            {
+                Kind = FileKind.Regular, Size = (ulong)size, AllocatedBytes = (ulong)size, Mode = OwnerOnly,
+            }.ToByteArray(), cancellationToken).ConfigureAwait(false);
+            var hash = await HashAsync(handle, path, (long)request.Offset, cancellationToken).ConfigureAwait(false);
+            var message = new byte[FileRecord.MaxMessage];
+            while (hash.Length < size)
+            {
+                var block = await BlockAsync(handle, path, (int)Math.Min(ContentHash.BlockSize, size - hash.Length), cancellationToken).ConfigureAwait(false);
+                var offset = hash.Length;
+                new FileRecord(FileRecordKind.Data, offset, block.Length, hash.Append(block), false).WriteTo(message);
+                block.CopyTo(message, FileRecord.HeaderSize);
+                await stream.WriteAsync(message.AsMemory(0, FileRecord.HeaderSize + block.Length), cancellationToken).ConfigureAwait(false);
+            }
+
+            if (!request.AllowChange && await SeekAsync(handle, 0, "end", cancellationToken).ConfigureAwait(false) != size)
+            {
+                throw Failed(path, "its size changed while it was read; allow changes to take it as it is");
+            }
+
+            new FileRecord(FileRecordKind.End, size, 0, hash.Finish(), false).WriteTo(message);
+            await stream.WriteAsync(message.AsMemory(0, FileRecord.HeaderSize), cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            await CloseAsync(handle).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Takes a file's content.</summary>
+    public async ValueTask WriteAsync(FileWriteRequest request, ChannelStream stream)
+    {
+        var path = request.Path.ToStringUtf8();
+        if (request.HasMode || request.HasUid || request.HasGid || request.HasModifiedUnixNs)
+        {
+            throw QgaErrors.Unavailable("keep a file's mode, owner or time");
+        }
+
+        if (!request.Overwrite && !request.Resume && await ExistsAsync(path).ConfigureAwait(false))
+        {
+            throw Failed(path, "it exists; ask to overwrite it, or choose another name");
+        }
+
+        var handle = await OpenAsync(path, "w", CancellationToken.None).ConfigureAwait(false);
+        try
+        {
+            // It is made anew, so a copy that was cut begins anew as well.
+            await stream.WriteAsync(new FileWriteReady().ToByteArray(), CancellationToken.None).ConfigureAwait(false);
+            var whole = await TakeAsync(request, path, handle, stream).ConfigureAwait(false);
+            await client.CallAsync("guest-file-flush", Handle(handle)).ConfigureAwait(false);
+            if (await SeekAsync(handle, 0, "end", CancellationToken.None).ConfigureAwait(false) != (long)request.Size)
+            {
+                throw Failed(path, $"the guest does not have its {request.Size} bytes");
+            }
+
+            await client.CallAsync("guest-file-close", Handle(handle)).ConfigureAwait(false);
+            handle = -1;
+            await stream.WriteAsync(new FileWriteReport { Hash = whole, Size = request.Size }.ToByteArray(), CancellationToken.None).ConfigureAwait(false);
+        }
+        finally
+        {
+            await CloseAsync(handle).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<ulong> TakeAsync(FileWriteRequest request, string path, long handle, ChannelStream stream)
+    {
+        var hash = default(ContentHash);
+        var position = 0L;
+        while (true)
+        {
+            using var message = await stream.ReadAsync(CancellationToken.None).ConfigureAwait(false);
+            if (message.IsEnd)
+            {
+                throw Failed(path, $"the content ended at {hash.Length} of {request.Size} bytes");
+            }
+
+            var record = FileRecord.Read(message.Span, hash.Length, (long)request.Size);
+            switch (record.Kind)
+            {
+                case FileRecordKind.Hole:
+                    hash.AppendZeros(record.Length);
+                    break;
+                case FileRecordKind.Data:
+                    hash.Append(message.Span[FileRecord.HeaderSize..]);
+                    position = await PutAsync(handle, path, record.Offset, position, message.Memory[FileRecord.HeaderSize..]).ConfigureAwait(false);
+                    break;
+                default:
+                    if (position < (long)request.Size)
+                    {
+                        // A hole at the end becomes one by its last byte.
+                        await PutAsync(handle, path, (long)request.Size - 1, position, new byte[1]).ConfigureAwait(false);
+                    }
+
+                    return hash.Finish();
+            }
+        }
+    }
+
+    private async ValueTask<long> PutAsync(long handle, string path, long offset, long position, ReadOnlyMemory<byte> content)
+    {
+        if (offset != position)
+        {
+            await SeekAsync(handle, offset, "set", CancellationToken.None).ConfigureAwait(false);
+        }
+
+        var arguments = string.Create(CultureInfo.InvariantCulture, $"{{\"handle\":{handle},\"buf-b64\":\"{Convert.ToBase64String(content.Span)}\"}}");
+        var written = await client.CallAsync("guest-file-write", arguments).ConfigureAwait(false);
+        return QgaErrors.Number(written, "count") == content.Length ? offset + content.Length
+            : throw Failed(path, $"the guest took {QgaErrors.Number(written, "count")} of {content.Length} bytes at {offset}");
+    }
+
+    private async ValueTask<ContentHash> HashAsync(long handle, string path, long length, CancellationToken cancellationToken)
+    {
+        await SeekAsync(handle, 0, "set", cancellationToken).ConfigureAwait(false);
+        var hash = default(ContentHash);
+        while (hash.Length < length)
+        {
+            hash.Append(await BlockAsync(handle, path, (int)Math.Min(ContentHash.BlockSize, length - hash.Length), cancellationToken).ConfigureAwait(false));
+        }
+
+        return hash;
+    }
+
+    /// <summary>Reads so many bytes. qemu-ga may give fewer at a time.</summary>
+    private async ValueTask<byte[]> BlockAsync(long handle, string path, int length, CancellationToken cancellationToken)
+    {
+        var block = new byte[length];
+        for (var done = 0; done < length;)
+        {
+            var arguments = string.Create(CultureInfo.InvariantCulture, $"{{\"handle\":{handle},\"count\":{length - done}}}");
+            var read = await client.CallAsync("guest-file-read", arguments, null, cancellationToken).ConfigureAwait(false);
+            if (!read.TryGetProperty("buf-b64", out var text) || text.ValueKind != JsonValueKind.String || !text.TryGetBytesFromBase64(out var bytes)
+                || bytes.Length > length - done)
+            {
+                throw Failed(path, "the guest's answer has no content, or more than was asked for");
+            }
+
+            if (bytes.Length == 0)
+            {
+                throw Failed(path, "it became shorter while it was read, or has content and no size, as files of /proc do");
+            }
+
+            bytes.CopyTo(block, done);
+            done += bytes.Length;
+        }
+
+        return block;
+    }
+
+    private async ValueTask<long> OpenAsync(string path, string mode, CancellationToken cancellationToken)
+    {
+        var handle = await client.CallAsync("guest-file-open", $"{{\"path\":\"{JsonEncodedText.Encode(path)}\",\"mode\":\"{mode}\"}}", null, cancellationToken).ConfigureAwait(false);
+        return handle.ValueKind == JsonValueKind.Number && handle.TryGetInt64(out var number) ? number : throw Failed(path, "the guest gave no handle");
+    }
+
+    private async ValueTask<bool> ExistsAsync(string path)
+    {
+        try
+        {
+            await CloseAsync(await OpenAsync(path, "r", CancellationToken.None).ConfigureAwait(false)).ConfigureAwait(false);
+            return true;
+        }
+        catch (ChannelException e) when (e.Code == ChannelError.FailedPrecondition)
+        {
+            return false;
+        }
+    }
+
+    private async ValueTask<long> SeekAsync(long handle, long offset, string whence, CancellationToken cancellationToken)
+    {
+        // Numbers, which all versions understand.
+        var code = whence == "end" ? 2 : 0;
+        var arguments = string.Create(CultureInfo.InvariantCulture, $"{{\"handle\":{handle},\"offset\":{offset},\"whence\":{code}}}");
+        return QgaErrors.Number(await client.CallAsync("guest-file-seek", arguments, null, cancellationToken).ConfigureAwait(false), "position") is >= 0 and var position
+            ? position : throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, "the guest's answer to guest-file-seek has no position");
+    }
+
+    private async ValueTask CloseAsync(long handle)
+    {
+        if (handle < 0)
+        {
+            return;
+        }
+
+        try
+        {
+            await client.CallAsync("guest-file-close", Handle(handle)).ConfigureAwait(false);
+        }
+        catch (ChannelException)
+        {
+            // It is the end of a copy that has its own result.
+        }
+    }
+
+    private static string Handle(long handle) => string.Create(CultureInfo.InvariantCulture, $"{{\"handle\":{handle}}}");
+
+    private static ChannelException Failed(string path, string what) =>
+        new(ChannelError.FailedPrecondition, ErrorClass.Refused, $"cannot copy {GuestText.Escape(path, 300)} by qemu-ga: {what}");
+}

@@ -13,5 +13,5 @@ internal static class ChannelCapabilities
 
     /// <summary>The names of the bits that are set, for people.</summary>
     public static string[] Names(ulong capabilities) =>
-        [.. new[] { (Resume, "resume"), (Rpc, "rpc") }.Where(c => (capabilities & c.Item1) != 0).Select(c => c.Item2)];
+        [.. (ReadOnlySpan<string>)((capabilities & Resume) != 0 ? ["resume"] : []), .. (ReadOnlySpan<string>)((capabilities & Rpc) != 0 ? ["rpc"] : [])];
 }

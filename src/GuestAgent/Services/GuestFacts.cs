@@ -56,7 +56,13 @@ internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvi
             Network = NetworkFacts.Collect(),
         };
         string own = SmallFile.Read("/proc/self/status");
-        info.Agent.Capabilities.AddRange(s_capabilities.Where(known => ProcValues.HasCapability(own, known.Number)).Select(static known => known.Name));
+        foreach ((int number, string name) in s_capabilities)
+        {
+            if (ProcValues.HasCapability(own, number))
+            {
+                info.Agent.Capabilities.Add(name);
+            }
+        }
         info.Disks.AddRange(StorageFacts.Disks());
         info.FileSystems.AddRange(StorageFacts.FileSystems(MountTable.Parse(SmallFile.Read("/proc/self/mountinfo"))));
         info.Users.AddRange(LoginRecords.Load());

@@ -21,7 +21,7 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
     public async Task ServeAsync(ulong run, Action ended, CancellationToken cancellationToken)
     {
         var pump = new ExecPump(process, Send);
-        _ = pump.Ended.ContinueWith(
+        Task closed = pump.Ended.ContinueWith(
             _ =>
             {
                 pump.Dispose();
@@ -41,6 +41,8 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
             {
                 throw _wrong;
             }
+            // Its place is free before the host learns of its end, and runs the next.
+            await closed.ConfigureAwait(false);
             await stream.WriteAsync(Message(ExecMessage.Exited, await pump.Ended.ConfigureAwait(false)), CancellationToken.None).ConfigureAwait(false);
             return;
         }

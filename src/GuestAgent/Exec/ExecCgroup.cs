@@ -14,6 +14,7 @@ internal sealed class ExecCgroup
     /// <summary>Where the unified hierarchy is beside the old ones (systemd's "hybrid" layout).</summary>
     private const string HybridRoot = Root + "/unified";
     private const string Prefix = "channel-run-";
+    private static readonly HashSet<string> s_left = [];
     private readonly string _path;
 
     private ExecCgroup(string path) => _path = path;
@@ -77,9 +78,24 @@ internal sealed class ExecCgroup
 
     private static void RemoveEmpty(string parent)
     {
-        foreach (string left in Directory.EnumerateDirectories(parent, Prefix + "*"))
+        string[] own;
+        lock (s_left)
+        {
+            own = [.. s_left];
+            s_left.Clear();
+        }
+        foreach (string left in own)
         {
             TryRemove(left);
+        }
+        foreach (string other in Directory.EnumerateDirectories(parent, Prefix + "*"))
+        {
+            // A group of a process that lives may be empty only because its program has not joined it yet.
+            string maker = other[(other.LastIndexOf(Prefix, StringComparison.Ordinal) + Prefix.Length)..].Split('-')[0];
+            if (!Directory.Exists($"/proc/{maker}"))
+            {
+                TryRemove(other);
+            }
         }
     }
 
@@ -92,6 +108,13 @@ internal sealed class ExecCgroup
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // Programs that were left running are in it; the next run tries again.
+            if (Directory.Exists(path))
+            {
+                lock (s_left)
+                {
+                    s_left.Add(path);
+                }
+            }
         }
     }
 

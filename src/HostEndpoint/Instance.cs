@@ -153,8 +153,11 @@ public sealed class Instance : IAsyncDisposable
     /// <summary>The agent in use.</summary>
     public AgentKind Agent => _qga is not null && (_fallback is null || UsesFallback) ? AgentKind.QemuGuestAgent : AgentKind.ChannelAgent;
 
-    /// <summary>Raw commands of the QEMU guest agent; null where the instance was attached without one.</summary>
-    public QgaClient? Qga => _qga?.Client;
+    /// <summary>
+    /// Raw commands of the QEMU guest agent; null where the instance was attached without one, or where
+    /// <see cref="HostPolicy.HostMay"/> does not allow everything, as no pattern of methods is about them.
+    /// </summary>
+    public QgaClient? Qga => HostPolicy.Allows(Options.Policy.HostMay, "*") ? _qga?.Client : null;
 
     /// <summary>Once our own agent was heard it is the one; a call to it waits until it is back.</summary>
     private bool UsesFallback

@@ -5,6 +5,8 @@ using System.Net.Sockets;
 using System.Text;
 using ChannelSdk.Bench.Wire;
 using ChannelSdk.HostEndpoint;
+using ChannelSdk.Runtime;
+using ChannelSdk.Protocol;
 using ChannelSdk.HostEndpoint.Services;
 
 namespace ChannelSdk.Bench.Files;
@@ -18,6 +20,7 @@ internal static class FileBench
     private const int OurBytes = 1 << 30;
     private const int TheirBytes = 64 << 20;
     private const int Calls = 1000;
+    private const int Beats = 200;
 
     public static async Task<int> RunAsync(int rounds)
     {
@@ -56,9 +59,11 @@ internal static class FileBench
     private static async Task MeasureAsync(string folder, string source, int rounds)
     {
         await using var host = new HostEndpoint.HostEndpoint();
-        var instance = host.Attach("bench", $"unix://{folder}/agent");
+        var instance = host.Attach("bench", $"unix://{folder}/agent",
+            new InstanceOptions { Channel = new ChannelOptions { Session = new SessionOptions { HeartbeatInterval = TimeSpan.FromMilliseconds(10) } } });
         await instance.WaitReadyAsync();
         var (ours, theirs, idle, loaded) = (new Samples(), new Samples(), new Samples(), new Samples());
+        var (quietBeats, busyBeats) = (new Samples(), new Samples());
         for (var round = 0; round <= rounds; round++)
         {
             Console.Error.WriteLine(round == 0 ? "bench: warm-up" : $"bench: round {round} of {rounds}");
@@ -68,13 +73,16 @@ internal static class FileBench
             File.Delete(Path.Combine(folder, "copy"));
             var their = await ReadQemuGaAsync($"{folder}/qga", source);
             var quiet = await ControlAsync(instance);
-            var busy = await UnderFloodAsync(instance, source, folder);
+            var quietBeat = await HeartbeatsAsync(instance);
+            var (busy, busyBeat) = await UnderFloodAsync(instance, source, folder);
             if (round > 0)
             {
                 ours.Add(our);
                 theirs.Add(their);
                 idle.Add(quiet);
                 loaded.Add(busy);
+                quietBeats.Add(quietBeat);
+                busyBeats.Add(busyBeat);
             }
         }
 
@@ -82,6 +90,25 @@ internal static class FileBench
             $"file copy out, Unix socket, medians of {rounds}: ours {ours.Median / 1e6:F0} MB/s, qemu-ga's guest-file-read {theirs.Median / 1e6:F0} MB/s: {ours.Median / theirs.Median:F1}x"));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"freeze.Status, p99: {idle.Median:F0} us idle, {loaded.Median:F0} us while a copy and a flood of output run: {loaded.Median / idle.Median:F1}x"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"heartbeat's round trip, p99: {quietBeats.Median:F0} us idle, {busyBeats.Median:F0} us then: {busyBeats.Median / quietBeats.Median:F1}x"));
+    }
+
+    /// <summary>p99 of the round trips that heartbeats measure, one each 10 ms.</summary>
+    private static async Task<double> HeartbeatsAsync(Instance instance)
+    {
+        var times = new double[Beats];
+        TimeSpan? last = null;
+        for (var i = 0; i < times.Length;)
+        {
+            await Task.Delay(5);
+            if (instance.Channel.Status.PeerHeartbeat?.RoundTrip is { } next && next != last)
+            {
+                (times[i++], last) = (next.TotalMicroseconds, next);
+            }
+        }
+
+        return Samples.Percentile(times, 0.99);
     }
 
     private static async Task<double> ControlAsync(Instance instance)
@@ -97,7 +124,7 @@ internal static class FileBench
         return Samples.Percentile(times, 0.99);
     }
 
-    private static async Task<double> UnderFloodAsync(Instance instance, string source, string folder)
+    private static async Task<(double Calls, double Heartbeats)> UnderFloodAsync(Instance instance, string source, string folder)
     {
         using var stop = new CancellationTokenSource();
         var copy = Task.Run(async () =>
@@ -109,7 +136,7 @@ internal static class FileBench
         });
         var flood = FloodAsync(instance, stop.Token);
         await Task.Delay(300);
-        var times = await ControlAsync(instance);
+        var times = (await ControlAsync(instance), await HeartbeatsAsync(instance));
         await stop.CancelAsync();
         await Task.WhenAll(Ended(copy), Ended(flood));
         File.Delete(Path.Combine(folder, "copy"));

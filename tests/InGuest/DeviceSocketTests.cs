@@ -144,7 +144,8 @@ public sealed class DeviceSocketTests
         }
 
         Assert.Equal(Errno.ECONNRESET, errno);
-        Assert.InRange(sockets.Count, 1, 128);
+        // The limit, or fewer where the listener's backlog was full before.
+        Assert.InRange(sockets.Count, 16, 128);
         foreach (var socket in sockets)
         {
             socket.SendAll([9]);

@@ -41,9 +41,16 @@ internal sealed unsafe class VsockSocket : IDisposable
         return (null, errno);
     }
 
+    /// <summary>Connects to a port where somebody listens; a reset means that its backlog is full just now.</summary>
     public static VsockSocket To(uint port, long? bufferSize = null)
     {
         var (socket, errno) = Connect(port, bufferSize);
+        for (var i = 0; i < 200 && errno == Errno.ECONNRESET; i++)
+        {
+            Thread.Sleep(20);
+            (socket, errno) = Connect(port, bufferSize);
+        }
+
         Assert.True(socket is not null, $"connect to port {port}: errno {errno}");
         return socket!;
     }

@@ -51,18 +51,7 @@ public class InstallKillTests(Appliance appliance)
     public async Task A_host_that_is_killed_leaves_nothing_once_the_next_has_come()
     {
         using var rig = NewRig(Untrusted + "sleep 1000\n");
-        var guest = Directory.CreateDirectory(rig.At("appliance")).FullName;
-        File.CreateSymbolicLink(Path.Combine(guest, "vmlinuz"), Path.Combine(appliance.Root, ".cache/guest/vmlinuz"));
-        File.CreateSymbolicLink(Path.Combine(guest, "initrd"), Path.Combine(appliance.Root, ".cache/guest/initrd"));
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "channelctl")) { RedirectStandardOutput = true };
-        foreach (var argument in (string[])["install", "create", "vm1", "--state", rig.Options.Folder, "--definitions", rig.At("definitions"), "--appliance", guest, "--append", Appliance.Append, "--transport", "Tap"])
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        // The record is where the tool looks for it.
-        new InstanceRecordStore(Path.Combine(rig.Options.Folder, "records")).Put(rig.Records.Get("vm1"));
-        using var host = Process.Start(start)!;
+        using var host = StartTool(rig, appliance);
         for (string? line = ""; !line!.Contains("out| begun", StringComparison.Ordinal);)
         {
             line = await host.StandardOutput.ReadLineAsync(InstallRig.Soon);
@@ -78,7 +67,24 @@ public class InstallKillTests(Appliance appliance)
         AssertNothingIsLeft(rig, Directory.GetDirectories(Path.Combine(rig.Options.Folder, "operations")).Single());
     }
 
-    private static void AssertNothingIsLeft(InstallRig rig, string folder)
+    /// <summary>channelctl, which installs by the rig's definition over a tap.</summary>
+    internal static Process StartTool(InstallRig rig, Appliance appliance)
+    {
+        var guest = Directory.CreateDirectory(rig.At("appliance")).FullName;
+        File.CreateSymbolicLink(Path.Combine(guest, "vmlinuz"), Path.Combine(appliance.Root, ".cache/guest/vmlinuz"));
+        File.CreateSymbolicLink(Path.Combine(guest, "initrd"), Path.Combine(appliance.Root, ".cache/guest/initrd"));
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "channelctl")) { RedirectStandardOutput = true };
+        foreach (var argument in (string[])["install", "create", "vm1", "--state", rig.Options.Folder, "--definitions", rig.At("definitions"), "--appliance", guest, "--append", Appliance.Append, "--transport", "Tap"])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        // The record is where the tool looks for it.
+        new InstanceRecordStore(Path.Combine(rig.Options.Folder, "records")).Put(rig.Records.Get("vm1"));
+        return Process.Start(start)!;
+    }
+
+    internal static void AssertNothingIsLeft(InstallRig rig, string folder)
     {
         var operation = OperationJournal.Read(Path.Combine(folder, "journal.json"));
         Assert.NotNull(operation.Outcome);

@@ -8,7 +8,8 @@ namespace ChannelSdk.GuestAgent.Tests.Qga;
 internal sealed class QgaTestClient : IDisposable
 {
     private readonly Socket _socket;
-    private readonly CancellationTokenSource _limit = new(TimeSpan.FromSeconds(60));
+    private static readonly TimeSpan s_hung = TimeSpan.FromSeconds(60);
+    private readonly CancellationTokenSource _limit = new();
     private readonly List<byte> _received = [];
 
     private QgaTestClient(Socket socket) => _socket = socket;
@@ -35,6 +36,7 @@ internal sealed class QgaTestClient : IDisposable
 
     public async Task SendAsync(ReadOnlyMemory<byte> bytes)
     {
+        _limit.CancelAfter(s_hung);
         while (!bytes.IsEmpty)
         {
             bytes = bytes[await _socket.SendAsync(bytes, SocketFlags.None, _limit.Token)..];
@@ -46,6 +48,7 @@ internal sealed class QgaTestClient : IDisposable
     /// <summary>One line without its end; null once the agent has closed.</summary>
     public async Task<byte[]?> ReadLineAsync()
     {
+        _limit.CancelAfter(s_hung);
         byte[] buffer = new byte[65536];
         while (true)
         {

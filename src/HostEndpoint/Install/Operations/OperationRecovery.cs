@@ -46,7 +46,7 @@ internal static class OperationRecovery
 
         foreach (var group in journal.Traces.Where(t => t.Kind == LaunchTraceKind.ControlGroup))
         {
-            ExecCgroup.Remove(group.Name);
+            ControlGroupEnd.Remove(group.Name);
         }
 
         var reason = $"the process {journal.Owner.Id} that ran it went away; it was found at {time.GetUtcNow():u} and ended";

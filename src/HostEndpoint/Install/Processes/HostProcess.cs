@@ -97,8 +97,14 @@ internal sealed class HostProcess : IAsyncDisposable
     {
         Kill();
         await _attending.ConfigureAwait(false);
-        await Task.Run(() => MarkedProcesses.KillScripts(_operation)).ConfigureAwait(false);
-        _cgroup?.Remove();
+        await Task.Run(() =>
+        {
+            MarkedProcesses.KillScripts(_operation);
+            if (_cgroup is not null)
+            {
+                ControlGroupEnd.Remove(_cgroup.Path);
+            }
+        }).ConfigureAwait(false);
         _pidFd?.Dispose();
     }
 

@@ -17,10 +17,9 @@ namespace ChannelSdk.Bench.Files;
 /// </summary>
 internal static class FileBench
 {
-    private const int OurBytes = 1 << 30;
-    private const int TheirBytes = 64 << 20;
+    private const int Bytes = 256 << 20;
     private const int Calls = 1000;
-    private const int Beats = 200;
+    private const int Beats = 60;
 
     public static async Task<int> RunAsync(int rounds)
     {
@@ -28,9 +27,9 @@ internal static class FileBench
         try
         {
             var source = Path.Combine(folder, "source");
-            await WriteRandomAsync(source, OurBytes);
+            await WriteRandomAsync(source, Bytes);
             await File.WriteAllTextAsync(Path.Combine(folder, "policy.toml"), $"[files]\nread = [\"{folder}\"]\n[[exec]]\nprogram = \"/usr/bin/yes\"\n");
-            await File.WriteAllTextAsync(Path.Combine(folder, "agent.conf"), $"policy_file = {folder}/policy.toml\n");
+            await File.WriteAllTextAsync(Path.Combine(folder, "agent.conf"), $"policy_file = {folder}/policy.toml\nheartbeat_interval = 200ms\n");
             using var agent = Process.Start(new ProcessStartInfo("artifacts/agent/channel-agent",
                 ["run", "--config", $"{folder}/agent.conf", "--endpoint", $"unix-listen://{folder}/agent", "--control-socket", "none"]) { RedirectStandardError = true })!;
             agent.ErrorDataReceived += (_, line) => { if (line.Data is not null) { Console.Error.WriteLine(line.Data); } };
@@ -60,7 +59,7 @@ internal static class FileBench
     {
         await using var host = new HostEndpoint.HostEndpoint();
         var instance = host.Attach("bench", $"unix://{folder}/agent",
-            new InstanceOptions { Channel = new ChannelOptions { Session = new SessionOptions { HeartbeatInterval = TimeSpan.FromMilliseconds(10) } } });
+            new InstanceOptions { Channel = new ChannelOptions { Session = new SessionOptions { HeartbeatInterval = TimeSpan.FromMilliseconds(200) } } });
         await instance.WaitReadyAsync();
         var (ours, theirs, idle, loaded) = (new Samples(), new Samples(), new Samples(), new Samples());
         var (quietBeats, busyBeats) = (new Samples(), new Samples());
@@ -69,9 +68,10 @@ internal static class FileBench
             Console.Error.WriteLine(round == 0 ? "bench: warm-up" : $"bench: round {round} of {rounds}");
             var start = Stopwatch.GetTimestamp();
             await instance.Files.CopyOutAsync(source, Path.Combine(folder, "copy"), new FileCopyOptions());
-            var our = OurBytes / Stopwatch.GetElapsedTime(start).TotalSeconds;
+            var our = Bytes / Stopwatch.GetElapsedTime(start).TotalSeconds;
             File.Delete(Path.Combine(folder, "copy"));
-            var their = await ReadQemuGaAsync($"{folder}/qga", source);
+            var their = await CopyQemuGaAsync($"{folder}/qga", source, Path.Combine(folder, "copy"));
+            File.Delete(Path.Combine(folder, "copy"));
             var quiet = await ControlAsync(instance);
             var quietBeat = await HeartbeatsAsync(instance);
             var (busy, busyBeat) = await UnderFloodAsync(instance, source, folder);
@@ -94,7 +94,7 @@ internal static class FileBench
             $"heartbeat's round trip, p99: {quietBeats.Median:F0} us idle, {busyBeats.Median:F0} us then: {busyBeats.Median / quietBeats.Median:F1}x"));
     }
 
-    /// <summary>p99 of the round trips that heartbeats measure, one each 10 ms.</summary>
+    /// <summary>p99 of the round trips that heartbeats measure, one each 200 ms.</summary>
     private static async Task<double> HeartbeatsAsync(Instance instance)
     {
         var times = new double[Beats];
@@ -131,7 +131,7 @@ internal static class FileBench
         {
             while (!stop.IsCancellationRequested)
             {
-                await instance.Files.CopyOutAsync(source, Path.Combine(folder, "copy"), new FileCopyOptions(), cancellationToken: stop.Token);
+                await instance.Files.CopyOutAsync(source, Path.Combine(folder, "copy"), new FileCopyOptions { Overwrite = true }, cancellationToken: stop.Token);
             }
         });
         var flood = FloodAsync(instance, stop.Token);
@@ -162,9 +162,10 @@ internal static class FileBench
         await session.StandardOutput.CopyToAsync(Stream.Null, cancellationToken);
     }
 
-    /// <summary>Bytes a second of guest-file-read, 1 MiB at a time, decoded.</summary>
-    private static async Task<double> ReadQemuGaAsync(string path, string source)
+    /// <summary>Bytes a second of guest-file-read, 1 MiB at a time, decoded and written to a file.</summary>
+    private static async Task<double> CopyQemuGaAsync(string path, string source, string destination)
     {
+        await using var copy = new FileStream(destination, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0);
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         await socket.ConnectAsync(new UnixDomainSocketEndPoint(path));
         var buffer = new byte[4 << 20];
@@ -173,15 +174,16 @@ internal static class FileBench
         var request = $"{{\"execute\":\"guest-file-read\",\"arguments\":{{\"handle\":{handle},\"count\":1048576}}}}\n";
         var decoded = new byte[2 << 20];
         var start = Stopwatch.GetTimestamp();
-        for (var got = 0; got < TheirBytes;)
+        for (var got = 0; got < Bytes;)
         {
             var line = await CallAsync(socket, request, buffer);
             var text = line.Span[(line.Span.IndexOf("\"buf-b64\": \""u8) + 12)..];
             Base64.DecodeFromUtf8(text[..text.IndexOf((byte)'"')], decoded, out _, out var count);
             got += count > 0 ? count : throw new InvalidOperationException("qemu-ga gave no bytes");
+            await copy.WriteAsync(decoded.AsMemory(0, count));
         }
 
-        var rate = TheirBytes / Stopwatch.GetElapsedTime(start).TotalSeconds;
+        var rate = Bytes / Stopwatch.GetElapsedTime(start).TotalSeconds;
         await CallAsync(socket, $"{{\"execute\":\"guest-file-close\",\"arguments\":{{\"handle\":{handle}}}}}\n", buffer);
         return rate;
     }

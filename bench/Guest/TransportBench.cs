@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using ChannelSdk.HostEndpoint;
 using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.HostEndpoint.Services;
@@ -54,7 +55,7 @@ internal static class TransportBench
                 Console.Error.WriteLine(round == 0 ? "bench: warm-up" : $"bench: round {round} of {rounds}");
                 for (var i = 0; i < rows.Length; i++)
                 {
-                    await MeasureAsync(rows[i].Instance, figures[i], isWarmUp: round == 0);
+                    await MeasureAsync(rows[i].Instance, serial, figures[i], isWarmUp: round == 0);
                 }
             }
 
@@ -80,9 +81,10 @@ internal static class TransportBench
         return instance;
     }
 
-    private static async Task MeasureAsync(Instance instance, Figures figures, bool isWarmUp)
+    private static async Task MeasureAsync(Instance instance, Instance observer, Figures figures, bool isWarmUp)
     {
         var times = new double[Calls];
+        var before = await CountersAsync(observer);
         var request = new EchoRequest { Payload = ByteString.CopyFrom(new byte[64]) };
         for (var i = 0; i < Calls; i++)
         {
@@ -91,15 +93,28 @@ internal static class TransportBench
             times[i] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
         }
 
+        var after = await CountersAsync(observer);
         var sent = await RateAsync(() => instance.Measure.SendAsync(Bytes));
         var received = await RateAsync(() => instance.Measure.ReceiveAsync(Bytes));
         if (!isWarmUp)
         {
             figures.Median.Add(Samples.Percentile(times, 0.5));
             figures.Tail.Add(Samples.Percentile(times, 0.99));
+            figures.Interrupts.Add((after.Interrupts - before.Interrupts) / (double)Calls);
+            figures.Switches.Add((after.Switches - before.Switches) / (double)Calls);
             figures.Sent.Add(sent);
             figures.Received.Add(received);
         }
+    }
+
+    /// <summary>What the guest's kernel has counted since its start, of all that runs in it.</summary>
+    private static async Task<(long Interrupts, long Switches)> CountersAsync(Instance observer)
+    {
+        var result = await observer.Exec.RunAsync(new ExecOptions { Command = ["/bin/cat", "/proc/stat"] });
+        var lines = Encoding.ASCII.GetString(result.Output.Span).Split('\n');
+        return (Counter("intr "), Counter("ctxt "));
+
+        long Counter(string name) => long.Parse(lines.First(l => l.StartsWith(name, StringComparison.Ordinal)).Split(' ')[1], CultureInfo.InvariantCulture);
     }
 
     private static async Task<double> RateAsync(Func<Task> transfer)
@@ -113,13 +128,13 @@ internal static class TransportBench
     {
         Console.WriteLine($"medians of {rounds} rounds in one guest; x is the ratio to virtio-serial");
         Console.WriteLine();
-        Console.WriteLine("| in a guest | 64 B call p50 us | x | p99 us | to the guest MB/s | x | to the host MB/s | x |");
-        Console.WriteLine("|---|---|---|---|---|---|---|---|");
+        Console.WriteLine("| in a guest | 64 B call p50 us | x | p99 us | to the guest MB/s | x | to the host MB/s | x | guest's interrupts a call | its context switches a call |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|");
         for (var i = 0; i < names.Length; i++)
         {
             var (own, serial) = (figures[i], figures[0]);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"| {names[i]} | {own.Median.Median:F0} | {own.Median.Median / serial.Median.Median:F2} | {own.Tail.Median:F0} | {own.Sent.Median:F0} | {own.Sent.Median / serial.Sent.Median:F2} | {own.Received.Median:F0} | {own.Received.Median / serial.Received.Median:F2} |"));
+                $"| {names[i]} | {own.Median.Median:F0} | {own.Median.Median / serial.Median.Median:F2} | {own.Tail.Median:F0} | {own.Sent.Median:F0} | {own.Sent.Median / serial.Sent.Median:F2} | {own.Received.Median:F0} | {own.Received.Median / serial.Received.Median:F2} | {own.Interrupts.Median:F1} | {own.Switches.Median:F1} |"));
         }
     }
 
@@ -129,5 +144,7 @@ internal static class TransportBench
         public Samples Tail { get; } = new();
         public Samples Sent { get; } = new();
         public Samples Received { get; } = new();
+        public Samples Interrupts { get; } = new();
+        public Samples Switches { get; } = new();
     }
 }

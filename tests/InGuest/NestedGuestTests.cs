@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using ChannelSdk.HostEndpoint;
 using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.Protocol;
@@ -20,7 +21,7 @@ public sealed class NestedGuestTests
         var instance = host.Attach("inner", $"vsock-listen://{Cid}:5000", new InstanceOptions
         {
             CallTimeout = TimeSpan.FromMinutes(4),
-            Channel = new ChannelOptions { Session = new SessionOptions { LivenessTimeout = TimeSpan.FromMinutes(2) } },
+            Channel = new ChannelOptions { Session = new SessionOptions { HeartbeatInterval = TimeSpan.FromSeconds(30), LivenessTimeout = TimeSpan.FromMinutes(2) } },
         });
         await using var guest = await QemuGuest.StartAsync(new QemuOptions
         {
@@ -31,13 +32,21 @@ public sealed class NestedGuestTests
             Append = "channel.endpoint=vsock://2:5000",
             Arguments = ["-L", "/guest/bios", "-device", $"vhost-vsock-pci,guest-cid={Cid}"],
         });
-        using var soon = new CancellationTokenSource(TimeSpan.FromMinutes(6));
-        await instance.WaitReadyAsync(soon.Token);
-        await instance.Info.PingAsync(cancellationToken: soon.Token);
-        await instance.Measure.SendAsync(256 << 10, null, soon.Token);
+        using var soon = new CancellationTokenSource(TimeSpan.FromMinutes(12));
+        await StepAsync("ready", instance.WaitReadyAsync(soon.Token).AsTask());
+        await StepAsync("ping", instance.Info.PingAsync(cancellationToken: soon.Token).AsTask());
+        await StepAsync("measure", instance.Measure.SendAsync(256 << 10, null, soon.Token));
         instance.DropLink("test");
-        await instance.Info.PingAsync(cancellationToken: soon.Token);
+        await StepAsync("ping after the link was dropped", instance.Info.PingAsync(cancellationToken: soon.Token).AsTask());
         Assert.True(instance.Status.Channel.Resumes >= 1);
         Assert.Equal(StateWord.Ready, instance.Status.State);
+    }
+
+    /// <summary>What takes minutes says how far it came.</summary>
+    private static async Task StepAsync(string name, Task step)
+    {
+        var watch = Stopwatch.StartNew();
+        await step;
+        Console.WriteLine($"{name}: {watch.Elapsed.TotalSeconds:F1} s");
     }
 }

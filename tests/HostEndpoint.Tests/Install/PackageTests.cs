@@ -1,5 +1,9 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using ChannelSdk.HostEndpoint.Install;
 using ChannelSdk.Protocol;
@@ -97,15 +101,64 @@ public class PackageTests
         Assert.Contains("cannot be reached: ConnectionError", result.Reason);
     }
 
-    /// <summary>Answers one request with what it is given, and closes.</summary>
+    [Fact]
+    public async Task A_package_comes_over_https_from_a_server_that_the_hosts_certificates_know()
+    {
+        using var certificate = NewCertificate();
+        using var roots = new X509Store(StoreName.Root, StoreLocation.CurrentUser, OpenFlags.ReadWrite);
+        using var known = X509CertificateLoader.LoadCertificate(certificate.RawData);
+        roots.Add(known);
+        try
+        {
+            using var server = new Server("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n", Package, certificate);
+            var (result, _, rig) = await RunAsync(server.Url, new PackageCredentials("anna", SecretValue.CopyOf("MARKED-PASSWORD"u8)));
+            using (rig)
+            {
+                Assert.Equal("", result.Reason);
+                Assert.Equal(Package, rig.Appliance!.Overlay);
+                Assert.Contains($"Authorization: Basic {Convert.ToBase64String("anna:MARKED-PASSWORD"u8)}\r\n", await server.Request);
+            }
+        }
+        finally
+        {
+            roots.Remove(known);
+        }
+    }
+
+    [Fact]
+    public async Task A_server_with_a_certificate_of_its_own_making_is_not_asked_for_a_package()
+    {
+        using var certificate = NewCertificate();
+        using var server = new Server("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n", Package, certificate);
+        var (result, _, rig) = await RunAsync(server.Url, new PackageCredentials("anna", SecretValue.CopyOf("MARKED-PASSWORD"u8)));
+        rig.Dispose();
+        Assert.Contains("cannot be reached: SecureConnectionError", result.Reason);
+        Assert.Empty(rig.Appliance!.Overlay);
+        Assert.Equal("", await server.Request);
+    }
+
+    private static X509Certificate2 NewCertificate()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest($"CN=package test {Guid.NewGuid()}", key, HashAlgorithmName.SHA256);
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddIpAddress(IPAddress.Loopback);
+        request.CertificateExtensions.Add(names.Build());
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, critical: true));
+        return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+    }
+
+    /// <summary>Answers one request with what it is given, and closes; over TLS if it has a certificate.</summary>
     private sealed class Server : IDisposable
     {
         private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+        private readonly X509Certificate2? _certificate;
 
-        public Server(string head, ReadOnlyMemory<byte> body)
+        public Server(string head, ReadOnlyMemory<byte> body, X509Certificate2? certificate = null)
         {
+            _certificate = certificate;
             _listener.Start();
-            Url = $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}/p.tar.gz";
+            Url = $"{(certificate is null ? "http" : "https")}://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}/p.tar.gz";
             Request = ServeAsync(head, body);
         }
 
@@ -117,15 +170,39 @@ public class PackageTests
         private async Task<string> ServeAsync(string head, ReadOnlyMemory<byte> body)
         {
             using var socket = await _listener.AcceptSocketAsync();
+            await using var plain = new NetworkStream(socket);
+            if (_certificate is null)
+            {
+                return await AnswerAsync(plain, head, body);
+            }
+
+            await using var secured = new SslStream(plain);
+            try
+            {
+                await secured.AuthenticateAsServerAsync(_certificate);
+                return await AnswerAsync(secured, head, body);
+            }
+            catch (Exception e) when (e is IOException or AuthenticationException)
+            {
+                return "";
+            }
+        }
+
+        private static async Task<string> AnswerAsync(Stream stream, string head, ReadOnlyMemory<byte> body)
+        {
             var request = new StringBuilder();
             var buffer = new byte[4096];
-            while (!request.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal) && await socket.ReceiveAsync(buffer) is > 0 and var count)
+            while (!request.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal) && await stream.ReadAsync(buffer) is > 0 and var count)
             {
                 request.Append(Encoding.ASCII.GetString(buffer, 0, count));
             }
 
-            await socket.SendAsync(Encoding.ASCII.GetBytes(head));
-            await socket.SendAsync(body);
+            if (request.Length > 0)
+            {
+                await stream.WriteAsync(Encoding.ASCII.GetBytes(head));
+                await stream.WriteAsync(body);
+            }
+
             return request.ToString();
         }
     }

@@ -52,15 +52,15 @@ public sealed class InGuestTests(SavedVsockGuest saved, InGuestDisk disk) : ICla
     }
 }
 
-/// <summary>The disk with the runtime and the tests, made once.</summary>
-public sealed class InGuestDisk : IAsyncLifetime
+/// <summary>The disk with the runtime, the tests and a saved guest, made once.</summary>
+public sealed class InGuestDisk(SavedVsockGuest saved) : IAsyncLifetime
 {
     public string Image { get; } = Path.Combine(Path.GetTempPath(), $"channelsdk-inguest-{Environment.ProcessId}.img");
 
     public async Task InitializeAsync()
     {
         var root = SavedGuest.FindRoot();
-        await DiskGuest.RunAsync(Path.Combine(root, "tests/InGuest/build-disk.sh"), Image, Path.Combine(root, "tests/InGuest/bin/Release/net10.0"));
+        await DiskGuest.RunAsync(Path.Combine(root, "tests/InGuest/build-disk.sh"), Image, Path.Combine(root, "tests/InGuest/bin/Release/net10.0"), saved.State);
     }
 
     public Task DisposeAsync()

@@ -8,10 +8,12 @@ namespace ChannelSdk.Guest.Tests;
 /// <summary>Boots the test guest once, with its agent running, and saves it; each test gets a copy in a fraction of a boot.</summary>
 public class SavedGuest : IAsyncLifetime
 {
-    private readonly string _state;
     private QemuOptions _options = null!;
 
-    public SavedGuest() => _state = Path.Combine(Path.GetTempPath(), $"channelsdk-{GetType().Name}-{Environment.ProcessId}.state");
+    public SavedGuest() => State = Path.Combine(Path.GetTempPath(), $"channelsdk-{GetType().Name}-{Environment.ProcessId}.state");
+
+    /// <summary>The file with the saved guest.</summary>
+    public string State { get; }
 
     public async Task InitializeAsync()
     {
@@ -35,16 +37,16 @@ public class SavedGuest : IAsyncLifetime
             await console.ShAsync("for i in 1 2 3 4 5 6 7 8 9 10; do pidof channel-agent && break; usleep 200000; done");
         }
 
-        await guest.SaveAsync(_state, cancellationToken: Soon);
+        await guest.SaveAsync(State, cancellationToken: Soon);
     }
 
     public static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(120)).Token;
 
     /// <summary>A guest whose agent runs and has never seen a host.</summary>
-    public Task<QemuGuest> RestoreAsync() => RestoreFromAsync(_state);
+    public Task<QemuGuest> RestoreAsync() => RestoreFromAsync(State);
 
     /// <summary>A copy with other options.</summary>
-    public Task<QemuGuest> RestoreAsync(Func<QemuOptions, QemuOptions> change) => QemuGuest.StartAsync(change(_options) with { RestoreFrom = _state }, Soon);
+    public Task<QemuGuest> RestoreAsync(Func<QemuOptions, QemuOptions> change) => QemuGuest.StartAsync(change(_options) with { RestoreFrom = State }, Soon);
 
     /// <summary>A guest from a state that a test saved.</summary>
     public Task<QemuGuest> RestoreFromAsync(string state) => QemuGuest.StartAsync(_options with { RestoreFrom = state }, Soon);
@@ -60,7 +62,7 @@ public class SavedGuest : IAsyncLifetime
 
     public virtual Task DisposeAsync()
     {
-        File.Delete(_state);
+        File.Delete(State);
         return Task.CompletedTask;
     }
 

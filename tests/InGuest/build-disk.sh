@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# build-disk.sh IMAGE APP_FOLDER   makes an ext4 image with all that tests/InGuest needs in a guest: the .NET runtime, the
-# tests, QEMU for a guest inside of the guest, and the libraries of both.
+# build-disk.sh IMAGE APP_FOLDER STATE   makes an ext4 image with all that tests/InGuest needs in a guest: the .NET runtime,
+# the tests, QEMU for a guest inside of the guest, the libraries of both, and the saved state of that guest.
 set -euo pipefail
-image=$1 app=$2
+image=$1 app=$2 state=$3
 cd "$(dirname "$0")/../.."
 root=$(mktemp -d); trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{dotnet/host,dotnet/shared,app,guest/bios,tmp,proc,dev,sys,run,bin,usr/bin,modules}
@@ -30,8 +30,10 @@ for file in bios-256k.bin kvmvapic.bin linuxboot_dma.bin vgabios-stdvga.bin efi-
   if [ -n "$found" ]; then cp -L "$found" "$root/guest/bios/"; fi
 done
 cp .cache/guest/vmlinuz .cache/guest/initrd "$root/guest/"
+cp "$state" "$root/guest/state"
 cp /bin/busybox "$root/bin/busybox"
 ln -s busybox "$root/bin/sh"
+ln -s busybox "$root/bin/cat"
 rm -f "$image"
 truncate -s "$(($(du -sm "$root" | cut -f1) * 5 / 4 + 32))M" "$image"
 mkfs.ext4 -q -F -O ^has_journal -d "$root" "$image"

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.Metadata;
+using ChannelSdk.Transports;
 using ChannelSdk.Transports.LinkLocal;
 
 namespace ChannelSdk.Guest.Tests;
@@ -54,6 +55,7 @@ public class CloudInitTests
     [InlineData("Ec2", "relay")]
     [InlineData("OpenStack", "relay")]
     [InlineData("NoCloud", "relay")]
+    [InlineData("NoCloud", "relay over vsock")]
     public async Task The_data_source_is_found_and_used_and_no_request_is_repeated(string source, string way)
     {
         await using var host = await MetadataHost.StartAsync(Document);
@@ -74,10 +76,16 @@ public class CloudInitTests
                 nic = new QemuNetwork.User(Path.Combine(SavedGuest.FindRoot(), "artifacts/host/channel-forward"), Path.Combine(folder, "channel"), Path.Combine(folder, "http"));
             }
 
-            await using var guest = await DebianGuest.BootAsync(source, nic);
+            await using var device = SavedVsockGuest.NewDevice("cloud");
+            var isVsock = way == "relay over vsock";
+            await using var guest = await DebianGuest.BootAsync(source, nic, isVsock ? device.SocketPath : null, folder);
             if (way == "relay")
             {
-                host.ServeRelay(guest.ChannelUri);
+                host.ServeRelay(TransportEndpoints.Create(guest.ChannelUri));
+            }
+            else if (isVsock)
+            {
+                host.ServeRelay(device.Listen(SavedVsockGuest.Port));
             }
 
             var steps = new List<ProgressEvent>();
@@ -131,9 +139,14 @@ public sealed class DebianGuest : IAsyncLifetime
     public Task DisposeAsync() => Task.CompletedTask;
 
     /// <summary>Boots on a machine that looks like the cloud of a data source.</summary>
-    internal static Task<QemuGuest> BootAsync(string source, QemuNetwork? network)
+    /// <param name="source">The data source.</param>
+    /// <param name="network">The NIC, or null.</param>
+    /// <param name="vsockSocket">Socket of a vsock device that the agent dials the host by; null: a virtio-serial port.</param>
+    /// <param name="scratch">A folder of the test.</param>
+    internal static async Task<QemuGuest> BootAsync(string source, QemuNetwork? network, string? vsockSocket, string scratch)
     {
         var folder = Path.Combine(SavedGuest.FindRoot(), ".cache/debian");
+        var disk = vsockSocket is null ? $"{folder}/root.img" : await WithEndpointAsync($"{folder}/root.img", $"vsock://2:{SavedVsockGuest.Port}", scratch);
         string[] looks = source switch
         {
             "Ec2" => ["-smbios", "type=1,serial=ec2e1916-9099-7caf-fd21-012345abcdef,uuid=ec2e1916-9099-7caf-fd21-012345abcdef"],
@@ -143,15 +156,27 @@ public sealed class DebianGuest : IAsyncLifetime
         // Without a NIC nobody would ever be online.
         var waits = network is null ? "systemd.mask=systemd-networkd-wait-online.service" : "";
         var seed = source == "NoCloud" ? "ds=nocloud-net;s=http://169.254.169.254/nocloud/" : "";
-        return QemuGuest.StartAsync(new QemuOptions
+        return await QemuGuest.StartAsync(new QemuOptions
         {
+            VsockSocket = vsockSocket,
             Kernel = Path.Combine(folder, "vmlinuz"),
             Initrd = Path.Combine(folder, "initrd"),
             Append = $"root=/dev/vda ro net.ifnames=0 {waits} {seed}",
             MemoryMiB = 768,
             Network = network,
-            Arguments = ["-smp", "2", "-drive", $"file={folder}/root.img,if=virtio,format=raw,snapshot=on", .. looks],
+            Arguments = ["-smp", "2", "-drive", $"file={disk},if=virtio,format=raw,snapshot=on", .. looks],
         }, Soon);
+    }
+
+    /// <summary>A copy of the disk whose agent is configured for another way to its host.</summary>
+    private static async Task<string> WithEndpointAsync(string disk, string endpoint, string scratch)
+    {
+        var (copy, configuration) = (Path.Combine(scratch, "root.img"), Path.Combine(scratch, "agent.conf"));
+        await File.WriteAllTextAsync(configuration, $"endpoint = {endpoint}\n");
+        await DiskGuest.RunAsync("cp", "--sparse=always", disk, copy);
+        await DiskGuest.RunAsync("debugfs", "-w", "-R", "rm /etc/channel-agent/agent.conf", copy);
+        await DiskGuest.RunAsync("debugfs", "-w", "-R", $"write {configuration} /etc/channel-agent/agent.conf", copy);
+        return copy;
     }
 }
 

@@ -2,6 +2,7 @@ using System.Text;
 using ChannelSdk.HostEndpoint;
 using ChannelSdk.HostEndpoint.LinkLocal;
 using ChannelSdk.Metadata;
+using ChannelSdk.Transports;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -35,7 +36,7 @@ internal sealed class MetadataHost : IAsyncDisposable
     public MetadataListeners Listeners { get; private set; } = null!;
 
     /// <summary>Serves through the channel, for the agent's relay.</summary>
-    public void ServeRelay(string endpoint)
+    public void ServeRelay(ITransportEndpoint endpoint)
     {
         var host = new HostEndpoint.HostEndpoint();
         host.Attach("vm1", endpoint, new InstanceOptions { Metadata = Instance });

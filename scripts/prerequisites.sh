@@ -38,6 +38,9 @@ if [[ $asked == *" guest "* ]]; then
   want mkfs.ext4 e2fsprogs
   want mkfs.xfs xfsprogs
   want mmdebstrap mmdebstrap
+  want xz xz-utils
+  want lz4 lz4
+  want zstd zstd
   want virsh libvirt-clients
   want libvirtd libvirt-daemon
   want /usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so libvirt-daemon-driver-qemu

@@ -5,6 +5,8 @@ using ChannelSdk.Transports.Vsock;
 using ChannelSdk.Transports.Vsock.Device;
 using ChannelSdk.Transports.Vsock.Hybrid;
 using ChannelSdk.Transports.Vsock.Kernel;
+using ChannelSdk.Transports.Xen.Devices;
+using ChannelSdk.Transports.Xen.Vchan;
 
 namespace ChannelSdk.Transports;
 
@@ -40,6 +42,10 @@ internal sealed record EndpointScheme(
         new(HybridDialEndpoint.Scheme, TargetForm.PathAndOptions, "vsock-hybrid:///run/vm1.vsock?port=5000", VsockSchemes.HybridDial),
         new("vsock-hybrid-listen", TargetForm.PathAndOptions, "vsock-hybrid-listen:///run/vm1.vsock?port=5000", VsockSchemes.HybridListen),
         new(VsockDevice.Scheme, TargetForm.PathAndOptions, "vhost-vsock:///run/vm1.vsock?cid=3&port=5000", VsockSchemes.Device),
+        new(VchanAddress.DialScheme, TargetForm.Own, "vchan://3/org.channelsdk.agent.0",
+            uri => new VchanDialEndpoint(uri.ToString(), VchanAddress.Parse(uri, isListen: false), new XenDevices())),
+        new(VchanAddress.ListenScheme, TargetForm.Own, "vchan-listen://0/org.channelsdk.agent.0",
+            uri => new VchanListenEndpoint(uri.ToString(), VchanAddress.Parse(uri, isListen: true), new XenDevices())),
     ];
 
     internal static string KnownList { get; } = string.Join(", ", s_all.Select(scheme => scheme.Example));

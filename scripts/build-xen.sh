@@ -115,7 +115,11 @@ echo 'autoballoon="off"' > "$root/etc/xen/xl.conf"
 cp "$tree/$libexec"/{xl,xenstored,xenconsoled,xen-init-dom0,libxl-save-helper} "$root/$libexec/"
 cp "$tree/usr/bin/xenstore" "$root/usr/bin/"
 for name in read write list ls exists rm watch; do ln -s xenstore "$root/usr/bin/xenstore-$name"; done
-{ find "$root/bin" "$root/usr" -type f -exec env LD_LIBRARY_PATH="$libraries" ldd {} + ; find "$dotnet" -path '*/shared/*.so' -exec ldd {} + ; ldd "$dotnet/dotnet"; } 2>/dev/null \
+# ldd fails over scripts and static programs.
+{
+  find "$root/bin" "$root/usr" -type f -exec env LD_LIBRARY_PATH="$libraries" ldd {} + || true
+  find "$dotnet/dotnet" "$dotnet/shared" \( -name dotnet -o -name '*.so' \) -type f -exec ldd {} + || true
+} 2>/dev/null \
   | grep -o '/[^ ]*\.so[^ ]*' | grep -v "^$dotnet" | sort -u | while read -r library; do
     [ -f "$library" ] || continue
     case $library in

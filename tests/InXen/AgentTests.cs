@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using ChannelSdk.HostEndpoint;
 using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.HostEndpoint.Services;
@@ -80,7 +79,8 @@ public class AgentTests(SharedDomains domains)
         var instance = domains[type].Instance;
         var folder = Directory.CreateTempSubdirectory("copy-").FullName;
         var (there, back) = (Path.Combine(folder, "there"), Path.Combine(folder, "back"));
-        var content = RandomNumberGenerator.GetBytes(1_500_001);
+        var content = new byte[1_500_001];
+        new Random(7).NextBytes(content);
         await File.WriteAllBytesAsync(there, content);
         await instance.Files.CopyInAsync(there, new GuestPath("/tmp/copied"), cancellationToken: Soon);
         await instance.Files.CopyOutAsync(new GuestPath("/tmp/copied"), back, cancellationToken: Soon);

@@ -51,7 +51,7 @@ public sealed class XenMachine : IAsyncLifetime
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-nic", "none", "-monitor", "none",
             "-serial", $"file:{_share}/console.log",
             "-virtfs", $"local,path={_share},mount_tag=share,security_model=none",
-            "-virtfs", $"local,path={images},mount_tag=images,security_model=none,readonly=on",
+            "-virtfs", $"local,path={images},mount_tag=files,security_model=none,readonly=on",
             "-virtfs", $"local,path={Path.Combine(_root, "tests/InXen/bin/Release/net10.0")},mount_tag=app,security_model=none,readonly=on",
             "-drive", $"file={images}/runtime.img,if=none,id=runtime,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=runtime",
             "-kernel", $"{images}/xen",

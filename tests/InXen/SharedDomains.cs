@@ -12,8 +12,7 @@ public sealed class SharedDomains : IAsyncLifetime
 
     private readonly string _folder = Directory.CreateTempSubdirectory("metadata-").FullName;
     private readonly Dictionary<XenDomainType, TestDomain> _domains = [];
-    private FolderMetadataStore? _store;
-    private MetadataServer? _server;
+    private readonly List<Func<ValueTask>> _ends = [];
 
     internal TestDomain this[XenDomainType type] => _domains[type];
 
@@ -21,25 +20,30 @@ public sealed class SharedDomains : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _store = new FolderMetadataStore(_folder);
-        _server = await MetadataServer.StartAsync(_store);
+        var store = new FolderMetadataStore(_folder);
+        var server = await MetadataServer.StartAsync(store);
+        _ends.AddRange(server.DisposeAsync, () =>
+        {
+            store.Dispose();
+            return ValueTask.CompletedTask;
+        });
         foreach (var type in Enum.GetValues<XenDomainType>())
         {
             var name = NameOf(type);
-            _store.Put(name, InstanceMetadata.Parse(Encoding.UTF8.GetBytes($"instance_id: i-{name}\nhostname: {name}.example.org\n")));
-            _domains[type] = await TestDomain.StartAsync(Purpose, type, new InstanceOptions { Metadata = _server.AttachInstance(name) });
+            store.Put(name, InstanceMetadata.Parse(Encoding.UTF8.GetBytes($"instance_id: i-{name}\nhostname: {name}.example.org\n")));
+            var domain = await TestDomain.StartAsync(Purpose, type, new InstanceOptions { Metadata = server.AttachInstance(name) });
+            _domains[type] = domain;
+            _ends.Insert(0, domain.DisposeAsync);
         }
     }
 
     public async Task DisposeAsync()
     {
-        foreach (var domain in _domains.Values)
+        foreach (var end in _ends)
         {
-            await domain.DisposeAsync();
+            await end();
         }
 
-        await _server!.DisposeAsync();
-        _store!.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
 }

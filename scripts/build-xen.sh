@@ -114,6 +114,8 @@ cp -r "$tree/etc/xen/scripts" "$root/etc/xen/"
 echo 'autoballoon="off"' > "$root/etc/xen/xl.conf"
 cp "$tree/$libexec"/{xl,xenstored,xenconsoled,xen-init-dom0,libxl-save-helper} "$root/$libexec/"
 cp "$tree/usr/bin/xenstore" "$root/usr/bin/"
+# The runtime loads it by its name.
+cp -L /usr/lib/x86_64-linux-gnu/libssl.so.3 "$root/usr/lib/x86_64-linux-gnu/"
 for name in read write list ls exists rm watch; do ln -s xenstore "$root/usr/bin/xenstore-$name"; done
 # ldd fails over scripts and static programs.
 {

@@ -41,6 +41,7 @@ if [[ $asked == *" guest "* ]]; then
   want xz xz-utils
   want lz4 lz4
   want zstd zstd
+  want /usr/lib/x86_64-linux-gnu/libssl.so.3 libssl3
   want virsh libvirt-clients
   want libvirtd libvirt-daemon
   want /usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so libvirt-daemon-driver-qemu

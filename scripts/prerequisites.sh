@@ -18,6 +18,8 @@ asked=" $* "
 if [[ $asked == *" clients "* ]]; then
   want ip iproute2
   want curl curl
+  # What structures are checked against.
+  want /usr/include/xen/io/libxenvchan.h libxen-dev
   want /usr/bin/ec2metadata cloud-guest-utils
   want /usr/bin/ec2-metadata amazon-ec2-utils
   want /usr/share/amazon-ec2-net-utils/lib.sh amazon-ec2-net-utils

@@ -24,7 +24,7 @@ internal abstract class EventPort(SafeFd fd, uint number) : IDisposable
     internal abstract void Notify();
 
     /// <summary>Closes the channel.</summary>
-    public void Dispose() => fd.Dispose();
+    public virtual void Dispose() => fd.Dispose();
 }
 
 /// <summary>A port of /dev/xen/evtchn, alone on its open file.</summary>

@@ -102,7 +102,7 @@ internal sealed unsafe class XenGrantArea : GrantArea
         {
             return;
         }
-        _ = Libc.Munmap(Start, (nint)Pages * XenFile.PageSize);
+        _ = Libc.Munmap(Start, (nuint)(Pages * XenFile.PageSize));
         _fd.Dispose();
     }
 }

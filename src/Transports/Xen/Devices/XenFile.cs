@@ -40,7 +40,7 @@ internal static unsafe class XenFile
     /// <summary>Maps what a call before prepared.</summary>
     internal static byte* MapPages(SafeFd fd, string path, int pages, ulong index)
     {
-        void* start = Libc.Mmap(null, (nint)pages * PageSize, Linux.PROT_READ_WRITE, Linux.MAP_SHARED, fd, (long)index);
+        void* start = Libc.Mmap(null, (nuint)(pages * PageSize), Linux.PROT_READ_WRITE, Linux.MAP_SHARED, fd, (long)index);
         return (nint)start != -1 ? (byte*)start : throw Failed(path, "mmap", Errno.Last);
     }
 

@@ -13,8 +13,8 @@ namespace ChannelSdk.Transports.Xen.Vchan;
 /// <param name="devices">The domain's devices.</param>
 internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDevices devices) : VchanEndpoint(uri, address, devices)
 {
-    /// <summary>Then the caller is told what is missing; it tries again.</summary>
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+    /// <summary>How long an open waits for the server; then its caller is told what is missing, and tries again.</summary>
+    internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(5);
 
     private protected override PeerIdentity Peer { get; } = new(VchanAddress.DialScheme, address.Domain.ToString(CultureInfo.InvariantCulture));
 
@@ -22,7 +22,7 @@ internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDe
 
     private protected override async Task<VchanLink> ConnectAsync(CancellationToken cancellationToken)
     {
-        long end = Environment.TickCount64 + (long)s_patience.TotalMilliseconds;
+        long end = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
         while (true)
         {
             Task changed = Store.Changed;

@@ -24,7 +24,8 @@ internal sealed unsafe class VchanEnd
     /// <param name="rightOrder">Log2 of their number.</param>
     internal VchanEnd(bool isServer, byte* page, byte* left, int leftOrder, byte* right, int rightOrder)
     {
-        (_page, _isServer) = (page, isServer);
+        _page = page;
+        _isServer = isServer;
         var leftRing = new VchanRing(page + VchanLayout.LeftConsumed, left, leftOrder, isIncoming: isServer);
         var rightRing = new VchanRing(page + VchanLayout.RightConsumed, right, rightOrder, isIncoming: !isServer);
         (_incoming, _outgoing) = isServer ? (leftRing, rightRing) : (rightRing, leftRing);

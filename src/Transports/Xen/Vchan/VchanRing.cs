@@ -21,7 +21,8 @@ internal unsafe struct VchanRing
     internal VchanRing(byte* consumed, byte* data, int order, bool isIncoming)
     {
         var counters = (uint*)consumed;
-        (_shownCounter, _peerCounter) = isIncoming ? (counters, counters + 1) : (counters + 1, counters);
+        _shownCounter = isIncoming ? counters : counters + 1;
+        _peerCounter = isIncoming ? counters + 1 : counters;
         _data = data;
         _size = 1u << order;
         _isIncoming = isIncoming;

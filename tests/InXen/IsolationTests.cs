@@ -18,7 +18,7 @@ public class IsolationTests(SharedDomains domains)
     public async Task A_domain_cannot_see_the_keys_of_anothers_channel()
     {
         var (one, other) = (domains[XenDomainType.Pv], domains[XenDomainType.Pvh]);
-        var key = $"/local/domain/{one.Guest.DomainId}/data/vchan/0/{XlGuest.ChannelName}/ring-ref";
+        var key = $"/local/domain/{one.Guest.DomainId}/data/vchan/0/{XlGuest.ChannelName.Replace('.', '-')}/ring-ref";
         Assert.True(uint.TryParse(await one.ShAsync($"vchan-peer read {key}"), CultureInfo.InvariantCulture, out _));
         Assert.Equal("Permission denied", await other.ShAsync($"vchan-peer read {key} || true"));
     }

@@ -8,7 +8,7 @@ namespace ChannelSdk.Xen.Tests;
 /// </summary>
 public sealed class XenMachine : IAsyncLifetime
 {
-    private const int LimitSeconds = 600;
+    private const int LimitSeconds = 840;
     private const int KeptOfLog = 3000;
 
     private readonly string _root = FindRoot();
@@ -26,7 +26,7 @@ public sealed class XenMachine : IAsyncLifetime
         Assert.True(built == 0, $"scripts/build-xen.sh ended with code {built}: {words}");
         var classes = Environment.GetEnvironmentVariable("CHANNELSDK_XEN_CLASSES") ?? string.Join(' ', XenTests.Classes);
         await File.WriteAllTextAsync(Path.Combine(_share, "run"),
-            $"export DOTNET_TieredPGO=0 DOTNET_EnableDiagnostics=0 DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1\nexec /dotnet/dotnet /app/ChannelSdk.InXen.dll {classes}\n");
+            $"export DOTNET_TieredPGO=0 DOTNET_EnableWriteXorExecute=0 DOTNET_EnableDiagnostics=0 DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1\nexec /dotnet/dotnet /app/ChannelSdk.InXen.dll {classes}\n");
         var (code, said) = await RunAsync("timeout", ["--kill-after=5", $"{LimitSeconds}", "qemu-system-x86_64", .. Arguments()]);
         Logs = $"QEMU ended with code {code} {said}\n{string.Join('\n', Directory.EnumerateFiles(_share, "*.log").Order().Select(Tail))}";
         var output = Path.Combine(_share, "output");

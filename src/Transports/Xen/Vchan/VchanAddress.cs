@@ -18,6 +18,9 @@ internal sealed record VchanAddress(uint Domain, string Name, int LeftOrder, int
     private const int MaxName = 64;
     private const int DefaultOrder = 16;
 
+    /// <summary>The name as xenstore takes it: its paths have no dots (xenstored: is_valid_nodename).</summary>
+    internal string Node => Name.Replace('.', '-');
+
     /// <summary>Reads <c>DOMID/NAME</c>, for a listener with options.</summary>
     /// <exception cref="Protocol.ChannelException">It is something else (code 504).</exception>
     internal static VchanAddress Parse(EndpointUri uri, bool isListen)

@@ -18,7 +18,7 @@ internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDe
 
     private protected override PeerIdentity Peer { get; } = new(VchanAddress.DialScheme, address.Domain.ToString(CultureInfo.InvariantCulture));
 
-    private protected override string PathOf(uint own) => $"/local/domain/{Address.Domain}/data/vchan/{own}/{Address.Name}";
+    private protected override string PathOf(uint own) => $"/local/domain/{Address.Domain}/data/vchan/{own}/{Address.Node}";
 
     private protected override async Task<VchanLink> ConnectAsync(CancellationToken cancellationToken)
     {

@@ -16,7 +16,7 @@ internal sealed class VchanListenEndpoint(string uri, VchanAddress address, IXen
     private protected override PeerIdentity Peer { get; } = new(VchanAddress.ListenScheme, address.Domain.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>Below the domain's own home, wherever that is: it moves when the domain is restored.</summary>
-    private protected override string PathOf(uint own) => $"data/vchan/{Address.Domain}/{Address.Name}";
+    private protected override string PathOf(uint own) => $"data/vchan/{Address.Domain}/{Address.Node}";
 
     private protected override async Task<VchanLink> ConnectAsync(CancellationToken cancellationToken)
     {

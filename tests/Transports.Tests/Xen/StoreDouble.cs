@@ -157,6 +157,10 @@ internal sealed class StoreDouble : IDisposable
         string[] parts = text.Split('\0', 2);
         string path = parts[0].StartsWith('/') || parts[0].StartsWith('@') ? parts[0] : $"/local/domain/{connection.Domain}/{parts[0]}";
         Node? node = _nodes.GetValueOrDefault(path);
+        if (!path.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '/' or '_' or '@'))
+        {
+            return (false, "EINVAL\0");
+        }
         switch (operation)
         {
             case StoreOperation.Watch when path.StartsWith('@') && connection.Domain != 0:
@@ -177,7 +181,8 @@ internal sealed class StoreDouble : IDisposable
                 return (true, string.Concat(_nodes.Keys.Where(other => other.StartsWith(path + "/", StringComparison.Ordinal))
                     .Select(other => other[(path.Length + 1)..].Split('/')[0]).Distinct().Select(name => name + '\0')));
         }
-        if (connection.Domain != 0 && !path.StartsWith($"/local/domain/{connection.Domain}/data/", StringComparison.Ordinal))
+        if (connection.Domain != 0 && !path.StartsWith($"/local/domain/{connection.Domain}/data/", StringComparison.Ordinal)
+            && path != $"/local/domain/{connection.Domain}/control/shutdown")
         {
             return (false, "EACCES\0");
         }

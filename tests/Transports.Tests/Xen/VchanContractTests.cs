@@ -44,7 +44,8 @@ internal static class VchanRig
     internal static ITransportEndpoint Listen(XenDouble xen, uint own, uint peer, int order = 16) =>
         new VchanListenEndpoint($"vchan-listen://{peer}/{Name}", Address(peer, order), xen.Domain(own));
 
-    internal static string Path(uint server, uint client) => $"/local/domain/{server}/data/vchan/{client}/{Name}";
+    /// <summary>Where the keys are: xenstore takes no dot in a path.</summary>
+    internal static string Path(uint server, uint client) => $"/local/domain/{server}/data/vchan/{client}/test-0";
 
     private static VchanAddress Address(uint peer, int order) =>
         VchanAddress.Parse(EndpointUri.Parse($"vchan-listen://{peer}/{Name}?order={order}"), isListen: true);

@@ -53,6 +53,7 @@ public sealed class XenHeaderTests
         #include <stdio.h>
         #include <sys/ioctl.h>
         #include <xen/xen.h>
+        #include <xen/grant_table.h>
         #include "/usr/include/xen/gntdev.h"
         #define SHOW(name, value) printf("%s=%lu\n", name, (unsigned long)(value))
         int main(void) {

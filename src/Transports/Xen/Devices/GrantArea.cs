@@ -38,8 +38,8 @@ internal sealed unsafe class XenGrantArea : GrantArea
     /// <summary>New pages of zeros that the domain may map and write.</summary>
     internal static XenGrantArea Grant(uint domain, int pages)
     {
-        // The domain ids that Xen gives fit into 15 bits.
-        var call = new byte[sizeof(GntallocHeader) + sizeof(uint) * pages];
+        // The domain ids that Xen gives fit into 15 bits. The kernel writes the structure back with its padding behind one reference.
+        var call = new byte[sizeof(GntallocHeader) + sizeof(uint) * (pages + 1)];
         SafeFd fd = XenFile.Open(XenFile.Grant);
         try
         {

@@ -60,6 +60,7 @@ public sealed class VchanLinkTests : IAsyncLifetime, IDisposable
         // 8 of each 128 ms, and one each 20 ms besides.
         Assert.InRange(own.Taken - before, 1, 200 + (int)time.ElapsedMilliseconds / 10);
         Assert.False(receive.IsCompleted);
+        Assert.True(_link.EmptyEvents > 8, "the flood was not counted");
 
         Assert.Equal(50, _peer.End.Send(new byte[50], out _));
         port.Notify();

@@ -87,11 +87,6 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
     internal Task SetPermissionsAsync(string path, string permissions, CancellationToken cancellationToken) =>
         CallAsync(StoreOperation.SetPermissions, $"{path}\0{permissions}", cancellationToken);
 
-    /// <summary>The names below a node; null if there is no such node.</summary>
-    internal async Task<string[]?> ListAsync(string path, CancellationToken cancellationToken) =>
-        (await CallAsync(StoreOperation.Directory, $"{path}\0", cancellationToken).ConfigureAwait(false))
-            ?.Split('\0', StringSplitOptions.RemoveEmptyEntries);
-
     /// <summary>Lets <see cref="Changed"/> tell of a node and all below, from now until the connection ends; at once, too.</summary>
     internal Task WatchAsync(string path, CancellationToken cancellationToken) =>
         CallAsync(StoreOperation.Watch, $"{path}\0w\0", cancellationToken);

@@ -44,8 +44,8 @@ public class AgentTests(SharedDomains domains)
     public async Task Nothing_is_written_between_a_freeze_and_its_thaw(XenDomainType type)
     {
         var domain = domains[type];
-        await domain.ShAsync("insmod /modules/loop.ko; dd if=/dev/zero of=/tmp/fs.img bs=1M count=4 2>/dev/null; mke2fs /tmp/fs.img >/dev/null 2>&1;"
-            + " mkdir -p /f; losetup /dev/loop0 /tmp/fs.img && mount -t ext4 /dev/loop0 /f");
+        await domain.ShAsync("insmod /modules/loop.ko; dd if=/dev/zero of=/tmp/fs.img bs=1M count=4 2>/dev/null;"
+            + " mkdir -p /f; losetup /dev/loop0 /tmp/fs.img && mke2fs /dev/loop0 >/dev/null 2>&1 && mount -t ext4 /dev/loop0 /f");
         await using var writer = await domain.Instance.Exec.StartAsync(
             new ExecOptions { Command = ["/bin/sh", "-c", "while :; do echo new > /f/file; cut -d' ' -f1 /proc/uptime; usleep 20000; done"] }, Soon);
         using var times = new StreamReader(writer.StandardOutput);

@@ -60,7 +60,8 @@ chmod 755 "$root/etc/rc" "$root/usr/sbin/agent-loop" "$root/usr/sbin/channel-age
 ln -s /bin/busybox "$root/init"
 version=$(basename .cache/kernel/lib/modules/*)
 [ -e ".cache/kernel/lib/modules/$version/modules.dep.bin" ] || depmod -b .cache/kernel "$version"
-# What a guest loads at its start is in "order"; what tests with disks load, in "disks"; a guest that is a host, in "vhost".
+# What a guest loads at its start is in "order"; what tests with disks load, in "disks"; a guest that is a host, in "vhost"; a
+# guest of Xen, in "xen".
 list_modules() {
   : > "$root/modules/$1"
   for module in "${@:2}"; do
@@ -76,6 +77,7 @@ list_modules() {
 list_modules order virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet crc32c_generic ext4 vmw_vsock_virtio_transport vsock_loopback
 list_modules disks xfs loop
 list_modules vhost vhost_vsock
+list_modules xen xen-evtchn xen-gntalloc xen-gntdev xen-blkfront
 (cd "$root" && find . -print0 | LC_ALL=C sort -z | cpio --null -o -H newc -R 0:0 --quiet) > "$out/initrd.new"
 mv "$out/initrd.new" "$out/initrd"
 echo "$stamp" > "$out/initrd.stamp"

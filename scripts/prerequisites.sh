@@ -18,6 +18,8 @@ asked=" $* "
 if [[ $asked == *" clients "* ]]; then
   want ip iproute2
   want curl curl
+  # What structures are checked against.
+  want /usr/include/xen/io/libxenvchan.h libxen-dev
   want /usr/bin/ec2metadata cloud-guest-utils
   want /usr/bin/ec2-metadata amazon-ec2-utils
   want /usr/share/amazon-ec2-net-utils/lib.sh amazon-ec2-net-utils
@@ -38,6 +40,10 @@ if [[ $asked == *" guest "* ]]; then
   want mkfs.ext4 e2fsprogs
   want mkfs.xfs xfsprogs
   want mmdebstrap mmdebstrap
+  want xz xz-utils
+  want lz4 lz4
+  want zstd zstd
+  want /usr/lib/x86_64-linux-gnu/libssl.so.3 libssl3
   want virsh libvirt-clients
   want libvirtd libvirt-daemon
   want /usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so libvirt-daemon-driver-qemu

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using ChannelSdk.Transports.LinkLocal;
 using ChannelSdk.Transports.UnixSocket;
 using ChannelSdk.Transports.VirtioSerial;
@@ -5,10 +6,12 @@ using ChannelSdk.Transports.Vsock;
 using ChannelSdk.Transports.Vsock.Device;
 using ChannelSdk.Transports.Vsock.Hybrid;
 using ChannelSdk.Transports.Vsock.Kernel;
+using ChannelSdk.Transports.Xen.Devices;
+using ChannelSdk.Transports.Xen.Vchan;
 
 namespace ChannelSdk.Transports;
 
-/// <summary>A transport that a URI can name. A new transport is one more line in <see cref="s_all"/>.</summary>
+/// <summary>A transport that a URI can name. A new transport is one more line in one of the tables.</summary>
 /// <param name="Name">The URI scheme.</param>
 /// <param name="Form">What its target is.</param>
 /// <param name="Example">An example for error texts.</param>
@@ -16,31 +19,14 @@ namespace ChannelSdk.Transports;
 internal sealed record EndpointScheme(
     string Name, TargetForm Form, string Example, Func<EndpointUri, ITransportEndpoint> Make)
 {
-    private static readonly EndpointScheme[] s_all =
-    [
-        new("unix", TargetForm.Path, "unix:///run/channel.sock", uri => new UnixDialEndpoint(new UnixSocketPlace(
-            uri.Scheme, uri.Target, "Start the program that listens there first."))),
-        new("unix-listen", TargetForm.Path, "unix-listen:///run/channel.sock", uri => new UnixListenEndpoint(new UnixSocketPlace(
-            uri.Scheme, uri.Target, "Make the directory that the socket shall be in."))),
-        new(VirtioSerialHost.DialScheme, TargetForm.Path, "virtio-serial:///run/vm1.sock",
-            uri => VirtioSerialHost.Dial(uri.Target)),
-        new(VirtioSerialHost.ListenScheme, TargetForm.Path, "virtio-serial-listen:///run/vm1.sock",
-            uri => VirtioSerialHost.Listen(uri.Target)),
-        new(VirtioPortEndpoint.Scheme, TargetForm.NameOrPath, "virtio-port://org.channelsdk.agent.0",
-            uri => new VirtioPortEndpoint(uri.ToString(), uri.Target, new VirtioPortLocator())),
-        new(TcpDialEndpoint.Scheme, TargetForm.Own, "tcp://169.254.169.254:9254",
-            uri => new TcpDialEndpoint(uri.ToString(), TcpAddress.Parse(uri))),
-        new(TcpListener.Scheme, TargetForm.Own, "tcp-listen://127.0.0.1:9254", LinkLocalSchemes.Listen),
-        new(LinkLocalSchemes.Tap, TargetForm.Own, "tap://vm1", LinkLocalSchemes.OnTap),
-        new(LinkLocalSchemes.UserNet, TargetForm.Path, "usernet:///run/vm1.channel", LinkLocalSchemes.OnUserNet),
-        new(VsockDialEndpoint.Scheme, TargetForm.Own, "vsock://2:5000",
-            uri => new VsockDialEndpoint(uri.ToString(), VsockAddress.Parse(uri, takesAny: false))),
-        new(VsockListenEndpoint.Scheme, TargetForm.Own, "vsock-listen://2:5000",
-            uri => new VsockListenEndpoint(uri.ToString(), VsockAddress.Parse(uri, takesAny: true))),
-        new(HybridDialEndpoint.Scheme, TargetForm.PathAndOptions, "vsock-hybrid:///run/vm1.vsock?port=5000", VsockSchemes.HybridDial),
-        new("vsock-hybrid-listen", TargetForm.PathAndOptions, "vsock-hybrid-listen:///run/vm1.vsock?port=5000", VsockSchemes.HybridListen),
-        new(VsockDevice.Scheme, TargetForm.PathAndOptions, "vhost-vsock:///run/vm1.vsock?cid=3&port=5000", VsockSchemes.Device),
-    ];
+    private static readonly EndpointScheme[] s_all = IsHostHere ? [.. Both(), .. Host()] : Both();
+
+    /// <summary>
+    /// Whether this program may be a host's. The agent's build says no, so that devices, taps and sockets of the host are left out of
+    /// it.
+    /// </summary>
+    [FeatureSwitchDefinition("ChannelSdk.HostTransports")]
+    private static bool IsHostHere => !AppContext.TryGetSwitch("ChannelSdk.HostTransports", out bool isOn) || isOn;
 
     internal static string KnownList { get; } = string.Join(", ", s_all.Select(scheme => scheme.Example));
 
@@ -48,4 +34,38 @@ internal sealed record EndpointScheme(
 
     internal static EndpointScheme? Find(string name) =>
         Array.Find(s_all, scheme => string.Equals(scheme.Name, name, StringComparison.OrdinalIgnoreCase));
+
+    private static EndpointScheme[] Both() =>
+    [
+        new("unix", TargetForm.Path, "unix:///run/channel.sock", uri => new UnixDialEndpoint(new UnixSocketPlace(
+            uri.Scheme, uri.Target, "Start the program that listens there first."))),
+        new("unix-listen", TargetForm.Path, "unix-listen:///run/channel.sock", uri => new UnixListenEndpoint(new UnixSocketPlace(
+            uri.Scheme, uri.Target, "Make the directory that the socket shall be in."))),
+        new(VirtioPortEndpoint.Scheme, TargetForm.NameOrPath, "virtio-port://org.channelsdk.agent.0",
+            uri => new VirtioPortEndpoint(uri.ToString(), uri.Target, new VirtioPortLocator())),
+        new(TcpDialEndpoint.Scheme, TargetForm.Own, "tcp://169.254.169.254:9254",
+            uri => new TcpDialEndpoint(uri.ToString(), TcpAddress.Parse(uri))),
+        new(TcpListener.Scheme, TargetForm.Own, "tcp-listen://127.0.0.1:9254", LinkLocalSchemes.Listen),
+        new(VsockDialEndpoint.Scheme, TargetForm.Own, "vsock://2:5000",
+            uri => new VsockDialEndpoint(uri.ToString(), VsockAddress.Parse(uri, takesAny: false))),
+        new(VsockListenEndpoint.Scheme, TargetForm.Own, "vsock-listen://2:5000",
+            uri => new VsockListenEndpoint(uri.ToString(), VsockAddress.Parse(uri, takesAny: true))),
+        new(VchanAddress.DialScheme, TargetForm.Own, "vchan://3/org.channelsdk.agent.0",
+            uri => new VchanDialEndpoint(uri.ToString(), VchanAddress.Parse(uri, isListen: false), new XenDevices())),
+        new(VchanAddress.ListenScheme, TargetForm.Own, "vchan-listen://0/org.channelsdk.agent.0",
+            uri => new VchanListenEndpoint(uri.ToString(), VchanAddress.Parse(uri, isListen: true), new XenDevices())),
+    ];
+
+    private static EndpointScheme[] Host() =>
+    [
+        new(VirtioSerialHost.DialScheme, TargetForm.Path, "virtio-serial:///run/vm1.sock",
+            uri => VirtioSerialHost.Dial(uri.Target)),
+        new(VirtioSerialHost.ListenScheme, TargetForm.Path, "virtio-serial-listen:///run/vm1.sock",
+            uri => VirtioSerialHost.Listen(uri.Target)),
+        new(LinkLocalSchemes.Tap, TargetForm.Own, "tap://vm1", LinkLocalSchemes.OnTap),
+        new(LinkLocalSchemes.UserNet, TargetForm.Path, "usernet:///run/vm1.channel", LinkLocalSchemes.OnUserNet),
+        new(HybridDialEndpoint.Scheme, TargetForm.PathAndOptions, "vsock-hybrid:///run/vm1.vsock?port=5000", VsockSchemes.HybridDial),
+        new("vsock-hybrid-listen", TargetForm.PathAndOptions, "vsock-hybrid-listen:///run/vm1.vsock?port=5000", VsockSchemes.HybridListen),
+        new(VsockDevice.Scheme, TargetForm.PathAndOptions, "vhost-vsock:///run/vm1.vsock?cid=3&port=5000", VsockSchemes.Device),
+    ];
 }

@@ -5,15 +5,8 @@ set -euo pipefail
 image=$1 app=$2 state=$3
 cd "$(dirname "$0")/../.."
 root=$(mktemp -d); trap 'rm -rf "$root"' EXIT
-mkdir -p "$root"/{dotnet/host,dotnet/shared,app,guest/bios,tmp,proc,dev,sys,run,bin,usr/bin,modules}
-dotnet=$(dirname "$(readlink -f "$(command -v dotnet)")")
-cp "$dotnet/dotnet" "$root/dotnet/"
-cp -r "$dotnet/host/fxr" "$root/dotnet/host/"
-for framework in Microsoft.NETCore.App Microsoft.AspNetCore.App; do
-  version=$(ls "$dotnet/shared/$framework" | grep '^10\.' | sort -V | tail -1)
-  mkdir -p "$root/dotnet/shared/$framework"
-  cp -r "$dotnet/shared/$framework/$version" "$root/dotnet/shared/$framework/"
-done
+mkdir -p "$root"/{app,guest/bios,tmp,proc,dev,sys,run,bin,usr/bin,modules}
+scripts/copy-runtime.sh "$root"
 cp -r "$app"/. "$root/app/"
 qemu=$(readlink -f "$(command -v qemu-system-x86_64)")
 cp "$qemu" "$root/usr/bin/qemu-system-x86_64"
@@ -21,7 +14,7 @@ tcg=$(find /usr/lib -name accel-tcg-x86_64.so | head -1)
 mkdir -p "$root$(dirname "$tcg")"
 cp "$tcg" "$root$tcg"
 # What QEMU and the runtime load, wherever their loaders look for it.
-{ ldd "$qemu" "$tcg" "$dotnet/dotnet"; find "$root/dotnet/shared" -name '*.so' -exec ldd {} +; } 2>/dev/null \
+{ ldd "$qemu" "$tcg" "$root/dotnet/dotnet"; find "$root/dotnet/shared" -name '*.so' -exec ldd {} +; } 2>/dev/null \
   | grep -o '/[^ ]*\.so[^ ]*' | grep -v "^$root" | sort -u | while read -r library; do
     if [ -f "$library" ]; then mkdir -p "$root$(dirname "$library")"; cp -Ln "$library" "$root$library"; fi
   done

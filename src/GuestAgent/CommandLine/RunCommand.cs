@@ -3,6 +3,7 @@ using ChannelSdk.GuestAgent.Daemon;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Xen;
 
 namespace ChannelSdk.GuestAgent.CommandLine;
 
@@ -20,7 +21,7 @@ internal static class RunCommand
         };
         // Before any other file: what is read may lie on what is frozen.
         bool hasThawed = FreezeRecovery.Run(system.Marker, system.Freeze, log);
-        AgentConfig Load() => ConfigReader.Load(arguments.ConfigFile, arguments.Overrides);
+        AgentConfig Load() => XenGuest.Resolve(ConfigReader.Load(arguments.ConfigFile, arguments.Overrides));
         AgentConfig config = Load();
         (log.Level, log.Rate) = (config.LogLevel, config.LogRate);
         // Threads that wait for a frozen file system must not keep heartbeats and the thaw waiting; they are made on demand.

@@ -9,8 +9,11 @@ internal sealed record AgentConfig
     /// <summary>Where the file is if no flag says otherwise.</summary>
     public const string DefaultFile = "/etc/channel-agent/agent.conf";
 
+    /// <summary>Stands for <see cref="VirtioEndpoint"/>, or in a domain of Xen for its vchan.</summary>
+    public const string AutoEndpoint = "auto";
+
     /// <summary>The port name that the host side uses too unless it is told otherwise.</summary>
-    public const string DefaultEndpoint = "virtio-port://org.channelsdk.agent.0";
+    public const string VirtioEndpoint = "virtio-port://org.channelsdk.agent.0";
 
     /// <summary>Below /run: gone after a boot, and its folder is the agent's own.</summary>
     public const string DefaultControlSocket = "/run/channel-agent/control.sock";
@@ -18,8 +21,8 @@ internal sealed record AgentConfig
     /// <summary>Where the policy is if the file does not say otherwise; it may be missing.</summary>
     public const string DefaultPolicyFile = "/etc/channel-agent/policy.toml";
 
-    /// <summary>URI of the way to the host.</summary>
-    public string Endpoint { get; init; } = DefaultEndpoint;
+    /// <summary>URI of the way to the host, or <see cref="AutoEndpoint"/> until it was looked what guest this is.</summary>
+    public string Endpoint { get; init; } = AutoEndpoint;
 
     /// <summary>Path of the local control socket; null for none.</summary>
     public string? ControlSocket { get; init; } = DefaultControlSocket;

@@ -14,11 +14,11 @@ internal static class ConfigKeys
 
     public static IReadOnlyList<ConfigKey> All { get; } =
     [
-        new("endpoint", "a URI such as virtio-port://NAME, virtio-port:///dev/virtio-ports/NAME, vsock://2:PORT, vsock-listen://2:PORT, unix:///PATH or unix-listen:///PATH",
+        new("endpoint", "auto, or a URI such as virtio-port://NAME, virtio-port:///dev/virtio-ports/NAME, vsock://2:PORT, vsock-listen://2:PORT, vchan-listen://0/NAME, unix:///PATH or unix-listen:///PATH",
             static (config, value) =>
             {
                 // Making an endpoint opens nothing; it throws what is wrong with the URI.
-                _ = TransportEndpoints.Create(value);
+                _ = value == AgentConfig.AutoEndpoint ? null : TransportEndpoints.Create(value);
                 return config with { Endpoint = value };
             }),
         new("control_socket", "an absolute path of at most 107 bytes, or none",

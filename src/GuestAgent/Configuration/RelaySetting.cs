@@ -29,7 +29,8 @@ internal sealed record RelaySetting(bool IsAuto, IPEndPoint? Place)
     public IPEndPoint? PlaceFor(string endpoint, bool hasNetwork)
     {
         bool isWayWithoutNetwork = endpoint.StartsWith("virtio-port:", StringComparison.OrdinalIgnoreCase)
-            || endpoint.StartsWith("vsock:", StringComparison.OrdinalIgnoreCase);
+            || endpoint.StartsWith("vsock:", StringComparison.OrdinalIgnoreCase)
+            || endpoint.StartsWith("vchan", StringComparison.OrdinalIgnoreCase);
         return IsAuto && (hasNetwork || !isWayWithoutNetwork) ? null : Place;
     }
 }

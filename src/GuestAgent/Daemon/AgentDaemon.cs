@@ -10,6 +10,7 @@ using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.GuestAgent.Qga;
 using ChannelSdk.GuestAgent.Relay;
 using ChannelSdk.GuestAgent.Services;
+using ChannelSdk.GuestAgent.Xen;
 using ChannelSdk.Protocol;
 using ChannelSdk.Runtime;
 using ChannelSdk.Transports;
@@ -32,6 +33,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private readonly MetadataRelay _relay;
     private readonly QgaCommands _qgaCommands;
     private readonly QgaFace _qga;
+    private readonly ShutdownNode _shutdown;
     private readonly FreezeService _freeze;
     private readonly InstallService _install;
     private readonly AgentPolicy _policy;
@@ -75,6 +77,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         _qgaCommands = new QgaCommands(new QgaServices(_policy, power, _freeze, clock, trim, exec, system.Freeze), _gate, () => _config);
         _qgaCommands.Check(config.QgaCommands);
         _qga = new QgaFace(config.Qga, _qgaCommands, () => new QgaClient(_policy, _gate, exec, time), log, time);
+        _shutdown = new ShutdownNode(system.IsXen, power, _gate, log);
         _loadPolicy = fresh => LoadPolicy(fresh, services);
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);
         _relay = new MetadataRelay(_channel, log);
@@ -97,6 +100,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         // First, as its clients measure how soon it answers.
         _qga.Start();
         _control.Start();
+        _shutdown.Start();
         var watch = new CancellationTokenSource();
         Task watching = ChannelEventLog.RunAsync(_channel, _log, watch.Token);
         _channel.Start();
@@ -122,6 +126,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     {
         await _relay.DisposeAsync().ConfigureAwait(false);
         await _qga.DisposeAsync().ConfigureAwait(false);
+        await _shutdown.DisposeAsync().ConfigureAwait(false);
         await SayGoodbyeAsync().ConfigureAwait(false);
         // An operation ends with its stream, which has just ended.
         await Task.WhenAny(_install.WaitIdleAsync(), Task.Delay(s_installEndTime)).ConfigureAwait(false);

@@ -1,6 +1,7 @@
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.GuestAgent.Services;
+using ChannelSdk.GuestAgent.Xen;
 
 namespace ChannelSdk.GuestAgent.Daemon;
 
@@ -14,6 +15,12 @@ internal sealed record GuestSystem(IPowerPlatform Power, IFreezePlatform Freeze,
     /// <summary>Where the agent keeps what must not outlive a boot; its own user's alone.</summary>
     public string RunFolder { get; init; } = "/run/channel-agent";
 
+    /// <summary>Whether a toolstack of Xen may ask for a shutdown.</summary>
+    public bool IsXen { get; init; }
+
     /// <summary>The guest that this process runs in.</summary>
-    public static GuestSystem Linux() => new(new LinuxPowerPlatform(), new LinuxFreezePlatform(), new FreezeMarker(FreezeMarker.DefaultPath), WallClock.Set);
+    public static GuestSystem Linux() => new(new LinuxPowerPlatform(), new LinuxFreezePlatform(), new FreezeMarker(FreezeMarker.DefaultPath), WallClock.Set)
+    {
+        IsXen = XenGuest.IsHere,
+    };
 }

@@ -11,6 +11,8 @@ public enum LaunchTraceKind
     Network,
     /// <summary>A file.</summary>
     File,
+    /// <summary>A Xen domain, by its name.</summary>
+    Domain,
 }
 
 /// <summary>Something that a launch has made, or is about to make, and that a crash would leave.</summary>

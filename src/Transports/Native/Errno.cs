@@ -21,6 +21,7 @@ internal static class Errno
     internal const int EISDIR = 21;
     internal const int ENFILE = 23;
     internal const int EMFILE = 24;
+    internal const int ENOSPC = 28;
     internal const int EROFS = 30;
     internal const int EPIPE = 32;
     internal const int ENAMETOOLONG = 36;

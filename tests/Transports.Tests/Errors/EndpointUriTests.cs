@@ -16,6 +16,8 @@ public sealed class EndpointUriTests
     [InlineData("tcp-listen://[::1]:9254", "tcp-listen", "[::1]:9254")]
     [InlineData("tap://vm1", "tap", "vm1")]
     [InlineData("usernet:///run/vm1.channel", "usernet", "/run/vm1.channel")]
+    [InlineData("vchan://3/org.channelsdk.agent.0", "vchan", "3/org.channelsdk.agent.0")]
+    [InlineData("vchan-listen://0/a?order=10", "vchan-listen", "0/a?order=10")]
     public void A_good_uri_is_read(string text, string scheme, string target)
     {
         EndpointUri uri = EndpointUri.Parse(text);
@@ -39,6 +41,15 @@ public sealed class EndpointUriTests
     [InlineData("unix:///run/", "names a directory")]
     [InlineData("virtio-port://a/b", "a name has no '/'")]
     [InlineData("virtio-port://..", "a name has no '/'")]
+    [InlineData("vchan://3", "it is not DOMID/NAME")]
+    [InlineData("vchan://vm1/a", "it is not DOMID/NAME")]
+    [InlineData("vchan://32752/a", "it is not DOMID/NAME")]
+    [InlineData("vchan://3/a/b", "it is not DOMID/NAME")]
+    [InlineData("vchan://3/", "it is not DOMID/NAME")]
+    [InlineData("vchan://3/12345678901234567890123456789012345678901234567890123456789012345", "it is not DOMID/NAME")]
+    [InlineData("vchan://3/a?order=16", "not one of its options")]
+    [InlineData("vchan-listen://0/a?order=9", "its order is not a number from 10")]
+    [InlineData("vchan-listen://0/a?order=21", "its order is not a number from 10 to 20")]
     [InlineData("unix:///run/\u001b[31m", "control character")]
     [InlineData("unix:///run/\0", "control character")]
     public void A_bad_uri_is_refused_with_what_is_wrong_and_what_is_known(string text, string why)
@@ -58,6 +69,6 @@ public sealed class EndpointUriTests
         ChannelException error = Assert.Throws<ChannelException>(
             () => EndpointUri.Parse("unix:///" + new string('x', EndpointUri.MaxLength)));
         Assert.Equal(ChannelError.BadEndpointUri, error.Code);
-        Assert.True(error.Message.Length < 600, error.Message);
+        Assert.True(error.Message.Length < 800, error.Message);
     }
 }

@@ -44,6 +44,15 @@ internal static class OperationRecovery
             left.Add("processes that do not end");
         }
 
+        // Not before: an xl that was still at work could make it after its removal.
+        foreach (var domain in journal.Traces.Where(t => t.Kind == LaunchTraceKind.Domain))
+        {
+            if (!TryDestroy(domain.Name))
+            {
+                left.Add($"{domain.Kind} {domain.Name}");
+            }
+        }
+
         foreach (var group in journal.Traces.Where(t => t.Kind == LaunchTraceKind.ControlGroup))
         {
             ControlGroupEnd.Remove(group.Name);
@@ -68,6 +77,19 @@ internal static class OperationRecovery
         InstallEventFile.AppendEnd(folder, ended);
         ended.Write(folder.Journal);
         return ended;
+    }
+
+    private static bool TryDestroy(string domain)
+    {
+        try
+        {
+            return Task.Run(() => XlCommand.TryDestroyAsync(XlCommand.DefaultProgram, domain)).GetAwaiter().GetResult();
+        }
+        catch (ChannelException)
+        {
+            // No xl here.
+            return false;
+        }
     }
 
     private static bool TryRemove(LaunchTrace trace)

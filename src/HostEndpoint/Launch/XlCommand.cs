@@ -1,0 +1,96 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.HostEndpoint.Launch;
+
+/// <summary>Runs xl, Xen's tool, without a shell in between.</summary>
+internal static class XlCommand
+{
+    public const string DefaultProgram = "xl";
+
+    private const int MaxWords = 2048;
+    private static readonly TimeSpan s_destroyTime = TimeSpan.FromSeconds(20);
+
+    /// <summary>Starts it with both outputs to be read.</summary>
+    /// <exception cref="ChannelException">BadConfiguration: it is not there.</exception>
+    public static Process Start(string program, IReadOnlyDictionary<string, string>? environment, params ReadOnlySpan<string> arguments)
+    {
+        var start = new ProcessStartInfo(program) { RedirectStandardError = true, RedirectStandardOutput = true, RedirectStandardInput = true };
+        foreach (var argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+        {
+            start.Environment[name] = value;
+        }
+
+        try
+        {
+            var process = Process.Start(start)!;
+            process.StandardInput.Close();
+            return process;
+        }
+        catch (Win32Exception e)
+        {
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+                $"{program} cannot be started: {e.Message}; is this dom0, with Xen's tools installed?", e);
+        }
+    }
+
+    /// <summary>Runs it to its end; what it wrote to standard output.</summary>
+    /// <exception cref="ChannelException">TransportFailed: it failed, with its words. BadConfiguration: it is not there.</exception>
+    public static async Task<string> RunAsync(string program, CancellationToken cancellationToken, params string[] arguments)
+    {
+        using var process = Start(program, null, arguments);
+        try
+        {
+            var output = process.StandardOutput.ReadToEndAsync(cancellationToken);
+            var words = process.StandardError.ReadToEndAsync(cancellationToken);
+            await process.WaitForExitAsync(cancellationToken).ConfigureAwait(false);
+            return process.ExitCode == 0 ? await output.ConfigureAwait(false)
+                : throw Failed(arguments[0], process.ExitCode, await words.ConfigureAwait(false));
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill();
+            throw;
+        }
+    }
+
+    /// <summary>Ends a domain by force, wherever it comes from.</summary>
+    /// <returns>Whether there is none of that name any more.</returns>
+    public static async Task<bool> TryDestroyAsync(string program, string name)
+    {
+        using var limit = new CancellationTokenSource(s_destroyTime);
+        try
+        {
+            await RunAsync(program, limit.Token, "destroy", name).ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception e) when (e is ChannelException { Code: ChannelError.TransportFailed } or OperationCanceledException)
+        {
+            return !limit.IsCancellationRequested && !await ExistsAsync(program, name, limit.Token).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The error of an xl that failed.</summary>
+    public static ChannelException Failed(string command, int code, string words) => new(ChannelError.TransportFailed, ErrorClass.Refused,
+        $"xl {command} failed with code {code}: {GuestText.Escape(words.Trim(), MaxWords)}");
+
+    private static async Task<bool> ExistsAsync(string program, string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await RunAsync(program, cancellationToken, "domid", name).ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception e) when (e is ChannelException or OperationCanceledException)
+        {
+            // An xl that hangs is no proof.
+            return e is OperationCanceledException;
+        }
+    }
+}

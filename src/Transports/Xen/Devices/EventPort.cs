@@ -1,0 +1,82 @@
+using ChannelSdk.Transports.Native;
+
+namespace ChannelSdk.Transports.Xen.Devices;
+
+/// <summary>
+/// One end of an event channel. An event that was taken leaves the port masked: the other side can raise more, and they cost
+/// nothing here until the port is unmasked.
+/// </summary>
+/// <param name="fd">Readable while an event is pending; for the reactor.</param>
+/// <param name="number">The port's number in this domain.</param>
+internal abstract class EventPort(SafeFd fd, uint number) : IDisposable
+{
+    internal SafeFd Fd => fd;
+
+    internal uint Number => number;
+
+    /// <summary>Takes the pending event and masks the port; false if there is none.</summary>
+    internal abstract bool Take();
+
+    /// <summary>Lets the next event come; one that was raised meanwhile comes at once.</summary>
+    internal abstract void Unmask();
+
+    /// <summary>Raises an event at the other side. One that has gone takes it without an error.</summary>
+    internal abstract void Notify();
+
+    /// <summary>Closes the channel.</summary>
+    public virtual void Dispose() => fd.Dispose();
+}
+
+/// <summary>A port of /dev/xen/evtchn, alone on its open file.</summary>
+internal sealed unsafe class XenEventPort : EventPort
+{
+    private XenEventPort(SafeFd fd, uint number) : base(fd, number)
+    {
+    }
+
+    /// <summary>A port that the given domain may connect to.</summary>
+    internal static XenEventPort Listen(uint domain)
+    {
+        SafeFd fd = XenFile.Open(XenFile.EventChannel);
+        return Bind(fd, XenIoctl.EvtchnBindUnboundPort, &domain, "IOCTL_EVTCHN_BIND_UNBOUND_PORT");
+    }
+
+    /// <summary>Connects to a port of another domain, which must have been made for this one.</summary>
+    internal static XenEventPort Connect(uint domain, uint remotePort)
+    {
+        SafeFd fd = XenFile.Open(XenFile.EventChannel);
+        var bind = new EvtchnBindInterdomain { RemoteDomain = domain, RemotePort = remotePort };
+        return Bind(fd, XenIoctl.EvtchnBindInterdomain, &bind, "IOCTL_EVTCHN_BIND_INTERDOMAIN");
+    }
+
+    internal override bool Take()
+    {
+        uint port;
+        return Libc.Read(Fd, &port, sizeof(uint)) == sizeof(uint);
+    }
+
+    internal override void Unmask()
+    {
+        uint port = Number;
+        _ = Libc.Write(Fd, &port, sizeof(uint));
+    }
+
+    internal override void Notify()
+    {
+        uint port = Number;
+        _ = Libc.Ioctl(Fd, XenIoctl.EvtchnNotify, &port);
+    }
+
+    private static XenEventPort Bind(SafeFd fd, uint request, void* argument, string call)
+    {
+        try
+        {
+            return new XenEventPort(fd, (uint)XenFile.Control(fd, XenFile.EventChannel, request, argument, call));
+        }
+        catch
+        {
+            fd.Dispose();
+            throw;
+        }
+    }
+}

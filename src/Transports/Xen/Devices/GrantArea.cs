@@ -1,0 +1,108 @@
+using ChannelSdk.Transports.Native;
+
+namespace ChannelSdk.Transports.Xen.Devices;
+
+/// <summary>Pages that two domains share, mapped one after another. Its owner serializes use and disposal.</summary>
+/// <param name="start">The first byte.</param>
+/// <param name="pages">1 or more.</param>
+internal abstract unsafe class GrantArea(byte* start, int pages) : IDisposable
+{
+    internal byte* Start => start;
+
+    internal int Pages => pages;
+
+    /// <summary>The grant references of the pages, by which the other domain maps them.</summary>
+    internal abstract ReadOnlySpan<uint> References { get; }
+
+    /// <summary>
+    /// Has the kernel clear a byte and raise an event when this side's mapping ends in whatever way, a kill among them.
+    /// </summary>
+    internal abstract void NotifyOnUnmap(int offset, EventPort port);
+
+    public abstract void Dispose();
+}
+
+/// <summary>Pages of /dev/xen/gntalloc (own ones, granted) or /dev/xen/gntdev (another domain's, mapped).</summary>
+internal sealed unsafe class XenGrantArea : GrantArea
+{
+    private readonly SafeFd _fd;
+    private readonly string _path;
+    private readonly ulong _index;
+    private readonly uint[] _references;
+
+    private XenGrantArea(SafeFd fd, string path, ulong index, byte* start, uint[] references) : base(start, references.Length) =>
+        (_fd, _path, _index, _references) = (fd, path, index, references);
+
+    internal override ReadOnlySpan<uint> References => _references;
+
+    /// <summary>New pages of zeros that the domain may map and write.</summary>
+    internal static XenGrantArea Grant(uint domain, int pages)
+    {
+        // The domain ids that Xen gives fit into 15 bits. The kernel writes the structure back with its padding behind one reference.
+        var call = new byte[sizeof(GntallocHeader) + sizeof(uint) * (pages + 1)];
+        SafeFd fd = XenFile.Open(XenFile.Grant);
+        try
+        {
+            fixed (byte* start = call)
+            {
+                var header = (GntallocHeader*)start;
+                *header = new GntallocHeader { Domain = (ushort)domain, Flags = XenIoctl.FlagWritable, Count = (uint)pages };
+                XenFile.Control(fd, XenFile.Grant, XenIoctl.GntallocAllocGref, header, "IOCTL_GNTALLOC_ALLOC_GREF");
+                uint[] references = new Span<uint>(header + 1, pages).ToArray();
+                byte* memory = XenFile.MapPages(fd, XenFile.Grant, pages, header->Index);
+                new Span<byte>(memory, pages * XenFile.PageSize).Clear();
+                return new XenGrantArea(fd, XenFile.Grant, header->Index, memory, references);
+            }
+        }
+        catch
+        {
+            fd.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The pages of another domain that it granted under these references.</summary>
+    internal static XenGrantArea Map(uint domain, uint[] references)
+    {
+        var call = new byte[sizeof(GntdevMapHeader) + sizeof(GntdevGrantRef) * references.Length];
+        SafeFd fd = XenFile.Open(XenFile.Map);
+        try
+        {
+            fixed (byte* start = call)
+            {
+                var header = (GntdevMapHeader*)start;
+                header->Count = (uint)references.Length;
+                var list = (GntdevGrantRef*)(header + 1);
+                for (int i = 0; i < references.Length; i++)
+                {
+                    list[i] = new GntdevGrantRef { Domain = domain, Reference = references[i] };
+                }
+                XenFile.Control(fd, XenFile.Map, XenIoctl.GntdevMapGrantRef, header, "IOCTL_GNTDEV_MAP_GRANT_REF");
+                // The references are looked at here.
+                byte* memory = XenFile.MapPages(fd, XenFile.Map, references.Length, header->Index);
+                return new XenGrantArea(fd, XenFile.Map, header->Index, memory, references);
+            }
+        }
+        catch
+        {
+            fd.Dispose();
+            throw;
+        }
+    }
+
+    internal override void NotifyOnUnmap(int offset, EventPort port)
+    {
+        var notify = new UnmapNotify { Index = _index + (uint)offset, Action = XenIoctl.ClearByteAndSendEvent, EventPort = port.Number };
+        XenFile.Control(_fd, _path, XenIoctl.SetUnmapNotify, &notify, "SET_UNMAP_NOTIFY");
+    }
+
+    public override void Dispose()
+    {
+        if (_fd.IsClosed)
+        {
+            return;
+        }
+        _ = Libc.Munmap(Start, (nuint)(Pages * XenFile.PageSize));
+        _fd.Dispose();
+    }
+}

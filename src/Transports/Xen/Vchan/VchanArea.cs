@@ -1,0 +1,156 @@
+using System.Runtime.InteropServices;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Xen.Devices;
+
+namespace ChannelSdk.Transports.Xen.Vchan;
+
+/// <summary>
+/// What one side of a vchan holds: the mapped memory and the event channel. A handle, so that a call in flight keeps the
+/// memory mapped while another thread ends the link.
+/// </summary>
+internal sealed unsafe class VchanArea : SafeHandle
+{
+    private readonly GrantArea _page;
+    private GrantArea? _left;
+    private GrantArea? _right;
+    private EventPort? _port;
+    private VchanEnd? _end;
+    private bool _isOurs;
+
+    private VchanArea(GrantArea page) : base(0, ownsHandle: true)
+    {
+        _page = page;
+        SetHandle((nint)page.Start);
+    }
+
+    public override bool IsInvalid => handle == 0;
+
+    internal VchanEnd End => _end!;
+
+    internal EventPort Port => _port!;
+
+    /// <summary>By which the client finds it.</summary>
+    internal VchanKeys Keys { get; private set; } = null!;
+
+    /// <summary>The server's side: fresh pages for a peer, and a port that it may connect to.</summary>
+    /// <exception cref="ChannelException">A device is missing or denied (code 500, 501), or a call failed (503).</exception>
+    internal static VchanArea Offer(IXenDevices devices, uint peer, int leftOrder, int rightOrder)
+    {
+        var area = new VchanArea(devices.Grant(peer, 1));
+        try
+        {
+            byte* page = area._page.Start;
+            area._port = devices.Listen(peer);
+            area._page.NotifyOnUnmap(VchanLayout.ServerLive, area._port);
+            *(ushort*)(page + VchanLayout.LeftOrder) = (ushort)leftOrder;
+            *(ushort*)(page + VchanLayout.RightOrder) = (ushort)rightOrder;
+            var grants = (uint*)(page + VchanLayout.Grants);
+            area._left = GrantRing(devices, peer, leftOrder, ref grants);
+            area._right = GrantRing(devices, peer, rightOrder, ref grants);
+            area.MakeEnd(isServer: true, leftOrder, rightOrder);
+            area.End.Offer();
+            area._isOurs = true;
+            area.Keys = new VchanKeys(area._page.References[0], area._port.Number);
+            return area;
+        }
+        catch
+        {
+            area.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The client's side: the server's pages, and its port. The channel is not claimed yet.</summary>
+    /// <exception cref="ChannelException">The server's keys lead nowhere, or what it granted is no vchan (code 503, class Retry).</exception>
+    internal static VchanArea Map(IXenDevices devices, uint peer, VchanKeys keys)
+    {
+        var area = new VchanArea(devices.Map(peer, [keys.RingReference])) { Keys = keys };
+        try
+        {
+            byte* page = area._page.Start;
+            int untrustedLeft = Volatile.Read(ref *(ushort*)(page + VchanLayout.LeftOrder));
+            int untrustedRight = Volatile.Read(ref *(ushort*)(page + VchanLayout.RightOrder));
+            if (!VchanLayout.IsAllowed(untrustedLeft, untrustedRight))
+            {
+                throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry,
+                    $"What domain {peer} granted is no vchan: its rings have orders {untrustedLeft} and {untrustedRight}; 10 to 20 are allowed, and not twice 10 or 11.");
+            }
+            area._port = devices.Connect(peer, keys.EventPort);
+            var grants = (uint*)(page + VchanLayout.Grants);
+            area._left = MapRing(devices, peer, untrustedLeft, ref grants);
+            area._right = MapRing(devices, peer, untrustedRight, ref grants);
+            area.MakeEnd(isServer: false, untrustedLeft, untrustedRight);
+            return area;
+        }
+        catch
+        {
+            area.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Enters a mapped channel as its client; false if another client has it, or the server has gone. Before that, nothing of it
+    /// is written, as it may be somebody else's.
+    /// </summary>
+    internal bool TryClaim()
+    {
+        if (!End.TryClaim())
+        {
+            return false;
+        }
+        _isOurs = true;
+        _page.NotifyOnUnmap(VchanLayout.ClientLive, Port);
+        Port.Notify();
+        return true;
+    }
+
+    /// <summary>The other side sees this one gone before the memory goes; what it has not read yet it still can.</summary>
+    protected override bool ReleaseHandle()
+    {
+        if (_isOurs)
+        {
+            _end!.Leave();
+            _port!.Notify();
+        }
+        _left?.Dispose();
+        _right?.Dispose();
+        _page.Dispose();
+        _port?.Dispose();
+        return true;
+    }
+
+    private static GrantArea? GrantRing(IXenDevices devices, uint peer, int order, ref uint* grants)
+    {
+        int pages = VchanLayout.Pages(order);
+        if (pages == 0)
+        {
+            return null;
+        }
+        GrantArea ring = devices.Grant(peer, pages);
+        ring.References.CopyTo(new Span<uint>(grants, pages));
+        grants += pages;
+        return ring;
+    }
+
+    private static GrantArea? MapRing(IXenDevices devices, uint peer, int order, ref uint* grants)
+    {
+        int pages = VchanLayout.Pages(order);
+        if (pages == 0)
+        {
+            return null;
+        }
+        // A copy: the server can change the list, also under the kernel.
+        uint[] untrusted = new ReadOnlySpan<uint>(grants, pages).ToArray();
+        grants += pages;
+        return devices.Map(peer, untrusted);
+    }
+
+    private void MakeEnd(bool isServer, int leftOrder, int rightOrder)
+    {
+        byte* page = _page.Start;
+        byte* left = _left is null ? page + VchanLayout.PlaceInPage(leftOrder) : _left.Start;
+        byte* right = _right is null ? page + VchanLayout.PlaceInPage(rightOrder) : _right.Start;
+        _end = new VchanEnd(isServer, page, left, leftOrder, right, rightOrder);
+    }
+}

@@ -1,0 +1,79 @@
+using System.Globalization;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Xen.Devices;
+
+namespace ChannelSdk.Transports.Xen.Vchan;
+
+/// <summary>
+/// The client of a vchan: waits until the server's keys are there and lead to a channel that nobody has, maps it and binds its
+/// port. Each open begins with the keys, so a domain that was restarted or restored under the same id is connected to again.
+/// </summary>
+/// <param name="uri">The endpoint's URI.</param>
+/// <param name="address">The server's domain, and the name.</param>
+/// <param name="devices">The domain's devices.</param>
+internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDevices devices) : VchanEndpoint(uri, address, devices)
+{
+    /// <summary>How long an open waits for the server; then its caller is told what is missing, and tries again.</summary>
+    internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(5);
+
+    private protected override PeerIdentity Peer { get; } = new(VchanAddress.DialScheme, address.Domain.ToString(CultureInfo.InvariantCulture));
+
+    private protected override string PathOf(uint own) => $"/local/domain/{Address.Domain}/data/vchan/{own}/{Address.Node}";
+
+    private protected override async Task<VchanLink> ConnectAsync(CancellationToken cancellationToken)
+    {
+        long end = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
+        while (true)
+        {
+            Task changed = Store.Changed;
+            ChannelException error;
+            try
+            {
+                if (await ReadKeysAsync(cancellationToken).ConfigureAwait(false) is { } keys)
+                {
+                    return await TryAsync(keys, cancellationToken).ConfigureAwait(false);
+                }
+                error = Missing($"{Path} has no {VchanKeys.RingKey} and {VchanKeys.EventKey} that are numbers");
+            }
+            catch (ChannelException e) when (e.Class == ErrorClass.Retry && !Store.HasFailed)
+            {
+                error = e;
+            }
+            long left = end - Environment.TickCount64;
+            if (left <= 0)
+            {
+                throw error;
+            }
+            // A domain that changes its keys in a loop costs no more than this. What is wrong without a change may be a moment's.
+            await Task.Delay(Pause, cancellationToken).ConfigureAwait(false);
+            await Task.WhenAny(changed, Task.Delay(TimeSpan.FromMilliseconds(Math.Min(left, 500)), cancellationToken)).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
+
+    private async Task<VchanLink> TryAsync(VchanKeys keys, CancellationToken cancellationToken)
+    {
+        var area = VchanArea.Map(Devices, Address.Domain, keys);
+        try
+        {
+            // Nothing was written so far, and nothing is if the keys no longer are those of what was mapped.
+            if (!await IsThereAsync(keys, cancellationToken).ConfigureAwait(false))
+            {
+                throw Missing("the server went, or changed its keys, while this side connected");
+            }
+            if (!area.TryClaim())
+            {
+                throw Missing("the server has gone or has another client");
+            }
+        }
+        catch
+        {
+            area.Dispose();
+            throw;
+        }
+        return VchanLink.Attach(area, Peer);
+    }
+
+    private ChannelException Missing(string why) => new(ChannelError.EndpointMissing, ErrorClass.Retry,
+        $"Cannot connect to {Uri}: {why}. Start the agent in domain {Address.Domain}, or see whether that domain runs.");
+}

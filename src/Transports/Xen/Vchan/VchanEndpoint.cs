@@ -1,0 +1,176 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Xen.Devices;
+using ChannelSdk.Transports.Xen.Store;
+
+namespace ChannelSdk.Transports.Xen.Vchan;
+
+/// <summary>
+/// What both sides of a vchan do: keep a connection to xenstore, and end a link whose keys or whose other domain vanish, of which
+/// the event channel tells nothing.
+/// </summary>
+/// <param name="uri">The endpoint's URI.</param>
+/// <param name="address">The other domain and the name.</param>
+/// <param name="devices">The domain's devices.</param>
+internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevices devices) : ITransportEndpoint
+{
+    /// <summary>Between two looks at xenstore, so that a domain that changes its keys in a loop costs little.</summary>
+    private protected static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>xenstored fires it when a domain dies; only a privileged domain may watch it.</summary>
+    private const string DomainsEnd = "@releaseDomain";
+
+    private readonly CancellationTokenSource _stopping = new();
+    private XenStore? _store;
+    private bool _seesDomains;
+    private VchanLink? _link;
+    private Task _guard = Task.CompletedTask;
+
+    public string Uri => uri;
+
+    private protected VchanAddress Address => address;
+
+    private protected IXenDevices Devices => devices;
+
+    /// <summary>The connection to xenstore, from an open to the end of its link.</summary>
+    private protected XenStore Store => _store!;
+
+    /// <summary>Where the keys are; the connection watches it.</summary>
+    private protected string Path { get; private set; } = "";
+
+    /// <summary>Who is at the other side, by construction: Xen lets no other domain map the pages or bind the port.</summary>
+    private protected abstract PeerIdentity Peer { get; }
+
+    public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
+        cancellationToken.ThrowIfCancellationRequested();
+        if (_link is { IsClosed: false })
+        {
+            throw new InvalidOperationException("The link before must be disposed of first.");
+        }
+        // It takes the keys of the link before away.
+        await _guard.WaitAsync(cancellationToken).ConfigureAwait(false);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
+        try
+        {
+            await FindPlaceAsync(either.Token).ConfigureAwait(false);
+            _link = await ConnectAsync(either.Token).ConfigureAwait(false);
+            _guard = GuardAsync(_link);
+            return _link;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"Opening {uri} ended: the endpoint was disposed of.");
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        _link?.Abort();
+        await _guard.ConfigureAwait(false);
+        _store?.Dispose();
+    }
+
+    /// <summary>Where the keys are, in the view of a domain.</summary>
+    private protected abstract string PathOf(uint own);
+
+    /// <summary>Waits for the other side.</summary>
+    private protected abstract Task<VchanLink> ConnectAsync(CancellationToken cancellationToken);
+
+    /// <summary>A link has ended.</summary>
+    private protected virtual Task ForgetAsync() => Task.CompletedTask;
+
+    /// <summary>This domain's id; a restored or migrated one has another.</summary>
+    private protected async Task<uint> OwnDomainAsync(CancellationToken cancellationToken)
+    {
+        string? text = await Store.ReadAsync("domid", cancellationToken).ConfigureAwait(false);
+        return uint.TryParse(text, out uint own) ? own : throw new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry,
+            "xenstore does not tell this domain's id: in the host's domain xen-init-dom0 writes it.");
+    }
+
+    /// <summary>The keys that are there; null if one is missing or is none.</summary>
+    private protected async Task<VchanKeys?> ReadKeysAsync(CancellationToken cancellationToken)
+    {
+        string? ring = await Store.ReadAsync($"{Path}/{VchanKeys.RingKey}", cancellationToken).ConfigureAwait(false);
+        string? port = ring is null ? null : await Store.ReadAsync($"{Path}/{VchanKeys.EventKey}", cancellationToken).ConfigureAwait(false);
+        return port is null ? null : VchanKeys.Parse(ring!, port);
+    }
+
+    /// <summary>Whether a channel with these keys is still there. Without the right to ask for domains only the keys count.</summary>
+    private protected async Task<bool> IsThereAsync(VchanKeys keys, CancellationToken cancellationToken) =>
+        await ReadKeysAsync(cancellationToken).ConfigureAwait(false) == keys
+        && !(_seesDomains && await IsIntroducedAsync(address.Domain, cancellationToken).ConfigureAwait(false) == "F");
+
+    private async Task<string?> IsIntroducedAsync(uint domain, CancellationToken cancellationToken) =>
+        (await Store.CallAsync(StoreOperation.IsDomainIntroduced, $"{domain}\0", cancellationToken).ConfigureAwait(false))?.TrimEnd('\0');
+
+    /// <summary>Sees to it that there is a connection whose watches are on the right path.</summary>
+    private async Task FindPlaceAsync(CancellationToken cancellationToken)
+    {
+        if (_store is { HasFailed: true })
+        {
+            DropStore();
+        }
+        _store ??= new XenStore(devices.OpenStore());
+        string path = PathOf(await OwnDomainAsync(cancellationToken).ConfigureAwait(false));
+        if (Path == path)
+        {
+            return;
+        }
+        if (Path.Length > 0)
+        {
+            // Watches go with their connection.
+            DropStore();
+            _store = new XenStore(devices.OpenStore());
+        }
+        await _store.WatchAsync(path, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await _store.WatchAsync(DomainsEnd, cancellationToken).ConfigureAwait(false);
+            _seesDomains = await IsIntroducedAsync(0, cancellationToken).ConfigureAwait(false) == "T";
+        }
+        catch (ChannelException) when (!_store.HasFailed)
+        {
+            _seesDomains = false;
+        }
+        Path = path;
+    }
+
+    private void DropStore()
+    {
+        _store?.Dispose();
+        (_store, Path) = (null, "");
+    }
+
+    private async Task GuardAsync(VchanLink link)
+    {
+        try
+        {
+            while (!link.IsClosed)
+            {
+                Task changed = Store.Changed;
+                if (!await IsThereAsync(link.Keys, _stopping.Token).ConfigureAwait(false))
+                {
+                    link.LosePeer();
+                    break;
+                }
+                await Task.WhenAny(changed, link.Closed).ConfigureAwait(false);
+                await Task.WhenAny(Task.Delay(Pause), link.Closed).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is ChannelException or OperationCanceledException)
+        {
+            // Without xenstore the link goes on, by what the other side does.
+        }
+        await link.Closed.ConfigureAwait(false);
+        try
+        {
+            await ForgetAsync().ConfigureAwait(false);
+        }
+        catch (ChannelException)
+        {
+            // The next open makes a connection of its own.
+        }
+    }
+}

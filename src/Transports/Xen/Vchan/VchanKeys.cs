@@ -1,0 +1,19 @@
+using System.Globalization;
+
+namespace ChannelSdk.Transports.Xen.Vchan;
+
+/// <summary>What a server tells its client by xenstore.</summary>
+/// <param name="RingReference">The grant reference of the shared page (key ring-ref).</param>
+/// <param name="EventPort">The server's event channel port (key event-channel).</param>
+internal sealed record VchanKeys(uint RingReference, uint EventPort)
+{
+    internal const string RingKey = "ring-ref";
+    internal const string EventKey = "event-channel";
+
+    /// <summary>Reads the two values: decimal numbers, and nothing besides. Null if one is none.</summary>
+    internal static VchanKeys? Parse(string untrustedRing, string untrustedEvent) =>
+        TryParse(untrustedRing, out uint ring) && TryParse(untrustedEvent, out uint port) && port != 0 ? new VchanKeys(ring, port) : null;
+
+    private static bool TryParse(string untrusted, out uint number) =>
+        uint.TryParse(untrusted, NumberStyles.None, CultureInfo.InvariantCulture, out number) && untrusted.Length <= 10;
+}

@@ -1,0 +1,95 @@
+using System.Diagnostics;
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.HostEndpoint.Services;
+using ChannelSdk.Runtime;
+
+namespace ChannelSdk.InXen;
+
+/// <summary>Domains that end, start again, and are saved.</summary>
+public class LifeTests
+{
+    private static CancellationToken Soon => TestDomain.Soon;
+
+    [Theory]
+    [InlineData(XenDomainType.Pv)]
+    [InlineData(XenDomainType.Pvh)]
+    public async Task A_destroyed_domain_is_noticed_at_once(XenDomainType type)
+    {
+        await using var domain = await TestDomain.StartAsync("destroyed", type);
+        await domain.Instance.Info.PingAsync(Soon);
+        var lost = NextAsync(domain.Instance.WatchAsync(Soon), ChannelEventKind.LinkLost);
+        await domain.Guest.DestroyAsync(TimeSpan.FromSeconds(60));
+        var since = Stopwatch.GetTimestamp();
+        await lost;
+        // The heartbeats alone would take several times as long.
+        Assert.InRange(Stopwatch.GetElapsedTime(since).TotalSeconds, 0, 2);
+    }
+
+    [Theory]
+    [InlineData(XenDomainType.Pv)]
+    [InlineData(XenDomainType.Pvh)]
+    public async Task A_shutdown_by_the_channel_is_accepted_and_the_domain_goes(XenDomainType type)
+    {
+        await using var domain = await TestDomain.StartAsync("stopped", type);
+        var gone = domain.Instance.Power.WaitGoneAsync(domain.Guest.Exited, Soon);
+        Assert.True((await domain.Instance.Power.ShutdownAsync("the test", Soon)).Accepted);
+        Assert.Equal(Departure.Asked, await gone);
+    }
+
+    [Fact]
+    public async Task A_shutdown_by_Xens_own_means_is_honoured()
+    {
+        await using var domain = await TestDomain.StartAsync("asked", XenDomainType.Pv);
+        var lost = NextAsync(domain.Instance.WatchAsync(Soon), ChannelEventKind.LinkLost);
+        await domain.Guest.ShutdownAsync(Soon);
+        await domain.Guest.Exited.WaitAsync(Soon);
+        await lost;
+    }
+
+    [Fact]
+    public async Task A_domain_that_reboots_has_another_number_and_is_reached_again()
+    {
+        await using var domain = await TestDomain.StartAsync("rebooted", XenDomainType.Pv, restarts: true);
+        var (number, session) = (domain.Guest.DomainId, domain.Instance.Status.Channel.SessionId);
+        var events = domain.Instance.WatchAsync(Soon);
+        Assert.True((await domain.Instance.Power.RebootAsync("the test", Soon)).Accepted);
+        await NextAsync(events, ChannelEventKind.SessionStarted);
+        await domain.Instance.Info.PingAsync(Soon);
+        Assert.NotEqual(number, domain.Guest.DomainId);
+        Assert.NotEqual(session, domain.Instance.Status.Channel.SessionId);
+    }
+
+    [Theory]
+    [InlineData(XenDomainType.Pv)]
+    [InlineData(XenDomainType.Pvh)]
+    public async Task A_saved_and_restored_domain_goes_on_with_its_session(XenDomainType type)
+    {
+        var file = Path.Combine(Path.GetTempPath(), $"{type}.saved");
+        await using var domain = await TestDomain.StartAsync("saved", type);
+        await domain.ShAsync("echo kept > /tmp/kept");
+        var (number, session) = (domain.Guest.DomainId, domain.Instance.Status.Channel.SessionId);
+        var lost = NextAsync(domain.Instance.WatchAsync(Soon), ChannelEventKind.LinkLost);
+        await domain.Guest.SaveAsync(file, Soon);
+        await lost;
+        await domain.Guest.RestoreAsync(file, Soon);
+        File.Delete(file);
+
+        Assert.Equal("kept", await domain.ShAsync("cat /tmp/kept"));
+        Assert.NotEqual(number, domain.Guest.DomainId);
+        Assert.Equal(session, domain.Instance.Status.Channel.SessionId);
+        Assert.True(domain.Instance.Status.Channel.Resumes >= 1);
+    }
+
+    private static async Task NextAsync(IAsyncEnumerable<ChannelEvent> events, ChannelEventKind kind)
+    {
+        await foreach (var next in events)
+        {
+            if (next.Kind == kind)
+            {
+                return;
+            }
+        }
+
+        Assert.Fail($"the events ended before {kind}");
+    }
+}

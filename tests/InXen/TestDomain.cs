@@ -1,0 +1,86 @@
+using System.Text;
+using ChannelSdk.HostEndpoint;
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.HostEndpoint.Services;
+
+namespace ChannelSdk.InXen;
+
+/// <summary>The test guest as a domain, and the way to its agent.</summary>
+internal sealed class TestDomain : IAsyncDisposable
+{
+    /// <summary>Where scripts/build-xen.sh's images are in dom0.</summary>
+    public const string Images = "/images";
+
+    private readonly HostEndpoint.HostEndpoint _host = new();
+
+    private TestDomain(XlGuest guest, InstanceOptions? options)
+    {
+        Guest = guest;
+        Instance = _host.Attach(guest.Name, guest.NewEndpoint(), options);
+    }
+
+    public static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(120)).Token;
+
+    /// <summary>
+    /// For emulation: Xen would take over RDTSC of PVH domains, which QEMU's SVM reports in a way that it does not understand.
+    /// </summary>
+    public static IReadOnlyDictionary<string, string> Settings { get; } = new Dictionary<string, string> { ["tsc_mode"] = "native" };
+
+    public XlGuest Guest { get; }
+
+    public Instance Instance { get; }
+
+    /// <summary>The name of a test's domain of a type.</summary>
+    public static string NameOf(string purpose, XenDomainType type) => $"{purpose}-{(type == XenDomainType.Pv ? "pv" : "pvh")}";
+
+    /// <summary>Makes one and waits until its agent answers.</summary>
+    public static async Task<TestDomain> StartAsync(string purpose, XenDomainType type, InstanceOptions? options = null, bool restarts = false)
+    {
+        var guest = await XlGuest.StartAsync(new XlOptions
+        {
+            Name = NameOf(purpose, type),
+            Kernel = $"{Images}/domu-kernel",
+            Initrd = $"{Images}/domu-initrd",
+            MemoryMiB = 160,
+            Type = type,
+            RestartOnReboot = restarts,
+            Settings = Settings,
+            Folder = Path.GetTempPath(),
+        }, Soon);
+        var domain = new TestDomain(guest, options);
+        try
+        {
+            await domain.Instance.WaitReadyAsync(Soon);
+            return domain;
+        }
+        catch
+        {
+            await domain.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Runs a line of shell in the domain; what it wrote to its output. Fails on an exit code other than 0.</summary>
+    public async Task<string> ShAsync(string line)
+    {
+        var result = await Instance.Exec.RunAsync(new ExecOptions { Command = ["/bin/sh", "-c", line] }, cancellationToken: Soon);
+        var (output, error) = (Encoding.UTF8.GetString(result.Output.Span), Encoding.UTF8.GetString(result.Error.Span));
+        Assert.True(result.Exit.ShellCode == 0, $"{line}: code {result.Exit.ShellCode}: {output}{error}");
+        return output.TrimEnd();
+    }
+
+    /// <summary>Starts vchan-peer in the domain, and waits for its first line.</summary>
+    public async Task<(ExecSession Session, StreamReader Output)> StartPeerAsync(string firstLine, params string[] arguments)
+    {
+        var session = await Instance.Exec.StartAsync(new ExecOptions { Command = ["/usr/bin/vchan-peer", .. arguments] }, Soon);
+        var output = new StreamReader(session.StandardOutput);
+        Assert.Equal(firstLine, await output.ReadLineAsync(Soon));
+        return (session, output);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _host.DisposeAsync();
+        await Guest.DisposeAsync();
+    }
+}

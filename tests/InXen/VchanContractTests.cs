@@ -1,0 +1,19 @@
+using ChannelSdk.Transports;
+using ChannelSdk.Transports.Tests.Contract;
+
+namespace ChannelSdk.InXen;
+
+/// <summary>The transport's contract over real grants, event channels and xenstore; both ends in dom0.</summary>
+public sealed class VchanContractTests : TransportContractTests
+{
+    private static int s_number;
+
+    internal override TransportRig NewRig()
+    {
+        var name = $"contract-{Interlocked.Increment(ref s_number)}";
+        return new TransportRig(TransportEndpoints.Create($"vchan://0/{name}"), TransportEndpoints.Create($"vchan-listen://0/{name}"))
+        {
+            Volume = 2 * 1024 * 1024,
+        };
+    }
+}

@@ -1,0 +1,52 @@
+using ChannelSdk.Transports.Tests.Contract;
+using ChannelSdk.Transports.Xen.Vchan;
+
+namespace ChannelSdk.Transports.Tests.Xen;
+
+/// <summary>A guest that serves and a host that connects, over rings with pages of their own.</summary>
+public sealed class VchanContractTests : AllocationFreeContractTests
+{
+    internal override TransportRig NewRig() => VchanRig.New(order: 16);
+}
+
+/// <summary>Both rings in the shared page: 1 KiB to the server, 2 KiB from it.</summary>
+public sealed class SmallVchanContractTests : AllocationFreeContractTests
+{
+    internal override TransportRig NewRig() => VchanRig.New(order: 10, volume: 2 << 20);
+}
+
+/// <summary>The ends exchanged: the server is near.</summary>
+public sealed class VchanServerContractTests : AllocationFreeContractTests
+{
+    internal override TransportRig NewRig()
+    {
+        var xen = new XenDouble();
+        return new TransportRig(VchanRig.Listen(xen, 0, 3, 12), VchanRig.Dial(xen, 3, 0)) { Parts = [xen], Volume = 4 << 20 };
+    }
+}
+
+internal static class VchanRig
+{
+    internal const string Name = "test.0";
+
+    internal static TransportRig New(int order, int volume = 8 << 20)
+    {
+        var xen = new XenDouble();
+        return new TransportRig(Dial(xen, 0, 3), Listen(xen, 3, 0, order)) { Parts = [xen], Volume = volume };
+    }
+
+    internal static ITransportEndpoint Dial(XenDouble xen, uint own, uint peer, int patienceMs = 5000) =>
+        new VchanDialEndpoint($"vchan://{peer}/{Name}", Address(peer, 16), xen.Domain(own))
+        {
+            Patience = TimeSpan.FromMilliseconds(patienceMs),
+        };
+
+    internal static ITransportEndpoint Listen(XenDouble xen, uint own, uint peer, int order = 16) =>
+        new VchanListenEndpoint($"vchan-listen://{peer}/{Name}", Address(peer, order), xen.Domain(own));
+
+    /// <summary>Where the keys are: xenstore takes no dot in a path.</summary>
+    internal static string Path(uint server, uint client) => $"/local/domain/{server}/data/vchan/{client}/test-0";
+
+    private static VchanAddress Address(uint peer, int order) =>
+        VchanAddress.Parse(EndpointUri.Parse($"vchan-listen://{peer}/{Name}?order={order}"), isListen: true);
+}

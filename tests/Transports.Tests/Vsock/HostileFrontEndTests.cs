@@ -185,6 +185,15 @@ public sealed class HostileFrontEndTests
         uint[] bases = [Stop(guest, 0), Stop(guest, 1)];
         Assert.Equal([1u, 1u], bases);
         Assert.Equal((1, 1), (guest.Receive.UsedIndex, guest.Transmit.UsedIndex));
+        if (!goesOn)
+        {
+            // A driver that begins anew has empty rings.
+            foreach (RingDouble ring in new[] { guest.Receive, guest.Transmit })
+            {
+                ring.AvailableIndex = 0;
+                ring.UsedIndex = 0;
+            }
+        }
         guest.SetUp(0, guest.Receive, guest.ReceiveKick, goesOn ? bases[0] : 0);
         guest.SetUp(1, guest.Transmit, guest.TransmitKick, goesOn ? bases[1] : 0);
         if (goesOn)

@@ -38,21 +38,12 @@ internal sealed class ConnectOperation : FdOperation, IReactorClient, IDisposabl
 
     protected override unsafe int Try()
     {
-        bool added = false;
-        try
+        using (new HandleHold(_fd))
         {
-            _fd.DangerousAddRef(ref added);
             var poll = new PollFd { Fd = (int)_fd.DangerousGetHandle(), Events = Linux.POLLOUT };
             if (Libc.Poll(&poll, 1, 0) <= 0)
             {
                 return WouldBlock;
-            }
-        }
-        finally
-        {
-            if (added)
-            {
-                _fd.DangerousRelease();
             }
         }
         int errno = 0;

@@ -57,23 +57,15 @@ internal sealed class SocketLink : FdLink, IHalfClose
     {
         get
         {
-            bool added = false;
             try
             {
-                Fd.DangerousAddRef(ref added);
+                using var hold = new HandleHold(Fd);
                 var poll = new PollFd { Fd = (int)Fd.DangerousGetHandle() };
                 return Libc.Poll(&poll, 1, 0) > 0 && (poll.Result & (Linux.POLLHUP | Linux.POLLERR)) != 0;
             }
             catch (ObjectDisposedException)
             {
                 return true;
-            }
-            finally
-            {
-                if (added)
-                {
-                    Fd.DangerousRelease();
-                }
             }
         }
     }

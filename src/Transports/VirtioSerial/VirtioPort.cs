@@ -100,26 +100,15 @@ internal sealed class VirtioPort : IReactorClient, IDisposable
     /// <summary>Asks the kernel now. Waits for nothing.</summary>
     internal unsafe HostPresence CheckHost()
     {
-        bool added = false;
-        try
+        using var hold = new HandleHold(Fd);
+        var poll = new PollFd { Fd = (int)Fd.DangerousGetHandle(), Events = Linux.POLLIN | Linux.POLLOUT };
+        int status;
+        do
         {
-            Fd.DangerousAddRef(ref added);
-            var poll = new PollFd { Fd = (int)Fd.DangerousGetHandle(), Events = Linux.POLLIN | Linux.POLLOUT };
-            int status;
-            do
-            {
-                status = Libc.Poll(&poll, 1, 0);
-            }
-            while (status < 0 && Errno.Last == Errno.EINTR);
-            return status < 0 ? throw Errno.ToException(Errno.Last, "poll", Uri) : Classify(poll.Result);
+            status = Libc.Poll(&poll, 1, 0);
         }
-        finally
-        {
-            if (added)
-            {
-                Fd.DangerousRelease();
-            }
-        }
+        while (status < 0 && Errno.Last == Errno.EINTR);
+        return status < 0 ? throw Errno.ToException(Errno.Last, "poll", Uri) : Classify(poll.Result);
     }
 
     /// <summary>

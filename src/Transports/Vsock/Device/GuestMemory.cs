@@ -130,22 +130,11 @@ internal sealed unsafe class GuestMemory : IDisposable
                 "guest memory that its owner could make smaller; give QEMU -object memory-backend-memfd,share=on, which seals it");
         }
         StatxResult status = default;
-        bool added = false;
-        try
+        using var hold = new HandleHold(file);
+        if (Libc.Statx((int)file.DangerousGetHandle(), "", Linux.AT_EMPTY_PATH, Linux.STATX_SIZE, &status) < 0
+            || status.Size < untrusted.FileOffset + untrusted.Length)
         {
-            file.DangerousAddRef(ref added);
-            if (Libc.Statx((int)file.DangerousGetHandle(), "", Linux.AT_EMPTY_PATH, Linux.STATX_SIZE, &status) < 0
-                || status.Size < untrusted.FileOffset + untrusted.Length)
-            {
-                throw new DeviceFaultException($"a memory region of {untrusted.Length} bytes in a file of {status.Size}");
-            }
-        }
-        finally
-        {
-            if (added)
-            {
-                file.DangerousRelease();
-            }
+            throw new DeviceFaultException($"a memory region of {untrusted.Length} bytes in a file of {status.Size}");
         }
     }
 

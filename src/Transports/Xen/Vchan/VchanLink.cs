@@ -104,40 +104,18 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
 
     private protected override int TryReceive(Span<byte> buffer)
     {
-        bool added = false;
-        try
-        {
-            _area.DangerousAddRef(ref added);
-            int count = _area.End.Receive(buffer, out bool wake);
-            After(count, wake);
-            return count;
-        }
-        finally
-        {
-            if (added)
-            {
-                _area.DangerousRelease();
-            }
-        }
+        using var hold = new HandleHold(_area);
+        int count = _area.End.Receive(buffer, out bool wake);
+        After(count, wake);
+        return count;
     }
 
     private protected override int TrySend(ReadOnlySpan<byte> buffer)
     {
-        bool added = false;
-        try
-        {
-            _area.DangerousAddRef(ref added);
-            int count = _area.End.Send(buffer, out bool wake);
-            After(count, wake);
-            return count != 0 ? count : throw PeerGone();
-        }
-        finally
-        {
-            if (added)
-            {
-                _area.DangerousRelease();
-            }
-        }
+        using var hold = new HandleHold(_area);
+        int count = _area.End.Send(buffer, out bool wake);
+        After(count, wake);
+        return count != 0 ? count : throw PeerGone();
     }
 
     private protected override void Release()
@@ -190,25 +168,14 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
 
         protected override int Try()
         {
-            bool added = false;
-            try
+            using var hold = new HandleHold(link._area);
+            byte live = link._area.End.PeerLive;
+            if (live == VchanLayout.NotYet)
             {
-                link._area.DangerousAddRef(ref added);
-                byte live = link._area.End.PeerLive;
-                if (live == VchanLayout.NotYet)
-                {
-                    link.Unmask();
-                    return WouldBlock;
-                }
-                return live;
+                link.Unmask();
+                return WouldBlock;
             }
-            finally
-            {
-                if (added)
-                {
-                    link._area.DangerousRelease();
-                }
-            }
+            return live;
         }
 
         protected override ChannelException ClosedError() => new(ChannelError.LinkLost, ErrorClass.Retry,

@@ -57,7 +57,7 @@ if [ ! -d .cache/kernel/lib/modules ] || [ ! -e .cache/guest/vmlinuz ]; then scr
 list_inputs() {
   sha256sum < "$agent"
   sha256sum < "$(command -v busybox)"
-  sha256sum .cache/guest/vmlinuz scripts/build-appliance.sh scripts/appliance/* scripts/guest/rc scripts/guest/agent-loop
+  sha256sum .cache/guest/vmlinuz scripts/build-appliance.sh scripts/add-modules.sh scripts/appliance/* scripts/guest/rc scripts/guest/agent-loop
   for file in "${files[@]}"; do echo "$(basename "$file") $(sha256sum < "$file")"; done
   for hook in "${hooks[@]}"; do (cd "$hook" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 -r stat -c '%n %a' && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum); done
 }
@@ -101,18 +101,8 @@ for name in mkfs.ext2 mkfs.ext3 mkfs.ext4; do ln -s mke2fs "$root/usr/sbin/$name
 cp -L "$tree/$(find_in_tree {usr/,}lib/x86_64-linux-gnu/ld-linux-x86-64.so.2)" "$root/lib64/ld-linux-x86-64.so.2"
 cp "$tree/usr/lib/syslinux/mbr/mbr.bin" "$root/usr/lib/syslinux/mbr.bin"
 
-version=$(basename .cache/kernel/lib/modules/*)
-[ -e ".cache/kernel/lib/modules/$version/modules.dep.bin" ] || depmod -b .cache/kernel "$version"
-: > "$root/modules/order"
-for module in virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet crc32c_generic ext4 xfs loop vmw_vsock_virtio_transport; do
-  modprobe -d .cache/kernel -S "$version" --show-depends "$module" | while read -r kind path _; do
-    [ "$kind" = insmod ] || continue
-    name=$(basename "$path")
-    grep -qxF "$name" "$root/modules/order" && continue
-    cp "$path" "$root/modules/$name"
-    echo "$name" >> "$root/modules/order"
-  done
-done
+scripts/add-modules.sh .cache/kernel "$root/modules" order virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet crc32c_generic \
+  ext4 xfs loop vmw_vsock_virtio_transport
 
 export APPLIANCE_KERNEL=$PWD/.cache/guest/vmlinuz APPLIANCE_MODULES=$PWD/.cache/kernel SOURCE_DATE_EPOCH=0
 for folder in "${hooks[@]}"; do

@@ -44,7 +44,7 @@ if [ "$(cat "$out/forward.stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x artifacts
   echo "$stamp" > "$out/forward.stamp"
 fi
 
-stamp=$(cat artifacts/agent/channel-agent scripts/guest/* "$0" "$out/vmlinuz" "$(command -v busybox)" | sha256sum | cut -d' ' -f1)
+stamp=$(cat artifacts/agent/channel-agent scripts/guest/* scripts/add-modules.sh "$0" "$out/vmlinuz" "$(command -v busybox)" | sha256sum | cut -d' ' -f1)
 [ "$(cat "$out/initrd.stamp" 2>/dev/null)" = "$stamp" ] && [ -e "$out/initrd" ] && exit 0
 
 echo "build-guest: building the initramfs"
@@ -58,26 +58,12 @@ cp scripts/guest/agent-loop "$root/usr/sbin/agent-loop"
 cp scripts/guest/policy.toml "$root/etc/channel-agent/policy.toml"
 chmod 755 "$root/etc/rc" "$root/usr/sbin/agent-loop" "$root/usr/sbin/channel-agent"
 ln -s /bin/busybox "$root/init"
-version=$(basename .cache/kernel/lib/modules/*)
-[ -e ".cache/kernel/lib/modules/$version/modules.dep.bin" ] || depmod -b .cache/kernel "$version"
 # What a guest loads at its start is in "order"; what tests with disks load, in "disks"; a guest that is a host, in "vhost"; a
 # guest of Xen, in "xen".
-list_modules() {
-  : > "$root/modules/$1"
-  for module in "${@:2}"; do
-    modprobe -d .cache/kernel -S "$version" --show-depends "$module" | while read -r kind path _; do
-      [ "$kind" = insmod ] || continue
-      name=$(basename "$path")
-      cat "$root/modules/order" "$root/modules/$1" | grep -qxF "$name" && continue
-      cp "$path" "$root/modules/$name"
-      echo "$name" >> "$root/modules/$1"
-    done
-  done
-}
-list_modules order virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet crc32c_generic ext4 vmw_vsock_virtio_transport vsock_loopback
-list_modules disks xfs loop
-list_modules vhost vhost_vsock
-list_modules xen xen-evtchn xen-gntalloc xen-gntdev xen-blkfront
+scripts/add-modules.sh .cache/kernel "$root/modules" order virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet crc32c_generic ext4 vmw_vsock_virtio_transport vsock_loopback
+scripts/add-modules.sh .cache/kernel "$root/modules" disks xfs loop
+scripts/add-modules.sh .cache/kernel "$root/modules" vhost vhost_vsock
+scripts/add-modules.sh .cache/kernel "$root/modules" xen xen-evtchn xen-gntalloc xen-gntdev xen-blkfront
 (cd "$root" && find . -print0 | LC_ALL=C sort -z | cpio --null -o -H newc -R 0:0 --quiet) > "$out/initrd.new"
 mv "$out/initrd.new" "$out/initrd"
 echo "$stamp" > "$out/initrd.stamp"

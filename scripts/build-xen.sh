@@ -35,7 +35,6 @@ if [ ! -e "$work/unpacked" ]; then
     esac
   done
   rm -rf "$work/debs"
-  depmod -b "$work/kernel" "$(basename "$work"/kernel/lib/modules/*)"
   echo "$version" > "$work/unpacked"
 fi
 version=$(cat "$work/unpacked")
@@ -96,7 +95,7 @@ if [ "$(cat "$work/runtime.stamp" 2>/dev/null)" != "$stamp" ]; then
 fi
 
 # --- dom0: busybox, Xen's tools and hotplug scripts, the libraries of these and of the runtime.
-stamp=$(cat "$work/unpacked" scripts/xen/dom0-init "$0" "$work/runtime.stamp" "$(command -v busybox)" | sha256sum | cut -d' ' -f1)
+stamp=$(cat "$work/unpacked" scripts/xen/dom0-init scripts/add-modules.sh "$0" "$work/runtime.stamp" "$(command -v busybox)" | sha256sum | cut -d' ' -f1)
 [ "$(cat "$work/dom0.stamp" 2>/dev/null)" = "$stamp" ] && exit 0
 echo "build-xen: building dom0"
 root=$temporary/dom0
@@ -129,17 +128,8 @@ for name in read write list ls exists rm watch; do ln -s xenstore "$root/usr/bin
       *) cp -Ln "$library" "$root/usr/lib/x86_64-linux-gnu/" ;;
     esac
   done
-kernel=$(basename "$work"/kernel/lib/modules/*)
-: > "$root/modules/order"
-for module in xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-blkback loop virtio_pci virtio_blk 9pnet_virtio 9p crc32c_generic ext4; do
-  modprobe -d "$work/kernel" -S "$kernel" --show-depends "$module" | while read -r kind path _; do
-    [ "$kind" = insmod ] || continue
-    name=$(basename "$path")
-    grep -qxF "$name" "$root/modules/order" && continue
-    cp "$path" "$root/modules/$name"
-    echo "$name" >> "$root/modules/order"
-  done
-done
+scripts/add-modules.sh "$work/kernel" "$root/modules" order xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-blkback loop \
+  virtio_pci virtio_blk 9pnet_virtio 9p crc32c_generic ext4
 chmod 755 "$root/init"
 pack "$root" > "$out/dom0-initrd.new"
 mv "$out/dom0-initrd.new" "$out/dom0-initrd"

@@ -22,7 +22,8 @@ public sealed class VchanPageFuzzTests(ITestOutputHelper output)
         TimeSpan limit = TimeSpan.FromSeconds(Setting("CHANNELSDK_FUZZ_SECONDS", 5));
         output.WriteLine($"first seed {seed}");
         var time = Stopwatch.StartNew();
-        int rounds = 0, violations = 0, moved = 0;
+        int rounds = 0, violations = 0;
+        long moved = 0;
         for (; time.Elapsed < limit; rounds++, seed++)
         {
             var random = new Random(seed);

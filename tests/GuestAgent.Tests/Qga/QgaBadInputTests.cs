@@ -5,9 +5,13 @@ using ChannelSdk.GuestAgent.Qga;
 namespace ChannelSdk.GuestAgent.Tests.Qga;
 
 /// <summary>What no good client sends, and what clients do to each other. Texts in the table are those of qemu-ga 7.2.22.</summary>
-public sealed class QgaBadInputTests : IAsyncDisposable
+public sealed class QgaBadInputTests : IAsyncLifetime, IAsyncDisposable
 {
     private readonly QgaRig _rig = new();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     public ValueTask DisposeAsync() => _rig.DisposeAsync();
 

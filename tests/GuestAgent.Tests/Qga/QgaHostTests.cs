@@ -7,12 +7,16 @@ using ChannelSdk.Protocol.Services;
 namespace ChannelSdk.GuestAgent.Tests.Qga;
 
 /// <summary>The host's typed calls by way of the QEMU guest agent's protocol alone.</summary>
-public sealed class QgaHostTests : IAsyncDisposable
+public sealed class QgaHostTests : IAsyncLifetime, IAsyncDisposable
 {
     private readonly QgaRig _rig = new();
     private readonly HostEndpoint.HostEndpoint _host = new();
     private readonly List<string> _alarms = [];
     private readonly CancellationTokenSource _limit = new(TimeSpan.FromSeconds(60));
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     public async ValueTask DisposeAsync()
     {

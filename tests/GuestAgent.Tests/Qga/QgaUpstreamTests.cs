@@ -7,9 +7,13 @@ using ChannelSdk.GuestAgent.Qga;
 namespace ChannelSdk.GuestAgent.Tests.Qga;
 
 /// <summary>The behaviours that QEMU's own test of its agent (tests/unit/test-qga.c) asks for, one by one.</summary>
-public sealed class QgaUpstreamTests : IAsyncDisposable
+public sealed class QgaUpstreamTests : IAsyncLifetime, IAsyncDisposable
 {
     private readonly QgaRig _rig = new();
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     public ValueTask DisposeAsync() => _rig.DisposeAsync();
 

@@ -78,13 +78,25 @@ public sealed partial class Channel
     private async Task<bool> RunLinkAsync(ITransportLink link)
     {
         bool wasGood;
+        bool isTooLate;
         lock (Gate)
         {
-            (_link, _linkError, _isSendBroken) = (link, null, false);
-            (_peer, _linkState) = (link.Peer, LinkState.Handshake);
-            (_buffer, _start, _end) = (ArrayPool<byte>.Shared.Rent(_options.ReceiveBufferMin), 0, 0);
-            Rpc.Session.LinkUp(Now);
-            Rearm();
+            isTooLate = _isClosed;
+            if (!isTooLate)
+            {
+                (_link, _linkError, _isSendBroken) = (link, null, false);
+                (_peer, _linkState) = (link.Peer, LinkState.Handshake);
+                (_buffer, _start, _end) = (ArrayPool<byte>.Shared.Rent(_options.ReceiveBufferMin), 0, 0);
+                Rpc.Session.LinkUp(Now);
+                Rearm();
+            }
+        }
+
+        if (isTooLate)
+        {
+            // Who disposes of the channel saw no link to end, so nothing would end this one.
+            await link.DisposeAsync().ConfigureAwait(false);
+            return false;
         }
 
         Flush();

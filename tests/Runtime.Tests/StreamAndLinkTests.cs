@@ -64,6 +64,22 @@ public class StreamAndLinkTests
     }
 
     [Fact]
+    public async Task A_link_that_comes_up_while_its_channel_is_disposed_of_is_closed()
+    {
+        await using var memory = new InMemoryPair();
+        var late = new Late(memory.Host);
+        var channel = new Channel(PeerRole.Host, late, new ServiceRegistry());
+        var peer = memory.Guest.OpenAsync(ChannelPair.Soon);
+        channel.Start();
+        await late.Opening.Task.WaitAsync(ChannelPair.Soon);
+        var disposed = channel.DisposeAsync().AsTask();
+        late.Release.SetResult();
+        await disposed.WaitAsync(ChannelPair.Soon);
+        await using var link = await peer;
+        Assert.Equal(0, await link.ReceiveAsync(new byte[1]));
+    }
+
+    [Fact]
     public async Task A_guest_that_restarts_fails_the_call_as_may_have_run_and_the_next_call_works()
     {
         await using var memory = new InMemoryPair();
@@ -151,6 +167,26 @@ public class StreamAndLinkTests
     }
 
     /// <summary>The same endpoint for a second channel, whose disposal leaves the endpoint alone.</summary>
+    /// <summary>Opens a link that nobody can call off any more.</summary>
+    private sealed class Late(Transports.ITransportEndpoint inner) : Transports.ITransportEndpoint
+    {
+        public TaskCompletionSource Opening { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource Release { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public string Uri => inner.Uri;
+
+        public async ValueTask<Transports.ITransportLink> OpenAsync(CancellationToken cancellationToken)
+        {
+            var link = await inner.OpenAsync(cancellationToken);
+            Opening.SetResult();
+            await Release.Task;
+            return link;
+        }
+
+        public ValueTask DisposeAsync() => inner.DisposeAsync();
+    }
+
     private sealed class Detached(Transports.ITransportEndpoint inner) : Transports.ITransportEndpoint
     {
         public string Uri => inner.Uri;

@@ -85,6 +85,21 @@ public class FileContentTests
     }
 
     [Fact]
+    public void Records_in_one_message_are_read_one_after_the_other()
+    {
+        var message = new byte[FileRecord.HeaderSize + FileRecord.MaxLength];
+        var hole = new FileRecord(FileRecordKind.Hole, 0, Block, 0, false);
+        var data = new FileRecord(FileRecordKind.Data, Block, Block, 7, true);
+        hole.WriteTo(message);
+        data.WriteTo(message.AsSpan(FileRecord.HeaderSize));
+
+        Assert.Equal(hole, FileRecord.ReadFirst(message, 0, 3 * Block));
+        Assert.Equal(data, FileRecord.ReadFirst(message.AsSpan(hole.Bytes), Block, 3 * Block));
+        Assert.Equal(message.Length, hole.Bytes + data.Bytes);
+        Assert.Throws<ChannelException>(() => FileRecord.Read(message, 0, 3 * Block));
+    }
+
+    [Fact]
     public void Every_message_of_random_bytes_is_refused_or_stays_within_the_file()
     {
         var random = new Random(4);
@@ -102,7 +117,7 @@ public class FileContentTests
             long size = random.Next(0, 100);
             try
             {
-                var record = FileRecord.Read(message, 0, size);
+                var record = FileRecord.ReadFirst(message, 0, size);
                 Assert.InRange(record.Offset + record.Length, 0, size);
             }
             catch (ChannelException e)

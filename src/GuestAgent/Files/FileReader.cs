@@ -11,6 +11,9 @@ namespace ChannelSdk.GuestAgent.Files;
 /// <summary>One files.Read: sends a file's facts, its content in records and the hash of all of it.</summary>
 internal sealed class FileReader : IDisposable
 {
+    /// <summary>Records that a message holds at most: each message wakes a thread here and one on the host.</summary>
+    private const int MaxRecords = 4;
+
     private readonly RawPath _path;
     private readonly FileReadRequest _request;
     private readonly SafeFileHandle _file;
@@ -24,7 +27,7 @@ internal sealed class FileReader : IDisposable
         (_path, _request) = (path, request);
         // Non-blocking: the open of a pipe would wait for its other end.
         _file = PathOpener.Open(path, FileCalls.ReadOnly | FileCalls.NonBlocking);
-        _buffer = ArrayPool<byte>.Shared.Rent(FileRecord.MaxMessage);
+        _buffer = ArrayPool<byte>.Shared.Rent(MaxRecords * FileRecord.MaxLength);
         try
         {
             _facts = FileFacts.Of(_file, path.Shown);
@@ -51,20 +54,28 @@ internal sealed class FileReader : IDisposable
         long size = (long)_facts.Size;
         ContentHash hash = SparseFile.Hash(_file, (long)_request.Offset, _buffer, _path.Shown, cancellationToken);
         BlockWalk walk = SparseFile.Walk(_file, hash.Length, size);
+        int filled = 0;
         while (walk.TryNext(out FileRecord record))
         {
-            int length = FileRecord.HeaderSize;
+            if (filled + record.Bytes > MaxRecords * FileRecord.MaxLength)
+            {
+                await stream.WriteAsync(_buffer.AsMemory(0, filled), cancellationToken).ConfigureAwait(false);
+                filled = 0;
+            }
             if (record.Kind == FileRecordKind.Hole)
             {
                 hash.AppendZeros(record.Length);
             }
             else
             {
-                length += (int)record.Length;
-                record = record with { Hash = ReadBlock(record, ref hash) };
+                record = record with { Hash = ReadBlock(record, filled + FileRecord.HeaderSize, ref hash) };
             }
-            record.WriteTo(_buffer);
-            await stream.WriteAsync(_buffer.AsMemory(0, length), cancellationToken).ConfigureAwait(false);
+            record.WriteTo(_buffer.AsSpan(filled));
+            filled += record.Bytes;
+        }
+        if (filled > 0)
+        {
+            await stream.WriteAsync(_buffer.AsMemory(0, filled), cancellationToken).ConfigureAwait(false);
         }
         if (!_request.AllowChange && !FileFacts.AreSame(_facts, FileFacts.Of(_file, _path.Shown)))
         {
@@ -74,9 +85,9 @@ internal sealed class FileReader : IDisposable
         await stream.WriteAsync(_buffer.AsMemory(0, FileRecord.HeaderSize), cancellationToken).ConfigureAwait(false);
     }
 
-    private ulong ReadBlock(in FileRecord record, ref ContentHash hash)
+    private ulong ReadBlock(in FileRecord record, int at, ref ContentHash hash)
     {
-        Span<byte> block = _buffer.AsSpan(FileRecord.HeaderSize, (int)record.Length);
+        Span<byte> block = _buffer.AsSpan(at, (int)record.Length);
         if (SparseFile.Read(_file, block, record.Offset, _path.Shown) < block.Length)
         {
             throw Changed("it became shorter while it was read");

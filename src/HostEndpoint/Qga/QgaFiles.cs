@@ -34,7 +34,7 @@ internal sealed class QgaFiles(QgaClient client)
                 Kind = FileKind.Regular, Size = (ulong)size, AllocatedBytes = (ulong)size, Mode = OwnerOnly,
             }.ToByteArray(), cancellationToken).ConfigureAwait(false);
             var hash = await HashAsync(handle, path, (long)request.Offset, cancellationToken).ConfigureAwait(false);
-            var message = new byte[FileRecord.MaxMessage];
+            var message = new byte[FileRecord.MaxLength];
             while (hash.Length < size)
             {
                 var block = await BlockAsync(handle, path, (int)Math.Min(ContentHash.BlockSize, size - hash.Length), cancellationToken).ConfigureAwait(false);

@@ -16,7 +16,7 @@ internal sealed class CopyIn : IDisposable
     private readonly FileCopyOptions _options;
     private readonly IProgress<FileProgress>? _progress;
     private readonly CopyAttempts _attempts;
-    private readonly byte[] _buffer = ArrayPool<byte>.Shared.Rent(FileRecord.MaxMessage);
+    private readonly byte[] _buffer = ArrayPool<byte>.Shared.Rent(FileRecord.MaxLength);
     private readonly SafeFileHandle _file;
     private readonly long _size;
     private readonly DateTime _modified;

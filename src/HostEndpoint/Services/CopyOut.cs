@@ -52,15 +52,22 @@ internal sealed class CopyOut(Instance instance, GuestPath source, string destin
                 throw Failed(ChannelError.CorruptFrame, $"the guest ended it at {_hash.Length} bytes");
             }
 
-            var record = FileRecord.Read(message.Span, _hash.Length, (long)_facts!.Size);
-            if (record.Kind == FileRecordKind.End)
+            // One record at least: an empty message is an error, too.
+            var at = 0;
+            do
             {
-                RequireHash(record.Hash, _hash.Finish(), "the whole content");
-                return;
-            }
+                var record = FileRecord.ReadFirst(message.Span[at..], _hash.Length, (long)_facts!.Size);
+                if (record.Kind == FileRecordKind.End)
+                {
+                    RequireHash(record.Hash, _hash.Finish(), "the whole content");
+                    return;
+                }
 
-            Take(record, message.Span[FileRecord.HeaderSize..]);
-            progress?.Report(new FileProgress(_hash.Length, (long)_facts.Size));
+                Take(record, message.Span[(at + FileRecord.HeaderSize)..(at + record.Bytes)]);
+                progress?.Report(new FileProgress(_hash.Length, (long)_facts.Size));
+                at += record.Bytes;
+            }
+            while (at < message.Span.Length);
         }
     }
 

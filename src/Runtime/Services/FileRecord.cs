@@ -14,7 +14,7 @@ public enum FileRecordKind : byte
     End = 3,
 }
 
-/// <summary>The header of a message of files.Read and files.Write.</summary>
+/// <summary>The header of a record in the messages of files.Read and files.Write.</summary>
 /// <param name="Kind">What it is.</param>
 /// <param name="Offset">Where in the file.</param>
 /// <param name="Length">Bytes of the file that it stands for; 0 for the end.</param>
@@ -25,8 +25,8 @@ public readonly record struct FileRecord(FileRecordKind Kind, long Offset, long 
     /// <summary>Bytes of the header.</summary>
     public const int HeaderSize = 24;
 
-    /// <summary>Bytes of the largest message.</summary>
-    public const int MaxMessage = HeaderSize + ContentHash.BlockSize;
+    /// <summary>Bytes of the largest record.</summary>
+    public const int MaxLength = HeaderSize + ContentHash.BlockSize;
 
     /// <summary>Writes the header.</summary>
     /// <param name="header">At least <see cref="HeaderSize"/> bytes.</param>
@@ -40,14 +40,29 @@ public readonly record struct FileRecord(FileRecordKind Kind, long Offset, long 
         BinaryPrimitives.WriteUInt64LittleEndian(header[16..], Kind == FileRecordKind.Hole ? (ulong)Length : Hash);
     }
 
-    /// <summary>Reads and checks the header of a message; a block's data follow it.</summary>
+    /// <summary>Bytes of the record: the header, and a block's data behind it.</summary>
+    public int Bytes => HeaderSize + (Kind == FileRecordKind.Data ? (int)Length : 0);
+
+    /// <summary>Reads and checks a message that is one record.</summary>
     /// <param name="untrustedMessage">The whole message.</param>
     /// <param name="expectedOffset">Where the record before ended.</param>
     /// <param name="size">Of the file.</param>
     /// <exception cref="ChannelException">InvalidArgument: not a record, or not the one that must come next.</exception>
     public static FileRecord Read(ReadOnlySpan<byte> untrustedMessage, long expectedOffset, long size)
     {
-        if (untrustedMessage.Length is < HeaderSize or > MaxMessage)
+        FileRecord record = ReadFirst(untrustedMessage, expectedOffset, size);
+        return record.Bytes == untrustedMessage.Length ? record
+            : throw Wrong(expectedOffset, $"{untrustedMessage.Length - record.Bytes} bytes follow it");
+    }
+
+    /// <summary>Reads and checks the record that a message begins with; others may follow all but the end.</summary>
+    /// <param name="untrustedMessage">What is left of the message.</param>
+    /// <param name="expectedOffset">Where the record before ended.</param>
+    /// <param name="size">Of the file.</param>
+    /// <exception cref="ChannelException">InvalidArgument: not a record, or not the one that must come next.</exception>
+    public static FileRecord ReadFirst(ReadOnlySpan<byte> untrustedMessage, long expectedOffset, long size)
+    {
+        if (untrustedMessage.Length < HeaderSize)
         {
             throw Wrong(expectedOffset, $"it has {untrustedMessage.Length} bytes");
         }
@@ -61,7 +76,7 @@ public readonly record struct FileRecord(FileRecordKind Kind, long Offset, long 
             throw Wrong(expectedOffset, $"it is for offset {untrustedOffset}");
         }
 
-        if (untrustedFlags > 1 || untrustedMessage[2] != 0 || untrustedMessage[3] != 0 || untrustedLength != untrustedMessage.Length - HeaderSize)
+        if (untrustedFlags > 1 || untrustedMessage[2] != 0 || untrustedMessage[3] != 0 || untrustedLength > untrustedMessage.Length - HeaderSize)
         {
             throw Wrong(expectedOffset, "its header is malformed");
         }
@@ -73,7 +88,7 @@ public readonly record struct FileRecord(FileRecordKind Kind, long Offset, long 
                 return new FileRecord(FileRecordKind.Data, expectedOffset, untrustedLength, untrustedValue, untrustedFlags == 1);
             case FileRecordKind.Hole when untrustedLength == 0 && untrustedFlags == 0 && IsHole(untrustedValue, left):
                 return new FileRecord(FileRecordKind.Hole, expectedOffset, (long)untrustedValue, 0, false);
-            case FileRecordKind.End when untrustedLength == 0 && untrustedFlags == 0 && left == 0:
+            case FileRecordKind.End when untrustedMessage.Length == HeaderSize && untrustedFlags == 0 && left == 0:
                 return new FileRecord(FileRecordKind.End, expectedOffset, 0, untrustedValue, false);
             default:
                 throw Wrong(expectedOffset, $"a record of kind {untrustedMessage[0]} with {untrustedLength} bytes cannot stand here in a file of {size}");

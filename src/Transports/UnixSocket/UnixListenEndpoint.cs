@@ -21,7 +21,7 @@ internal sealed class UnixListenEndpoint(UnixSocketPlace place) : ITransportEndp
         SafeFd fd = await Listener().AcceptAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            return SocketLink.Attach(fd, place.IdentifyPeer(fd));
+            return place.Attach(fd);
         }
         catch
         {

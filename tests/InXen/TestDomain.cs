@@ -11,6 +11,9 @@ internal sealed class TestDomain : IAsyncDisposable
     /// <summary>Where scripts/build-xen.sh's images are in dom0.</summary>
     public const string Images = "/images";
 
+    /// <summary>What a kernel may leave out, as each instruction of it is emulated.</summary>
+    public const string Append = "mitigations=off cryptomgr.notests";
+
     private readonly HostEndpoint.HostEndpoint _host = new();
 
     private TestDomain(XlGuest guest, InstanceOptions? options)
@@ -41,6 +44,7 @@ internal sealed class TestDomain : IAsyncDisposable
             Name = NameOf(purpose, type),
             Kernel = $"{Images}/domu-kernel",
             Initrd = $"{Images}/domu-initrd",
+            Append = Append,
             MemoryMiB = 160,
             Type = type,
             RestartOnReboot = restarts,

@@ -58,7 +58,7 @@ internal sealed class TestDomain : IAsyncDisposable
             var domain = new TestDomain(guest, options);
             try
             {
-                if (await Task.WhenAny(domain.Instance.WaitReadyAsync(Soon), guest.Exited) is var first && first != guest.Exited)
+                if (await Task.WhenAny(domain.Instance.WaitReadyAsync(Soon).AsTask(), guest.Exited) is var first && first != guest.Exited)
                 {
                     await first;
                     return domain;

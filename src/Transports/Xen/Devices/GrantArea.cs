@@ -118,7 +118,8 @@ internal sealed unsafe class XenGrantArea : GrantArea
         UnmapNotify probe = before with { Action = before.Action | XenIoctl.SendEvent, EventPort = port.Number };
         if (Libc.Ioctl(_fd, XenIoctl.SetUnmapNotify, &probe) < 0)
         {
-            return false;
+            // Any other error is not about the port.
+            return Errno.Last != Errno.EINVAL;
         }
         return before.Action == probe.Action || Libc.Ioctl(_fd, XenIoctl.SetUnmapNotify, &before) >= 0;
     }

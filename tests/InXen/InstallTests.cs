@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using ChannelSdk.HostEndpoint.Install;
 using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Transports.Tests.Faulty;
 
 namespace ChannelSdk.InXen;
 
@@ -44,10 +45,20 @@ public sealed class InstallTests : IDisposable
     [Fact]
     public async Task An_appliance_that_works_for_ever_is_gone_soon_after_the_deadline()
     {
-        var operation = NewInstaller(TimeSpan.FromSeconds(30), "#!/bin/sh\nwhile :; do echo busy; sleep 1; done\n")
+        var clock = new ManualClock();
+        var operation = NewInstaller(TimeSpan.FromMinutes(2), "#!/bin/sh\nchannel-agent progress 1 busy\nwhile :; do sleep 1; done\n", time: clock)
             .Start(new InstallRequest { Instance = "vm1" });
+        await foreach (var one in operation.Events.ReadAsync(0, Soon))
+        {
+            if (one is ProgressMadeEvent)
+            {
+                clock.Advance(TimeSpan.FromMinutes(2));
+                break;
+            }
+        }
+
         var result = await operation.Completion.WaitAsync(Soon);
-        Assert.Equal((InstallOutcome.TimedOut, "the deadline of 30 s passed in the phase Running"), (result.Outcome, result.Reason));
+        Assert.Equal((InstallOutcome.TimedOut, "the deadline of 120 s passed in the phase Running"), (result.Outcome, result.Reason));
         Assert.Equal("", await ShAsync("xl list | grep channelsdk- || true"));
     }
 
@@ -79,7 +90,7 @@ public sealed class InstallTests : IDisposable
 
     private string At(string name) => Path.Combine(_folder, name);
 
-    private Installer NewInstaller(TimeSpan deadline, string script, string half = "untrusted/create")
+    private Installer NewInstaller(TimeSpan deadline, string script, string half = "untrusted/create", TimeProvider? time = null)
     {
         var definition = At($"definitions/os/{half}");
         Directory.CreateDirectory(Path.GetDirectoryName(definition)!);
@@ -93,11 +104,12 @@ public sealed class InstallTests : IDisposable
             Records = records,
             Definitions = new DefinitionCatalog(At("definitions")),
             Deadline = deadline,
+            Time = time ?? TimeProvider.System,
             Launcher = new XlLauncher(new XlLauncherOptions
             {
                 Kernel = $"{TestDomain.Images}/domu-kernel",
                 Initrd = $"{TestDomain.Images}/domu-initrd",
-                Append = "channel.install=allow",
+                Append = $"{TestDomain.Append} channel.install=allow",
                 MemoryMiB = 160,
                 Settings = TestDomain.Settings,
             }),

@@ -9,7 +9,7 @@ namespace ChannelSdk.InXen;
 public class InteropTests(SharedDomains domains)
 {
     private const int Mebibytes = 4;
-    private const int Rounds = 100;
+    private const int Rounds = 50;
 
     private static CancellationToken Soon => TestDomain.Soon;
 
@@ -28,7 +28,7 @@ public class InteropTests(SharedDomains domains)
         await using var peer = session;
         await using var endpoint = TransportEndpoints.Create($"vchan://{domain.Guest.DomainId}/{name}");
         await using var link = await endpoint.OpenAsync(Soon);
-        var speed = await VchanPeer.MeasureAsync(link, ring < 4096 ? 1 : Mebibytes, Rounds).WaitAsync(Soon);
+        var speed = await VchanPeer.MeasureAsync(link, ring <= 4096 ? 1 : Mebibytes, Rounds).WaitAsync(Soon);
         Console.WriteLine($"REPORT {type}, rings of {ring} bytes, ours to libxenvchan in the domain: {speed}");
         Assert.Equal(0, (await session.ExitAsync(Soon)).ShellCode);
     }
@@ -44,7 +44,7 @@ public class InteropTests(SharedDomains domains)
         var domain = domains[type];
         await using var endpoint = TransportEndpoints.Create($"vchan-listen://{domain.Guest.DomainId}/our-server?order={order}");
         var opening = endpoint.OpenAsync(Soon).AsTask();
-        var measuring = domain.ShAsync($"vchan-peer client 0 /local/domain/0/{ServedTo(domain.Guest.DomainId, "our-server")} {(order < 12 ? 1 : Mebibytes)} {Rounds}");
+        var measuring = domain.ShAsync($"vchan-peer client 0 /local/domain/0/{ServedTo(domain.Guest.DomainId, "our-server")} {(order <= 12 ? 1 : Mebibytes)} {Rounds}");
         await using var link = await opening;
         await VchanPeer.ServeAsync(link).WaitAsync(Soon);
         Console.WriteLine($"REPORT {type}, rings of {1 << order} bytes, libxenvchan in the domain to ours: {VchanSpeed.Parse(await measuring)}");
@@ -53,12 +53,15 @@ public class InteropTests(SharedDomains domains)
     [Fact]
     public async Task Our_client_is_about_as_fast_as_libxenvchans_on_the_same_domains()
     {
-        const int mebibytes = 16;
-        const int attempts = 3;
+        const int mebibytes = 8;
+        const int least = 3;
+        const int most = 12;
+        const double aim = 0.7;
         List<VchanSpeed> ours = [], theirs = [];
-        for (var i = 0; i < attempts; i++)
+        var (send, receive) = (0.0, 0.0);
+        for (var i = 0; i < least || (i < most && Math.Min(send, receive) < aim); i++)
         {
-            // In turn, so that whatever else the machine does meets both.
+            // In turn, and the best of each counts: whatever else the machine does meets both.
             ours.Add(await AgainstServerAsync($"ours-{i}", async (number, name) =>
             {
                 await using var endpoint = TransportEndpoints.Create($"vchan://{number}/{name}");
@@ -73,12 +76,11 @@ public class InteropTests(SharedDomains domains)
             }));
             Console.WriteLine($"REPORT beside libxenvchan, ours: {ours[^1]}");
             Console.WriteLine($"REPORT beside libxenvchan, its:  {theirs[^1]}");
+            (send, receive) = (ours.Max(s => s.Send) / theirs.Max(s => s.Send), ours.Max(s => s.Receive) / theirs.Max(s => s.Receive));
         }
 
-        var (send, receive) = (ours.Max(s => s.Send) / theirs.Max(s => s.Send), ours.Max(s => s.Receive) / theirs.Max(s => s.Receive));
-        Console.WriteLine($"REPORT beside libxenvchan, best of {attempts}: {send:F2} of its throughput to the domain, {receive:F2} from it");
-        // The aim is 0.7; the rest is for a machine that does something else meanwhile.
-        Assert.True(send >= 0.5 && receive >= 0.5, $"{send:F2} of libxenvchan's throughput to the domain, {receive:F2} from it");
+        Console.WriteLine($"REPORT beside libxenvchan, best of {ours.Count}: {send:F2} of its throughput to the domain, {receive:F2} from it");
+        Assert.True(send >= aim && receive >= aim, $"{send:F2} of libxenvchan's throughput to the domain, {receive:F2} from it");
     }
 
     /// <summary>Where a server's keys are, below its own domain's folder, by the convention of libxenvchan.h.</summary>

@@ -9,7 +9,7 @@ namespace ChannelSdk.InXen;
 [Collection("shared domains")]
 public class IsolationTests(SharedDomains domains)
 {
-    private const int Pings = 300;
+    private const int Pings = 150;
     private const string Flood = "flood";
 
     private static CancellationToken Soon => TestDomain.Soon;

@@ -28,26 +28,37 @@ public class LifeTests
     [Theory]
     [InlineData(XenDomainType.Pv)]
     [InlineData(XenDomainType.Pvh)]
-    public async Task A_shutdown_by_the_channel_is_accepted_and_the_domain_goes(XenDomainType type)
+    public async Task A_saved_and_restored_domain_goes_on_with_its_session_and_is_shut_down_by_the_channel(XenDomainType type)
     {
-        await using var domain = await TestDomain.StartAsync("stopped", type);
+        var file = Path.Combine(Path.GetTempPath(), $"{type}.saved");
+        await using var domain = await TestDomain.StartAsync("saved", type);
+        await domain.ShAsync("echo kept > /tmp/kept");
+        var session = domain.Instance.Status.Channel.SessionId;
+        // The second time what the agent keeps of the first is there too. Xen's tools take long to save a PV domain's page tables.
+        for (var times = 1; times <= (type == XenDomainType.Pvh ? 2 : 1); times++)
+        {
+            var number = domain.Guest.DomainId;
+            var saved = NextAsync(domain.Instance.WatchAsync(Soon), ChannelEventKind.LinkLost);
+            await domain.Guest.SaveAsync(file, Soon);
+            await saved;
+            var since = Stopwatch.GetTimestamp();
+            await domain.Guest.RestoreAsync(file, Soon);
+            File.Delete(file);
+            Assert.Equal("kept", await domain.ShAsync("cat /tmp/kept"));
+            Console.WriteLine($"REPORT {type}, from the begin of restore {times} to a program's output: {Stopwatch.GetElapsedTime(since).TotalSeconds:F1} s");
+            Assert.NotEqual(number, domain.Guest.DomainId);
+            Assert.Equal(session, domain.Instance.Status.Channel.SessionId);
+            Assert.True(domain.Instance.Status.Channel.Resumes >= times);
+        }
+
+        Assert.Equal("", await domain.ShAsync("dmesg | grep -E 'BUG|WARNING:' || true"));
         var gone = domain.Instance.Power.WaitGoneAsync(domain.Guest.Exited, Soon);
         Assert.True((await domain.Instance.Power.ShutdownAsync("the test", Soon)).Accepted);
         Assert.Equal(Departure.Asked, await gone);
     }
 
     [Fact]
-    public async Task A_shutdown_by_Xens_own_means_is_honoured()
-    {
-        await using var domain = await TestDomain.StartAsync("asked", XenDomainType.Pv);
-        var lost = NextAsync(domain.Instance.WatchAsync(Soon), ChannelEventKind.LinkLost);
-        await domain.Guest.ShutdownAsync(Soon);
-        await domain.Guest.Exited.WaitAsync(Soon);
-        await lost;
-    }
-
-    [Fact]
-    public async Task A_domain_that_reboots_has_another_number_and_is_reached_again()
+    public async Task A_domain_that_reboots_has_another_number_is_reached_again_and_stops_by_Xens_own_means()
     {
         await using var domain = await TestDomain.StartAsync("rebooted", XenDomainType.Pv, restarts: true);
         var (number, session) = (domain.Guest.DomainId, domain.Instance.Status.Channel.SessionId);
@@ -57,27 +68,11 @@ public class LifeTests
         await domain.Instance.Info.PingAsync(Soon);
         Assert.NotEqual(number, domain.Guest.DomainId);
         Assert.NotEqual(session, domain.Instance.Status.Channel.SessionId);
-    }
 
-    [Theory]
-    [InlineData(XenDomainType.Pv)]
-    [InlineData(XenDomainType.Pvh)]
-    public async Task A_saved_and_restored_domain_goes_on_with_its_session(XenDomainType type)
-    {
-        var file = Path.Combine(Path.GetTempPath(), $"{type}.saved");
-        await using var domain = await TestDomain.StartAsync("saved", type);
-        await domain.ShAsync("echo kept > /tmp/kept");
-        var (number, session) = (domain.Guest.DomainId, domain.Instance.Status.Channel.SessionId);
         var lost = NextAsync(domain.Instance.WatchAsync(Soon), ChannelEventKind.LinkLost);
-        await domain.Guest.SaveAsync(file, Soon);
+        await domain.Guest.ShutdownAsync(Soon);
+        await domain.Guest.Exited.WaitAsync(Soon);
         await lost;
-        await domain.Guest.RestoreAsync(file, Soon);
-        File.Delete(file);
-
-        Assert.Equal("kept", await domain.ShAsync("cat /tmp/kept"));
-        Assert.NotEqual(number, domain.Guest.DomainId);
-        Assert.Equal(session, domain.Instance.Status.Channel.SessionId);
-        Assert.True(domain.Instance.Status.Channel.Resumes >= 1);
     }
 
     private static async Task NextAsync(IAsyncEnumerable<ChannelEvent> events, ChannelEventKind kind)

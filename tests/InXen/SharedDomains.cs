@@ -27,12 +27,11 @@ public sealed class SharedDomains : IAsyncLifetime
             store.Dispose();
             return ValueTask.CompletedTask;
         });
-        foreach (var type in Enum.GetValues<XenDomainType>())
+        // Both at once: each boots on a processor of its own.
+        var starting = Enum.GetValues<XenDomainType>().ToDictionary(type => type, type => StartAsync(type, store, server));
+        foreach (var (type, start) in starting)
         {
-            var name = NameOf(type);
-            store.Put(name, InstanceMetadata.Parse(Encoding.UTF8.GetBytes($"instance_id: i-{name}\nhostname: {name}.example.org\n")));
-            var domain = await TestDomain.StartAsync(Purpose, type, new InstanceOptions { Metadata = server.AttachInstance(name) });
-            _domains[type] = domain;
+            var domain = _domains[type] = await start;
             _ends.Insert(0, domain.DisposeAsync);
         }
     }
@@ -45,6 +44,13 @@ public sealed class SharedDomains : IAsyncLifetime
         }
 
         Directory.Delete(_folder, recursive: true);
+    }
+
+    private static Task<TestDomain> StartAsync(XenDomainType type, FolderMetadataStore store, MetadataServer server)
+    {
+        var name = NameOf(type);
+        store.Put(name, InstanceMetadata.Parse(Encoding.UTF8.GetBytes($"instance_id: i-{name}\nhostname: {name}.example.org\n")));
+        return TestDomain.StartAsync(Purpose, type, new InstanceOptions { Metadata = server.AttachInstance(name) });
     }
 }
 

@@ -3,7 +3,7 @@ using ChannelSdk.Transports.Tests.Contract;
 
 namespace ChannelSdk.InXen;
 
-/// <summary>The transport's contract over real grants, event channels and xenstore; both ends in dom0.</summary>
+/// <summary>The transport's contract over real grants, event channels and xenstore; both ends in dom0, with rings of a page each.</summary>
 public sealed class VchanContractTests : TransportContractTests
 {
     private static int s_number;
@@ -11,7 +11,7 @@ public sealed class VchanContractTests : TransportContractTests
     internal override TransportRig NewRig()
     {
         var name = $"contract-{Interlocked.Increment(ref s_number)}";
-        return new TransportRig(TransportEndpoints.Create($"vchan://0/{name}"), TransportEndpoints.Create($"vchan-listen://0/{name}"))
+        return new TransportRig(TransportEndpoints.Create($"vchan://0/{name}"), TransportEndpoints.Create($"vchan-listen://0/{name}?order=12"))
         {
             Volume = 2 * 1024 * 1024,
         };

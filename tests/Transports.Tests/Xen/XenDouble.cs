@@ -18,11 +18,28 @@ internal sealed unsafe class XenDouble : IDisposable
     /// <summary>Blocks that are mapped at present.</summary>
     internal int Mappings { get; private set; }
 
+    /// <summary>Times that a kernel was asked for something in which it has a BUG.</summary>
+    internal int Bugs { get; private set; }
+
     /// <summary>The devices of a domain. The domain is known to xenstore from now on.</summary>
     internal IXenDevices Domain(uint id)
     {
         Store.Introduce(id);
         return new Devices(this, id);
+    }
+
+    /// <summary>As a save and a restore of a domain leave it: no port of before may be closed, and its keys have gone.</summary>
+    internal void Restore(uint id, string keys)
+    {
+        lock (_gate)
+        {
+            foreach (((uint owner, uint number) key, PortDouble port) in _ports.Where(p => p.Key.Owner == id).ToList())
+            {
+                port.IsOfBefore = true;
+                _ports.Remove(key);
+            }
+        }
+        Store.Remove(keys);
     }
 
     /// <summary>The shared memory behind a grant, for tests that play a domain by hand.</summary>
@@ -118,6 +135,7 @@ internal sealed unsafe class XenDouble : IDisposable
         {
             lock (xen._gate)
             {
+                xen.Bugs += port.IsOfBefore ? 1 : 0;
                 xen._ports.Remove((id, port.Number));
                 if (port.Other is { } other)
                 {
@@ -129,12 +147,18 @@ internal sealed unsafe class XenDouble : IDisposable
 
     private sealed class Area(XenDouble xen, uint owner, Block block, uint[] references, bool isOwner) : GrantArea(block.Start, references.Length)
     {
-        private (int Offset, EventPort Port)? _notify;
+        private (int Offset, PortDouble Port)? _notify;
         private bool _disposed;
 
         internal override ReadOnlySpan<uint> References => references;
 
-        internal override void NotifyOnUnmap(int offset, EventPort port) => _notify = (offset, port);
+        internal override void NotifyOnUnmap(int offset, EventPort port) => _notify = (offset, (PortDouble)port);
+
+        internal override bool Knows(EventPort port) => !((PortDouble)port).IsOfBefore;
+
+        internal override void Abandon()
+        {
+        }
 
         public override void Dispose()
         {
@@ -145,6 +169,7 @@ internal sealed unsafe class XenDouble : IDisposable
             _disposed = true;
             if (_notify is { } notify)
             {
+                xen.Bugs += notify.Port.IsOfBefore ? 1 : 0;
                 block.Start[notify.Offset] = 0;
                 notify.Port.Notify();
             }
@@ -176,6 +201,9 @@ internal sealed class PortDouble(uint number) : EventPort(Open(), number)
     internal PortDouble? Other { get; set; }
 
     internal Action? Closed { get; set; }
+
+    /// <summary>Whether its domain was restored since: its kernel may not be asked to close it.</summary>
+    internal bool IsOfBefore { get; set; }
 
     /// <summary>Events that were taken.</summary>
     internal int Taken { get; private set; }

@@ -25,6 +25,9 @@ internal abstract class EventPort(SafeFd fd, uint number) : IDisposable
 
     /// <summary>Closes the channel.</summary>
     public virtual void Dispose() => fd.Dispose();
+
+    /// <summary>Never closes the file, which may not be: see <see cref="GrantArea.Knows"/>.</summary>
+    internal void Abandon() => fd.SetHandleAsInvalid();
 }
 
 /// <summary>A port of /dev/xen/evtchn, alone on its open file.</summary>

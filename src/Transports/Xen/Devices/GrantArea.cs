@@ -19,6 +19,20 @@ internal abstract unsafe class GrantArea(byte* start, int pages) : IDisposable
     /// </summary>
     internal abstract void NotifyOnUnmap(int offset, EventPort port);
 
+    /// <summary>
+    /// Whether the kernel still has a port. A domain that is saved and restored, or migrates, has all of its event channels anew, and
+    /// the port's number is nobody's or somebody else's from then on.
+    /// </summary>
+    /// <remarks>
+    /// Linux 6.1 forgets that at closing: for a port of before, /dev/xen/evtchn runs into a BUG_ON, or closes what has the number now,
+    /// and so does an area that was to raise an event at it (drivers/xen/{evtchn,gntalloc}.c, events_base.c: xen_irq_resume). So
+    /// both must stay open. No call tells, but one that counts a use of the port is refused.
+    /// </remarks>
+    internal abstract bool Knows(EventPort port);
+
+    /// <summary>Leaves the pages as they are, for as long as the process lives: see <see cref="Knows"/>.</summary>
+    internal abstract void Abandon();
+
     public abstract void Dispose();
 }
 
@@ -29,9 +43,10 @@ internal sealed unsafe class XenGrantArea : GrantArea
     private readonly string _path;
     private readonly ulong _index;
     private readonly uint[] _references;
+    private UnmapNotify _notify;
 
     private XenGrantArea(SafeFd fd, string path, ulong index, byte* start, uint[] references) : base(start, references.Length) =>
-        (_fd, _path, _index, _references) = (fd, path, index, references);
+        (_fd, _path, _index, _references, _notify) = (fd, path, index, references, new UnmapNotify { Index = index });
 
     internal override ReadOnlySpan<uint> References => _references;
 
@@ -94,7 +109,22 @@ internal sealed unsafe class XenGrantArea : GrantArea
     {
         var notify = new UnmapNotify { Index = _index + (uint)offset, Action = XenIoctl.ClearByteAndSendEvent, EventPort = port.Number };
         XenFile.Control(_fd, _path, XenIoctl.SetUnmapNotify, &notify, "SET_UNMAP_NOTIFY");
+        _notify = notify;
     }
+
+    internal override bool Knows(EventPort port)
+    {
+        UnmapNotify before = _notify;
+        UnmapNotify probe = before with { Action = before.Action | XenIoctl.SendEvent, EventPort = port.Number };
+        if (Libc.Ioctl(_fd, XenIoctl.SetUnmapNotify, &probe) < 0)
+        {
+            // Any other error is not about the port.
+            return Errno.Last != Errno.EINVAL;
+        }
+        return before.Action == probe.Action || Libc.Ioctl(_fd, XenIoctl.SetUnmapNotify, &before) >= 0;
+    }
+
+    internal override void Abandon() => _fd.SetHandleAsInvalid();
 
     public override void Dispose()
     {

@@ -21,8 +21,9 @@ internal static class XenIoctl
     /// <summary>GNTALLOC_FLAG_WRITABLE.</summary>
     internal const ushort FlagWritable = 1;
 
-    /// <summary>UNMAP_NOTIFY_CLEAR_BYTE and UNMAP_NOTIFY_SEND_EVENT.</summary>
-    internal const uint ClearByteAndSendEvent = 1 | 2;
+    /// <summary>UNMAP_NOTIFY_SEND_EVENT, and UNMAP_NOTIFY_CLEAR_BYTE with it.</summary>
+    internal const uint SendEvent = 2;
+    internal const uint ClearByteAndSendEvent = 1 | SendEvent;
 }
 
 /// <summary>struct ioctl_evtchn_bind_interdomain.</summary>

@@ -11,15 +11,16 @@ namespace ChannelSdk.Transports.Xen.Vchan;
 internal sealed unsafe class VchanArea : SafeHandle
 {
     private readonly GrantArea _page;
+    private readonly bool _isServer;
     private GrantArea? _left;
     private GrantArea? _right;
     private EventPort? _port;
     private VchanEnd? _end;
     private bool _isOurs;
 
-    private VchanArea(GrantArea page) : base(0, ownsHandle: true)
+    private VchanArea(GrantArea page, bool isServer) : base(0, ownsHandle: true)
     {
-        _page = page;
+        (_page, _isServer) = (page, isServer);
         SetHandle((nint)page.Start);
     }
 
@@ -36,7 +37,7 @@ internal sealed unsafe class VchanArea : SafeHandle
     /// <exception cref="ChannelException">A device is missing or denied (code 500, 501), or a call failed (503).</exception>
     internal static VchanArea Offer(IXenDevices devices, uint peer, int leftOrder, int rightOrder)
     {
-        var area = new VchanArea(devices.Grant(peer, 1));
+        var area = new VchanArea(devices.Grant(peer, 1), isServer: true);
         try
         {
             byte* page = area._page.Start;
@@ -47,7 +48,7 @@ internal sealed unsafe class VchanArea : SafeHandle
             var grants = (uint*)(page + VchanLayout.Grants);
             area._left = GrantRing(devices, peer, leftOrder, ref grants);
             area._right = GrantRing(devices, peer, rightOrder, ref grants);
-            area.MakeEnd(isServer: true, leftOrder, rightOrder);
+            area.MakeEnd(leftOrder, rightOrder);
             area.End.Offer();
             area._isOurs = true;
             area.Keys = new VchanKeys(area._page.References[0], area._port.Number);
@@ -64,7 +65,7 @@ internal sealed unsafe class VchanArea : SafeHandle
     /// <exception cref="ChannelException">The server's keys lead nowhere, or what it granted is no vchan (code 503, class Retry).</exception>
     internal static VchanArea Map(IXenDevices devices, uint peer, VchanKeys keys)
     {
-        var area = new VchanArea(devices.Map(peer, [keys.RingReference])) { Keys = keys };
+        var area = new VchanArea(devices.Map(peer, [keys.RingReference]), isServer: false) { Keys = keys };
         try
         {
             byte* page = area._page.Start;
@@ -79,7 +80,7 @@ internal sealed unsafe class VchanArea : SafeHandle
             var grants = (uint*)(page + VchanLayout.Grants);
             area._left = MapRing(devices, peer, untrustedLeft, ref grants);
             area._right = MapRing(devices, peer, untrustedRight, ref grants);
-            area.MakeEnd(isServer: false, untrustedLeft, untrustedRight);
+            area.MakeEnd(untrustedLeft, untrustedRight);
             return area;
         }
         catch
@@ -108,6 +109,18 @@ internal sealed unsafe class VchanArea : SafeHandle
     /// <summary>The other side sees this one gone before the memory goes; what it has not read yet it still can.</summary>
     protected override bool ReleaseHandle()
     {
+        if (_port is not null && !_page.Knows(_port))
+        {
+            // The domain was restored: nobody sees these pages any more.
+            _port.Abandon();
+            _page.Abandon();
+            if (_isServer)
+            {
+                _left?.Dispose();
+                _right?.Dispose();
+            }
+            return true;
+        }
         if (_isOurs)
         {
             _end!.Leave();
@@ -146,11 +159,11 @@ internal sealed unsafe class VchanArea : SafeHandle
         return devices.Map(peer, untrusted);
     }
 
-    private void MakeEnd(bool isServer, int leftOrder, int rightOrder)
+    private void MakeEnd(int leftOrder, int rightOrder)
     {
         byte* page = _page.Start;
         byte* left = _left is null ? page + VchanLayout.PlaceInPage(leftOrder) : _left.Start;
         byte* right = _right is null ? page + VchanLayout.PlaceInPage(rightOrder) : _right.Start;
-        _end = new VchanEnd(isServer, page, left, leftOrder, right, rightOrder);
+        _end = new VchanEnd(_isServer, page, left, leftOrder, right, rightOrder);
     }
 }

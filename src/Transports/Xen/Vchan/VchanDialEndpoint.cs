@@ -13,17 +13,21 @@ namespace ChannelSdk.Transports.Xen.Vchan;
 /// <param name="devices">The domain's devices.</param>
 internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDevices devices) : VchanEndpoint(uri, address, devices)
 {
+    /// <summary>The first wait between two looks of one open; each is twice the one before, up to <see cref="VchanEndpoint.Pause"/>.</summary>
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(5);
+
     /// <summary>How long an open waits for the server; then its caller is told what is missing, and tries again.</summary>
     internal TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(5);
 
     private protected override PeerIdentity Peer { get; } = new(VchanAddress.DialScheme, address.Domain.ToString(CultureInfo.InvariantCulture));
 
-    private protected override string PathOf(uint own) => $"/local/domain/{Address.Domain}/data/vchan/{own}/{Address.Node}";
+    private protected override async ValueTask<string> FindPathAsync(CancellationToken cancellationToken) =>
+        $"/local/domain/{Address.Domain}/data/vchan/{await OwnDomainAsync(cancellationToken).ConfigureAwait(false)}/{Address.Node}";
 
     private protected override async Task<VchanLink> ConnectAsync(CancellationToken cancellationToken)
     {
         long end = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
-        while (true)
+        for (TimeSpan pause = s_firstPause; ; pause = pause * 2 < Pause ? pause * 2 : Pause)
         {
             Task changed = Store.Changed;
             ChannelException error;
@@ -45,7 +49,7 @@ internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDe
                 throw error;
             }
             // A domain that changes its keys in a loop costs no more than this. What is wrong without a change may be a moment's.
-            await Task.Delay(Pause, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(pause, cancellationToken).ConfigureAwait(false);
             await Task.WhenAny(changed, Task.Delay(TimeSpan.FromMilliseconds(Math.Min(left, 500)), cancellationToken)).ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
         }
@@ -57,7 +61,7 @@ internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDe
         try
         {
             // Nothing was written so far, and nothing is if the keys no longer are those of what was mapped.
-            if (!await IsThereAsync(keys, cancellationToken).ConfigureAwait(false))
+            if (!await AreThereAsync(keys, cancellationToken).ConfigureAwait(false))
             {
                 throw Missing("the server went, or changed its keys, while this side connected");
             }

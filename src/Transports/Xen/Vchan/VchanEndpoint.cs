@@ -72,8 +72,8 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
         _store?.Dispose();
     }
 
-    /// <summary>Where the keys are, in the view of a domain.</summary>
-    private protected abstract string PathOf(uint own);
+    /// <summary>Where the keys are, in this domain's view.</summary>
+    private protected abstract ValueTask<string> FindPathAsync(CancellationToken cancellationToken);
 
     /// <summary>Waits for the other side.</summary>
     private protected abstract Task<VchanLink> ConnectAsync(CancellationToken cancellationToken);
@@ -92,15 +92,21 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
     /// <summary>The keys that are there; null if one is missing or is none.</summary>
     private protected async Task<VchanKeys?> ReadKeysAsync(CancellationToken cancellationToken)
     {
-        string? ring = await Store.ReadAsync($"{Path}/{VchanKeys.RingKey}", cancellationToken).ConfigureAwait(false);
+        string? ring = await ReadRingAsync(cancellationToken).ConfigureAwait(false);
         string? port = ring is null ? null : await Store.ReadAsync($"{Path}/{VchanKeys.EventKey}", cancellationToken).ConfigureAwait(false);
         return port is null ? null : VchanKeys.Parse(ring!, port);
     }
 
+    /// <summary>Whether these keys are still there. One tells of both, as a server that replaces them removes both before.</summary>
+    private protected async Task<bool> AreThereAsync(VchanKeys keys, CancellationToken cancellationToken) =>
+        VchanKeys.IsRing(await ReadRingAsync(cancellationToken).ConfigureAwait(false), keys);
+
     /// <summary>Whether a channel with these keys is still there. Without the right to ask for domains only the keys count.</summary>
-    private protected async Task<bool> IsThereAsync(VchanKeys keys, CancellationToken cancellationToken) =>
-        await ReadKeysAsync(cancellationToken).ConfigureAwait(false) == keys
+    private async Task<bool> IsThereAsync(VchanKeys keys, CancellationToken cancellationToken) =>
+        await AreThereAsync(keys, cancellationToken).ConfigureAwait(false)
         && !(_seesDomains && await IsIntroducedAsync(address.Domain, cancellationToken).ConfigureAwait(false) == "F");
+
+    private Task<string?> ReadRingAsync(CancellationToken cancellationToken) => Store.ReadAsync($"{Path}/{VchanKeys.RingKey}", cancellationToken);
 
     private async Task<string?> IsIntroducedAsync(uint domain, CancellationToken cancellationToken) =>
         (await Store.CallAsync(StoreOperation.IsDomainIntroduced, $"{domain}\0", cancellationToken).ConfigureAwait(false))?.TrimEnd('\0');
@@ -113,7 +119,7 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
             DropStore();
         }
         _store ??= new XenStore(devices.OpenStore());
-        string path = PathOf(await OwnDomainAsync(cancellationToken).ConfigureAwait(false));
+        string path = await FindPathAsync(cancellationToken).ConfigureAwait(false);
         if (Path == path)
         {
             return;

@@ -14,6 +14,9 @@ internal sealed record VchanKeys(uint RingReference, uint EventPort)
     internal static VchanKeys? Parse(string untrustedRing, string untrustedEvent) =>
         TryParse(untrustedRing, out uint ring) && TryParse(untrustedEvent, out uint port) && port != 0 ? new VchanKeys(ring, port) : null;
 
+    /// <summary>Whether the value of <see cref="RingKey"/> is that of these keys.</summary>
+    internal static bool IsRing(string? untrusted, VchanKeys keys) => untrusted is not null && TryParse(untrusted, out uint ring) && ring == keys.RingReference;
+
     private static bool TryParse(string untrusted, out uint number) =>
         uint.TryParse(untrusted, NumberStyles.None, CultureInfo.InvariantCulture, out number) && untrusted.Length <= 10;
 }

@@ -16,7 +16,8 @@ internal sealed class VchanListenEndpoint(string uri, VchanAddress address, IXen
     private protected override PeerIdentity Peer { get; } = new(VchanAddress.ListenScheme, address.Domain.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>Below the domain's own home, wherever that is: it moves when the domain is restored.</summary>
-    private protected override string PathOf(uint own) => $"data/vchan/{Address.Domain}/{Address.Node}";
+    private protected override ValueTask<string> FindPathAsync(CancellationToken cancellationToken) =>
+        ValueTask.FromResult($"data/vchan/{Address.Domain}/{Address.Node}");
 
     private protected override async Task<VchanLink> ConnectAsync(CancellationToken cancellationToken)
     {
@@ -55,12 +56,11 @@ internal sealed class VchanListenEndpoint(string uri, VchanAddress address, IXen
         while (true)
         {
             Task changed = Store.Changed;
-            VchanKeys? there = await ReadKeysAsync(cancellationToken).ConfigureAwait(false);
-            if (there != link.Keys && !arrival.IsCompleted)
+            if (!await AreThereAsync(link.Keys, cancellationToken).ConfigureAwait(false) && !arrival.IsCompleted)
             {
                 link.Abort();
                 await ((Task)arrival).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                return there is null ? false : throw new ChannelException(ChannelError.EndpointBusy, ErrorClass.Retry,
+                return await ReadKeysAsync(cancellationToken).ConfigureAwait(false) is null ? false : throw new ChannelException(ChannelError.EndpointBusy, ErrorClass.Retry,
                     $"Another program of this domain serves {Uri} as well: stop one of them.");
             }
             await Task.WhenAny(arrival, changed).ConfigureAwait(false);

@@ -8,7 +8,7 @@ namespace ChannelSdk.Xen.Tests;
 /// </summary>
 public sealed class XenMachine : IAsyncLifetime
 {
-    private const int LimitSeconds = 840;
+    private const int LimitSeconds = 1200;
     private const int KeptOfLog = 3000;
 
     private readonly string _root = FindRoot();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ChannelSdk.Bench;
 using ChannelSdk.Bench.Core;
 using ChannelSdk.Bench.Files;
@@ -6,16 +7,25 @@ using ChannelSdk.Bench.Http;
 using ChannelSdk.Bench.Qga;
 using ChannelSdk.Bench.Wire;
 
+// Whatever takes a number of rounds has it behind its name.
+var rounds = 0;
+if (args is ["wire" or "http" or "files" or "transports" or "qga", var text, ..]
+    && (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out rounds) || rounds is < 1 or > 1000))
+{
+    Console.Error.WriteLine($"bench: '{text}' is no number of rounds from 1 to 1000");
+    return 2;
+}
+
 return args switch
 {
     ["wire"] => await WireBench.RunAsync(5, []),
-    ["wire", var rounds, .. var names] => await WireBench.RunAsync(int.Parse(rounds, System.Globalization.CultureInfo.InvariantCulture), names),
-    ["http", .. var rest] => await HttpBench.RunAsync(rest.Length > 0 ? int.Parse(rest[0], System.Globalization.CultureInfo.InvariantCulture) : 5),
+    ["wire", _, .. var names] => await WireBench.RunAsync(rounds, names),
+    ["http", ..] => await HttpBench.RunAsync(rounds > 0 ? rounds : 5),
     ["http-peer", var folder, var port, var instances] => await HttpBench.RunPeerAsync(folder,
-        int.Parse(port, System.Globalization.CultureInfo.InvariantCulture), int.Parse(instances, System.Globalization.CultureInfo.InvariantCulture)),
-    ["files", .. var rest] => await FileBench.RunAsync(rest.Length > 0 ? int.Parse(rest[0], System.Globalization.CultureInfo.InvariantCulture) : 3),
-    ["transports", .. var rest] => await TransportBench.RunAsync(rest.Length > 0 ? int.Parse(rest[0], System.Globalization.CultureInfo.InvariantCulture) : 5),
-    ["qga", .. var rest] => await QgaBench.RunAsync(rest.Length > 0 ? int.Parse(rest[0], System.Globalization.CultureInfo.InvariantCulture) : 5),
+        int.Parse(port, CultureInfo.InvariantCulture), int.Parse(instances, CultureInfo.InvariantCulture)),
+    ["files", ..] => await FileBench.RunAsync(rounds > 0 ? rounds : 3),
+    ["transports", ..] => await TransportBench.RunAsync(rounds > 0 ? rounds : 5),
+    ["qga", ..] => await QgaBench.RunAsync(rounds > 0 ? rounds : 5),
     ["agent"] => await AgentBench.RunAsync(),
     ["core", .. var rest] => CoreBench.Run(rest),
     ["peer", var contender, var socket] => await Contenders.RunPeerAsync(contender, socket),

@@ -11,7 +11,7 @@ for module in "$@"; do
   modprobe -d "$tree" -S "$version" --show-depends "$module" | while read -r kind path _; do
     [ "$kind" = insmod ] || continue
     name=$(basename "$path")
-    cat "$folder/order" "$folder/$list" | grep -qxF "$name" && continue
+    grep -qxF "$name" "$folder/order" "$folder/$list" && continue
     cp "$path" "$folder/$name"
     echo "$name" >> "$folder/$list"
   done

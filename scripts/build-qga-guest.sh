@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 agent=.cache/qemu-ga/usr/sbin/qemu-ga
-if [ ! -x "$agent" ] || ldd "$agent" | grep -q 'not found'; then
+if [ ! -x "$agent" ] || grep -q 'not found' <<< "$(ldd "$agent")"; then
   echo "build-qga-guest: fetching Debian's qemu-guest-agent"
   mkdir -p .cache/debs
   export DEBIAN_FRONTEND=noninteractive

@@ -18,7 +18,7 @@ public sealed record SessionOptions
     public int OutputBatch { get; init; } = 64 << 10;
 
     /// <summary>Bytes that the peer may have outstanding on one stream, by class.</summary>
-    public StreamClassValues StreamWindow { get; init; } = new(16 << 10, 64 << 10, 4 << 20);
+    public StreamClassValues StreamWindow { get; init; } = new(16 << 10, 64 << 10, 1 << 20);
 
     /// <summary>Streams that the peer may have open at a time, by class, 1 to 65,535 each.</summary>
     public StreamClassValues MaxStreams { get; init; } = new(16, 128, 8);

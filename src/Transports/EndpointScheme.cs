@@ -28,9 +28,6 @@ internal sealed record EndpointScheme(
     [FeatureSwitchDefinition("ChannelSdk.HostTransports")]
     private static bool IsHostHere => !AppContext.TryGetSwitch("ChannelSdk.HostTransports", out bool isOn) || isOn;
 
-    /// <summary>What an ordinary kernel allows at most. A copy wakes either side half as often as with its default.</summary>
-    private const int UnixSendBuffer = 208 << 10;
-
     internal static string KnownList { get; } = string.Join(", ", s_all.Select(scheme => scheme.Example));
 
     internal static IEnumerable<string> Names => s_all.Select(scheme => scheme.Name);
@@ -41,9 +38,9 @@ internal sealed record EndpointScheme(
     private static EndpointScheme[] Both() =>
     [
         new("unix", TargetForm.Path, "unix:///run/channel.sock", uri => new UnixDialEndpoint(new UnixSocketPlace(
-            uri.Scheme, uri.Target, "Start the program that listens there first.") { SendBuffer = UnixSendBuffer })),
+            uri.Scheme, uri.Target, "Start the program that listens there first."))),
         new("unix-listen", TargetForm.Path, "unix-listen:///run/channel.sock", uri => new UnixListenEndpoint(new UnixSocketPlace(
-            uri.Scheme, uri.Target, "Make the directory that the socket shall be in.") { SendBuffer = UnixSendBuffer })),
+            uri.Scheme, uri.Target, "Make the directory that the socket shall be in."))),
         new(VirtioPortEndpoint.Scheme, TargetForm.NameOrPath, "virtio-port://org.channelsdk.agent.0",
             uri => new VirtioPortEndpoint(uri.ToString(), uri.Target, new VirtioPortLocator())),
         new(TcpDialEndpoint.Scheme, TargetForm.Own, "tcp://169.254.169.254:9254",

@@ -91,7 +91,6 @@ internal static class Linux
     internal const int AF_VSOCK = 40;
     internal const int SO_REUSEADDR = 2;
     internal const int SO_ERROR = 4;
-    internal const int SO_SNDBUF = 7;
     internal const int SO_KEEPALIVE = 9;
     internal const int IPPROTO_IP = 0;
     internal const int IP_FREEBIND = 15;

@@ -45,7 +45,7 @@ internal sealed class UnixDialEndpoint(UnixSocketPlace place) : ITransportEndpoi
             {
                 throw place.Error(errno, "dial");
             }
-            return place.Attach(fd);
+            return SocketLink.Attach(fd, place.IdentifyPeer(fd));
         }
         catch
         {

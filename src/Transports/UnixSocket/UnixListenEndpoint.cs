@@ -21,7 +21,7 @@ internal sealed class UnixListenEndpoint(UnixSocketPlace place) : ITransportEndp
         SafeFd fd = await Listener().AcceptAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            return place.Attach(fd);
+            return SocketLink.Attach(fd, place.IdentifyPeer(fd));
         }
         catch
         {

@@ -1,7 +1,6 @@
 using System.Text;
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports.Native;
-using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.UnixSocket;
 
@@ -14,13 +13,6 @@ internal sealed record UnixSocketPlace(string Scheme, string Path, string Missin
     /// <summary>sun_path with its final zero.</summary>
     private const int PathRoom = 108;
     private const int AddressLength = 2 + PathRoom;
-
-    /// <summary>
-    /// Bytes that a connection may hold on their way, asked for; the kernel gives twice as much as it is allowed to
-    /// (net.core.wmem_max, socket(7)). Null: its default, for a QEMU behind the socket, whose guest reads slower than we write:
-    /// what is in the socket already is ahead of any control message.
-    /// </summary>
-    internal int? SendBuffer { get; init; }
 
     internal string Uri => $"{Scheme}://{Path}";
 
@@ -52,17 +44,6 @@ internal sealed record UnixSocketPlace(string Scheme, string Path, string Missin
         byte* address = stackalloc byte[AddressLength];
         WriteAddress(new Span<byte>(address, AddressLength));
         return Libc.Bind(fd, address, AddressLength) < 0 ? Errno.Last : 0;
-    }
-
-    /// <summary>Makes a connected socket a link, which takes it over.</summary>
-    internal unsafe SocketLink Attach(SafeFd fd)
-    {
-        if (SendBuffer is int bytes)
-        {
-            // With less it works as well, only slower.
-            _ = Libc.SetSockOpt(fd, Linux.SOL_SOCKET, Linux.SO_SNDBUF, &bytes, sizeof(int));
-        }
-        return SocketLink.Attach(fd, IdentifyPeer(fd));
     }
 
     /// <summary>Who is at the other end, as the kernel noted it at connect or listen.</summary>

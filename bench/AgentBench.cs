@@ -45,6 +45,7 @@ internal static class AgentBench
         {
             await answeredAsync(socket);
             start.Add(Stopwatch.GetElapsedTime(at).TotalMilliseconds);
+            // What is measured next is an agent that has been idle for so long.
             await Task.Delay(2000);
             process.Refresh();
             memory.Add(process.WorkingSet64 / 1024.0);

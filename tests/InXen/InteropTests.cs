@@ -76,7 +76,6 @@ public class InteropTests(SharedDomains domains)
         }
 
         var (send, receive) = (ours.Max(s => s.Send) / theirs.Max(s => s.Send), ours.Max(s => s.Receive) / theirs.Max(s => s.Receive));
-
         Console.WriteLine($"REPORT beside libxenvchan, best of {ours.Count}: {send:F2} of its throughput to the domain, {receive:F2} from it");
         // No bound: on a machine whose cores are shared either one is at times five times as fast as the other.
         Assert.All([.. ours, .. theirs], speed => Assert.True(speed.Send > 0 && speed.Receive > 0));

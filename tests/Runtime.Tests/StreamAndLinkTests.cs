@@ -166,7 +166,6 @@ public class StreamAndLinkTests
         Assert.InRange(perCall, 0, 700);
     }
 
-    /// <summary>The same endpoint for a second channel, whose disposal leaves the endpoint alone.</summary>
     /// <summary>Opens a link that nobody can call off any more.</summary>
     private sealed class Late(Transports.ITransportEndpoint inner) : Transports.ITransportEndpoint
     {
@@ -187,6 +186,7 @@ public class StreamAndLinkTests
         public ValueTask DisposeAsync() => inner.DisposeAsync();
     }
 
+    /// <summary>The same endpoint for a second channel, whose disposal leaves the endpoint alone.</summary>
     private sealed class Detached(Transports.ITransportEndpoint inner) : Transports.ITransportEndpoint
     {
         public string Uri => inner.Uri;

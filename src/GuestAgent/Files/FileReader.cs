@@ -11,8 +11,8 @@ namespace ChannelSdk.GuestAgent.Files;
 /// <summary>One files.Read: sends a file's facts, its content in records and the hash of all of it.</summary>
 internal sealed class FileReader : IDisposable
 {
-    /// <summary>Records that a message holds at most: each message wakes a thread here and one on the host.</summary>
-    private const int MaxRecords = 4;
+    /// <summary>Bytes of a message: of several records, as each message wakes a thread here and one on the host.</summary>
+    private const int MaxMessage = 4 * FileRecord.MaxLength;
 
     private readonly RawPath _path;
     private readonly FileReadRequest _request;
@@ -27,7 +27,7 @@ internal sealed class FileReader : IDisposable
         (_path, _request) = (path, request);
         // Non-blocking: the open of a pipe would wait for its other end.
         _file = PathOpener.Open(path, FileCalls.ReadOnly | FileCalls.NonBlocking);
-        _buffer = ArrayPool<byte>.Shared.Rent(MaxRecords * FileRecord.MaxLength);
+        _buffer = ArrayPool<byte>.Shared.Rent(MaxMessage);
         try
         {
             _facts = FileFacts.Of(_file, path.Shown);
@@ -57,7 +57,7 @@ internal sealed class FileReader : IDisposable
         int filled = 0;
         while (walk.TryNext(out FileRecord record))
         {
-            if (filled + record.Bytes > MaxRecords * FileRecord.MaxLength)
+            if (filled + record.Bytes > MaxMessage)
             {
                 await stream.WriteAsync(_buffer.AsMemory(0, filled), cancellationToken).ConfigureAwait(false);
                 filled = 0;

@@ -44,6 +44,23 @@ internal static class VchanRig
     internal static ITransportEndpoint Listen(XenDouble xen, uint own, uint peer, int order = 16) =>
         new VchanListenEndpoint($"vchan-listen://{peer}/{Name}", Address(peer, order), xen.Domain(own));
 
+    /// <summary>A link between a server that waits and a client that comes.</summary>
+    internal static async Task<(ITransportLink Server, ITransportLink Client)> MeetAsync(ITransportEndpoint server, ITransportEndpoint client)
+    {
+        Task<ITransportLink> accepted = server.OpenAsync(default).AsTask();
+        ITransportLink link = await client.OpenAsync(default).Within();
+        return (await accepted.Within(), link);
+    }
+
+    /// <summary>Waits until a value is there that is another than the one of before.</summary>
+    internal static Task ValueChanges(XenDouble xen, string path, string? from) => Task.Run(async () =>
+    {
+        while (xen.Store.Value(path) is var value && (value is null || value == from))
+        {
+            await Task.Delay(1);
+        }
+    }).Within();
+
     /// <summary>Where the keys are: xenstore takes no dot in a path.</summary>
     internal static string Path(uint server, uint client) => $"/local/domain/{server}/data/vchan/{client}/test-0";
 

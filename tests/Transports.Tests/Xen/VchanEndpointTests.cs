@@ -18,9 +18,7 @@ public sealed class VchanEndpointTests
         using var xen = new XenDouble();
         await using ITransportEndpoint guest = VchanRig.Listen(xen, 3, 0);
         await using ITransportEndpoint host = VchanRig.Dial(xen, 0, 3);
-        Task<ITransportLink> accepted = guest.OpenAsync(default).AsTask();
-        ITransportLink near = await host.OpenAsync(default).Within();
-        ITransportLink far = await accepted.Within();
+        (ITransportLink far, ITransportLink near) = await VchanRig.MeetAsync(guest, host);
         Assert.Equal("n3\0", xen.Store.Permissions(s_path));
         Assert.Equal("n3\0r0\0", xen.Store.Permissions($"{s_path}/ring-ref"));
         Assert.Equal("n3\0r0\0", xen.Store.Permissions($"{s_path}/event-channel"));
@@ -69,11 +67,11 @@ public sealed class VchanEndpointTests
         await far.DisposeAsync();
 
         Task<ITransportLink> accepted = guest.OpenAsync(default).AsTask();
-        await ValueChanges(xen, $"{s_path}/event-channel", null);
+        await VchanRig.ValueChanges(xen, $"{s_path}/event-channel", null);
         string before = xen.Store.Value($"{s_path}/ring-ref")!;
         // As after a restore, before anybody came.
         xen.Store.Remove(s_path);
-        await ValueChanges(xen, $"{s_path}/ring-ref", before);
+        await VchanRig.ValueChanges(xen, $"{s_path}/ring-ref", before);
         near = await host.OpenAsync(default).Within();
         far = await accepted.Within();
         await Pattern.SendAsync(near, 100, 1, 100).Within();
@@ -184,7 +182,7 @@ public sealed class VchanEndpointTests
         using var xen = new XenDouble();
         await using ITransportEndpoint first = VchanRig.Listen(xen, 3, 0);
         Task<ITransportLink> waiting = first.OpenAsync(default).AsTask();
-        await ValueChanges(xen, $"{s_path}/event-channel", null);
+        await VchanRig.ValueChanges(xen, $"{s_path}/event-channel", null);
         await using ITransportEndpoint second = VchanRig.Listen(xen, 3, 0);
         _ = second.OpenAsync(default).AsTask();
         var error = await Assert.ThrowsAsync<ChannelException>(() => waiting.Within());
@@ -201,9 +199,7 @@ public sealed class VchanEndpointTests
         Assert.Equal(100, await Pattern.CheckAsync(far, 100, 1, 100).Within());
         await near.DisposeAsync();
         await far.DisposeAsync();
-        Task<ITransportLink> accepted = guest.OpenAsync(default).AsTask();
-        near = await host.OpenAsync(default).Within();
-        far = await accepted.Within();
+        (far, near) = await VchanRig.MeetAsync(guest, host);
         await DisposeAsync(near, host, far, guest);
     }
 
@@ -228,9 +224,8 @@ public sealed class VchanEndpointTests
     {
         ITransportEndpoint guest = VchanRig.Listen(xen, 3, 0);
         ITransportEndpoint host = VchanRig.Dial(xen, 0, 3);
-        Task<ITransportLink> accepted = guest.OpenAsync(default).AsTask();
-        ITransportLink near = await host.OpenAsync(default).Within();
-        return (guest, await accepted.Within(), host, near);
+        (ITransportLink far, ITransportLink near) = await VchanRig.MeetAsync(guest, host);
+        return (guest, far, host, near);
     }
 
     private static async Task DisposeAsync(params IAsyncDisposable[] all)
@@ -247,14 +242,6 @@ public sealed class VchanEndpointTests
         Assert.Equal(7, await link.ReceiveAsync(new byte[100]));
         return await link.ReceiveAsync(new byte[100]);
     }
-
-    private static Task ValueChanges(XenDouble xen, string path, string? from) => Task.Run(async () =>
-    {
-        while (xen.Store.Value(path) is var value && (value is null || value == from))
-        {
-            await Task.Delay(1);
-        }
-    }).Within();
 
     /// <summary>A server that only grants its page and publishes its keys.</summary>
     private sealed unsafe class ServerByHand : IDisposable

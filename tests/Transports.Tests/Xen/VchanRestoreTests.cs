@@ -16,14 +16,14 @@ public sealed class VchanRestoreTests
         await using ITransportEndpoint host = VchanRig.Dial(xen, 0, 3);
         for (int restores = 0; restores < 3; restores++)
         {
-            Task<ITransportLink> accepted = guest.OpenAsync(default).AsTask();
-            await using ITransportLink near = await host.OpenAsync(default).Within();
-            await using ITransportLink far = await accepted.Within();
+            (ITransportLink far, ITransportLink near) = await VchanRig.MeetAsync(guest, host);
             await Pattern.SendAsync(near, 100, 1, 100).Within();
             Assert.Equal(100, await Pattern.CheckAsync(far, 100, 1, 100).Within());
             xen.Restore(3, s_path);
             Assert.Equal(0, await near.ReceiveAsync(new byte[1]).Within());
             Assert.Equal(0, await far.ReceiveAsync(new byte[1]).Within());
+            await far.DisposeAsync();
+            await near.DisposeAsync();
         }
         Assert.Equal(0, xen.Bugs);
         // Of each restore its shared page stays, and nothing of the rings.
@@ -36,9 +36,9 @@ public sealed class VchanRestoreTests
         using var xen = new XenDouble();
         await using ITransportEndpoint guest = VchanRig.Listen(xen, 3, 0);
         Task<ITransportLink> accepted = guest.OpenAsync(default).AsTask();
-        await KeysComeAsync(xen);
+        await VchanRig.ValueChanges(xen, $"{s_path}/event-channel", null);
         xen.Restore(3, s_path);
-        await KeysComeAsync(xen);
+        await VchanRig.ValueChanges(xen, $"{s_path}/event-channel", null);
         await using ITransportEndpoint host = VchanRig.Dial(xen, 0, 3);
         await using ITransportLink near = await host.OpenAsync(default).Within();
         await using ITransportLink far = await accepted.Within();
@@ -51,20 +51,11 @@ public sealed class VchanRestoreTests
         using var xen = new XenDouble();
         await using ITransportEndpoint guest = VchanRig.Listen(xen, 3, 0);
         await using ITransportEndpoint host = VchanRig.Dial(xen, 0, 3);
-        Task<ITransportLink> accepted = guest.OpenAsync(default).AsTask();
-        await using ITransportLink near = await host.OpenAsync(default).Within();
-        ITransportLink far = await accepted.Within();
+        (ITransportLink far, ITransportLink near) = await VchanRig.MeetAsync(guest, host);
+        await using ITransportLink kept = near;
         xen.Restore(3, "/nothing");
         await far.DisposeAsync();
         await guest.DisposeAsync();
         Assert.Equal(0, xen.Bugs);
     }
-
-    private static Task KeysComeAsync(XenDouble xen) => Task.Run(async () =>
-    {
-        while (xen.Store.Value($"{s_path}/event-channel") is null)
-        {
-            await Task.Delay(1);
-        }
-    }).Within();
 }

@@ -106,6 +106,15 @@ public sealed class XenStoreTests : IDisposable
     }
 
     [Fact]
+    public async Task A_request_after_the_end_fails_whoever_sees_the_end_first()
+    {
+        _server.Dispose();
+        var error = await Assert.ThrowsAsync<ChannelException>(() => _store.ReadAsync("x", default).Within());
+        Assert.Equal(ErrorClass.Retry, error.Class);
+        Assert.True(_store.HasFailed);
+    }
+
+    [Fact]
     public async Task Many_events_are_one_signal()
     {
         Task changed = _store.Changed;

@@ -184,7 +184,14 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
             // The driver and a local socket take a message whole or not at all; the driver refuses a watch here.
             if (Libc.Write(_fd, start, (nuint)message.Length) != message.Length)
             {
-                throw Errno.ToException(Errno.Last, "write to", "xenstore");
+                int errno = Errno.Last;
+                ChannelException error = Errno.ToException(errno, "write to", "xenstore");
+                if (errno is Errno.EPIPE or Errno.ECONNRESET)
+                {
+                    // The reading side will see it, too, but whoever asks next may be before it.
+                    Fail(error);
+                }
+                throw error;
             }
         }
     }

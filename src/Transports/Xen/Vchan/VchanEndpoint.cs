@@ -53,8 +53,7 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
         try
         {
-            await FindPlaceAsync(either.Token).ConfigureAwait(false);
-            _link = await ConnectAsync(either.Token).ConfigureAwait(false);
+            _link = await FindAndConnectAsync(either.Token).ConfigureAwait(false);
             _guard = GuardAsync(_link);
             return _link;
         }
@@ -110,6 +109,22 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
 
     private async Task<string?> IsIntroducedAsync(uint domain, CancellationToken cancellationToken) =>
         (await Store.CallAsync(StoreOperation.IsDomainIntroduced, $"{domain}\0", cancellationToken).ConfigureAwait(false))?.TrimEnd('\0');
+
+    /// <summary>Opens a link; anew if the connection that was kept since the open before proves to be dead.</summary>
+    private async Task<VchanLink> FindAndConnectAsync(CancellationToken cancellationToken)
+    {
+        bool isKept = _store is { HasFailed: false };
+        try
+        {
+            await FindPlaceAsync(cancellationToken).ConfigureAwait(false);
+            return await ConnectAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (ChannelException) when (isKept && _store is { HasFailed: true })
+        {
+            await FindPlaceAsync(cancellationToken).ConfigureAwait(false);
+            return await ConnectAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
 
     /// <summary>Sees to it that there is a connection whose watches are on the right path.</summary>
     private async Task FindPlaceAsync(CancellationToken cancellationToken)

@@ -2,6 +2,7 @@ using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
+using ChannelSdk.Transports.Native;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.GuestAgent.Overlay;
@@ -94,21 +95,10 @@ internal sealed class OverlayTree : IDisposable
     {
         byte[] path = name.IsEmpty ? [(byte)'.', 0] : [.. name, 0];
         var how = new FileCalls.OpenHow { Flags = (ulong)(flags | FileCalls.CloseOnExec), Resolve = ResolveNoMagicLinks | ResolveInRoot };
-        bool added = false;
-        try
+        using var hold = new HandleHold(_root);
+        fixed (byte* bytes = path)
         {
-            _root.DangerousAddRef(ref added);
-            fixed (byte* bytes = path)
-            {
-                return FileCalls.OpenAt2((int)_root.DangerousGetHandle(), bytes, &how);
-            }
-        }
-        finally
-        {
-            if (added)
-            {
-                _root.DangerousRelease();
-            }
+            return FileCalls.OpenAt2((int)_root.DangerousGetHandle(), bytes, &how);
         }
     }
 }

@@ -194,14 +194,12 @@ internal sealed class StoreDouble : IDisposable
             case StoreOperation.MakeNode:
                 SetNode(path, "", connection.Domain);
                 return (true, "OK\0");
+            case StoreOperation.Remove or StoreOperation.SetPermissions when node is null:
+                return (false, "ENOENT\0");
             case StoreOperation.Remove:
-                if (node is null)
-                {
-                    return (false, "ENOENT\0");
-                }
                 RemoveNode(path);
                 return (true, "OK\0");
-            case StoreOperation.SetPermissions when node is not null:
+            case StoreOperation.SetPermissions:
                 node.Permissions = parts[1];
                 Fire(path);
                 return (true, "OK\0");

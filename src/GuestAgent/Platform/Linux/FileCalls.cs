@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ChannelSdk.Transports.Native;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.GuestAgent.Platform.Linux;
@@ -99,38 +100,16 @@ internal static unsafe partial class FileCalls
 
     public static int GetDents64(SafeFileHandle folder, byte* buffer, int length)
     {
-        bool added = false;
-        try
-        {
-            folder.DangerousAddRef(ref added);
-            return (int)SysCall(SysGetDents64, folder.DangerousGetHandle(), (nint)buffer, length, 0, 0);
-        }
-        finally
-        {
-            if (added)
-            {
-                folder.DangerousRelease();
-            }
-        }
+        using var hold = new HandleHold(folder);
+        return (int)SysCall(SysGetDents64, folder.DangerousGetHandle(), (nint)buffer, length, 0, 0);
     }
 
     /// <summary>renameat2(2) by its number: musl has no function of that name.</summary>
     public static int RenameAt2(SafeFileHandle folder, byte* from, byte* to, int flags)
     {
-        bool added = false;
-        try
-        {
-            folder.DangerousAddRef(ref added);
-            nint fd = folder.DangerousGetHandle();
-            return (int)SysCall(SysRenameAt2, fd, (nint)from, fd, (nint)to, flags);
-        }
-        finally
-        {
-            if (added)
-            {
-                folder.DangerousRelease();
-            }
-        }
+        using var hold = new HandleHold(folder);
+        nint fd = folder.DangerousGetHandle();
+        return (int)SysCall(SysRenameAt2, fd, (nint)from, fd, (nint)to, flags);
     }
 
     // Variadic in C; on x86-64 a call with integers only is the same as one that is not.

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using ChannelSdk.HostEndpoint;
 using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -68,6 +69,19 @@ public sealed class DiskGuest : IAsyncDisposable
     /// <summary>Waits in the guest until all three writes have gone through.</summary>
     public async Task AssertWritersEndAsync() => Assert.Equal("elx", await Console.ShAsync(
         "i=0; while [ $(cat /tmp/written 2>/dev/null | wc -l) -lt 3 ] && [ $i -lt 600 ]; do usleep 100000; i=$((i+1)); done; sort /tmp/written | tr -d '\\n'"));
+
+    /// <summary>Waits for the end of a thaw; the guest writes again a moment before it has said so.</summary>
+    public static async Task<FreezeReport> ThawedAsync(Instance instance)
+    {
+        var end = SavedGuest.Soon;
+        var report = await instance.Freeze.StatusAsync(end);
+        for (; report.State != FreezeState.Thawed; report = await instance.Freeze.StatusAsync(end))
+        {
+            await Task.Delay(20, end);
+        }
+
+        return report;
+    }
 
     /// <summary>A copy of a disk as it is now.</summary>
     public static async Task<string> SnapshotAsync(string disk)

@@ -34,7 +34,8 @@ public class SavedGuest : IAsyncLifetime
         await using (var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket))
         {
             await console.WaitForAsync("GUEST-READY");
-            await console.ShAsync("for i in 1 2 3 4 5 6 7 8 9 10; do pidof channel-agent && break; usleep 200000; done");
+            Assert.Contains("\"state\":\"ready\"", await console.ShAsync(
+                "i=0; until channel-agent status --json 2>/dev/null | grep '\"state\":\"ready\"' || [ $i = 100 ]; do usleep 100000; i=$((i+1)); done"));
         }
 
         await guest.SaveAsync(State, cancellationToken: Soon);

@@ -39,6 +39,9 @@ public class TapTests(SavedTapGuest saved) : AgentTests
             await using var second = await saved.StartAsync(other);
             await using var firstConsole = await GuestConsole.ConnectAsync(first.Guest.ConsoleSocket);
             await using var secondConsole = await GuestConsole.ConnectAsync(second.Guest.ConsoleSocket);
+            // A guest that was saved beside one host's tap finds the host at another's at once.
+            var neighbour = await firstConsole.ShAsync("wget -q http://169.254.169.254:1; grep 169.254.169.254 /proc/net/arp");
+            Assert.Contains("02:00:a9:fe:a9:fe", neighbour, StringComparison.Ordinal);
             await firstConsole.ShAsync("hostname first");
             await secondConsole.ShAsync("hostname second");
             await using var firstChannel = first.Attach();

@@ -20,8 +20,12 @@ internal static unsafe class TapDevice
     private const uint SetFlags = 0x8914;
     private const uint SetAddress = 0x8916;
     private const uint SetNetmask = 0x891C;
+    private const uint SetHardwareAddress = 0x8924;
     private const uint GetIndex = 0x8933;
     private const short Up = 1;
+
+    // linux/if_arp.h: ARPHRD_ETHER.
+    private const ushort Ethernet = 1;
 
     /// <summary>struct ifreq: 16 bytes of name, then 24 of what the call is about.</summary>
     private const int RequestSize = 40;
@@ -47,6 +51,7 @@ internal static unsafe class TapDevice
         // No address of its own choice, and no wait for somebody who has ours: there is nobody else on this link.
         Set($"net/ipv6/conf/{Name}/addr_gen_mode", "1");
         Set($"net/ipv6/conf/{Name}/accept_dad", "0");
+        SetMac(v4, LinkLocalAddresses.HostMac);
         SetV4(v4, SetAddress, LinkLocalAddresses.Host);
         SetV4(v4, SetNetmask, new IPAddress(BinaryPrimitives.ReverseEndianness(uint.MaxValue << (32 - LinkLocalAddresses.PrefixLength))));
         Change(v4, Name, GetFlags, SetFlags);
@@ -118,6 +123,18 @@ internal static unsafe class TapDevice
         if (Libc.Ioctl(socket, what, request) < 0)
         {
             throw Failed("give an address to", Errno.Last);
+        }
+    }
+
+    private static void SetMac(SafeFd socket, ReadOnlySpan<byte> address)
+    {
+        byte* request = stackalloc byte[RequestSize];
+        Fill(request, Name);
+        *(ushort*)(request + ValueAt) = Ethernet;
+        address.CopyTo(new Span<byte>(request + ValueAt + 2, 6));
+        if (Libc.Ioctl(socket, SetHardwareAddress, request) < 0)
+        {
+            throw Failed("give a MAC address to", Errno.Last);
         }
     }
 

@@ -83,6 +83,20 @@ public sealed class VsockDevice : IAsyncDisposable
         }
     }
 
+    /// <summary>For its endpoints, whose caller learns of a device that has ended as of any other transport's end.</summary>
+    /// <exception cref="ChannelException">TransportFailed: the device was disposed of, or its socket cannot be made.</exception>
+    internal void StartFor(string uri)
+    {
+        try
+        {
+            Start();
+        }
+        catch (ObjectDisposedException e)
+        {
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"Opening {uri} ended: its device was disposed of.", e);
+        }
+    }
+
     /// <summary>An endpoint for the connections that the guest makes to a port of the host (CID 2).</summary>
     /// <param name="port">The port. One endpoint a port; the first OpenAsync of a second one fails (EndpointBusy).</param>
     public ITransportEndpoint Listen(uint port) => new VsockDeviceListener(this, port, ownsDevice: false);

@@ -18,7 +18,7 @@ internal sealed class VsockDeviceDialer(VsockDevice device, uint port) : ITransp
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         cancellationToken.ThrowIfCancellationRequested();
-        device.Start();
+        device.StartFor(Uri);
         VsockDeviceLink link = device.Connect(port);
         try
         {

@@ -56,7 +56,7 @@ internal sealed class VsockDeviceListener(VsockDevice device, uint port, bool ow
 
     private async ValueTask<ITransportLink> OpenOneAsync(CancellationToken cancellationToken)
     {
-        device.Start();
+        device.StartFor(Uri);
         if (!_isListening)
         {
             device.Listen(port, this);

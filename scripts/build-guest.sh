@@ -21,7 +21,7 @@ fi
 
 # The agent: one static file.
 sources=$(find src/GuestAgent src/Runtime src/Transports protocol Directory.*.props -type f \
-  \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.props' \) -not -path '*/obj/*' -not -path '*/bin/*' | LC_ALL=C sort)
+  \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.props' -o -name '*.targets' -o -name '*.xml' \) -not -path '*/obj/*' -not -path '*/bin/*' | LC_ALL=C sort)
 stamp=$(cat $sources | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$out/agent.stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x artifacts/agent/channel-agent ]; then
   echo "build-guest: publishing the agent"

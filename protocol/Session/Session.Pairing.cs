@@ -170,7 +170,7 @@ internal sealed partial class Session
         var wasEstablished = _wasEstablished;
         _wasEstablished = false;
         _linkLostAt = Link.Never;
-        foreach (var stream in _streams.Values.ToArray())
+        foreach (var stream in new List<SessionStream>(_streams.Values))
         {
             Kill(stream);
             _handler.OnReset(stream, code);

@@ -89,8 +89,8 @@ public sealed record SessionOptions
         Range(nameof(SessionWindow), SessionWindow, LargestMaxFrame, 1L << 40);
         for (var i = 0; i < StreamClassValues.Count; i++)
         {
-            Range($"{nameof(StreamWindow)}.{(StreamClass)i}", StreamWindow[i], 1024, 256 << 20);
-            Range($"{nameof(MaxStreams)}.{(StreamClass)i}", MaxStreams[i], 1, ushort.MaxValue);
+            Range(nameof(StreamWindow), StreamWindow[i], 1024, 256 << 20, (StreamClass)i);
+            Range(nameof(MaxStreams), MaxStreams[i], 1, ushort.MaxValue, (StreamClass)i);
         }
 
         Range(nameof(HeartbeatInterval), HeartbeatInterval, 10, 60_000);
@@ -115,12 +115,12 @@ public sealed record SessionOptions
         }
     }
 
-    private static void Range(string name, long value, long min, long max)
+    private static void Range(string name, long value, long min, long max, StreamClass? of = null)
     {
         if (value < min || value > max)
         {
             throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-                $"{name} is {value}; allowed are {min} to {max}");
+                $"{name}{(of is { } streamClass ? $".{streamClass}" : "")} is {value}; allowed are {min} to {max}");
         }
     }
 }

@@ -13,7 +13,7 @@ internal static class Program
     {
         try
         {
-            if (args.Length > 0 && HalfCommand.Verbs.Contains(args[0]))
+            if (args.Length > 0 && HalfCommand.IsVerb(args[0]))
             {
                 return ScriptCommand.Execute(args);
             }

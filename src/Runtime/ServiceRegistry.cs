@@ -10,7 +10,15 @@ public sealed class ServiceRegistry
     private readonly Dictionary<string, MethodHandler> _methods = new(StringComparer.Ordinal);
 
     /// <summary>Names of the methods, sorted.</summary>
-    public IReadOnlyList<string> Methods => [.. _methods.Keys.Order(StringComparer.Ordinal)];
+    public IReadOnlyList<string> Methods
+    {
+        get
+        {
+            List<string> names = [.. _methods.Keys];
+            names.Sort(StringComparer.Ordinal);
+            return names;
+        }
+    }
 
     /// <summary>
     /// Serves a unary method. The handler runs on the channel's receive path: it returns quickly or goes async. A

@@ -28,9 +28,9 @@ internal sealed record EndpointScheme(
     [FeatureSwitchDefinition("ChannelSdk.HostTransports")]
     private static bool IsHostHere => !AppContext.TryGetSwitch("ChannelSdk.HostTransports", out bool isOn) || isOn;
 
-    internal static string KnownList { get; } = string.Join(", ", s_all.Select(scheme => scheme.Example));
+    internal static string KnownList { get; } = string.Join(", ", Array.ConvertAll(s_all, scheme => scheme.Example));
 
-    internal static IEnumerable<string> Names => s_all.Select(scheme => scheme.Name);
+    internal static IEnumerable<string> Names => Array.ConvertAll(s_all, scheme => scheme.Name);
 
     internal static EndpointScheme? Find(string name) =>
         Array.Find(s_all, scheme => string.Equals(scheme.Name, name, StringComparison.OrdinalIgnoreCase));

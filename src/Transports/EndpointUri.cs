@@ -31,7 +31,7 @@ public sealed record EndpointUri
         {
             throw Bad(text, text.Length == 0 ? "it is empty" : $"it is longer than {MaxLength} characters");
         }
-        if (text.Any(char.IsControl))
+        if (text.AsSpan().ContainsAnyInRange((char)0, (char)0x1F) || text.AsSpan().ContainsAnyInRange((char)0x7F, (char)0x9F))
         {
             throw Bad(text, "it contains a control character");
         }

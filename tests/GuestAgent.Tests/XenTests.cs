@@ -24,7 +24,7 @@ public class XenTests
     public void The_way_to_the_host_is_found_unless_it_is_given(string given, bool isXen, bool hasPorts, string found)
     {
         AgentConfig config = ConfigReader.Parse($"endpoint = {given}", "agent.conf", new AgentConfig());
-        Assert.Equal(found, XenGuest.Resolve(config, isXen, hasPorts).Endpoint);
+        Assert.Equal(found, XenGuest.Resolve(config, () => isXen, () => hasPorts).Endpoint);
     }
 
     [Theory]

@@ -12,6 +12,8 @@ internal static class RunCommand
 {
     public static int Execute(AgentArguments arguments)
     {
+        // An arena for each thread takes system calls and memory of it, and no two threads are after the C library's heap here.
+        _ = Libc.Mallopt(Libc.ArenaMax, 1);
         // The journal stamps lines itself (systemd.exec(5), JOURNAL_STREAM).
         bool withTime = Environment.GetEnvironmentVariable("JOURNAL_STREAM") is null;
         GuestSystem system = GuestSystem.Linux();
@@ -33,8 +35,10 @@ internal static class RunCommand
     {
         await using (daemon.ConfigureAwait(false))
         {
+            // The ways in are open once this returns; signals can wait so long, clients measure it.
+            Task running = daemon.RunAsync(hasThawed);
             using var signals = new SignalHandlers(daemon);
-            await daemon.RunAsync(hasThawed).ConfigureAwait(false);
+            await running.ConfigureAwait(false);
         }
         return ExitCode.Success;
     }

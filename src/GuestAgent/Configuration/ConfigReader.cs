@@ -10,6 +10,7 @@ namespace ChannelSdk.GuestAgent.Configuration;
 internal static class ConfigReader
 {
     private const int MaxFileBytes = 64 * 1024;
+    private const int FirstRead = 4 * 1024;
     private const int MaxReportedErrors = 10;
     private const int MaxQuotedText = 80;
 
@@ -121,11 +122,21 @@ internal static class ConfigReader
         try
         {
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
-            byte[] bytes = new byte[MaxFileBytes + 1];
-            int length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-            return length <= MaxFileBytes
-                ? System.Text.Encoding.UTF8.GetString(bytes, 0, length)
-                : throw Error($"{path}: longer than {MaxFileBytes} bytes; this is not a configuration file of the agent");
+            byte[] bytes = new byte[FirstRead];
+            int length = 0;
+            while (stream.Read(bytes.AsSpan(length)) is > 0 and int count)
+            {
+                length += count;
+                if (length > MaxFileBytes)
+                {
+                    throw Error($"{path}: longer than {MaxFileBytes} bytes; this is not a configuration file of the agent");
+                }
+                if (length == bytes.Length)
+                {
+                    Array.Resize(ref bytes, length * 2);
+                }
+            }
+            return System.Text.Encoding.UTF8.GetString(bytes, 0, length);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -26,10 +26,10 @@ internal sealed class AgentDaemon : IAsyncDisposable
 
     private readonly Func<AgentConfig> _load;
     private readonly AgentLog _log;
+    private readonly TimeProvider _time;
     private readonly TaskCompletionSource _stopAsked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Channel _channel;
     private readonly ControlSocket _control;
-    private readonly MemoryTrim _trim;
     private readonly MetadataRelay _relay;
     private readonly QgaCommands _qgaCommands;
     private readonly QgaFace _qga;
@@ -57,8 +57,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     {
         _config = config;
         _load = load;
-        _log = log;
-        _trim = MemoryTrim.OfProcess(time);
+        (_log, _time) = (log, time);
         var facts = new GuestFacts(AgentVersion.Text, AgentVersion.Protocol, time);
         var services = new ServiceRegistry();
         _policy = new AgentPolicy(new PolicyRules(), new AuditLog(log));
@@ -108,6 +107,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         {
             _relay.Start(place.Address, place.Port);
         }
+        using var trim = MemoryTrim.OfProcess(_time);
         SetState(StateWord.Ready);
         _log.Info($"version {AgentVersion.Text} ready, endpoint {_config.Endpoint}");
         await _stopAsked.Task.ConfigureAwait(false);
@@ -131,7 +131,6 @@ internal sealed class AgentDaemon : IAsyncDisposable
         // An operation ends with its stream, which has just ended.
         await Task.WhenAny(_install.WaitIdleAsync(), Task.Delay(s_installEndTime)).ConfigureAwait(false);
         await _control.DisposeAsync().ConfigureAwait(false);
-        _trim.Dispose();
         _freeze.Dispose();
     }
 

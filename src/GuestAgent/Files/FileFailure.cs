@@ -32,10 +32,10 @@ internal static class FileFailure
     /// <summary>The exception for the last failed call.</summary>
     /// <param name="action">What was tried: "open", "write".</param>
     /// <param name="place">On what, already safe for a log.</param>
-    public static ChannelException OfLast(string action, string place) => Of(Last, action, place);
+    public static FileException OfLast(string action, string place) => Of(Last, action, place);
 
     /// <summary>The exception for an errno.</summary>
-    public static ChannelException Of(int errno, string action, string place)
+    public static FileException Of(int errno, string action, string place)
     {
         (ChannelError code, ErrorClass errorClass, string what) = errno switch
         {
@@ -53,6 +53,6 @@ internal static class FileFailure
             Enametoolong => (ChannelError.InvalidArgument, ErrorClass.Refused, "its name is too long"),
             _ => (ChannelError.Internal, ErrorClass.MayHaveRun, Marshal.GetPInvokeErrorMessage(errno)),
         };
-        return new ChannelException(code, errorClass, $"cannot {action} {place}: {what} (errno {errno})");
+        return new FileException(errno, code, errorClass, $"cannot {action} {place}: {what} (errno {errno})");
     }
 }

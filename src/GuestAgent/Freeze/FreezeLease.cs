@@ -11,7 +11,7 @@ internal sealed class FreezeLease : IDisposable
     private readonly Func<bool> _isOwnerThere;
     private readonly Action<string> _ended;
     private readonly TimeProvider _time;
-    private readonly Timer _presence;
+    private Timer? _presence;
     private bool _isRunning;
     private bool _isDisposed;
     private long _startedAt;
@@ -20,15 +20,13 @@ internal sealed class FreezeLease : IDisposable
     private long _seenAt;
     private int _looking;
 
-    /// <summary>Starts the thread; it sleeps until a lease begins.</summary>
+    /// <summary>Makes it; the thread comes with the first lease.</summary>
     /// <param name="isOwnerThere">Whether the session that holds the lease has a link now. May block.</param>
     /// <param name="ended">Called once on the thread when a lease is over, with the reason.</param>
     /// <param name="time">The clock.</param>
     public FreezeLease(Func<bool> isOwnerThere, Action<string> ended, TimeProvider time)
     {
         (_isOwnerThere, _ended, _time) = (isOwnerThere, ended, time);
-        _presence = new Timer(static state => ((FreezeLease)state!).LookForOwner(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        new Thread(Watch) { IsBackground = true, Name = "freeze lease" }.Start();
     }
 
     /// <summary>Time left; zero without a lease.</summary>
@@ -44,7 +42,7 @@ internal sealed class FreezeLease : IDisposable
         }
     }
 
-    /// <summary>Begins a lease.</summary>
+    /// <summary>Begins a lease, which must be before anything is frozen: the first one starts the thread.</summary>
     /// <param name="length">How long from now.</param>
     /// <param name="linkLoss">How long its owner may be gone.</param>
     public void Start(TimeSpan length, TimeSpan linkLoss)
@@ -53,6 +51,11 @@ internal sealed class FreezeLease : IDisposable
         {
             (_isRunning, _startedAt, _length, _linkLoss) = (true, _time.GetTimestamp(), length, linkLoss);
             _seenAt = _startedAt;
+            if (_presence is null)
+            {
+                _presence = new Timer(static state => ((FreezeLease)state!).LookForOwner(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                new Thread(Watch) { IsBackground = true, Name = "freeze lease" }.Start();
+            }
             _presence.Change(TimeSpan.Zero, s_look);
             Monitor.Pulse(_lock);
         }
@@ -81,7 +84,7 @@ internal sealed class FreezeLease : IDisposable
             _isRunning = false;
             if (!_isDisposed)
             {
-                _presence.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                _presence?.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             }
         }
     }
@@ -93,7 +96,7 @@ internal sealed class FreezeLease : IDisposable
         {
             _isDisposed = true;
             Monitor.Pulse(_lock);
-            _presence.Dispose();
+            _presence?.Dispose();
         }
     }
 
@@ -115,7 +118,7 @@ internal sealed class FreezeLease : IDisposable
                     continue;
                 }
                 _isRunning = false;
-                _presence.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                _presence!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             }
             _ended(reason);
         }

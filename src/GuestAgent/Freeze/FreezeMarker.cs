@@ -28,7 +28,7 @@ internal sealed class FreezeMarker(string path)
     }
 
     /// <summary>The device numbers in it; empty if it is not there.</summary>
-    public IReadOnlySet<string> Read() => SmallFile.Read(path).Split('\n', StringSplitOptions.RemoveEmptyEntries).ToHashSet(StringComparer.Ordinal);
+    public HashSet<string> Read() => new(SmallFile.Read(path).Split('\n', StringSplitOptions.RemoveEmptyEntries), StringComparer.Ordinal);
 
     /// <summary>Removes it; false if that failed.</summary>
     public bool Remove()

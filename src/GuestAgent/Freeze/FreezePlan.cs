@@ -37,13 +37,12 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
         }
         var targets = new List<FreezeTarget>();
         var skipped = new List<MountResult>();
-        foreach (IGrouping<string, MountEntry> group in table.Entries.GroupBy(static entry => entry.Device))
+        foreach (MountEntry[] mounts in table.ByFileSystem(static _ => true))
         {
-            if (asked.Count > 0 && !group.Any(entry => asked.Contains(entry.Path)))
+            if (asked.Count > 0 && !mounts.Any(entry => asked.Contains(entry.Path)))
             {
                 continue;
             }
-            MountEntry[] mounts = [.. group.OrderBy(static entry => entry.Root != "/").ThenBy(static entry => entry.Path.Length)];
             if (WhyNot(mounts[0]) is not { } reason)
             {
                 targets.Add(new FreezeTarget(mounts));
@@ -53,9 +52,7 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
                 skipped.Add(Result(mounts[0], MountOutcome.Skipped, reason));
             }
         }
-        // Of equally deep ones the later may stand on the earlier by a name that is hidden now.
-        targets = [.. targets.AsEnumerable().Reverse().OrderByDescending(static target => Depth(target.Main.Path))];
-        return new FreezePlan(InnerFirst(table, targets, backingFiles), skipped);
+        return new FreezePlan(InnerFirst(table, DeepestFirst(targets), backingFiles), skipped);
     }
 
     /// <summary>A result that names a mount.</summary>
@@ -75,10 +72,23 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
         _ => null,
     };
 
-    private static int Depth(string path) => path == "/" ? 0 : path.Count(static c => c == '/');
+    private static FreezeTarget[] DeepestFirst(List<FreezeTarget> targets)
+    {
+        FreezeTarget[] result = [.. targets];
+        // Of equally deep ones the later may stand on the earlier by a name that is hidden now.
+        long[] ranks = new long[result.Length];
+        for (int i = 0; i < ranks.Length; i++)
+        {
+            ranks[i] = ((long)-Depth(result[i].Main.Path) << 32) - i;
+        }
+        Array.Sort(ranks, result);
+        return result;
+    }
+
+    private static int Depth(string path) => path == "/" ? 0 : path.AsSpan().Count('/');
 
     private static List<FreezeTarget> InnerFirst(
-        MountTable table, List<FreezeTarget> targets, Func<MountEntry, IReadOnlyList<string>> backingFiles)
+        MountTable table, FreezeTarget[] targets, Func<MountEntry, IReadOnlyList<string>> backingFiles)
     {
         var after = new Dictionary<string, List<FreezeTarget>>(StringComparer.Ordinal);
         foreach (FreezeTarget inner in targets)
@@ -105,7 +115,7 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
             }
             ordered.Add(target);
         }
-        targets.ForEach(Visit);
+        Array.ForEach(targets, Visit);
         return ordered;
     }
 }

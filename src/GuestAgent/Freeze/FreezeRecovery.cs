@@ -21,7 +21,7 @@ internal static class FreezeRecovery
         log.Hold();
         try
         {
-            IReadOnlySet<string> devices = marker.Read();
+            HashSet<string> devices = marker.Read();
             var engine = new FreezeEngine(platform);
             // In reverse, as a file system inside another was frozen first.
             foreach (FreezeTarget target in FreezePlan.Make(MountTable.Parse(platform.ReadMounts()), [], platform.BackingFiles).Targets.Reverse())

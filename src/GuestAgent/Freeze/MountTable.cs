@@ -30,6 +30,27 @@ internal sealed class MountTable
         return new MountTable(entries);
     }
 
+    /// <summary>
+    /// The mounts of each file system, however often it is mounted; first the one to name it by, which shows its root by the
+    /// shortest path.
+    /// </summary>
+    /// <param name="isWanted">Whether a mount counts.</param>
+    public IEnumerable<MountEntry[]> ByFileSystem(Func<MountEntry, bool> isWanted)
+    {
+        var devices = new List<string>();
+        var groups = new Dictionary<string, List<MountEntry>>(StringComparer.Ordinal);
+        foreach (MountEntry entry in Entries.Where(isWanted))
+        {
+            if (!groups.TryGetValue(entry.Device, out List<MountEntry>? group))
+            {
+                devices.Add(entry.Device);
+                groups[entry.Device] = group = [];
+            }
+            group.Add(entry);
+        }
+        return devices.Select(device => NamedFirst(groups[device]));
+    }
+
     /// <summary>The mount that a path lies on by its name, or null if there is none at all.</summary>
     public MountEntry? Containing(string path)
     {
@@ -43,6 +64,19 @@ internal sealed class MountTable
             }
         }
         return best;
+    }
+
+    private static MountEntry[] NamedFirst(List<MountEntry> mounts)
+    {
+        MountEntry[] result = [.. mounts];
+        // The place in the table decides between equals.
+        long[] ranks = new long[result.Length];
+        for (int i = 0; i < ranks.Length; i++)
+        {
+            ranks[i] = (result[i].Root == "/" ? 0 : 1L << 62) | ((long)result[i].Path.Length << 32) | (uint)i;
+        }
+        Array.Sort(ranks, result);
+        return result;
     }
 
     private static bool IsWithin(string path, string folder) => folder == "/" || path == folder

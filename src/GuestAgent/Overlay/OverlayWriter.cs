@@ -147,7 +147,7 @@ internal sealed unsafe class OverlayWriter(OverlayTree tree)
         }
     }
 
-    private static ChannelException Failed(string action, TarEntry entry) => FileFailure.OfLast(action, $"'{ArchiveFailure.Show(entry.Name)}'");
+    private static FileException Failed(string action, TarEntry entry) => FileFailure.OfLast(action, $"'{ArchiveFailure.Show(entry.Name)}'");
 
     /// <summary>What is set when a file or folder is done; small, as there may be many folders.</summary>
     private readonly record struct Facts(byte[] Name, uint Mode, uint Uid, uint Gid, long Seconds, uint Nanoseconds)

@@ -129,14 +129,14 @@ internal static class PolicyReader
     {
         bool known = name == "*" || methods.Contains(name) || (name.EndsWith(".*", StringComparison.Ordinal)
             && methods.Any(method => method.StartsWith(name[..^1], StringComparison.Ordinal)));
-        return known ? null : $"there is no method '{Quote(name)}'; {Hint(name, [.. methods, .. methods.Select(ServiceOf).Distinct(), "*"])}";
+        return known ? null : $"there is no method '{Quote(name)}'; {Hint(name, [.. methods, .. new HashSet<string>(methods.Select(ServiceOf)), "*"])}";
     }
 
     private static string ServiceOf(string method) => method[..(method.IndexOf('.', StringComparison.Ordinal) + 1)] + "*";
 
     private static string? AddCommand(List<TomlEntry> pairs, List<CommandRule> commands)
     {
-        if (pairs.Select(pair => pair.Key).Distinct().Count() != pairs.Count)
+        if (new HashSet<string>(pairs.Select(pair => pair.Key)).Count != pairs.Count)
         {
             return "[[exec]]: a key stands there twice; begin each command with a [[exec]] of its own";
         }

@@ -35,7 +35,7 @@ internal sealed record PolicyRules
     /// <summary>Whether a program may be run with these arguments.</summary>
     /// <param name="command">The program's path and its arguments.</param>
     public bool AllowsCommand(IReadOnlyList<string> command) => Commands.Any(rule =>
-        (rule.Program == "*" || rule.Program == command[0]) && ArgumentPattern.MatchesAll(rule.Arguments, command.Skip(1).ToArray()));
+        (rule.Program == "*" || rule.Program == command[0]) && ArgumentPattern.MatchesAll(rule.Arguments, [.. command.Skip(1)]));
 
     private static bool Names(IReadOnlyList<string> patterns, string method)
     {

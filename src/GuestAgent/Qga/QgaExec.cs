@@ -68,8 +68,10 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
             throw new QgaException("Invalid parameter 'pid'");
         }
         call.Json.WriteStartObject();
-        call.Json.WriteBoolean("exited"u8, run.Ended.IsCompleted);
-        if (run.Ended.IsCompleted)
+        // Asked once: it may end in the middle of this, and an end is told by one reply alone.
+        bool hasEnded = run.Ended.IsCompleted;
+        call.Json.WriteBoolean("exited"u8, hasEnded);
+        if (hasEnded)
         {
             ExecExited end = run.Ended.Result;
             call.Json.WriteNumber(end.Signal != 0 ? "signal"u8 : "exitcode"u8, end.Signal != 0 ? end.Signal : end.Code);

@@ -53,17 +53,16 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
             policy.CheckWrite(raw.Text);
         }
         Forget();
-        int errno = 0;
         SafeFileHandle file;
         RefuseDevice(raw);
         try
         {
             file = Open(raw, flags);
         }
-        catch (ChannelException e) when ((errno = FileFailure.Last) != 0)
+        catch (FileException e)
         {
             // That links are not followed is this agent's own rule, which needs its own words.
-            throw new QgaException($"failed to open file '{path}' (mode: '{mode}'): {(errno == FileFailure.Eloop ? e.Message : Marshal.GetPInvokeErrorMessage(errno))}");
+            throw new QgaException($"failed to open file '{path}' (mode: '{mode}'): {(e.Errno == FileFailure.Eloop ? e.Message : Marshal.GetPInvokeErrorMessage(e.Errno))}");
         }
         long number = Interlocked.Increment(ref s_lastNumber);
         _files.Add(number, new QgaFile(file) { UsedAt = time.GetTimestamp() });
@@ -198,7 +197,12 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
         {
             return;
         }
-        (long number, QgaFile file) = _files.MinBy(static entry => entry.Value.UsedAt);
+        KeyValuePair<long, QgaFile> oldest = default;
+        foreach (KeyValuePair<long, QgaFile> entry in _files)
+        {
+            oldest = oldest.Value is null || entry.Value.UsedAt < oldest.Value.UsedAt ? entry : oldest;
+        }
+        (long number, QgaFile file) = oldest;
         if (time.GetElapsedTime(file.UsedAt) < s_forgottenAfter)
         {
             throw new QgaException($"{MaxFiles} files are open; close one first");
@@ -238,7 +242,7 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
                 _ = FileCalls.FChMod(made, NewFileMode);
                 return made;
             }
-            catch (ChannelException) when (FileFailure.Last == FileFailure.Eexist)
+            catch (FileException e) when (e.Errno == FileFailure.Eexist)
             {
                 // It is there; it is opened below.
             }

@@ -13,7 +13,6 @@ internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvi
     // linux/capability.h
     private static readonly (int Number, string Name)[] s_capabilities = [(22, "reboot"), (21, "freeze"), (25, "time")];
 
-    private readonly OsRelease _os = OsRelease.Load();
     private readonly long _startedAt = time.GetTimestamp();
 
     /// <summary>The agent's version.</summary>
@@ -28,7 +27,8 @@ internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvi
     /// <summary>Everything but the methods.</summary>
     public GuestInfo Collect()
     {
-        // The name can change at any time (a clone's repair, an administrator), so it is asked anew.
+        // All of it can change at any time (a clone's repair, an upgrade), so it is asked anew.
+        OsRelease os = OsRelease.Load();
         UnameInfo kernel = UnameInfo.Load();
         string memory = SmallFile.Read("/proc/meminfo");
         (double one, double five, double fifteen) = ProcValues.LoadAverage(SmallFile.Read("/proc/loadavg"));
@@ -42,7 +42,7 @@ internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvi
                 UptimeMs = AgentUptimeMilliseconds,
                 RssBytes = AgentResidentBytes,
             },
-            Os = new OsInfo { Id = _os.Id, VersionId = _os.VersionId, PrettyName = _os.PrettyName },
+            Os = new OsInfo { Id = os.Id, VersionId = os.VersionId, PrettyName = os.PrettyName },
             Kernel = new KernelInfo { Name = kernel.SystemName, Release = kernel.Release, Architecture = kernel.Machine },
             HostName = kernel.HostName,
             BootId = SmallFile.Read("/proc/sys/kernel/random/boot_id").Trim(),

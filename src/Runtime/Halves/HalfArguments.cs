@@ -26,7 +26,7 @@ internal sealed class HalfArguments
     /// <exception cref="ChannelException">BadConfiguration.</exception>
     public static HalfArguments Parse(IReadOnlyList<string> arguments)
     {
-        if (arguments.Count == 0 || !HalfCommand.Verbs.Contains(arguments[0]))
+        if (arguments.Count == 0 || !HalfCommand.IsVerb(arguments[0]))
         {
             throw Wrong($"one of {string.Join(", ", HalfCommand.Verbs)} is expected");
         }
@@ -37,7 +37,11 @@ internal sealed class HalfArguments
             switch (arguments[i])
             {
                 case "--":
-                    result._words.AddRange(arguments.Skip(i + 1));
+                    while (++i < arguments.Count)
+                    {
+                        result._words.Add(arguments[i]);
+                    }
+
                     return result;
                 case "--timeout" when result.Verb is "receive" or "barrier":
                     result.TimeoutMs = Timeout(Value(arguments, ref i));
@@ -61,8 +65,8 @@ internal sealed class HalfArguments
     }
 
     /// <summary>The words, so many of them.</summary>
-    public IReadOnlyList<string> RequireWords(int least, int most) => _words.Count >= least && _words.Count <= most
-        ? _words
+    public string[] RequireWords(int least, int most) => _words.Count >= least && _words.Count <= most
+        ? [.. _words]
         : throw Wrong($"{Verb} takes {(least == most ? least.ToString(CultureInfo.InvariantCulture) : most == int.MaxValue ? $"{least} or more" : $"{least} or {most}")} words, not {_words.Count}");
 
     public static ChannelException Wrong(string what) => new(ChannelError.BadConfiguration, ErrorClass.Refused, what);
@@ -76,7 +80,7 @@ internal sealed class HalfArguments
         var point = text.IndexOf('.', StringComparison.Ordinal);
         var whole = point < 0 ? text : text[..point];
         var part = point < 0 ? "" : text[(point + 1)..];
-        return whole.Length is > 0 and <= 6 && (point < 0 || part.Length > 0) && whole.All(char.IsAsciiDigit) && part.All(char.IsAsciiDigit)
+        return whole.Length is > 0 and <= 6 && (point < 0 || part.Length > 0) && !(whole + part).AsSpan().ContainsAnyExceptInRange('0', '9')
             ? uint.Parse(whole + part.PadRight(3, '0')[..3], NumberStyles.None, CultureInfo.InvariantCulture)
             : null;
     }

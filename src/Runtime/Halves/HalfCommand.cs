@@ -13,8 +13,14 @@ namespace ChannelSdk.Runtime.Halves;
 /// <param name="complain">A line for standard error, unescaped.</param>
 public sealed class HalfCommand(Stream input, Stream output, Action<string> complain)
 {
+    private static readonly string[] s_verbs = ["send", "receive", "barrier", "progress", "step", "result", "parameter", "log"];
+
     /// <summary>The words that it knows.</summary>
-    public static IReadOnlyList<string> Verbs { get; } = ["send", "receive", "barrier", "progress", "step", "result", "parameter", "log"];
+    public static IReadOnlyList<string> Verbs => s_verbs;
+
+    /// <summary>Whether a word is one that it knows.</summary>
+    /// <param name="word">The word.</param>
+    public static bool IsVerb(string word) => Array.IndexOf(s_verbs, word) >= 0;
 
     /// <summary>How it is used, a line a word, indented by two.</summary>
     public const string Help = """
@@ -84,7 +90,7 @@ public sealed class HalfCommand(Stream input, Stream output, Action<string> comp
                 var words = arguments.RequireWords(1, int.MaxValue);
                 return new HalfRequest
                 {
-                    Verb = HalfVerb.Progress, MilliPercent = Percent(words[0]), Text = HalfWire.Cut(string.Join(' ', words.Skip(1)), HalfLimits.MaxText),
+                    Verb = HalfVerb.Progress, MilliPercent = Percent(words[0]), Text = HalfWire.Cut(string.Join(' ', words[1..]), HalfLimits.MaxText),
                 };
             case "step":
                 return Step(arguments);

@@ -36,7 +36,7 @@ public sealed class HalfServer : IAsyncDisposable
     {
         if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
         {
-            await Task.WhenAll(_channels.Select(static channel => channel.DisposeAsync().AsTask())).ConfigureAwait(false);
+            await Task.WhenAll(Array.ConvertAll(_channels, static channel => channel.DisposeAsync().AsTask())).ConfigureAwait(false);
             await _listener.DisposeAsync().ConfigureAwait(false);
         }
     }

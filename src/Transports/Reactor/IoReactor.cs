@@ -27,7 +27,7 @@ internal sealed unsafe class IoReactor
     private readonly ConcurrentQueue<IReactorWork> _posted = new();
     private List<IReactorWork> _soon = new(16);
     private List<IReactorWork> _running = new(16);
-    private int _threadId;
+    private readonly int _threadId;
     private int _turnLeft;
 
     private IoReactor()
@@ -39,19 +39,9 @@ internal sealed unsafe class IoReactor
         _epoll = Own(Libc.EpollCreate1(Linux.EPOLL_CLOEXEC), "epoll_create1");
         _wake = Own(Libc.EventFd(0, Linux.EFD_NONBLOCK | Linux.EFD_CLOEXEC), "eventfd");
         Control(Linux.EPOLL_CTL_ADD, _wake, Linux.EPOLLIN | Linux.EPOLLET, WakeToken);
-        using var started = new ManualResetEventSlim();
-        var thread = new Thread(() =>
-        {
-            _threadId = Environment.CurrentManagedThreadId;
-            started.Set();
-            Run();
-        })
-        {
-            Name = "channel-io",
-            IsBackground = true,
-        };
+        var thread = new Thread(Run) { Name = "channel-io", IsBackground = true };
+        _threadId = thread.ManagedThreadId;
         thread.UnsafeStart();
-        started.Wait();
     }
 
     /// <summary>The process's reactor; its thread starts with the first use.</summary>

@@ -66,7 +66,7 @@ public sealed class QgaFuzzTests(ITestOutputHelper output)
                     line = client.ReadLineAsync().GetAwaiter().GetResult();
                     Assert.NotNull(line);
                 }
-                while (line[0] != 0xFF || Encoding.ASCII.GetString(line, 1, line.Length - 1) != "{\"return\":9}");
+                while (line[0] != 0xFF || Encoding.ASCII.GetString(line, 1, line.Length - 1) != "{\"return\": 9}");
             }
             witness.CallAsync("guest-ping").GetAwaiter().GetResult();
         });

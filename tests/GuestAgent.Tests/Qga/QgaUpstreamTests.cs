@@ -236,6 +236,7 @@ public sealed class QgaUpstreamTests : IAsyncLifetime, IAsyncDisposable
             {
                 return status;
             }
+            Assert.False(status.TryGetProperty("exitcode", out _), $"an end that was told as none: {status}");
         }
     }
 

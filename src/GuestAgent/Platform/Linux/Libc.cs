@@ -6,6 +6,7 @@ namespace ChannelSdk.GuestAgent.Platform.Linux;
 internal static partial class Libc
 {
     public const int ExecuteAccess = 1;
+    public const int ArenaMax = -8;
     public const int SigKill = 9;
     public const int SigUsr1 = 10;
     public const int SigUsr2 = 12;
@@ -13,6 +14,10 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     public static unsafe partial nint Write(int fd, byte* buffer, nuint count);
+
+    // malloc.h, M_ARENA_MAX.
+    [LibraryImport("libc", EntryPoint = "mallopt")]
+    public static partial int Mallopt(int parameter, int value);
 
     [LibraryImport("libc", EntryPoint = "access", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Access(string path, int mode);

@@ -99,8 +99,11 @@ internal static class NetworkFacts
             }
             else if (line == "/32 host LOCAL" && IPAddress.TryParse(last, out IPAddress? address) && seen.Add(last) && seen.Count <= MaxAddresses)
             {
-                RouteInfo? home = routes.Where(static route => route.Gateway.Length == 0).Where(route => Contains(route.Destination, address))
-                    .MaxBy(static route => int.Parse(route.Destination[(route.Destination.IndexOf('/') + 1)..], CultureInfo.InvariantCulture));
+                RouteInfo? home = null;
+                foreach (RouteInfo route in routes.Where(route => route.Gateway.Length == 0 && Contains(route.Destination, address)))
+                {
+                    home = home is null || PrefixLength(route) > PrefixLength(home) ? route : home;
+                }
                 yield return IPAddress.IsLoopback(address) ? ("lo", last + "/8")
                     : home is null ? ("", last + "/32") : (home.Interface, last + home.Destination[home.Destination.IndexOf('/')..]);
             }
@@ -119,6 +122,8 @@ internal static class NetworkFacts
             }
         }
     }
+
+    private static int PrefixLength(RouteInfo route) => int.Parse(route.Destination.AsSpan(route.Destination.IndexOf('/') + 1), CultureInfo.InvariantCulture);
 
     private static bool Contains(string network, IPAddress address) =>
         IPNetwork.TryParse(network, out IPNetwork parsed) && parsed.PrefixLength > 0 && parsed.Contains(address);

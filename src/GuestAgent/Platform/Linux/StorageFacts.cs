@@ -36,10 +36,9 @@ internal static class StorageFacts
     /// <summary>The file systems with storage in this guest, each once. Others are not asked: a server that is away does not answer.</summary>
     public static IEnumerable<FileSystemUsage> FileSystems(MountTable table)
     {
-        foreach (IGrouping<string, MountEntry> group in table.Entries.Where(static entry => !entry.IsAnonymous || entry.Type is "btrfs" or "tmpfs")
-            .GroupBy(static entry => entry.Device).Take(MaxFileSystems))
+        foreach (MountEntry[] mounts in table.ByFileSystem(static entry => !entry.IsAnonymous || entry.Type is "btrfs" or "tmpfs").Take(MaxFileSystems))
         {
-            MountEntry mount = group.OrderBy(static entry => entry.Root != "/").ThenBy(static entry => entry.Path.Length).First();
+            MountEntry mount = mounts[0];
             var info = new FileSystemUsage { Mount = mount.Path, Type = mount.Type, Source = mount.Source, IsReadOnly = mount.IsReadOnly };
             try
             {

@@ -11,8 +11,10 @@ namespace ChannelSdk.Runtime;
 /// </summary>
 public sealed partial class Channel
 {
+    /// <summary>How long a link that ends is kept for what is under way on it.</summary>
+    private static readonly TimeSpan s_lastWords = TimeSpan.FromMilliseconds(100);
     private readonly Action _sendContinuation;
-    private readonly ITimer _timer;
+    private ITimer? _timer;
     private ITransportLink? _link;
     private LinkState _linkState;
     private ChannelException? _linkError;
@@ -162,7 +164,7 @@ public sealed partial class Channel
                 _end += count;
                 _bytesIn += count;
                 small = count * 8 < _buffer.Length ? small + 1 : 0;
-                failed = Feed();
+                failed = _isClosed ? Discard() : Feed();
             }
 
             RunDeferred();
@@ -182,6 +184,13 @@ public sealed partial class Channel
         NoteFault();
         Rearm();
         return Rpc.Session.Fault is not null;
+    }
+
+    /// <summary>What comes after the channel's close is for nobody; a socket closed with bytes unread takes its own last ones back.</summary>
+    private bool Discard()
+    {
+        _start = _end;
+        return false;
     }
 
     private void NoteFault()
@@ -296,10 +305,10 @@ public sealed partial class Channel
             Rpc.Session.AdvanceOutput(count);
             if (error is not null)
             {
-                // Nothing more goes out; the receive loop sees the end and cleans up.
+                // Nothing more goes out. What the peer said last, a goodbye perhaps, is there to be received still.
                 _linkError ??= error;
                 _isSendBroken = true;
-                _link?.Abort();
+                _ = AbortSoonAsync(_link);
             }
             else
             {
@@ -309,7 +318,8 @@ public sealed partial class Channel
     }
 
     /// <summary>Lets a last frame go out, for a moment; then ends the link and waits until no send uses the session's memory.</summary>
-    private async Task DrainAndAbortAsync()
+    /// <param name="isGoodbye">Whether the last frame ended the session, and the link is to bring it over.</param>
+    private async Task DrainAndAbortAsync(bool isGoodbye = false)
     {
         TaskCompletionSource idle;
         lock (Gate)
@@ -323,7 +333,12 @@ public sealed partial class Channel
         }
 
         Flush();
-        await Task.WhenAny(idle.Task, Task.Delay(TimeSpan.FromMilliseconds(100), _time)).ConfigureAwait(false);
+        await Task.WhenAny(idle.Task, Task.Delay(s_lastWords, _time)).ConfigureAwait(false);
+        if (isGoodbye && idle.Task.IsCompleted)
+        {
+            await WaitForPeersCloseAsync().ConfigureAwait(false);
+        }
+
         lock (Gate)
         {
             _link?.Abort();
@@ -337,6 +352,31 @@ public sealed partial class Channel
             // Another drain may have begun since.
             _sendIdle = _sendIdle == idle ? null : _sendIdle;
         }
+    }
+
+    /// <summary>
+    /// The peer's answer to a goodbye is that it closes the link. Before that a close here could take the goodbye back: a
+    /// socket that is closed with bytes unread resets its connection (RFC 1122, section 4.2.2.13).
+    /// </summary>
+    private async Task WaitForPeersCloseAsync()
+    {
+        lock (Gate)
+        {
+            if (_link is not IHalfClose link)
+            {
+                return;
+            }
+
+            link.CompleteSend();
+        }
+
+        await Task.WhenAny(_running, Task.Delay(s_lastWords, _time)).ConfigureAwait(false);
+    }
+
+    private async Task AbortSoonAsync(ITransportLink? link)
+    {
+        await Task.Delay(s_lastWords, _time).ConfigureAwait(false);
+        link?.Abort();
     }
 
     private void AbortLink(ChannelError code, string reason)
@@ -353,6 +393,12 @@ public sealed partial class Channel
         var failed = false;
         lock (Gate)
         {
+            if (_isClosed)
+            {
+                // Who closed it ends the link too.
+                return;
+            }
+
             _timerAt = long.MaxValue;
             Rpc.Tick(Now);
             if (_end > _start)
@@ -382,6 +428,7 @@ public sealed partial class Channel
         {
             _timerAt = next;
             // Rounded up to the timer's milliseconds: a little late is right, early would be for nothing.
+            _timer ??= _time.CreateTimer(static state => ((Channel)state!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             _timer.Change(TimeSpan.FromMilliseconds(Math.Max(1, (next - Now + 999) / 1000)), Timeout.InfiniteTimeSpan);
         }
     }

@@ -36,7 +36,6 @@ public sealed partial class Channel : IAsyncDisposable
         (_endpoint, _services, _time) = (endpoint, services, time ?? TimeProvider.System);
         _events = new EventHub(_options.EventBacklog, _time);
         Rpc = new RpcPeer(role, _options.Session, _options.MaxMessage, this, NextNonce);
-        _timer = _time.CreateTimer(static state => ((Channel)state!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _sendContinuation = OnSendCompleted;
     }
 
@@ -218,9 +217,13 @@ public sealed partial class Channel : IAsyncDisposable
         RunDeferred();
         Flush();
         await _stopping.CancelAsync().ConfigureAwait(false);
-        await DrainAndAbortAsync().ConfigureAwait(false);
+        await DrainAndAbortAsync(isGoodbye: true).ConfigureAwait(false);
         await _running.ConfigureAwait(false);
-        await _timer.DisposeAsync().ConfigureAwait(false);
+        if (_timer is not null)
+        {
+            await _timer.DisposeAsync().ConfigureAwait(false);
+        }
+
         await _endpoint.DisposeAsync().ConfigureAwait(false);
         _events.Complete();
         _stopping.Dispose();

@@ -1,4 +1,5 @@
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports;
 using ChannelSdk.Transports.InMemory;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -61,6 +62,33 @@ public class StreamAndLinkTests
         await pair.Host.CallAsync(ChannelPair.Echo, new BytesValue(), cancellationToken: ChannelPair.Soon);
         await pair.Host.CallAsync(ChannelPair.Echo, new BytesValue(), cancellationToken: ChannelPair.Soon);
         Assert.InRange(pair.Host.Status.BytesIn, before, 3 << 20);
+    }
+
+    [Theory]
+    [InlineData("unix-listen://{0}/socket", "unix://{0}/socket")]
+    [InlineData("tcp-listen://127.0.0.1:19254", "tcp://127.0.0.1:19254")]
+    public async Task A_peer_that_sends_all_the_time_hears_that_the_session_has_ended(string guest, string host)
+    {
+        for (var i = 0; i < 30; i++)
+        {
+            var folder = Directory.CreateTempSubdirectory("channel-");
+            await using var pair = new ChannelPair(
+                TransportEndpoints.Create(string.Format(null, guest, folder.FullName)), TransportEndpoints.Create(string.Format(null, host, folder.FullName)));
+            await pair.Host.WaitReadyAsync(ChannelPair.Soon);
+            await using var stream = await pair.Host.OpenStreamAsync(ChannelPair.EchoStream, new Empty(), cancellationToken: ChannelPair.Soon);
+            var hang = pair.Host.CallAsync(ChannelPair.Hang, new Empty(), cancellationToken: ChannelPair.Soon).AsTask();
+            await pair.HangStarted.Task.WaitAsync(ChannelPair.Soon);
+            for (var n = 0; n < 20; n++)
+            {
+                await stream.WriteAsync(ChannelPair.Numbered(n), ChannelPair.Soon);
+            }
+
+            await pair.Host.DisposeAsync();
+            // A lost link alone would keep the session, and the call, for the resume.
+            await pair.HangCancelled.Task.WaitAsync(ChannelPair.Soon);
+            await Assert.ThrowsAsync<ChannelException>(() => hang);
+            folder.Delete(recursive: true);
+        }
     }
 
     [Fact]

@@ -50,7 +50,16 @@ internal sealed class SocketLink : FdLink, IHalfClose
     }
 
     /// <inheritdoc/>
-    public void CompleteSend() => _ = Libc.Shutdown(Fd, Linux.SHUT_WR);
+    public void CompleteSend()
+    {
+        lock (_armGate)
+        {
+            if (!IsClosed)
+            {
+                _ = Libc.Shutdown(Fd, Linux.SHUT_WR);
+            }
+        }
+    }
 
     /// <inheritdoc/>
     public unsafe bool IsGone

@@ -129,6 +129,25 @@ public class InstallTests
     }
 
     [Fact]
+    public async Task What_is_between_two_programs_when_it_is_looked_for_is_found_all_the_same()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("agent-test-");
+        string program = $"{folder.FullName}/again";
+        await File.WriteAllTextAsync(program, "#!/bin/sh\nexec \"$0\"\n");
+        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        for (int i = 0; i < 40; i++)
+        {
+            var start = new ProcessStartInfo(program);
+            start.Environment[HalfVariables.Socket] = $"{folder.FullName}/half.sock";
+            using Process process = Process.Start(start)!;
+            InstallProcesses.Kill(start.Environment[HalfVariables.Socket]!);
+            using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+            await process.WaitForExitAsync(soon.Token);
+        }
+        folder.Delete(recursive: true);
+    }
+
+    [Fact]
     public async Task One_operation_runs_at_a_time_and_the_next_one_after_it()
     {
         await using var rig = new AgentRig();

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports.Native;
@@ -19,6 +20,8 @@ internal sealed unsafe class IoReactor
     private const int OperationCost = 4096;
     private const ulong WakeToken = ulong.MaxValue;
 
+    // With one processor the other side cannot move while this one polls.
+    private static readonly bool s_mayPoll = Environment.ProcessorCount > 1;
     private static readonly Lazy<IoReactor> s_shared = new(() => new IoReactor());
 
     private readonly SafeFd _epoll;
@@ -29,6 +32,7 @@ internal sealed unsafe class IoReactor
     private List<IReactorWork> _running = new(16);
     private readonly int _threadId;
     private int _turnLeft;
+    private LullPolicy _lull;
 
     private IoReactor()
     {
@@ -121,7 +125,7 @@ internal sealed unsafe class IoReactor
         var events = (EpollEvent*)NativeMemory.Alloc(MaxEvents, (nuint)sizeof(EpollEvent));
         while (true)
         {
-            int count = Libc.EpollWait(_epoll, events, MaxEvents, _soon.Count > 0 ? 0 : -1);
+            int count = _soon.Count > 0 ? Libc.EpollWait(_epoll, events, MaxEvents, 0) : WaitForEvents(events);
             for (int i = 0; i < count; i++)
             {
                 _turnLeft = TurnBudget;
@@ -136,6 +140,35 @@ internal sealed unsafe class IoReactor
             }
             RunQueued();
         }
+    }
+
+    private int WaitForEvents(EpollEvent* events)
+    {
+        long begin = Stopwatch.GetTimestamp();
+        if (_lull.IsWorthPolling)
+        {
+            long now = begin;
+            while (now - begin < LullPolicy.MostTicks)
+            {
+                int found = Libc.EpollWait(_epoll, events, MaxEvents, 0);
+                if (found != 0)
+                {
+                    _lull.NotePoll(found: true);
+                    return found;
+                }
+                // Whoever else wants this processor has it first.
+                Thread.Yield();
+                now = Stopwatch.GetTimestamp();
+            }
+            _lull.NotePoll(found: false);
+            begin = now;
+        }
+        int count = Libc.EpollWait(_epoll, events, MaxEvents, -1);
+        if (s_mayPoll)
+        {
+            _lull.NoteSleep(Stopwatch.GetTimestamp() - begin);
+        }
+        return count;
     }
 
     private void DrainPosted()

@@ -109,6 +109,19 @@ internal static class Sequences
         return sum;
     }
 
+    /// <summary>Equals stay in their order.</summary>
+    public static T[] OrderBy<T>(this IEnumerable<T> source, Func<T, int> rank)
+    {
+        T[] items = [.. source];
+        long[] ranks = new long[items.Length];
+        for (int i = 0; i < ranks.Length; i++)
+        {
+            ranks[i] = ((long)rank(items[i]) << 32) + i;
+        }
+        Array.Sort(ranks, items);
+        return items;
+    }
+
     public static IEnumerable<string> Order(this IEnumerable<string> source, StringComparer comparer)
     {
         List<string> items = [.. source];

@@ -72,18 +72,8 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
         _ => null,
     };
 
-    private static FreezeTarget[] DeepestFirst(List<FreezeTarget> targets)
-    {
-        FreezeTarget[] result = [.. targets];
-        // Of equally deep ones the later may stand on the earlier by a name that is hidden now.
-        long[] ranks = new long[result.Length];
-        for (int i = 0; i < ranks.Length; i++)
-        {
-            ranks[i] = ((long)-Depth(result[i].Main.Path) << 32) - i;
-        }
-        Array.Sort(ranks, result);
-        return result;
-    }
+    // Of equally deep ones the later may stand on the earlier by a name that is hidden now.
+    private static FreezeTarget[] DeepestFirst(List<FreezeTarget> targets) => targets.Reverse<FreezeTarget>().OrderBy(static target => -Depth(target.Main.Path));
 
     private static int Depth(string path) => path == "/" ? 0 : path.AsSpan().Count('/');
 

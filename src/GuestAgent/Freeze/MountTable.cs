@@ -66,18 +66,8 @@ internal sealed class MountTable
         return best;
     }
 
-    private static MountEntry[] NamedFirst(List<MountEntry> mounts)
-    {
-        MountEntry[] result = [.. mounts];
-        // The place in the table decides between equals.
-        long[] ranks = new long[result.Length];
-        for (int i = 0; i < ranks.Length; i++)
-        {
-            ranks[i] = (result[i].Root == "/" ? 0 : 1L << 62) | ((long)result[i].Path.Length << 32) | (uint)i;
-        }
-        Array.Sort(ranks, result);
-        return result;
-    }
+    private static MountEntry[] NamedFirst(List<MountEntry> mounts) =>
+        mounts.OrderBy(static mount => (mount.Root == "/" ? 0 : 1 << 30) + mount.Path.Length);
 
     private static bool IsWithin(string path, string folder) => folder == "/" || path == folder
         || (path.StartsWith(folder, StringComparison.Ordinal) && path[folder.Length] == '/');

@@ -115,7 +115,7 @@ internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCo
     {
         // The frame around a value is written as it is: the writer's first look at a name costs more than all of a ping.
         Utf8JsonWriter json = call.Json;
-        _reply.Write("{\"return\": "u8);
+        _reply.Write(QgaCall.ReplyStart);
         await command.Run(call).ConfigureAwait(false);
         if (command.IsSilent)
         {

@@ -28,6 +28,7 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
     private const uint NewFileMode = 0x1B6;
     // A client that left without closing must not keep files open for ever.
     private static readonly TimeSpan s_forgottenAfter = TimeSpan.FromMinutes(10);
+    private static readonly byte[] s_readStart = [.. QgaCall.ReplyStart, .. "{\"buf-b64\": \""u8];
     private static long s_lastNumber = 999;
     private readonly Dictionary<long, QgaFile> _files = [];
 
@@ -95,15 +96,19 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
                 }
                 if (done == 0)
                 {
-                    await call.SendAsync("{\"return\": {\"buf-b64\": \""u8.ToArray()).ConfigureAwait(false);
+                    await call.SendAsync(s_readStart).ConfigureAwait(false);
                 }
                 length = Math.Max(length, 0);
                 done += length;
                 _ = Base64.EncodeToUtf8InPlace(buffer, length, out int written);
                 await call.SendAsync(buffer.AsMemory(0, written)).ConfigureAwait(false);
             }
+            if (count == 0)
+            {
+                await call.SendAsync(s_readStart).ConfigureAwait(false);
+            }
             // What was read before an error is a short read; the error comes with the next one.
-            call.SentUpTo = $"{(count == 0 ? "{\"return\": {\"buf-b64\": \"" : "")}\", \"count\": {done}, \"eof\": {(isEnd ? "true" : "false")}}}";
+            call.SentUpTo = $"\", \"count\": {done}, \"eof\": {(isEnd ? "true" : "false")}}}";
         }
         finally
         {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
 using ChannelSdk.GuestAgent.Freeze;
@@ -23,7 +24,7 @@ internal sealed class AgentRig : IAsyncDisposable
     public AgentRig(FaultPlan? faults = null, Func<AgentRig, string>? policy = null, bool install = true)
     {
         (Guest, Local) = (_root.CreateSubdirectory("guest").FullName, _root.CreateSubdirectory("local").FullName);
-        _log = new AgentLog(Lines.Add, TimeProvider.System, withTime: false) { Rate = 1000 };
+        _log = new AgentLog(Lines.Enqueue, TimeProvider.System, withTime: false) { Rate = 1000 };
         var config = new AgentConfig
         {
             Endpoint = $"unix-listen://{_root.FullName}/host.sock",
@@ -58,7 +59,7 @@ internal sealed class AgentRig : IAsyncDisposable
     /// <summary>Where a host finds the agent; one at a time.</summary>
     public string Uri => Config.Endpoint.Replace("unix-listen:", "unix:", StringComparison.Ordinal);
 
-    public List<string> Lines { get; } = [];
+    public ConcurrentQueue<string> Lines { get; } = [];
 
     public CancellationToken Soon => _timeout.Token;
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using ChannelSdk.GuestAgent.Freeze;
 
@@ -19,7 +20,7 @@ internal sealed class FakeFreezePlatform : IFreezePlatform
     /// <summary>Device numbers of frozen file systems.</summary>
     public HashSet<string> Frozen { get; } = [];
 
-    public List<string> Done { get; } = [];
+    public ConcurrentQueue<string> Done { get; } = [];
 
     /// <summary>errno of a freeze, by mount point.</summary>
     public Dictionary<string, int> FreezeErrors { get; } = [];
@@ -75,7 +76,7 @@ internal sealed class FakeFreezePlatform : IFreezePlatform
             {
                 return 16;
             }
-            Done.Add("freeze " + mount.Path);
+            Done.Enqueue("freeze " + mount.Path);
             return 0;
         }
     }
@@ -89,7 +90,7 @@ internal sealed class FakeFreezePlatform : IFreezePlatform
             {
                 return 22;
             }
-            Done.Add(string.Create(CultureInfo.InvariantCulture, $"thaw {mount.Path}"));
+            Done.Enqueue(string.Create(CultureInfo.InvariantCulture, $"thaw {mount.Path}"));
             return 0;
         }
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using ChannelSdk.GuestAgent.Services;
 using ChannelSdk.Protocol.Services;
 
@@ -8,7 +9,7 @@ internal sealed class FakePowerPlatform : IPowerPlatform
 {
     public HashSet<string> Paths { get; } = [];
 
-    public List<string> Done { get; } = [];
+    public ConcurrentQueue<string> Done { get; } = [];
 
     public int ExitCode { get; set; }
 
@@ -30,13 +31,13 @@ internal sealed class FakePowerPlatform : IPowerPlatform
 
     public Task<int> RunAsync(string program, IReadOnlyList<string> arguments)
     {
-        Done.Add(string.Join(' ', [program, .. arguments]));
+        Done.Enqueue(string.Join(' ', [program, .. arguments]));
         return Task.FromResult(ExitCode);
     }
 
     public bool SignalInit(int signal)
     {
-        Done.Add($"signal {signal}");
+        Done.Enqueue($"signal {signal}");
         return Works;
     }
 
@@ -44,13 +45,13 @@ internal sealed class FakePowerPlatform : IPowerPlatform
 
     public bool Sleep(string state)
     {
-        Done.Add($"sleep {state}");
+        Done.Enqueue($"sleep {state}");
         return Works;
     }
 
     public bool KernelReboot(PowerAction action)
     {
-        Done.Add($"reboot {action}");
+        Done.Enqueue($"reboot {action}");
         return Works;
     }
 }

@@ -222,7 +222,7 @@ public sealed class FreezeServiceTests : IDisposable
         {
             await Task.Yield();
         }
-        Assert.Equal("thaw /data", _platform.Done[1]);
+        Assert.Equal(["freeze /data", "thaw /data"], _platform.Done);
         hang.Set();
         FreezeReport report = await freeze;
 

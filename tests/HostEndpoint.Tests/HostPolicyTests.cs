@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using ChannelSdk.HostEndpoint.Policy;
 using ChannelSdk.HostEndpoint.Services;
 using ChannelSdk.Protocol;
@@ -8,7 +9,7 @@ namespace ChannelSdk.HostEndpoint.Tests;
 
 public class HostPolicyTests
 {
-    private readonly List<AuditRecord> _audit = [];
+    private readonly ConcurrentQueue<AuditRecord> _audit = [];
 
     private static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token;
 
@@ -87,7 +88,7 @@ public class HostPolicyTests
         await using var store = new TemporaryMetadata();
         await using var guest = new GuestDouble();
         await using var host = new HostEndpoint();
-        var instance = host.Attach("vm1", guest.Uri, new InstanceOptions { Metadata = store.Instance, Policy = new HostPolicy { GuestMay = [] }, Audit = _audit.Add });
+        var instance = host.Attach("vm1", guest.Uri, new InstanceOptions { Metadata = store.Instance, Policy = new HostPolicy { GuestMay = [] }, Audit = _audit.Enqueue });
         await instance.WaitReadyAsync(Soon);
         await using var stream = await guest.Channel.OpenStreamAsync(ServiceMethods.MetadataRelay, new MetadataRelayRequest(), cancellationToken: Soon);
         var error = await Assert.ThrowsAsync<ChannelException>(async () => await stream.ReadAsync(Soon));
@@ -123,7 +124,7 @@ public class HostPolicyTests
     }
 
     private Instance Attach(HostEndpoint host, GuestDouble guest, HostPolicy policy) =>
-        host.Attach("vm1", guest.Uri, new InstanceOptions { Policy = policy, Audit = _audit.Add });
+        host.Attach("vm1", guest.Uri, new InstanceOptions { Policy = policy, Audit = _audit.Enqueue });
 
     private sealed class TemporaryMetadata : IAsyncDisposable
     {

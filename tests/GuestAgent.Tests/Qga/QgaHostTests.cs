@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using ChannelSdk.HostEndpoint;
 using ChannelSdk.HostEndpoint.Services;
@@ -11,7 +12,7 @@ public sealed class QgaHostTests : IAsyncLifetime, IAsyncDisposable
 {
     private readonly QgaRig _rig = new();
     private readonly HostEndpoint.HostEndpoint _host = new();
-    private readonly List<string> _alarms = [];
+    private readonly ConcurrentQueue<string> _alarms = [];
     private readonly CancellationTokenSource _limit = new(TimeSpan.FromSeconds(60));
 
     public Task InitializeAsync() => Task.CompletedTask;
@@ -27,7 +28,7 @@ public sealed class QgaHostTests : IAsyncLifetime, IAsyncDisposable
 
     private async Task<Instance> AttachAsync(InstanceOptions? options = null)
     {
-        Instance instance = _host.Attach("vm1", $"qga://{_rig.Socket}", (options ?? new InstanceOptions()) with { Alarm = _alarms.Add });
+        Instance instance = _host.Attach("vm1", $"qga://{_rig.Socket}", (options ?? new InstanceOptions()) with { Alarm = _alarms.Enqueue });
         await instance.WaitReadyAsync(_limit.Token);
         return instance;
     }
@@ -120,7 +121,7 @@ public sealed class QgaHostTests : IAsyncLifetime, IAsyncDisposable
         _rig.Power.Paths.UnionWith(["/run/systemd/system", "/usr/bin/systemctl"]);
         Instance instance = await AttachAsync();
         Assert.True((await instance.Power.ShutdownAsync(cancellationToken: _limit.Token)).Accepted);
-        Assert.True(SpinWait.SpinUntil(() => _rig.Power.Done.Count > 0, TimeSpan.FromSeconds(20)));
+        Assert.True(SpinWait.SpinUntil(() => !_rig.Power.Done.IsEmpty, TimeSpan.FromSeconds(20)));
         Assert.Equal(["/usr/bin/systemctl poweroff"], _rig.Power.Done);
     }
 
@@ -141,7 +142,7 @@ public sealed class QgaHostTests : IAsyncLifetime, IAsyncDisposable
     public async Task A_guest_with_both_agents_is_reached_by_ours()
     {
         Instance instance = _host.Attach("vm1", $"unix://{_rig.Socket.Replace("qga.sock", "host.sock", StringComparison.Ordinal)}",
-            new InstanceOptions { QgaSocket = _rig.Socket, Alarm = _alarms.Add });
+            new InstanceOptions { QgaSocket = _rig.Socket, Alarm = _alarms.Enqueue });
         await instance.WaitReadyAsync(_limit.Token);
         Assert.Equal(AgentKind.ChannelAgent, instance.Agent);
         Assert.NotEmpty((await instance.Info.GetAsync(_limit.Token)).BootId);
@@ -151,7 +152,7 @@ public sealed class QgaHostTests : IAsyncLifetime, IAsyncDisposable
     public async Task A_guest_without_ours_is_reached_by_qemu_ga()
     {
         Instance instance = _host.Attach("vm1", $"unix://{_rig.Socket}.none",
-            new InstanceOptions { QgaSocket = _rig.Socket, QgaAfter = TimeSpan.FromMilliseconds(50), Alarm = _alarms.Add });
+            new InstanceOptions { QgaSocket = _rig.Socket, QgaAfter = TimeSpan.FromMilliseconds(50), Alarm = _alarms.Enqueue });
         await instance.WaitReadyAsync(_limit.Token);
         Assert.Equal(AgentKind.QemuGuestAgent, instance.Agent);
         await instance.Info.PingAsync(_limit.Token);

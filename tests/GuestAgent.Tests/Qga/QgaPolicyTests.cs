@@ -63,7 +63,7 @@ public sealed class QgaPolicyTests
         QgaTestClient client = await rig.ConnectAsync();
         await client.SendAsync("{\"execute\":\"guest-shutdown\",\"arguments\":{\"mode\":\"reboot\"}}{\"execute\":\"guest-ping\"}");
         Assert.Equal("{}", (await client.ReadAsync()).GetProperty("return").ToString());
-        Assert.True(SpinWait.SpinUntil(() => rig.Power.Done.Count > 0, TimeSpan.FromSeconds(20)));
+        Assert.True(SpinWait.SpinUntil(() => !rig.Power.Done.IsEmpty, TimeSpan.FromSeconds(20)));
         Assert.Equal(["/usr/bin/systemctl reboot"], rig.Power.Done);
         Assert.Contains(rig.Lines, static line => line.Contains("allowed power.Request by guest-shutdown", StringComparison.Ordinal));
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
 using ChannelSdk.GuestAgent.Freeze;
@@ -28,7 +29,7 @@ internal sealed class QgaRig : IAsyncDisposable
         };
         File.WriteAllText(config.PolicyFile, policy ?? AgentRig.Files("/", Folder) + AgentRig.AnyCommand);
         config = change?.Invoke(config) ?? config;
-        var log = new AgentLog(Lines.Add, TimeProvider.System, withTime: false) { Rate = 1000 };
+        var log = new AgentLog(Lines.Enqueue, TimeProvider.System, withTime: false) { Rate = 1000 };
         _daemon = new AgentDaemon(config, () => config,
             new GuestSystem(Power, Freeze, new FreezeMarker($"{_root.FullName}/frozen"), nanoseconds =>
             {
@@ -50,7 +51,7 @@ internal sealed class QgaRig : IAsyncDisposable
 
     public long ClockSetTo { get; private set; }
 
-    public List<string> Lines { get; } = [];
+    public ConcurrentQueue<string> Lines { get; } = [];
 
     public async Task<QgaTestClient> ConnectAsync()
     {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
 using ChannelSdk.HostEndpoint.Qga;
@@ -215,9 +216,9 @@ public sealed class QgaClientTests
                     break;
             }
         });
-        var alarms = new List<string>();
+        var alarms = new ConcurrentQueue<string>();
         await using var host = new HostEndpoint();
-        var instance = host.Attach("vm1", $"qga://{guest.Path}", new InstanceOptions { Alarm = alarms.Add });
+        var instance = host.Attach("vm1", $"qga://{guest.Path}", new InstanceOptions { Alarm = alarms.Enqueue });
         await instance.WaitReadyAsync(new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
         await instance.Freeze.FreezeAsync(TimeSpan.FromSeconds(60));
         Assert.Equal(FreezeState.Thawed, (await instance.Freeze.ThawAsync()).State);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
@@ -31,7 +32,7 @@ internal sealed class QgaDouble : IAsyncDisposable
 
     public int Connections { get; private set; }
 
-    public List<string> Commands { get; } = [];
+    public ConcurrentQueue<string> Commands { get; } = [];
 
     public Task ReturnAsync(string json) => SendAsync($"{{\"return\": {json}}}\n");
 
@@ -100,7 +101,7 @@ internal sealed class QgaDouble : IAsyncDisposable
             }
             else
             {
-                Commands.Add(command);
+                Commands.Enqueue(command);
                 await Answer(this, command, arguments);
             }
         }

@@ -9,7 +9,11 @@ namespace ChannelSdk.Bench.Qga;
 /// <summary>The QEMU guest agent's protocol: Debian's qemu-ga and our agent's face, each on a Unix socket, by the same client.</summary>
 internal static class QgaBench
 {
-    private const int Starts = 21;
+    // A start takes milliseconds and is a fifth faster or slower for a second at a time, by where the scheduler has put who
+    // waits for it: many, spread over the minute that the pings take.
+    private const int PingRounds = 15;
+    private const int StartsBetween = 20;
+    private const int GuestStartRounds = 21;
     private const int Calls = 20_000;
     private const int ManyCalls = 200_000;
     private const int Part = 1 << 20;
@@ -17,18 +21,25 @@ internal static class QgaBench
 
     public static async Task<int> RunAsync(int rounds)
     {
-        var agent = Path.GetFullPath("artifacts/agent/channel-agent");
-        var (theirs, ours) = (new Row("qemu-ga", QemuGa.Start), new Row("channel-agent", socket => OurFace(agent, socket)));
-        for (var round = 0; round < Starts + rounds; round++)
+        var folder = Directory.CreateTempSubdirectory("channelsdk-bench-");
+        var (agent, qemuGa) = (Copy("artifacts/agent/channel-agent", folder), Copy(QemuGa.Program, folder));
+        var theirs = new Row(socket =>
         {
-            foreach (var row in new[] { theirs, ours })
-            {
-                await MeasureAsync(row, startOnly: round < Starts);
-            }
+            var info = QemuGa.Start(socket);
+            info.FileName = qemuGa;
+            return info;
+        });
+        var ours = new Row(socket => OurFace(agent, socket));
+        for (var round = 0; round < PingRounds; round++)
+        {
+            await InTurnAsync(StartsBetween, theirs, ours, static (_, _, _, _) => Task.CompletedTask);
+            await InTurnAsync(1, theirs, ours, PingAsync);
         }
 
-        await GuestStarts.MeasureAsync(Starts, theirs.GuestStart, ours.GuestStart);
-        Console.WriteLine($"medians of {rounds} rounds; start: exec to the first answer, of {Starts}; files by reads and writes of {Part >> 10} KiB; memory after {ManyCalls} calls, 30 s later");
+        await InTurnAsync(rounds, theirs, ours, UseAsync);
+        folder.Delete(recursive: true);
+        await GuestStarts.MeasureAsync(GuestStartRounds, theirs.GuestStart, ours.GuestStart);
+        Console.WriteLine($"medians; start: exec to the first answer, {((StartsBetween + 1) * PingRounds) + rounds} on this machine and {GuestStartRounds} in the guest; pings: {PingRounds} processes, {Calls} calls each; {rounds} rounds of files, by reads and writes of {Part >> 10} KiB, and of memory, after {ManyCalls} calls, 30 s later");
         Console.WriteLine();
         Console.WriteLine("| | qemu-ga | channel-agent |");
         Console.WriteLine("|---|---|---|");
@@ -51,7 +62,24 @@ internal static class QgaBench
         return new ProcessStartInfo(agent, ["run", "--config", socket + ".conf"]);
     }
 
-    private static async Task MeasureAsync(Row row, bool startOnly)
+    /// <summary>Both were written a moment ago and by the same call: how a file lies in the page cache is a tenth of a start.</summary>
+    private static string Copy(string program, DirectoryInfo folder)
+    {
+        var copy = Path.Combine(folder.FullName, Path.GetFileName(program));
+        File.Copy(program, copy);
+        return copy;
+    }
+
+    private static async Task InTurnAsync(int rounds, Row theirs, Row ours, Func<Row, Client, Process, string, Task> useAsync)
+    {
+        for (var round = 0; round < rounds; round++)
+        {
+            await StartAsync(theirs, useAsync);
+            await StartAsync(ours, useAsync);
+        }
+    }
+
+    private static async Task StartAsync(Row row, Func<Row, Client, Process, string, Task> useAsync)
     {
         var folder = Directory.CreateTempSubdirectory("channelsdk-bench-");
         var path = Path.Combine(folder.FullName, "s");
@@ -66,28 +94,8 @@ internal static class QgaBench
             using var socket = Connect(path);
             var client = new Client(socket);
             client.Call("{\"execute\":\"guest-ping\"}\n");
-            if (startOnly)
-            {
-                row.Start.Add(Stopwatch.GetElapsedTime(at).TotalMilliseconds);
-                return;
-            }
-
-            var times = new double[Calls];
-            client.Pings(times);
-            row.Median.Add(Samples.Percentile(times, 0.5));
-            row.Slow.Add(Samples.Percentile(times, 0.99));
-            row.Write.Add(Write(client, Path.Combine(folder.FullName, "file")));
-            row.Read.Add(Read(client, Path.Combine(folder.FullName, "file")));
-            for (var i = Calls; i < ManyCalls; i += Calls)
-            {
-                client.Pings(times);
-            }
-
-            await Task.Delay(TimeSpan.FromSeconds(30));
-            process.Refresh();
-            row.Memory.Add(process.WorkingSet64 / 1024.0);
-            var own = File.ReadLines($"/proc/{process.Id}/status").First(static line => line.StartsWith("RssAnon:", StringComparison.Ordinal));
-            row.Own.Add(double.Parse(own.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture));
+            row.Start.Add(Stopwatch.GetElapsedTime(at).TotalMilliseconds);
+            await useAsync(row, client, process, Path.Combine(folder.FullName, "file"));
         }
         finally
         {
@@ -95,6 +103,28 @@ internal static class QgaBench
             await process.WaitForExitAsync();
             folder.Delete(recursive: true);
         }
+    }
+
+    private static Task PingAsync(Row row, Client client, Process process, string file)
+    {
+        var times = new double[Calls];
+        client.Pings(times);
+        row.Median.Add(Samples.Percentile(times, 0.5));
+        row.Slow.Add(Samples.Percentile(times, 0.99));
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Copies a file both ways, makes a day's calls, and looks at the memory once they are over.</summary>
+    private static async Task UseAsync(Row row, Client client, Process process, string file)
+    {
+        row.Write.Add(Write(client, file));
+        row.Read.Add(Read(client, file));
+        client.Pings(new double[ManyCalls]);
+        await Task.Delay(TimeSpan.FromSeconds(30));
+        process.Refresh();
+        row.Memory.Add(process.WorkingSet64 / 1024.0);
+        var own = File.ReadLines($"/proc/{process.Id}/status").First(static line => line.StartsWith("RssAnon:", StringComparison.Ordinal));
+        row.Own.Add(double.Parse(own.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture));
     }
 
     private static double Write(Client client, string path)
@@ -157,7 +187,7 @@ internal static class QgaBench
     private static void Print(string name, Samples theirs, Samples ours, string format) => Console.WriteLine(
         $"| {name} | {theirs.Median.ToString(format, CultureInfo.InvariantCulture)} | {ours.Median.ToString(format, CultureInfo.InvariantCulture)} |");
 
-    private sealed record Row(string Name, Func<string, ProcessStartInfo> Command)
+    private sealed record Row(Func<string, ProcessStartInfo> Command)
     {
         public Samples Start { get; } = new();
 

@@ -140,6 +140,14 @@ public class ConfigReaderTests
     }
 
     [Fact]
+    public void A_folder_in_the_place_of_the_file_is_named_for_what_it_is()
+    {
+        var e = Assert.Throws<ChannelException>(() => ConfigReader.Load("/proc", []));
+
+        Assert.StartsWith("/proc: cannot be read: Is a directory", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Flags_go_before_the_file()
     {
         using var file = new TemporaryFile("log_level = error\npower = deny\n");

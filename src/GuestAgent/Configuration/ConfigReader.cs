@@ -1,5 +1,7 @@
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.GuestAgent.Configuration;
 
@@ -10,7 +12,6 @@ namespace ChannelSdk.GuestAgent.Configuration;
 internal static class ConfigReader
 {
     private const int MaxFileBytes = 64 * 1024;
-    private const int FirstRead = 4 * 1024;
     private const int MaxReportedErrors = 10;
     private const int MaxQuotedText = 80;
 
@@ -119,37 +120,19 @@ internal static class ConfigReader
     /// <exception cref="ChannelException">Code 600: it cannot be read or is too long.</exception>
     public static string ReadFile(string path)
     {
-        try
+        int errno = SmallFile.TryRead(path, MaxFileBytes + 1, out ReadOnlySpan<byte> bytes);
+        if (errno == 0)
         {
-            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
-            byte[] bytes = new byte[FirstRead];
-            int length = 0;
-            while (stream.Read(bytes.AsSpan(length)) is > 0 and int count)
-            {
-                length += count;
-                if (length > MaxFileBytes)
-                {
-                    throw Error($"{path}: longer than {MaxFileBytes} bytes; this is not a configuration file of the agent");
-                }
-                if (length == bytes.Length)
-                {
-                    Array.Resize(ref bytes, length * 2);
-                }
-            }
-            return System.Text.Encoding.UTF8.GetString(bytes, 0, length);
+            return bytes.Length <= MaxFileBytes
+                ? System.Text.Encoding.UTF8.GetString(bytes)
+                : throw Error($"{path}: longer than {MaxFileBytes} bytes; this is not a configuration file of the agent");
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        throw Error(errno switch
         {
-            throw Error($"{path}: no such file; make it, or leave --config out to use the defaults");
-        }
-        catch (UnauthorizedAccessException)
-        {
-            throw Error($"{path}: this user may not read it");
-        }
-        catch (IOException e)
-        {
-            throw Error($"{path}: cannot be read ({e.HResult})");
-        }
+            Errno.ENOENT or Errno.ENOTDIR => $"{path}: no such file; make it, or leave --config out to use the defaults",
+            Errno.EACCES or Errno.EPERM => $"{path}: this user may not read it",
+            _ => $"{path}: cannot be read: {Errno.Describe(errno)}",
+        });
     }
 
     private static string Quote(ReadOnlySpan<char> text) => LogText.Escape(text, MaxQuotedText);

@@ -28,19 +28,11 @@ internal sealed class LinuxFreezePlatform : IFreezePlatform
 
     public string ReadMounts()
     {
-        byte[] bytes = new byte[MaxMountBytes];
-        try
-        {
-            using var stream = new FileStream("/proc/self/mountinfo", FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
-            int length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-            return length < bytes.Length
-                ? Encoding.UTF8.GetString(bytes, 0, length)
-                : throw Error($"the list of mounts is longer than {MaxMountBytes} bytes");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        if (SmallFile.TryRead("/proc/self/mountinfo", MaxMountBytes, out ReadOnlySpan<byte> bytes) != 0)
         {
             throw Error("/proc/self/mountinfo cannot be read; is /proc mounted?");
         }
+        return bytes.Length < MaxMountBytes ? Encoding.UTF8.GetString(bytes) : throw Error($"the list of mounts is longer than {MaxMountBytes} bytes");
     }
 
     public IReadOnlyList<string> BackingFiles(MountEntry mount)

@@ -16,7 +16,7 @@ internal sealed class QgaFramer
 
     // The long texts of all clients together stay within the heap's hard limit.
     private const int MaxLarge = 6 << 20;
-    private const int Small = 16 << 10;
+    private const int Small = 4 << 10;
     private const byte Reset = 0xFF;
     private static readonly SearchValues<byte> s_endsString = SearchValues.Create([(byte)'"', (byte)'\\', Reset]);
     private static int s_large;

@@ -18,19 +18,8 @@ internal static class LoginRecords
     private const int MaxRecords = 256;
 
     /// <summary>The users of this guest; empty where nothing keeps a record.</summary>
-    public static IReadOnlyList<UserInfo> Load()
-    {
-        try
-        {
-            using var stream = new FileStream("/run/utmp", FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
-            byte[] bytes = new byte[RecordBytes * MaxRecords];
-            return Parse(bytes.AsSpan(0, stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false)));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return [];
-        }
-    }
+    public static IReadOnlyList<UserInfo> Load() =>
+        SmallFile.TryRead("/run/utmp", RecordBytes * MaxRecords, out ReadOnlySpan<byte> bytes) == 0 ? Parse(bytes) : [];
 
     /// <summary>The user processes among the whole records.</summary>
     internal static IReadOnlyList<UserInfo> Parse(ReadOnlySpan<byte> bytes)

@@ -149,7 +149,15 @@ internal sealed class PartialFile : IDisposable
     }
 
     /// <summary>Closes it; what was written stays.</summary>
-    public void Dispose() => File.Dispose();
+    public void Dispose()
+    {
+        if (!File.IsClosed)
+        {
+            // A program that is being started has the file too until its execve, and with it a lock that is not let go (flock(2)).
+            _ = FileCalls.FLock(File, FileCalls.Unlock);
+            File.Dispose();
+        }
+    }
 
     private unsafe void WriteRun(ReadOnlySpan<byte> bytes, long offset)
     {

@@ -29,6 +29,7 @@ internal static unsafe partial class FileCalls
     public const int SeekHole = 4;
     public const int LockExclusive = 2;
     public const int LockNonBlocking = 4;
+    public const int Unlock = 8;
     public const int RenameNoReplace = 1;
     public const uint BasicStats = 0x7ff;
     /// <summary>tv_nsec that leaves a time as it is.</summary>

@@ -1,0 +1,32 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using ChannelSdk.GuestAgent.Files;
+using ChannelSdk.GuestAgent.Platform.Linux;
+using Microsoft.Win32.SafeHandles;
+
+namespace ChannelSdk.GuestAgent.Tests;
+
+public sealed partial class PartialFileTests
+{
+    [Fact]
+    public void A_program_that_is_being_started_keeps_no_lock_on_a_file_that_is_done()
+    {
+        DirectoryInfo place = Directory.CreateTempSubdirectory("agent-test-");
+        using var folder = new SafeFileHandle(Libc.Open(place.FullName, FileCalls.Folder), ownsHandle: true);
+        byte[] transfer = new byte[PartialFile.TransferBytes];
+        PartialFile partial = PartialFile.Create(folder, transfer, "file");
+        partial.Write("content"u8, 0, hasHoles: false);
+        // What a fork would have until it calls execve.
+        using var inherited = new SafeFileHandle(Dup(partial.File), ownsHandle: true);
+        string path = Path.Combine(place.FullName, Encoding.ASCII.GetString(PartialFile.NameOf(transfer)).TrimEnd('\0'));
+        Assert.Throws<IOException>(() => File.ReadAllText(path));
+
+        partial.Dispose();
+
+        Assert.Equal("content", File.ReadAllText(path));
+        place.Delete(recursive: true);
+    }
+
+    [LibraryImport("libc", EntryPoint = "dup", SetLastError = true)]
+    private static partial int Dup(SafeFileHandle file);
+}

@@ -30,14 +30,21 @@ internal static class QgaBench
             return info;
         });
         var ours = new Row(socket => OurFace(agent, socket));
-        for (var round = 0; round < PingRounds; round++)
+        try
         {
-            await InTurnAsync(StartsBetween, theirs, ours, static (_, _, _, _) => Task.CompletedTask);
-            await InTurnAsync(1, theirs, ours, PingAsync);
+            for (var round = 0; round < PingRounds; round++)
+            {
+                await InTurnAsync(StartsBetween, theirs, ours, static (_, _, _, _) => Task.CompletedTask);
+                await InTurnAsync(1, theirs, ours, PingAsync);
+            }
+
+            await InTurnAsync(rounds, theirs, ours, UseAsync);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
         }
 
-        await InTurnAsync(rounds, theirs, ours, UseAsync);
-        folder.Delete(recursive: true);
         await GuestStarts.MeasureAsync(GuestStartRounds, theirs.GuestStart, ours.GuestStart);
         Console.WriteLine($"medians; start: exec to the first answer, {((StartsBetween + 1) * PingRounds) + rounds} on this machine and {GuestStartRounds} in the guest; pings: {PingRounds} processes, {Calls} calls each; {rounds} rounds of files, by reads and writes of {Part >> 10} KiB, and of memory, after {ManyCalls} calls, 30 s later");
         Console.WriteLine();

@@ -269,7 +269,7 @@ public class FileAccessTests
     {
         byte[] message = new byte[FileRecord.HeaderSize + block.Length];
         block.CopyTo(message, FileRecord.HeaderSize);
-        new FileRecord(FileRecordKind.Data, offset, block.Length, XxHash64.Hash(block), false).WriteTo(message);
+        new FileRecord(FileRecordKind.Data, offset, block.Length, XxHash3.Hash(block), false).WriteTo(message);
         return message;
     }
 

@@ -29,7 +29,7 @@ public sealed class HostileGuestTests : IDisposable
     public static TheoryData<string, ChannelError, byte[][]> Lies()
     {
         var block = new byte[Block];
-        var good = Record(FileRecordKind.Data, 0, Block, XxHash64.Hash(block), block);
+        var good = Record(FileRecordKind.Data, 0, Block, XxHash3.Hash(block), block);
         return new()
         {
             { "nothing at all", ChannelError.InvalidArgument, [] },

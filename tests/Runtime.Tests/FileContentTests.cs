@@ -8,16 +8,59 @@ public class FileContentTests
 {
     private const int Block = ContentHash.BlockSize;
 
+    /// <summary>What the hash's own library says of bytes i * i * 31 + i * 7 + i / 256, at both sides of each bound between its ways.</summary>
     [Theory]
-    [InlineData("", 0xEF46DB3751D8E999UL)]
-    [InlineData("a", 0xD24EC4F1A98C6E5BUL)]
-    [InlineData("abc", 0x44BC2CF5AD770999UL)]
-    [InlineData("Nobody inspects the spammish repetition", 0xFBCEA83C8A378BF1UL)]
-    public void The_hash_is_the_published_one(string text, ulong hash) => Assert.Equal(hash, XxHash64.Hash(Encoding.ASCII.GetBytes(text)));
+    [InlineData(0, 0x2D06800538D394C2UL)]
+    [InlineData(1, 0xC44BDFF4074EECDBUL)]
+    [InlineData(2, 0x9AAF71D6A8C4DA34UL)]
+    [InlineData(3, 0x1729C78F56EC7369UL)]
+    [InlineData(4, 0xE5097D6D2A406DDEUL)]
+    [InlineData(5, 0xF525743D9E4F4603UL)]
+    [InlineData(8, 0x89B9B1111ECD5976UL)]
+    [InlineData(9, 0x442F901347EAC6D7UL)]
+    [InlineData(16, 0x3E094AB84274D7E2UL)]
+    [InlineData(17, 0xF023CE206C53CB88UL)]
+    [InlineData(32, 0x4E0F827A00305880UL)]
+    [InlineData(33, 0xCE95CB88847D6102UL)]
+    [InlineData(64, 0x5926C2C628B8BD40UL)]
+    [InlineData(65, 0x0BC4C752A7C50505UL)]
+    [InlineData(96, 0xBEF5DF716E3026DEUL)]
+    [InlineData(97, 0xC04301A5FBA9D36AUL)]
+    [InlineData(128, 0x74CC793E51CBBF70UL)]
+    [InlineData(129, 0x896BC9B5EE9A02DEUL)]
+    [InlineData(160, 0xEB4D404DD889DC60UL)]
+    [InlineData(240, 0x168AC2EEA3381B59UL)]
+    [InlineData(241, 0x5F15F12E172B51FAUL)]
+    [InlineData(256, 0x2D280775D960610DUL)]
+    [InlineData(257, 0xBE8A1E34A0E24C0EUL)]
+    [InlineData(1024, 0x6049ADEDBB22283EUL)]
+    [InlineData(1025, 0x63C9FC3D4DC27985UL)]
+    [InlineData(1088, 0x3A30D490217021B3UL)]
+    [InlineData(65536, 0x901DC3AFE8C07815UL)]
+    [InlineData(131071, 0x99E34ABAEFA611CFUL)]
+    [InlineData(131072, 0x3CDF6B51A6D515E8UL)]
+    public void The_hash_is_the_published_one(int length, ulong hash) => Assert.Equal(hash, XxHash3.Hash(Pattern(length)));
+
+    /// <summary>Made from the library's hashes as files.proto says.</summary>
+    [Fact]
+    public void The_hash_of_a_whole_content_is_the_contracts()
+    {
+        ContentHash hash = default;
+        byte[] content = Pattern(Block + 5);
+
+        hash.Append(content.AsSpan(0, Block));
+        hash.Append(content.AsSpan(Block));
+
+        Assert.Equal(0x3AF17140F7754E77UL, hash.Finish());
+    }
 
     [Fact]
-    public void A_number_hashes_as_its_bytes() =>
-        Assert.Equal(XxHash64.Hash(BitConverter.GetBytes(0x0123456789ABCDEFUL), 42), XxHash64.Hash(0x0123456789ABCDEFUL, 42));
+    public void A_number_hashes_as_its_bytes()
+    {
+        Assert.Equal(XxHash3.Hash(BitConverter.GetBytes(0x0123456789ABCDEFUL)), XxHash3.Hash(0x0123456789ABCDEFUL, 0));
+        // From the library, too.
+        Assert.Equal(0xF42DC97AE127B555UL, XxHash3.Hash(0x0123456789ABCDEFUL, 0x1122334455667788));
+    }
 
     [Theory]
     [InlineData(0)]
@@ -168,5 +211,16 @@ public class FileContentTests
         }
 
         Assert.Equal((blocks, (long)content.Length * half), (found.ToString(), offset));
+    }
+
+    private static byte[] Pattern(int length)
+    {
+        var bytes = new byte[length];
+        for (var i = 0; i < length; i++)
+        {
+            bytes[i] = (byte)(i * i * 31 + i * 7 + (i >> 8));
+        }
+
+        return bytes;
     }
 }

@@ -110,7 +110,7 @@ internal sealed class CopyOut(Instance instance, GuestPath source, string destin
             return;
         }
 
-        RequireHash(record.Hash, XxHash64.Hash(block), $"the block at {record.Offset}");
+        RequireHash(record.Hash, XxHash3.Hash(block), $"the block at {record.Offset}");
         try
         {
             LocalFile.Write(_file!, block, record.Offset, record.HasHoles);

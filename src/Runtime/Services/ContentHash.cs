@@ -12,7 +12,7 @@ public struct ContentHash
     /// <summary>Bytes of the largest file that is copied: 16 TiB, with which even one hole takes less than a second.</summary>
     public const long MaxLength = 1L << 44;
 
-    private static readonly ulong s_zeroBlock = XxHash64.Hash(new byte[BlockSize]);
+    private static readonly ulong s_zeroBlock = XxHash3.Hash(new byte[BlockSize]);
     private ulong _state;
 
     /// <summary>Bytes taken in so far.</summary>
@@ -23,17 +23,17 @@ public struct ContentHash
     /// <returns>The block's own hash.</returns>
     public ulong Append(ReadOnlySpan<byte> block)
     {
-        ulong hash = XxHash64.Hash(block);
+        ulong hash = XxHash3.Hash(block);
         AppendHashed(hash, block.Length);
         return hash;
     }
 
     /// <summary>Takes the next block in by its hash.</summary>
-    /// <param name="hash">What <see cref="XxHash64"/> gave for it.</param>
+    /// <param name="hash">What <see cref="XxHash3"/> gave for it.</param>
     /// <param name="length">Its bytes.</param>
     public void AppendHashed(ulong hash, int length)
     {
-        _state = XxHash64.Hash(hash, _state);
+        _state = XxHash3.Hash(hash, _state);
         Length += length;
     }
 
@@ -53,5 +53,5 @@ public struct ContentHash
     }
 
     /// <summary>The hash of all that was taken in.</summary>
-    public readonly ulong Finish() => XxHash64.Hash((ulong)Length, _state);
+    public readonly ulong Finish() => XxHash3.Hash((ulong)Length, _state);
 }

@@ -18,6 +18,8 @@ internal sealed class RpcCall(bool wipes)
     internal int WheelSlot = -1;
     internal byte[]? Part;
     internal int PartLength;
+    /// <summary>Bytes of the last message that came in parts. The next one's memory is for as many, so no sender can make it more than twice what was sent.</summary>
+    internal int LastLength;
     internal int PartCredit;
     internal int PartFrames;
     internal byte[]? WriteBuffer;
@@ -66,7 +68,7 @@ internal sealed class RpcCall(bool wipes)
     {
         if (Part is null || Part.Length - PartLength < data.Length)
         {
-            var next = ArrayPool<byte>.Shared.Rent(Math.Max(PartLength + data.Length, 2 * PartLength));
+            var next = ArrayPool<byte>.Shared.Rent(Math.Max(PartLength + data.Length, Part is null ? LastLength : 2 * PartLength));
             Part.AsSpan(0, PartLength).CopyTo(next);
             ReturnPart();
             Part = next;
@@ -91,7 +93,7 @@ internal sealed class RpcCall(bool wipes)
         PeerDone = OwnDone = RequestTaken = false;
         Status = null;
         Deadline = 0;
-        PartLength = PartCredit = PartFrames = 0;
+        PartLength = PartCredit = PartFrames = LastLength = 0;
         Version++;
     }
 

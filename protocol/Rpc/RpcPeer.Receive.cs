@@ -116,7 +116,7 @@ internal sealed partial class RpcPeer
         else if (call.Part is { } part)
         {
             call.Received.Enqueue(new RpcMessage(part, call.PartLength, credit, frames));
-            (call.Part, call.PartLength) = (null, 0);
+            (call.Part, call.PartLength, call.LastLength) = (null, 0, call.PartLength);
         }
         else
         {

@@ -18,7 +18,7 @@ public class FrameTests
     {
         var data = new byte[70_001];
         new Random(3).NextBytes(data);
-        foreach (var length in new[] { 1, 7, 8, 6143, 6144, 6145, 12_288, 65_536, 70_001 })
+        foreach (var length in new[] { 1, 7, 8, 4079, 4080, 4081, 8160, 65_536, 70_001 })
         {
             Assert.Equal(Bitwise(data.AsSpan(0, length)), Crc32C.Compute(data.AsSpan(0, length)));
         }

@@ -11,8 +11,11 @@ namespace ChannelSdk.GuestAgent.Files;
 /// <summary>One files.Read: sends a file's facts, its content in records and the hash of all of it.</summary>
 internal sealed class FileReader : IDisposable
 {
-    /// <summary>Bytes of a message: of several records, as each message wakes a thread here and one on the host.</summary>
-    private const int MaxMessage = 4 * FileRecord.MaxLength;
+    /// <summary>
+    /// Bytes of a message: of several records, as each message wakes a thread here and one on the host; of no more than a host
+    /// takes in one message by default, 1 MiB.
+    /// </summary>
+    private const int MaxMessage = 7 * FileRecord.MaxLength;
 
     private readonly RawPath _path;
     private readonly FileReadRequest _request;

@@ -220,7 +220,7 @@ public sealed class FreezeServiceTests : IDisposable
         _time.Advance(TimeSpan.FromSeconds(60));
         while (_platform.Done.Count < 2)
         {
-            await Task.Yield();
+            await Task.Delay(1, _timeout.Token);
         }
         Assert.Equal(["freeze /data", "thaw /data"], _platform.Done);
         hang.Set();

@@ -113,8 +113,10 @@ public sealed class QgaPolicyTests
         await using var rig = new QgaRig(static config => config with { QgaFreezeLease = TimeSpan.FromSeconds(1) });
         QgaTestClient client = await rig.ConnectAsync();
         await client.CallAsync("guest-fsfreeze-freeze");
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while ((await client.CallAsync("guest-fsfreeze-status")).GetString() != "thawed")
         {
+            soon.Token.ThrowIfCancellationRequested();
         }
         Assert.Empty(rig.Freeze.Frozen);
         (string errorClass, string text) = await client.FailAsync("guest-fsfreeze-thaw", "{}");

@@ -229,8 +229,10 @@ public sealed class QgaUpstreamTests : IAsyncLifetime, IAsyncDisposable
         QgaTestClient client = await _rig.ConnectAsync();
         long pid = (await client.CallAsync("guest-exec", arguments)).GetProperty("pid").GetInt64();
         Assert.True(pid > 0);
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (true)
         {
+            soon.Token.ThrowIfCancellationRequested();
             JsonElement status = await client.CallAsync("guest-exec-status", $"{{\"pid\":{pid}}}");
             if (status.GetProperty("exited").GetBoolean())
             {

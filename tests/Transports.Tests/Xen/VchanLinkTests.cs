@@ -21,9 +21,10 @@ public sealed class VchanLinkTests : IAsyncLifetime, IDisposable
         Task<ITransportLink> accepted = _guest.OpenAsync(default).AsTask();
         string path = VchanRig.Path(3, 0);
         VchanKeys? keys = null;
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (keys is null)
         {
-            await Task.Delay(1);
+            await Task.Delay(1, soon.Token);
             keys = VchanKeys.Parse(_xen.Store.Value($"{path}/ring-ref") ?? "", _xen.Store.Value($"{path}/event-channel") ?? "");
         }
         _peer = VchanArea.Map(_xen.Domain(0), 3, keys);

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports;
 using ChannelSdk.Transports.InMemory;
@@ -23,6 +24,25 @@ public class StreamAndLinkTests
         await stream.CompleteAsync(ChannelPair.Soon);
         using var end = await stream.ReadAsync(ChannelPair.Soon);
         Assert.True(end.IsEnd);
+    }
+
+    [Fact]
+    public async Task Memory_for_a_message_in_parts_is_as_much_as_the_one_before_took()
+    {
+        await using var pair = new ChannelPair();
+        await using var stream = await pair.Host.OpenStreamAsync(ChannelPair.EchoStream, new Empty(), cancellationToken: ChannelPair.Soon);
+        var memory = new List<int>();
+        foreach (var size in new[] { 300_000, 70_000, 70_000 })
+        {
+            await stream.WriteAsync(new byte[size], ChannelPair.Soon);
+            using var echo = await stream.ReadAsync(ChannelPair.Soon);
+            Assert.True(MemoryMarshal.TryGetArray(echo.Memory, out var array));
+            Assert.Equal(size, array.Count);
+            memory.Add(array.Array!.Length);
+        }
+
+        // The pool's sizes are powers of two. The second one's is for the first; who goes on with small ones gets no more than they need.
+        Assert.Equal([512 << 10, 512 << 10, 128 << 10], memory);
     }
 
     [Fact]

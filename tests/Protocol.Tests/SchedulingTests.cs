@@ -41,12 +41,14 @@ public class SchedulingTests
     }
 
     [Theory]
-    [InlineData(StreamClass.Control)]
-    [InlineData(StreamClass.Rpc)]
-    public void A_message_of_a_higher_class_waits_for_no_more_than_one_output_batch_of_bulk(StreamClass urgent)
+    [InlineData(StreamClass.Control, 200_000)]
+    [InlineData(StreamClass.Rpc, 200_000)]
+    [InlineData(StreamClass.Control, 900_000)]
+    [InlineData(StreamClass.Rpc, 900_000)]
+    public void A_message_of_a_higher_class_waits_for_no_more_than_one_output_batch_of_bulk(StreamClass urgent, int bulkMessage)
     {
         var wire = Connected();
-        Flood(wire.Guest, "copy", StreamClass.Bulk, 200_000);
+        Flood(wire.Guest, "copy", StreamClass.Bulk, bulkMessage);
         // A slow link: 4 KiB at a time, and the host's transport takes no more than 8 KiB ahead.
         wire.ToHost.MaxChunk = 4096;
         for (var i = 0; i < 100; i++)

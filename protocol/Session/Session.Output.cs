@@ -71,7 +71,7 @@ internal sealed partial class Session
     {
         for (var streamClass = StreamClass.Control; streamClass <= StreamClass.Bulk; streamClass++)
         {
-            while ((streamClass == StreamClass.Control || _log.Unsent < _options.OutputBatch) && _ready.TryPeek(streamClass, out var stream))
+            while ((streamClass == StreamClass.Control || IsBelowOutputBatch) && _ready.TryPeek(streamClass, out var stream))
             {
                 if (!ProduceTurn(stream))
                 {
@@ -211,9 +211,12 @@ internal sealed partial class Session
         _log.Append(FrameType.Reset, DataFlags.None, id, payload);
     }
 
+    /// <summary>Whether the next frame is not produced too far ahead of the transport: what waits to be sent is before any control message.</summary>
+    private bool IsBelowOutputBatch => _log.Unsent < _options.OutputBatch;
+
     /// <summary>Whether a frame may be appended now without overtaking anything: nothing of its class or above waits.</summary>
     private bool CanProduceAtOnce(StreamClass streamClass) =>
-        _peerNonce != 0 && _wasEstablished && _ready.IsIdleUpTo(streamClass) && _log.Unsent < _options.OutputBatch;
+        _peerNonce != 0 && _wasEstablished && _ready.IsIdleUpTo(streamClass) && IsBelowOutputBatch;
 
     /// <summary>Whether the log takes one more frame of this class. The last eighth is for control, the one before it for rpc.</summary>
     private bool HasRoom(StreamClass streamClass, int payload)

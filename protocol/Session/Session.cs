@@ -190,8 +190,8 @@ internal sealed partial class Session : ILinkOwner
         stream.FinGiven = (flags & DataFlags.Fin) != 0;
         if (!stream.NeedsOpen && CanProduceAtOnce(stream.Class))
         {
-            // The rest of a long message is produced as it is sent: what is in the log already is before any control message.
-            while (_log.Unsent < _options.OutputBatch && ProduceData(stream) == Progress.Made)
+            // The rest of a long message is produced as it is sent.
+            while (IsBelowOutputBatch && ProduceData(stream) == Progress.Made)
             {
             }
 

@@ -8,7 +8,7 @@ public sealed record ChannelOptions
     /// <summary>Bounds and times of the session.</summary>
     public SessionOptions Session { get; init; } = new();
 
-    /// <summary>Largest message accepted, 1 KiB to 64 MiB.</summary>
+    /// <summary>Largest message accepted, 1 KiB to 64 MiB. With less than 1 MiB a host cannot copy large files out of a guest.</summary>
     public int MaxMessage { get; init; } = 1 << 20;
 
     /// <summary>First wait after an endpoint failed or a link died at once; doubles up to <see cref="RetryMax"/>, with jitter.</summary>

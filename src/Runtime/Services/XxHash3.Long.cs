@@ -14,8 +14,8 @@ public static partial class XxHash3
     private const int Stripe = 64;
     private const int Pair = 16;
     private const int StripesOfBlock = 16;
-    private const int LastStripeKey = 192 - Stripe - 7;
-    private const int ScrambleKey = 192 - Stripe;
+    private const int LastStripeKey = SecretSize - Stripe - 7;
+    private const int ScrambleKey = SecretSize - Stripe;
     private const int MergeKey = 11;
 
     private static ulong OfLong(ReadOnlySpan<byte> bytes)

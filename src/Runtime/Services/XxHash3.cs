@@ -20,6 +20,8 @@ public static partial class XxHash3
     private const ulong PrimeMixA = 0x165667919E3779F9;
     private const ulong PrimeMixB = 0x9FB21C651E98DF25;
 
+    private const int SecretSize = 192;
+
     /// <summary>The specification's default secret.</summary>
     private static ReadOnlySpan<byte> Secret =>
     [

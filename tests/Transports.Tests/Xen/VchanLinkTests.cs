@@ -20,13 +20,9 @@ public sealed class VchanLinkTests : IAsyncLifetime, IDisposable
         _guest = VchanRig.Listen(_xen, 3, 0, order: 12);
         Task<ITransportLink> accepted = _guest.OpenAsync(default).AsTask();
         string path = VchanRig.Path(3, 0);
-        VchanKeys? keys = null;
-        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while (keys is null)
-        {
-            await Task.Delay(1, soon.Token);
-            keys = VchanKeys.Parse(_xen.Store.Value($"{path}/ring-ref") ?? "", _xen.Store.Value($"{path}/event-channel") ?? "");
-        }
+        await VchanRig.ValueChanges(_xen, $"{path}/ring-ref", null);
+        await VchanRig.ValueChanges(_xen, $"{path}/event-channel", null);
+        VchanKeys keys = VchanKeys.Parse(_xen.Store.Value($"{path}/ring-ref")!, _xen.Store.Value($"{path}/event-channel")!)!;
         _peer = VchanArea.Map(_xen.Domain(0), 3, keys);
         Assert.True(_peer.TryClaim());
         _link = (VchanLink)await accepted.Within();

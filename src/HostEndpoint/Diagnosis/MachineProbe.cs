@@ -1,4 +1,3 @@
-using System.Text.Json;
 using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.Protocol;
 
@@ -7,6 +6,8 @@ namespace ChannelSdk.HostEndpoint.Diagnosis;
 /// <summary>Asks QEMU what it knows of a machine.</summary>
 public static class MachineProbe
 {
+    private const int MaxState = 64;
+
     /// <summary>Connects to the monitor, asks and leaves.</summary>
     /// <param name="qmpPath">Path of its QMP socket.</param>
     /// <param name="portName">Name of the channel's virtio-serial port.</param>
@@ -36,10 +37,11 @@ public static class MachineProbe
         QmpClient qmp, string portName = QemuOptions.DefaultPortName, TimeSpan? uptime = null, CancellationToken cancellationToken = default)
     {
         var status = await qmp.ExecuteAsync("query-status", null, cancellationToken).ConfigureAwait(false);
-        var state = status.TryGetProperty("status", out var word) ? word.GetString() ?? "" : "";
+        // A monitor is no more trusted than the guest that may have taken it over.
+        var state = GuestText.Escape(UntrustedJson.Text(status, "status"), MaxState);
         // Whether the guest has a port open is in no structured answer, only in the monitor's text of the device tree.
         var tree = await qmp.ExecuteAsync("human-monitor-command", "{\"command-line\":\"info qtree\"}", cancellationToken).ConfigureAwait(false);
-        return new MachineFacts(state, uptime, tree.ValueKind == JsonValueKind.String ? IsPortOpen(tree.GetString()!, portName) : null);
+        return new MachineFacts(state, uptime, IsPortOpen(UntrustedJson.Text(tree), portName));
     }
 
     /// <summary>Finds the port in the text of "info qtree"; null if it is not there.</summary>

@@ -1,6 +1,7 @@
-using System.Diagnostics;
-using System.Text;
+using System.Text.Json.Nodes;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
+using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.HostEndpoint.Launch;
 
@@ -10,37 +11,17 @@ namespace ChannelSdk.HostEndpoint.Launch;
 /// </summary>
 public sealed class QemuGuest : IAsyncDisposable
 {
-    /// <summary>
-    /// Runs QEMU and kills it when our end of standard input closes, which the kernel sees to however we die. (A
-    /// parent-death signal would follow the thread that started QEMU, and pool threads come and go.)
-    /// </summary>
-    private const string Guard = """
-        exec 3<&0
-        "$@" 3<&- </dev/null &
-        qemu=$!
-        (read -r _ <&3; kill -9 $qemu) 2>/dev/null >&2 &
-        guard=$!
-        wait $qemu
-        code=$?
-        kill $guard 2>/dev/null
-        exit $code
-        """;
+    private const string StateName = "state";
+    private const int MaxDevices = 1024;
+    private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan KillPatience = TimeSpan.FromSeconds(5);
 
-    /// <summary>PCI slot of the vsock device, the same whether it is there from the start or plugged.</summary>
-    private const string VsockSlot = "06";
-
-    private readonly Process _process;
+    private readonly QemuProcess _process;
     private readonly string _folder;
     private readonly bool _ownsFolder;
-    private readonly StringBuilder _errors = new();
 
-    private QemuGuest(Process process, string folder, bool ownsFolder, QmpClient qmp)
-    {
+    private QemuGuest(QemuProcess process, string folder, bool ownsFolder, QmpClient qmp) =>
         (_process, _folder, _ownsFolder, Qmp) = (process, folder, ownsFolder, qmp);
-        GuardProcess = Install.ProcessIdentity.Of(process.Id);
-        process.ErrorDataReceived += (_, line) => AddError(line.Data);
-        process.BeginErrorReadLine();
-    }
 
     /// <summary>The machine protocol.</summary>
     public QmpClient Qmp { get; }
@@ -55,43 +36,45 @@ public sealed class QemuGuest : IAsyncDisposable
     public string ConsoleSocket => Path.Combine(_folder, "console.sock");
 
     /// <summary>The process that guards QEMU and ends with it; null if it had ended at once.</summary>
-    public Install.ProcessIdentity? GuardProcess { get; }
+    public Install.ProcessIdentity? GuardProcess => _process.Guardian;
+
+    /// <summary>Folder of the control group that QEMU is in; null where this machine gives it none.</summary>
+    internal string? ControlGroup => _process.ControlGroup;
 
     /// <summary>Ends when the QEMU process has ended.</summary>
-    public Task Exited => _process.WaitForExitAsync();
+    public Task Exited => _process.Exited;
 
     /// <summary>Whether the QEMU process still runs.</summary>
-    public bool IsRunning => !_process.HasExited;
+    public bool IsRunning => _process.IsRunning;
 
     /// <summary>Starts QEMU and lets the guest run.</summary>
     /// <exception cref="ChannelException">QEMU is not installed or ended at once (TransportFailed, with its words).</exception>
     public static async Task<QemuGuest> StartAsync(QemuOptions options, CancellationToken cancellationToken = default)
     {
         var folder = options.Folder ?? Directory.CreateTempSubdirectory("channelsdk-guest-").FullName;
-        var start = new ProcessStartInfo("/bin/sh") { RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
-        foreach (var (name, value) in options.Environment)
-        {
-            start.Environment[name] = value;
-        }
-
-        foreach (var argument in Arguments(options, folder))
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        var process = options.Network?.Start(start) ?? Process.Start(start)!;
+        QemuProcess? process = null;
         QmpClient qmp;
         try
         {
+            if (options.RunAs is { } user)
+            {
+                GiveTo(folder, user);
+            }
+
+            process = QemuProcess.Start(options, folder);
             qmp = await ConnectQmpAsync(process, folder, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
-            process.Kill(entireProcessTree: true);
-            process.Dispose();
+            if (process is not null)
+            {
+                await process.KillAsync(KillPatience).ConfigureAwait(false);
+                process.Dispose();
+            }
+
             if (options.Folder is null)
             {
-                Directory.Delete(folder, recursive: true);
+                Remove(folder);
             }
 
             throw;
@@ -100,9 +83,9 @@ public sealed class QemuGuest : IAsyncDisposable
         var guest = new QemuGuest(process, folder, options.Folder is null, qmp);
         try
         {
-            if (options.RestoreFrom is not null)
+            if (options.RestoreFrom is { } file)
             {
-                await guest.WaitMigratedAsync(cancellationToken).ConfigureAwait(false);
+                await guest.LoadAsync(file, cancellationToken).ConfigureAwait(false);
             }
 
             await qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);
@@ -116,15 +99,19 @@ public sealed class QemuGuest : IAsyncDisposable
     }
 
     /// <summary>Stops the guest and writes its whole state to a file.</summary>
-    /// <param name="path">The file.</param>
+    /// <param name="path">The file; what is there is replaced. Only this user can read it, as it has the guest's memory.</param>
     /// <param name="goOn">Whether the guest runs on afterwards; it cannot be restored elsewhere and run on here without becoming two.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="ChannelException">NotFound, PermissionDenied or FailedPrecondition: the file; or why QEMU could not.</exception>
     public async Task SaveAsync(string path, bool goOn = false, CancellationToken cancellationToken = default)
     {
+        using var file = Open(path, new FileStreamOptions
+        {
+            Mode = FileMode.Create, Access = FileAccess.Write, BufferSize = 0, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        });
         await Qmp.ExecuteAsync("stop", null, cancellationToken).ConfigureAwait(false);
         await Qmp.ExecuteAsync("migrate-set-parameters", "{\"max-bandwidth\":10000000000}", cancellationToken).ConfigureAwait(false);
-        await Qmp.ExecuteAsync("migrate", $"{{\"uri\":\"exec:cat > {path}\"}}", cancellationToken).ConfigureAwait(false);
-        await WaitMigratedAsync(cancellationToken).ConfigureAwait(false);
+        await MoveAsync("migrate", file, cancellationToken).ConfigureAwait(false);
         if (goOn)
         {
             await Qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);
@@ -136,11 +123,11 @@ public sealed class QemuGuest : IAsyncDisposable
     /// <param name="cancellationToken">Ends the wait.</param>
     public async Task PlugVsockAsync(string socket, CancellationToken cancellationToken = default)
     {
-        await Qmp.ExecuteAsync("chardev-add",
-            $"{{\"id\":\"vsock0\",\"backend\":{{\"type\":\"socket\",\"data\":{{\"server\":false,\"addr\":{{\"type\":\"unix\",\"data\":{{\"path\":\"{socket}\"}}}}}}}}}}",
-            cancellationToken).ConfigureAwait(false);
+        var address = new JsonObject { ["type"] = "unix", ["data"] = new JsonObject { ["path"] = socket } };
+        var backend = new JsonObject { ["type"] = "socket", ["data"] = new JsonObject { ["server"] = false, ["addr"] = address } };
+        await Qmp.ExecuteAsync("chardev-add", new JsonObject { ["id"] = "vsock0", ["backend"] = backend }.ToJsonString(), cancellationToken).ConfigureAwait(false);
         await Qmp.ExecuteAsync("device_add",
-            $"{{\"driver\":\"vhost-user-vsock-pci\",\"id\":\"vsock0\",\"chardev\":\"vsock0\",\"addr\":\"{VsockSlot}\"}}",
+            $"{{\"driver\":\"vhost-user-vsock-pci\",\"id\":\"vsock0\",\"chardev\":\"vsock0\",\"addr\":\"{QemuArguments.VsockSlot}\"}}",
             cancellationToken).ConfigureAwait(false);
     }
 
@@ -148,8 +135,8 @@ public sealed class QemuGuest : IAsyncDisposable
     public async Task UnplugVsockAsync(CancellationToken cancellationToken = default)
     {
         await Qmp.ExecuteAsync("device_del", "{\"id\":\"vsock0\"}", cancellationToken).ConfigureAwait(false);
-        while ((await Qmp.ExecuteAsync("qom-list", "{\"path\":\"/machine/peripheral\"}", cancellationToken).ConfigureAwait(false))
-            .EnumerateArray().Any(device => device.GetProperty("name").GetString() == "vsock0"))
+        while (UntrustedJson.Items(await Qmp.ExecuteAsync("qom-list", "{\"path\":\"/machine/peripheral\"}", cancellationToken).ConfigureAwait(false), MaxDevices)
+            .Any(device => UntrustedJson.Text(device, "name") == "vsock0"))
         {
             await Task.Delay(5, cancellationToken).ConfigureAwait(false);
         }
@@ -174,75 +161,46 @@ public sealed class QemuGuest : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends QEMU: by QMP, and by signal if that does not help within 3 s.</summary>
+    /// <summary>Ends QEMU: by QMP, and by force if that does not help within 3 s.</summary>
     public async ValueTask DisposeAsync()
     {
-        await EndAsync(TimeSpan.FromSeconds(3)).ConfigureAwait(false);
+        await EndAsync(EndPatience, KillPatience).ConfigureAwait(false);
         await Qmp.DisposeAsync().ConfigureAwait(false);
         _process.Dispose();
         if (_ownsFolder)
         {
-            Directory.Delete(_folder, recursive: true);
+            Remove(_folder);
         }
     }
 
-    /// <summary>Ends QEMU, whatever the guest does.</summary>
+    /// <summary>Ends QEMU, whatever it and the guest do.</summary>
     /// <param name="patience">How long it may take by QMP, before it is killed.</param>
-    internal async ValueTask EndAsync(TimeSpan patience)
+    /// <param name="within">How long its end is waited for then.</param>
+    internal async ValueTask EndAsync(TimeSpan patience, TimeSpan within)
     {
-        if (!_process.HasExited)
+        try
         {
-            try
+            if (IsRunning)
             {
                 using var soon = new CancellationTokenSource(patience);
                 await Qmp.ExecuteAsync("quit", null, soon.Token).ConfigureAwait(false);
-                await _process.WaitForExitAsync(soon.Token).ConfigureAwait(false);
+                await Exited.WaitAsync(soon.Token).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is ChannelException or OperationCanceledException)
-            {
-                _process.Kill(entireProcessTree: true);
-                await _process.WaitForExitAsync().ConfigureAwait(false);
-            }
+        }
+        catch (Exception)
+        {
+            // It was only asked; whatever it answers does not matter.
+        }
+        finally
+        {
+            await _process.KillAsync(within).ConfigureAwait(false);
         }
     }
 
-    private static IEnumerable<string> Arguments(QemuOptions options, string folder)
+    private static async Task<QmpClient> ConnectQmpAsync(QemuProcess process, string folder, CancellationToken cancellationToken)
     {
-        var memory = options.MemoryMiB.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        var isShared = options.SharedMemory || options.VsockSocket is not null;
-        string[] start =
-        [
-            "-c", Guard, "sh", options.Program, "-accel", options.EffectiveAccelerator, "-M", isShared ? "pc,memory-backend=ram0" : "pc",
-            "-m", memory,
-            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S",
-            "-chardev", $"socket,id=console,path={folder}/console.sock,server=on,wait=off", "-serial", "chardev:console",
-            "-qmp", $"unix:{folder}/qmp.sock,server=on,wait=off",
-            // A fixed slot: a state file can only be restored onto the same places.
-            "-device", "virtio-serial-pci,id=vs0,addr=05",
-            "-chardev", $"socket,id=channel,path={folder}/channel.sock,server=on,wait=off",
-            "-device", $"virtserialport,bus=vs0.0,nr=1,chardev=channel,name={options.PortName},id=port0",
-        ];
-        // On a loaded machine an emulated timer is late, and the kernel's check of it panics.
-        string[] kernel = options.Kernel is null ? [] : ["-kernel", options.Kernel, "-append", $"console=ttyS0 quiet panic=-1 no_timer_check {options.Append}"];
-        string[] initrd = options.Initrd is null ? [] : ["-initrd", options.Initrd];
-        string[] shared = isShared ? ["-object", $"memory-backend-memfd,id=ram0,size={memory}M,share=on"] : [];
-        string[] vsock = options.VsockSocket is { } socket
-            ? ["-chardev", $"socket,id=vsock0,path={socket}", "-device", $"vhost-user-vsock-pci,id=vsock0,chardev=vsock0,addr={VsockSlot}"]
-            : [];
-        var restore = options.RestoreFrom is { } file ? new[] { "-incoming", $"exec:cat {file}" } : [];
-        return [.. start, .. kernel, .. initrd, .. shared, .. vsock, .. options.Network?.Arguments ?? [], .. restore, .. options.Arguments];
-    }
-
-    private static async Task<QmpClient> ConnectQmpAsync(Process process, string folder, CancellationToken cancellationToken)
-    {
-        while (true)
+        while (process.IsRunning)
         {
-            if (process.HasExited)
-            {
-                var words = await process.StandardError.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
-                throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"QEMU ended at once with code {process.ExitCode}: {words.Trim()}");
-            }
-
             try
             {
                 return await QmpClient.ConnectAsync(Path.Combine(folder, "qmp.sock"), cancellationToken).ConfigureAwait(false);
@@ -252,47 +210,75 @@ public sealed class QemuGuest : IAsyncDisposable
                 await Task.Delay(5, cancellationToken).ConfigureAwait(false);
             }
         }
+
+        throw await process.EndedAsync().ConfigureAwait(false);
     }
 
-    private async Task WaitMigratedAsync(CancellationToken cancellationToken)
+    private async Task LoadAsync(string path, CancellationToken cancellationToken)
     {
-        while (true)
+        using var file = Open(path, new FileStreamOptions { Mode = FileMode.Open, Access = FileAccess.Read, BufferSize = 0 });
+        await MoveAsync("migrate-incoming", file, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Lets QEMU write its state to a file, or read it: an open one, so that no path is in any command.</summary>
+    private async Task MoveAsync(string command, FileStream file, CancellationToken cancellationToken)
+    {
+        await Qmp.ExecuteAsync("getfd", $"{{\"fdname\":\"{StateName}\"}}", file.SafeFileHandle, cancellationToken).ConfigureAwait(false);
+        await Qmp.ExecuteAsync(command, $"{{\"uri\":\"fd:{StateName}\"}}", cancellationToken).ConfigureAwait(false);
+        for (var status = ""; status != "completed";)
         {
-            var state = await Qmp.ExecuteAsync("query-migrate", null, cancellationToken).ConfigureAwait(false);
-            var status = state.TryGetProperty("status", out var s) ? s.GetString() : "none";
-            if (status == "completed")
+            try
             {
-                return;
+                status = UntrustedJson.Text(await Qmp.ExecuteAsync("query-migrate", null, cancellationToken).ConfigureAwait(false), "status");
+            }
+            catch (ChannelException e) when (e.Code == ChannelError.LinkLost)
+            {
+                status = "failed";
             }
 
             if (status is "failed" or "cancelled")
             {
-                throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"QEMU could not save or restore the guest: {status}; {Errors}");
+                throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"QEMU could not save or restore the guest: {status}; {_process.Words}");
             }
 
             await Task.Delay(5, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private string Errors
+    private static void GiveTo(string folder, QemuUser user)
     {
-        get
+        try
         {
-            lock (_errors)
-            {
-                return _errors.ToString();
-            }
+            using var handle = new SafeFileHandle(Libc.Open(folder, Linux.O_DIRECTORY | Linux.O_CLOEXEC, 0), ownsHandle: true);
+            Services.LocalFile.SetOwner(handle, user.Uid, user.Gid);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or ObjectDisposedException)
+        {
+            throw Services.LocalFile.ToException(e, folder);
         }
     }
 
-    private void AddError(string? line)
+    private static FileStream Open(string path, FileStreamOptions options)
     {
-        lock (_errors)
+        try
         {
-            if (line is not null && _errors.Length < 4096)
-            {
-                _errors.AppendLine(line);
-            }
+            return new FileStream(path, options);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw Services.LocalFile.ToException(e, path);
+        }
+    }
+
+    private static void Remove(string folder)
+    {
+        try
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A leftover in a folder of temporary files harms nobody.
         }
     }
 }

@@ -51,7 +51,13 @@ public sealed record QemuLauncherOptions
     public int MemoryMiB { get; init; } = 512;
 
     /// <summary>"kvm", "tcg", or null to take KVM where this machine has it.</summary>
-    public string? Accelerator { get; init; } = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL");
+    public string? Accelerator { get; init; }
+
+    /// <summary>Whom QEMU runs as (<see cref="QemuOptions.RunAs"/>); null for this process's user.</summary>
+    public QemuUser? RunAs { get; init; }
+
+    /// <summary>Whether QEMU filters its own system calls (<see cref="QemuOptions.Sandbox"/>).</summary>
+    public bool Sandbox { get; init; } = true;
 
     /// <summary>Name of the program that makes overlays.</summary>
     public string ImageProgram { get; init; } = "qemu-img";
@@ -108,6 +114,11 @@ public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLaunche
                 request.Trace(LaunchTrace.Of(process));
             }
 
+            if (guest.ControlGroup is { } group)
+            {
+                request.Trace(new LaunchTrace(LaunchTraceKind.ControlGroup, group));
+            }
+
             return new Launched(guest, endpoint ?? TransportEndpoints.Create(guest.ChannelUri), tap, device, Devices(request.Disks.Count, overlay is not null));
         }
         catch
@@ -145,6 +156,8 @@ public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLaunche
             Append = $"{append} {options.Append}".Trim(),
             MemoryMiB = options.MemoryMiB,
             Accelerator = options.Accelerator,
+            RunAs = options.RunAs,
+            Sandbox = options.Sandbox,
             Network = network,
             Folder = request.Folder,
             Environment = request.Environment,
@@ -180,7 +193,7 @@ public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLaunche
         public Task Exited => guest.Exited;
 
         // Half of the time for QEMU to flush what it holds of the disks, the other for the kernel to take it away.
-        public ValueTask KillAsync(TimeSpan within) => guest.EndAsync(within / 2);
+        public ValueTask KillAsync(TimeSpan within) => guest.EndAsync(within / 2, within / 2);
 
         public async ValueTask DisposeAsync()
         {

@@ -38,8 +38,8 @@ public abstract record QemuNetwork
     }
 
     /// <summary>QEMU's user network: no privilege, and nothing in it but the forwards to this instance's sockets.</summary>
-    /// <param name="ForwardProgram">Absolute path of <c>channel-forward</c>; no space in it.</param>
-    /// <param name="ChannelSocket">Socket of the channel's <c>usernet://</c> endpoint; no space or comma in it.</param>
+    /// <param name="ForwardProgram">Absolute path of <c>channel-forward</c>.</param>
+    /// <param name="ChannelSocket">Socket of the channel's <c>usernet://</c> endpoint.</param>
     /// <param name="HttpSocket">Socket of a <see cref="ForwardListener"/> for port 80, or null for none.</param>
     public sealed record User(string ForwardProgram, string ChannelSocket, string? HttpSocket = null) : QemuNetwork
     {
@@ -50,6 +50,9 @@ public abstract record QemuNetwork
             + Forward(LinkLocalAddresses.ChannelPort, ChannelSocket)
             + (HttpSocket is null ? "" : Forward(LinkLocalAddresses.HttpPort, HttpSocket));
 
-        private string Forward(int port, string socket) => $",guestfwd=tcp:{LinkLocalAddresses.Host}:{port}-cmd:{ForwardProgram} {socket}";
+        private string Forward(int port, string socket) => $",guestfwd=tcp:{LinkLocalAddresses.Host}:{port}-cmd:{QemuArguments.Value($"{Word(ForwardProgram)} {Word(socket)}")}";
+
+        // The user network takes its command apart as a shell would.
+        private static string Word(string text) => $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
     }
 }

@@ -42,7 +42,19 @@ public sealed record QemuOptions
     /// <summary>The folder for the guest's sockets, at most 90 characters, which stays when the guest ends; null for one of its own that goes with it.</summary>
     public string? Folder { get; init; }
 
-    /// <summary>Variables that the QEMU process has in its environment beside this one's.</summary>
+    /// <summary>
+    /// Whom QEMU runs as; null, the default, for this process's user, as which images and devices are given to it today. Takes
+    /// root. The folder is given to the user; disks, kernel and vsock socket must be open to it.
+    /// </summary>
+    public QemuUser? RunAs { get; init; }
+
+    /// <summary>
+    /// Whether QEMU is kept by its own filter of system calls from old ones, from other users' rights, from starting programs
+    /// (but for a user network's) and from changing its priorities. False only for a QEMU that was built without it.
+    /// </summary>
+    public bool Sandbox { get; init; } = true;
+
+    /// <summary>Variables that the QEMU process has in its environment; of this process's it has PATH and TMPDIR only.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Further QEMU arguments.</summary>
@@ -52,7 +64,7 @@ public sealed record QemuOptions
     public string Program { get; init; } = "qemu-system-x86_64";
 
     /// <summary>"kvm", "tcg", or null to take KVM where this machine has it.</summary>
-    public string? Accelerator { get; init; } = System.Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL");
+    public string? Accelerator { get; init; }
 
     /// <summary>The accelerator in use. A /dev/kvm on a processor without virtualization opens and then hangs guests, so the flags are asked too.</summary>
     public string EffectiveAccelerator => Accelerator ?? (HasKvm() ? "kvm" : "tcg");

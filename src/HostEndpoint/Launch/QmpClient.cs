@@ -1,34 +1,34 @@
 using System.Net.Sockets;
-using System.Text;
 using System.Text.Json;
 using System.Threading.Channels;
 using ChannelSdk.Protocol;
+using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.HostEndpoint.Launch;
 
 /// <summary>
 /// QEMU Machine Protocol over its Unix socket (QEMU documentation, "QEMU Machine Protocol Specification"): one command
-/// at a time, events on the side.
+/// at a time, events on the side. What answers is not trusted: a guest may have taken its QEMU over.
 /// </summary>
 public sealed class QmpClient : IAsyncDisposable
 {
+    private const int MaxEvents = 256;
+    private const int MaxEventBytes = 16 << 10;
     private readonly Socket _socket;
-    private readonly StreamReader _reader;
+    private readonly QmpReader _reader;
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly Channel<JsonElement> _events = System.Threading.Channels.Channel.CreateBounded<JsonElement>(
-        new BoundedChannelOptions(256) { FullMode = BoundedChannelFullMode.DropOldest });
+        new BoundedChannelOptions(MaxEvents) { FullMode = BoundedChannelFullMode.DropOldest });
+    private long _lastId;
+    private bool _isBroken;
 
-    private QmpClient(Socket socket)
-    {
-        _socket = socket;
-        _reader = new StreamReader(new NetworkStream(socket), Encoding.UTF8);
-    }
+    private QmpClient(Socket socket) => (_socket, _reader) = (socket, new QmpReader(socket));
 
-    /// <summary>Events that came while a command was waiting for its answer; the oldest are dropped beyond 256.</summary>
+    /// <summary>Events that came while a command was waiting for its answer; the oldest are dropped beyond 256, and one of more than 16 KiB is.</summary>
     public ChannelReader<JsonElement> Events => _events.Reader;
 
     /// <summary>Connects and negotiates.</summary>
-    /// <exception cref="ChannelException">EndpointMissing, or TransportFailed if it is no QMP server.</exception>
+    /// <exception cref="ChannelException">EndpointMissing, TransportFailed if it is no QMP server, or LinkLost if it goes away.</exception>
     public static async Task<QmpClient> ConnectAsync(string path, CancellationToken cancellationToken)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -36,47 +36,70 @@ public sealed class QmpClient : IAsyncDisposable
         {
             await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
         }
-        catch (SocketException e)
+        catch (Exception e)
         {
             socket.Dispose();
-            throw new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry, $"no QMP server answers at {path}: {e.Message}", e);
+            throw e is SocketException or ArgumentException
+                ? new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry, $"no QMP server answers at {path}: {e.Message}", e) : e;
         }
 
         var client = new QmpClient(socket);
-        await client.ReadAsync(cancellationToken).ConfigureAwait(false);
-        await client.ExecuteAsync("qmp_capabilities", null, cancellationToken).ConfigureAwait(false);
-        return client;
+        try
+        {
+            if (UntrustedJson.Member(await client.ReadAsync(cancellationToken).ConfigureAwait(false), "QMP") is null)
+            {
+                throw NotQmp("it does not greet as QEMU does");
+            }
+
+            await client.ExecuteAsync("qmp_capabilities", null, cancellationToken).ConfigureAwait(false);
+            return client;
+        }
+        catch
+        {
+            await client.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
     }
 
-    /// <summary>Runs a command and returns its result.</summary>
+    /// <summary>Runs a command and returns its result, which is the claim of an untrusted party.</summary>
     /// <param name="command">Name, for instance <c>query-status</c>.</param>
     /// <param name="arguments">The arguments as a JSON object, or null.</param>
-    /// <param name="cancellationToken">Ends the wait; the connection is of no use afterwards.</param>
-    /// <exception cref="ChannelException">QEMU refused it (Internal, with its text) or has gone (LinkLost).</exception>
-    public async Task<JsonElement> ExecuteAsync(string command, string? arguments = null, CancellationToken cancellationToken = default)
+    /// <param name="cancellationToken">Ends the wait; the command may run nevertheless. Its answer is never taken for a later one's.</param>
+    /// <exception cref="ChannelException">
+    /// QEMU refused it (Internal, with its text), has gone (LinkLost), or what answers is no QMP (TransportFailed).
+    /// InvalidArgument: arguments that are no JSON object.
+    /// </exception>
+    public Task<JsonElement> ExecuteAsync(string command, string? arguments = null, CancellationToken cancellationToken = default) =>
+        ExecuteAsync(command, arguments, null, cancellationToken);
+
+    /// <summary>As the other, with an open file for QEMU (<c>getfd</c>).</summary>
+    internal async Task<JsonElement> ExecuteAsync(string command, string? arguments, SafeFileHandle? file, CancellationToken cancellationToken)
     {
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var line = arguments is null
-                ? $"{{\"execute\":\"{command}\"}}\n"
-                : $"{{\"execute\":\"{command}\",\"arguments\":{arguments}}}\n";
-            await _socket.SendAsync(Encoding.UTF8.GetBytes(line), cancellationToken).ConfigureAwait(false);
+            var id = ++_lastId;
+            await SendAsync(JsonCommand.Line(command, arguments, id), file, cancellationToken).ConfigureAwait(false);
             while (true)
             {
                 var answer = await ReadAsync(cancellationToken).ConfigureAwait(false);
-                if (answer.TryGetProperty("return", out var result))
+                if (UntrustedJson.Number(answer, "id") is not { } answered || answered > id)
                 {
-                    return result;
+                    throw NotQmp($"its answer to {command} does not say what it answers");
                 }
 
-                if (answer.TryGetProperty("error", out var error))
+                if (answered < id)
                 {
-                    throw new ChannelException(ChannelError.Internal, ErrorClass.Refused, $"QEMU refused {command}: {error.GetProperty("desc").GetString()}");
+                    // Of a command whose caller did not wait for it.
+                    continue;
                 }
+
+                return UntrustedJson.Member(answer, "return") ?? throw (UntrustedJson.Member(answer, "error") is { } error
+                    ? new ChannelException(ChannelError.Internal, ErrorClass.Refused, $"QEMU refused {command}: {GuestText.Escape(UntrustedJson.Text(error, "desc"))}")
+                    : NotQmp($"its answer to {command} has neither a result nor an error"));
             }
         }
-        catch (Exception e) when (e is SocketException or IOException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             throw new ChannelException(ChannelError.LinkLost, ErrorClass.MayHaveRun, $"QEMU went away during {command}", e);
         }
@@ -86,27 +109,46 @@ public sealed class QmpClient : IAsyncDisposable
         }
     }
 
-    private async Task<JsonElement> ReadAsync(CancellationToken cancellationToken)
+    /// <summary>The error for a server that does not speak the protocol.</summary>
+    internal static ChannelException NotQmp(string why) =>
+        new(ChannelError.TransportFailed, ErrorClass.Fatal, $"what answers on the QMP socket is not QMP: {why}");
+
+    private async ValueTask SendAsync(ReadOnlyMemory<byte> line, SafeFileHandle? file, CancellationToken cancellationToken)
+    {
+        if (_isBroken)
+        {
+            throw new ChannelException(ChannelError.LinkLost, ErrorClass.Retry, "a command to QEMU was given up when a part of it was sent; connect again");
+        }
+
+        _isBroken = true;
+        if (file is not null)
+        {
+            // A descriptor travels with the first byte.
+            FileSending.Send(_socket, line.Span[..1], file);
+            line = line[1..];
+        }
+
+        while (!line.IsEmpty)
+        {
+            line = line[await _socket.SendAsync(line, SocketFlags.None, cancellationToken).ConfigureAwait(false)..];
+        }
+
+        _isBroken = false;
+    }
+
+    private async ValueTask<JsonElement> ReadAsync(CancellationToken cancellationToken)
     {
         while (true)
         {
-            var line = await _reader.ReadLineAsync(cancellationToken).ConfigureAwait(false)
-                ?? throw new ChannelException(ChannelError.LinkLost, ErrorClass.MayHaveRun, "QEMU closed its QMP socket");
-            try
+            var untrusted = await _reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+            if (UntrustedJson.Member(untrusted, "event") is null)
             {
-                using var document = JsonDocument.Parse(line);
-                var root = document.RootElement.Clone();
-                if (root.TryGetProperty("event", out _))
-                {
-                    _events.Writer.TryWrite(root);
-                    continue;
-                }
-
-                return root;
+                return untrusted;
             }
-            catch (JsonException e)
+
+            if (System.Runtime.InteropServices.JsonMarshal.GetRawUtf8Value(untrusted).Length <= MaxEventBytes)
             {
-                throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Fatal, "what answers on the QMP socket is not QMP", e);
+                _events.Writer.TryWrite(untrusted);
             }
         }
     }
@@ -114,9 +156,7 @@ public sealed class QmpClient : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync()
     {
-        _reader.Dispose();
         _socket.Dispose();
-        _turn.Dispose();
         return ValueTask.CompletedTask;
     }
 }

@@ -137,8 +137,8 @@ internal sealed class QgaFiles(QgaClient client)
 
         var arguments = string.Create(CultureInfo.InvariantCulture, $"{{\"handle\":{handle},\"buf-b64\":\"{Convert.ToBase64String(content.Span)}\"}}");
         var written = await client.CallAsync("guest-file-write", arguments).ConfigureAwait(false);
-        return QgaErrors.Number(written, "count") == content.Length ? offset + content.Length
-            : throw Failed(path, $"the guest took {QgaErrors.Number(written, "count")} of {content.Length} bytes at {offset}");
+        return UntrustedJson.Number(written, "count") == content.Length ? offset + content.Length
+            : throw Failed(path, $"the guest took {UntrustedJson.Number(written, "count")} of {content.Length} bytes at {offset}");
     }
 
     private async ValueTask<ContentHash> HashAsync(long handle, string path, long length, CancellationToken cancellationToken)
@@ -203,7 +203,7 @@ internal sealed class QgaFiles(QgaClient client)
         // Numbers, which all versions understand.
         var code = whence == "end" ? 2 : 0;
         var arguments = string.Create(CultureInfo.InvariantCulture, $"{{\"handle\":{handle},\"offset\":{offset},\"whence\":{code}}}");
-        return QgaErrors.Number(await client.CallAsync("guest-file-seek", arguments, null, cancellationToken).ConfigureAwait(false), "position") is >= 0 and var position
+        return UntrustedJson.Number(await client.CallAsync("guest-file-seek", arguments, null, cancellationToken).ConfigureAwait(false), "position") is >= 0 and var position
             ? position : throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, "the guest's answer to guest-file-seek has no position");
     }
 

@@ -15,30 +15,30 @@ internal sealed class QgaInfo(QgaClient client)
         var agent = await client.CallAsync("guest-info", null, null, cancellationToken).ConfigureAwait(false);
         var info = new GuestInfo
         {
-            Agent = new AgentInfo { Version = $"qemu-ga {QgaErrors.Text(agent, "version")}" },
+            Agent = new AgentInfo { Version = $"qemu-ga {UntrustedJson.Text(agent, "version")}" },
             Os = new OsInfo(),
             Kernel = new KernelInfo(),
             Memory = new MemoryInfo(),
             Load = new LoadInfo(),
             Network = new NetworkInfo(),
         };
-        info.Methods.AddRange(QgaErrors.Items(agent, "supported_commands", MaxItems)
-            .Where(static command => QgaErrors.IsTrue(command, "enabled")).Select(static command => QgaErrors.Text(command, "name")));
+        info.Methods.AddRange(UntrustedJson.Items(agent, "supported_commands", MaxItems)
+            .Where(static command => UntrustedJson.IsTrue(command, "enabled")).Select(static command => UntrustedJson.Text(command, "name")));
         Fill(info, await AskAsync("guest-get-osinfo", cancellationToken).ConfigureAwait(false));
-        info.HostName = QgaErrors.Text(await AskAsync("guest-get-host-name", cancellationToken).ConfigureAwait(false), "host-name");
-        foreach (var card in QgaErrors.Items(await AskAsync("guest-network-get-interfaces", cancellationToken).ConfigureAwait(false), MaxItems))
+        info.HostName = UntrustedJson.Text(await AskAsync("guest-get-host-name", cancellationToken).ConfigureAwait(false), "host-name");
+        foreach (var card in UntrustedJson.Items(await AskAsync("guest-network-get-interfaces", cancellationToken).ConfigureAwait(false), MaxItems))
         {
             info.Network.Interfaces.Add(Card(card));
         }
 
-        foreach (var mount in QgaErrors.Items(await AskAsync("guest-get-fsinfo", cancellationToken).ConfigureAwait(false), MaxItems))
+        foreach (var mount in UntrustedJson.Items(await AskAsync("guest-get-fsinfo", cancellationToken).ConfigureAwait(false), MaxItems))
         {
             info.FileSystems.Add(FileSystem(mount));
         }
 
-        foreach (var user in QgaErrors.Items(await AskAsync("guest-get-users", cancellationToken).ConfigureAwait(false), MaxItems))
+        foreach (var user in UntrustedJson.Items(await AskAsync("guest-get-users", cancellationToken).ConfigureAwait(false), MaxItems))
         {
-            info.Users.Add(new UserInfo { Name = QgaErrors.Text(user, "user") });
+            info.Users.Add(new UserInfo { Name = UntrustedJson.Text(user, "user") });
         }
 
         return info;
@@ -59,28 +59,28 @@ internal sealed class QgaInfo(QgaClient client)
 
     private static void Fill(GuestInfo info, JsonElement untrusted)
     {
-        (info.Os.Id, info.Os.VersionId, info.Os.PrettyName) = (QgaErrors.Text(untrusted, "id"), QgaErrors.Text(untrusted, "version-id"), QgaErrors.Text(untrusted, "pretty-name"));
-        info.Kernel.Release = QgaErrors.Text(untrusted, "kernel-release");
-        info.Kernel.Architecture = QgaErrors.Text(untrusted, "machine");
+        (info.Os.Id, info.Os.VersionId, info.Os.PrettyName) = (UntrustedJson.Text(untrusted, "id"), UntrustedJson.Text(untrusted, "version-id"), UntrustedJson.Text(untrusted, "pretty-name"));
+        info.Kernel.Release = UntrustedJson.Text(untrusted, "kernel-release");
+        info.Kernel.Architecture = UntrustedJson.Text(untrusted, "machine");
     }
 
     private static NetworkInterfaceInfo Card(JsonElement untrusted)
     {
-        var card = new NetworkInterfaceInfo { Name = QgaErrors.Text(untrusted, "name"), Hardware = QgaErrors.Text(untrusted, "hardware-address") };
-        card.Addresses.AddRange(QgaErrors.Items(untrusted, "ip-addresses", MaxItems).Select(static address =>
-            string.Create(CultureInfo.InvariantCulture, $"{QgaErrors.Text(address, "ip-address")}/{QgaErrors.Number(address, "prefix") ?? 0}")));
+        var card = new NetworkInterfaceInfo { Name = UntrustedJson.Text(untrusted, "name"), Hardware = UntrustedJson.Text(untrusted, "hardware-address") };
+        card.Addresses.AddRange(UntrustedJson.Items(untrusted, "ip-addresses", MaxItems).Select(static address =>
+            string.Create(CultureInfo.InvariantCulture, $"{UntrustedJson.Text(address, "ip-address")}/{UntrustedJson.Number(address, "prefix") ?? 0}")));
         return card;
     }
 
     private static FileSystemUsage FileSystem(JsonElement untrusted)
     {
-        var total = Math.Max(0, QgaErrors.Number(untrusted, "total-bytes") ?? 0);
-        var used = Math.Clamp(QgaErrors.Number(untrusted, "used-bytes") ?? 0, 0, total);
+        var total = Math.Max(0, UntrustedJson.Number(untrusted, "total-bytes") ?? 0);
+        var used = Math.Clamp(UntrustedJson.Number(untrusted, "used-bytes") ?? 0, 0, total);
         return new FileSystemUsage
         {
-            Mount = QgaErrors.Text(untrusted, "mountpoint"),
-            Type = QgaErrors.Text(untrusted, "type"),
-            Source = QgaErrors.Text(untrusted, "name"),
+            Mount = UntrustedJson.Text(untrusted, "mountpoint"),
+            Type = UntrustedJson.Text(untrusted, "type"),
+            Source = UntrustedJson.Text(untrusted, "name"),
             TotalBytes = (ulong)total,
             AvailableBytes = (ulong)(total - used),
         };

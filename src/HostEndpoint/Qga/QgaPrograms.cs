@@ -26,19 +26,19 @@ internal sealed class QgaPrograms(QgaClient client)
         }
 
         var started = await client.CallAsync("guest-exec", Arguments(request), null, cancellationToken).ConfigureAwait(false);
-        var pid = QgaErrors.Number(started, "pid") is > 0 and var number ? number : throw Wrong("the guest's answer to guest-exec has no pid");
+        var pid = UntrustedJson.Number(started, "pid") is > 0 and var number ? number : throw Wrong("the guest's answer to guest-exec has no pid");
         await stream.WriteAsync(Message(ExecMessage.Started, new ExecStarted { Pid = (uint)pid }), cancellationToken).ConfigureAwait(false);
         var input = RefuseInputAsync(stream, cancellationToken);
         var end = await WaitAsync(pid, input, cancellationToken).ConfigureAwait(false);
         await SendAsync(stream, ExecMessage.Output, end, "out-data", cancellationToken).ConfigureAwait(false);
         await SendAsync(stream, ExecMessage.Error, end, "err-data", cancellationToken).ConfigureAwait(false);
-        if (QgaErrors.IsTrue(end, "out-truncated") || QgaErrors.IsTrue(end, "err-truncated"))
+        if (UntrustedJson.IsTrue(end, "out-truncated") || UntrustedJson.IsTrue(end, "err-truncated"))
         {
             throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.MayHaveRun, "the program ended, and qemu-ga kept only the beginning of what it wrote");
         }
 
-        var signal = QgaErrors.Number(end, "signal") ?? 0;
-        var exited = new ExecExited { Code = (uint)(QgaErrors.Number(end, "exitcode") ?? 0), Signal = (uint)signal };
+        var signal = UntrustedJson.Number(end, "signal") ?? 0;
+        var exited = new ExecExited { Code = (uint)(UntrustedJson.Number(end, "exitcode") ?? 0), Signal = (uint)signal };
         await stream.WriteAsync(Message(ExecMessage.Exited, exited), cancellationToken).ConfigureAwait(false);
     }
 
@@ -48,7 +48,7 @@ internal sealed class QgaPrograms(QgaClient client)
         for (var wait = s_firstLook; ; wait = wait * 2 < s_longestLook ? wait * 2 : s_longestLook)
         {
             var status = await client.CallAsync("guest-exec-status", arguments, null, cancellationToken).ConfigureAwait(false);
-            if (QgaErrors.IsTrue(status, "exited"))
+            if (UntrustedJson.IsTrue(status, "exited"))
             {
                 return status;
             }

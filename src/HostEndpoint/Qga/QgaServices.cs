@@ -92,13 +92,13 @@ internal static class QgaServices
         var minimum = Math.Min(request.MinimumBytes, long.MaxValue);
         var result = await client.CallAsync("guest-fstrim", string.Create(CultureInfo.InvariantCulture, $"{{\"minimum\":{minimum}}}"), s_trimTime, cancellationToken).ConfigureAwait(false);
         var reply = new TrimReply();
-        foreach (var path in QgaErrors.Items(result, "paths", MaxPaths))
+        foreach (var path in UntrustedJson.Items(result, "paths", MaxPaths))
         {
             reply.Mounts.Add(new TrimResult
             {
-                Mount = QgaErrors.Text(path, "path"),
-                TrimmedBytes = (ulong)Math.Max(0, QgaErrors.Number(path, "trimmed") ?? 0),
-                Reason = QgaErrors.Text(path, "error"),
+                Mount = UntrustedJson.Text(path, "path"),
+                TrimmedBytes = (ulong)Math.Max(0, UntrustedJson.Number(path, "trimmed") ?? 0),
+                Reason = UntrustedJson.Text(path, "error"),
             });
         }
 

@@ -334,7 +334,7 @@ public sealed class QgaClientTests
         try
         {
             var value = QgaReplyReader.Parse(line, "guest-ping");
-            _ = QgaErrors.Text(value, "a") + QgaErrors.Number(value, "b") + QgaErrors.IsTrue(value, "c") + QgaErrors.Items(value, 10).Count();
+            _ = UntrustedJson.Text(value, "a") + UntrustedJson.Number(value, "b") + UntrustedJson.IsTrue(value, "c") + UntrustedJson.Items(value, 10).Count();
         }
         catch (ChannelException)
         {

@@ -33,6 +33,7 @@ internal static class TransportBench
             device.Start();
             await using var guest = await QemuGuest.StartAsync(new QemuOptions
             {
+                Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
                 Kernel = ".cache/guest/vmlinuz",
                 Initrd = ".cache/guest/initrd",
                 Append = "channel.net=static",

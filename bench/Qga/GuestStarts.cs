@@ -19,6 +19,7 @@ internal static class GuestStarts
         var path = Path.Combine(folder.FullName, "qga.sock");
         await using var guest = await QemuGuest.StartAsync(new QemuOptions
         {
+            Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
             Kernel = ".cache/guest/vmlinuz",
             Initrd = ".cache/guest/initrd-qga",
             MemoryMiB = 192,

@@ -57,6 +57,7 @@ internal sealed class DemoMachine(string folder, ApplianceTransport transport, s
 
         return await QemuGuest.StartAsync(new QemuOptions
         {
+            Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
             VsockSocket = _device?.SocketPath,
             Network = nic,
             Arguments = ["-drive", $"file={disk},if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,bootindex=1"],

@@ -52,6 +52,7 @@ public sealed class ApplianceTests : IDisposable
         await DiskGuest.RunAsync("truncate", "-s", "128M", disk);
         await using (var guest = await QemuGuest.StartAsync(new QemuOptions
         {
+            Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
             Kernel = Path.Combine(Path.GetDirectoryName(initrd)!, "vmlinuz"),
             Initrd = initrd,
             Arguments = ["-drive", $"file={disk},if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,addr=06"],
@@ -65,6 +66,7 @@ public sealed class ApplianceTests : IDisposable
 
         await using var installed = await QemuGuest.StartAsync(new QemuOptions
         {
+            Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
             Arguments = ["-drive", $"file={disk},if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,bootindex=1"],
         }, Soon);
         await using var second = new HostEndpoint.HostEndpoint();

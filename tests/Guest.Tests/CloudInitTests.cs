@@ -158,6 +158,7 @@ public sealed class DebianGuest : IAsyncLifetime
         var seed = source == "NoCloud" ? "ds=nocloud-net;s=http://169.254.169.254/nocloud/" : "";
         return await QemuGuest.StartAsync(new QemuOptions
         {
+            Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
             VsockSocket = vsockSocket,
             Kernel = Path.Combine(folder, "vmlinuz"),
             Initrd = Path.Combine(folder, "initrd"),

@@ -24,6 +24,7 @@ public sealed class Appliance : IAsyncLifetime
     /// <summary>A launcher of it.</summary>
     public QemuLauncher Launcher(ApplianceTransport transport) => new(new QemuLauncherOptions
     {
+        Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
         Kernel = Path.Combine(Root, ".cache/guest/vmlinuz"),
         Initrd = Path.Combine(Root, ".cache/guest/initrd"),
         Append = Append,

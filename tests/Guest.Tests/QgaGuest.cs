@@ -43,6 +43,7 @@ public sealed class QgaGuest : IAsyncDisposable
         await DiskGuest.RunAsync("mkfs.ext4", "-q", disk);
         guest.Guest = await QemuGuest.StartAsync(new QemuOptions
         {
+            Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
             Kernel = Path.Combine(root, ".cache/guest/vmlinuz"),
             Initrd = Path.Combine(root, ".cache/guest/initrd-qga"),
             MemoryMiB = 192,

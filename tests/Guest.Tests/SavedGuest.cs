@@ -26,6 +26,7 @@ public class SavedGuest : IAsyncLifetime
 
         _options = Adapt(new QemuOptions
         {
+            Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
             Kernel = Path.Combine(root, ".cache/guest/vmlinuz"),
             Initrd = Path.Combine(root, ".cache/guest/initrd"),
             MemoryMiB = 128,

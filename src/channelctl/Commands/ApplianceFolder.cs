@@ -16,6 +16,7 @@ internal static class ApplianceFolder
         var disk = Disks.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
         return new QemuLauncherOptions
         {
+            Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
             Kernel = Find("vmlinuz"),
             Initrd = Find("initrd"),
             Disk = disk,

@@ -40,7 +40,7 @@ internal sealed class FakeFreezePlatform : IFreezePlatform
 
     public int OpenHandles => _handles.Count;
 
-    public string ReadMounts() => Mounts;
+    public MountTable ReadMounts() => MountTable.Parse(Mounts);
 
     public IReadOnlyList<string> BackingFiles(MountEntry mount) => Backing.GetValueOrDefault(mount.Path, []);
 

@@ -24,7 +24,7 @@ internal static class FreezeRecovery
             HashSet<string> devices = marker.Read();
             var engine = new FreezeEngine(platform);
             // In reverse, as a file system inside another was frozen first.
-            foreach (FreezeTarget target in FreezePlan.Make(MountTable.Parse(platform.ReadMounts()), [], platform.BackingFiles).Targets.Reverse())
+            foreach (FreezeTarget target in FreezePlan.Make(platform.ReadMounts(), [], platform.BackingFiles).Targets.Reverse())
             {
                 if (devices.Contains(target.Main.Device))
                 {

@@ -34,7 +34,7 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
     /// <returns>Why it failed, or null.</returns>
     public string? Freeze(IReadOnlyCollection<string> mounts, Func<TimeSpan> left, FreezeReport report)
     {
-        MountTable table = MountTable.Parse(platform.ReadMounts());
+        MountTable table = platform.ReadMounts();
         FreezePlan plan = FreezePlan.Make(table, mounts, platform.BackingFiles);
         string? failure = plan.Targets.Count is 0 or > MaxTargets
             ? $"{plan.Targets.Count} file systems can be frozen; between 1 and {MaxTargets} are possible"
@@ -67,7 +67,7 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
     /// <summary>Thaws all file systems that could be frozen, whoever froze them.</summary>
     public IReadOnlyList<MountResult> ForceAll()
     {
-        FreezePlan plan = FreezePlan.Make(MountTable.Parse(platform.ReadMounts()), [], platform.BackingFiles);
+        FreezePlan plan = FreezePlan.Make(platform.ReadMounts(), [], platform.BackingFiles);
         return [.. plan.Targets.Reverse().Take(MaxResults).Select(_engine.Force)];
     }
 

@@ -3,9 +3,9 @@ namespace ChannelSdk.GuestAgent.Freeze;
 /// <summary>What freezing asks of the kernel. Errors are errno numbers, 0 for none.</summary>
 internal interface IFreezePlatform
 {
-    /// <summary>The text of /proc/self/mountinfo.</summary>
-    /// <exception cref="Protocol.ChannelException">Code 407 if it cannot be read or is too long.</exception>
-    string ReadMounts();
+    /// <summary>All mounts.</summary>
+    /// <exception cref="Protocol.ChannelException">Code 407 if the list cannot be read or is too long.</exception>
+    MountTable ReadMounts();
 
     /// <summary>The files that a block device's storage lies in, by way of loop devices at any depth below it.</summary>
     /// <param name="mount">The file system's mount.</param>

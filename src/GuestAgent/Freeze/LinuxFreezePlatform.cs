@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Text;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.Protocol;
 
@@ -23,16 +22,13 @@ internal sealed class LinuxFreezePlatform : IFreezePlatform
     // sys/mman.h: MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT. Without the last, every thread's whole stack and all that the
     // collector reserves would be filled with memory.
     private const int LockFlags = 1 | 2 | 4;
-    private const int MaxMountBytes = 2 << 20;
     private const int MaxDepth = 16;
 
-    public string ReadMounts()
+    public MountTable ReadMounts()
     {
-        if (SmallFile.TryRead("/proc/self/mountinfo", MaxMountBytes, out ReadOnlySpan<byte> bytes) != 0)
-        {
-            throw Error("/proc/self/mountinfo cannot be read; is /proc mounted?");
-        }
-        return bytes.Length < MaxMountBytes ? Encoding.UTF8.GetString(bytes) : throw Error($"the list of mounts is longer than {MaxMountBytes} bytes");
+        (MountTable table, bool isWhole) = MountList.Read(MountList.Own, static _ => true);
+        return isWhole ? table : throw new ChannelException(ChannelError.Unsupported, ErrorClass.Refused,
+            $"this guest has more mounts than the agent can hold: {table.Entries.Count} and more");
     }
 
     public IReadOnlyList<string> BackingFiles(MountEntry mount)
@@ -43,9 +39,12 @@ internal sealed class LinuxFreezePlatform : IFreezePlatform
         return files;
     }
 
-    public int Open(MountEntry mount, out int handle)
+    public unsafe int Open(MountEntry mount, out int handle)
     {
-        handle = Libc.Open(mount.Path, OpenFlags);
+        fixed (byte* path = mount.PathBytes())
+        {
+            handle = FileCalls.OpenAt(FileCalls.CurrentFolder, path, OpenFlags, 0);
+        }
         if (handle < 0)
         {
             return Marshal.GetLastPInvokeError();
@@ -134,6 +133,4 @@ internal sealed class LinuxFreezePlatform : IFreezePlatform
             }
         }
     }
-
-    private static ChannelException Error(string message) => new(ChannelError.Unsupported, ErrorClass.Refused, message);
 }

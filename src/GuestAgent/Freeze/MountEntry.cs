@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace ChannelSdk.GuestAgent.Freeze;
 
 /// <summary>One line of /proc/self/mountinfo (proc_pid_mountinfo(5)).</summary>
@@ -12,4 +14,10 @@ internal sealed record MountEntry(int Id, string Device, string Root, string Pat
 {
     /// <summary>Without a block device's number: pseudo and network file systems, and some with volumes of their own.</summary>
     public bool IsAnonymous => Device.StartsWith("0:", StringComparison.Ordinal);
+
+    /// <summary>The path's bytes where they are no UTF-8, so that <see cref="Path"/> shows it and does not lead there; else null.</summary>
+    public byte[]? RawPath { get; init; }
+
+    /// <summary>The path as system calls take it: its bytes, with a zero behind.</summary>
+    public byte[] PathBytes() => [.. RawPath ?? Encoding.UTF8.GetBytes(Path), 0];
 }

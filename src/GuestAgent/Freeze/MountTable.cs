@@ -1,31 +1,25 @@
-using System.Globalization;
 using System.Text;
 
 namespace ChannelSdk.GuestAgent.Freeze;
 
 /// <summary>The mounts of this process's namespace, in the kernel's order: a mount comes behind the one it stands on.</summary>
-internal sealed class MountTable
+/// <param name="entries">All of them.</param>
+internal sealed class MountTable(IReadOnlyList<MountEntry> entries)
 {
-    private MountTable(IReadOnlyList<MountEntry> entries) => Entries = entries;
-
     /// <summary>All mounts.</summary>
-    public IReadOnlyList<MountEntry> Entries { get; }
+    public IReadOnlyList<MountEntry> Entries => entries;
 
     /// <summary>Reads mountinfo's text. Lines that are none are skipped.</summary>
     public static MountTable Parse(string text)
     {
         var entries = new List<MountEntry>();
-        foreach (string line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        var reader = new MountLine();
+        foreach (string line in text.Split('\n'))
         {
-            // ID parent major:minor root path options [fields] - type source super-options
-            string[] words = line.Split(' ');
-            int dash = Array.IndexOf(words, "-", Math.Min(6, words.Length));
-            if (dash < 0 || words.Length < dash + 4 || !int.TryParse(words[0], NumberStyles.None, CultureInfo.InvariantCulture, out int id))
+            if (reader.Parse(Encoding.UTF8.GetBytes(line)) is { } entry)
             {
-                continue;
+                entries.Add(entry);
             }
-            entries.Add(new MountEntry(id, words[2], Unescape(words[3]), Unescape(words[4]), words[dash + 1], Unescape(words[dash + 2]),
-                words[dash + 3].Split(',').Contains("ro")));
         }
         return new MountTable(entries);
     }
@@ -69,27 +63,7 @@ internal sealed class MountTable
     private static MountEntry[] NamedFirst(List<MountEntry> mounts) =>
         mounts.OrderBy(static mount => (mount.Root == "/" ? 0 : 1 << 30) + mount.Path.Length);
 
-    private static bool IsWithin(string path, string folder) => folder == "/" || path == folder
+    /// <summary>Whether a path is a folder, or below it, by its name.</summary>
+    public static bool IsWithin(string path, string folder) => folder == "/" || path == folder
         || (path.StartsWith(folder, StringComparison.Ordinal) && path[folder.Length] == '/');
-
-    // Blank, tab, line end and backslash stand as \ and three octal digits, as bytes of UTF-8.
-    private static string Unescape(string word)
-    {
-        if (!word.Contains('\\', StringComparison.Ordinal))
-        {
-            return word;
-        }
-        byte[] source = Encoding.UTF8.GetBytes(word);
-        byte[] bytes = new byte[source.Length];
-        int count = 0;
-        for (int i = 0; i < source.Length; i++)
-        {
-            bool escaped = source[i] == '\\' && i + 3 < source.Length && IsOctal(source[i + 1]) && IsOctal(source[i + 2]) && IsOctal(source[i + 3]);
-            bytes[count++] = escaped ? (byte)((source[i + 1] - '0') << 6 | (source[i + 2] - '0') << 3 | (source[i + 3] - '0')) : source[i];
-            i += escaped ? 3 : 0;
-        }
-        return Encoding.UTF8.GetString(bytes, 0, count);
-    }
-
-    private static bool IsOctal(byte b) => b is >= (byte)'0' and <= (byte)'7';
 }

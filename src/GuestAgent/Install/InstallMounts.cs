@@ -59,7 +59,7 @@ internal static class InstallMounts
     private static List<string> List(string folder)
     {
         var paths = new List<string>();
-        foreach (MountEntry entry in MountTable.Parse(new LinuxFreezePlatform().ReadMounts()).Entries)
+        foreach (MountEntry entry in new LinuxFreezePlatform().ReadMounts().Entries)
         {
             if (entry.Path == folder || entry.Path.StartsWith(folder + "/", StringComparison.Ordinal))
             {

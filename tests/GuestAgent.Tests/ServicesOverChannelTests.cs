@@ -7,6 +7,7 @@ using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Install;
 using ChannelSdk.GuestAgent.Overlay;
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.GuestAgent.Services;
 using ChannelSdk.Protocol;
@@ -31,6 +32,7 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
     private readonly FakeFreezePlatform _freezePlatform = new();
     private readonly FakeClock _clock = new();
     private readonly FreezeService _freeze;
+    private readonly ManualResetEventSlim _fileSystems = new(initialState: true);
     private AgentConfig _config = new();
 
     public ServicesOverChannelTests()
@@ -41,7 +43,7 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         var services = new ServiceRegistry();
         var gate = new ServiceGate(services, _policy);
         var power = new PowerService(_platform, state => _guest!.SetState(state), () => Task.CompletedTask, log, time);
-        var info = new InfoService(new GuestFacts("1.2.3", 1, time), () => gate.Allowed, () => _policy.Current, time);
+        var info = new InfoService(new GuestFacts("1.2.3", 1, time, new FileSystemFacts(AskFileSystem)), () => gate.Allowed, () => _policy.Current, time);
         var run = new FreezeRun(_freezePlatform, new FreezeMarker($"{_folder.FullName}/frozen"), () => new HookFolder("/nonexistent", TimeSpan.Zero), log);
         _freeze = new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), run,
             () => _guest!.Status is { LinkState: LinkState.Up, SessionId: { } id } ? id : null, (state, until) => _guest!.SetState(state, until), log, time);
@@ -51,6 +53,12 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
             new FilesService(_policy, log, time), new ExecService(_policy, log), install, new OverlayService(install, static () => 0, log));
         _guest = new Channel(PeerRole.Guest, _pair.Guest, services, GuestOptions.For(_config));
         _host = new Channel(PeerRole.Host, _pair.Host, new ServiceRegistry());
+    }
+
+    private FileSystemFigures AskFileSystem(MountEntry mount)
+    {
+        _fileSystems.Wait();
+        return FileSystemFigures.Of(mount);
     }
 
     public async Task InitializeAsync()
@@ -69,6 +77,7 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
 
     public void Dispose()
     {
+        _fileSystems.Set();
         _timeout.Dispose();
         _freeze.Dispose();
         _folder.Delete(recursive: true);
@@ -113,6 +122,18 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
                 "files.Stat", "files.List", "files.Read",
             ],
             info.Methods);
+    }
+
+    [Fact]
+    public async Task While_a_file_system_is_silent_power_time_and_thaw_are_answered_and_info_says_which_it_is()
+    {
+        _fileSystems.Reset();
+        Task<GuestInfo> info = CallAsync(ServiceMethods.InfoGet, new InfoRequest());
+        await CallAsync(ServiceMethods.InfoPing, new PingRequest());
+        await CallAsync(ServiceMethods.TimeGet, new TimeRequest());
+        Assert.Equal(ChannelError.FailedPrecondition, await CodeOfAsync(CallAsync(ServiceMethods.FreezeThaw, new ThawRequest())));
+        Assert.True((await CallAsync(ServiceMethods.PowerRequest, new PowerCommand { Action = PowerAction.Shutdown })).Accepted);
+        Assert.Contains((await info).FileSystems, static entry => entry is { Mount: "/", Silent: "/", TotalBytes: 0 });
     }
 
     [Fact]

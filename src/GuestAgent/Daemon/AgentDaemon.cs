@@ -58,7 +58,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         _config = config;
         _load = load;
         (_log, _time) = (log, time);
-        var facts = new GuestFacts(AgentVersion.Text, AgentVersion.Protocol, time);
+        var facts = new GuestFacts(AgentVersion.Text, AgentVersion.Protocol, time, system.FileSystems);
         var services = new ServiceRegistry();
         _policy = new AgentPolicy(new PolicyRules(), new AuditLog(log));
         _gate = new ServiceGate(services, _policy);
@@ -73,7 +73,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         HostServices.Register(_gate, () => _config, info, power, new MeasureService(time), _freeze, clock, trim,
             new FilesService(_policy, log, time), exec, _install, new OverlayService(_install, () => _config.OverlayLimit, log));
         _policy.Current = LoadPolicy(config, services);
-        _qgaCommands = new QgaCommands(new QgaServices(_policy, power, _freeze, clock, trim, exec, system.Freeze), _gate, () => _config);
+        _qgaCommands = new QgaCommands(new QgaServices(_policy, power, _freeze, clock, trim, exec, system.FileSystems), _gate, () => _config);
         _qgaCommands.Check(config.QgaCommands);
         _qga = new QgaFace(config.Qga, _qgaCommands, () => new QgaClient(_policy, _gate, exec, time), log, time);
         _shutdown = new ShutdownNode(system.IsXen, power, _gate, log);

@@ -15,6 +15,9 @@ internal sealed record GuestSystem(IPowerPlatform Power, IFreezePlatform Freeze,
     /// <summary>Where the agent keeps what must not outlive a boot; its own user's alone.</summary>
     public string RunFolder { get; init; } = "/run/channel-agent";
 
+    /// <summary>Behind info.Get.</summary>
+    public FileSystemFacts FileSystems { get; init; } = new();
+
     /// <summary>Whether a toolstack of Xen may ask for a shutdown.</summary>
     public bool IsXen { get; init; }
 

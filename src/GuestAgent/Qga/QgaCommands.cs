@@ -64,7 +64,7 @@ internal sealed class QgaCommands
         Add("guest-get-users", info, QgaFacts.Users);
         Add("guest-get-load", info, QgaFacts.Load);
         Add("guest-get-cpustats", info, QgaFacts.CpuStats);
-        Add("guest-get-fsinfo", info, call => QgaStorage.FileSystems(call, services.Mounts));
+        Add("guest-get-fsinfo", info, call => QgaStorage.FileSystems(call, services.FileSystems));
         Add("guest-get-disks", info, QgaStorage.Disks);
         Add("guest-get-diskstats", info, QgaStorage.Counters);
         Add("guest-network-get-interfaces", info, QgaNetwork.Interfaces);

@@ -11,6 +11,7 @@ namespace ChannelSdk.GuestAgent.Qga;
 internal static class QgaStorage
 {
     private const int MaxDisks = 256;
+    private const int MaxMounts = 512;
 
     // The columns of /proc/diskstats behind the name; older kernels have fewer.
     private static readonly string[] s_counters =
@@ -19,37 +20,25 @@ internal static class QgaStorage
         "total-ticks", "weight-ticks", "discard-ios", "discard-merges", "discard-sectors", "discard-ticks", "flush-ios", "flush-ticks",
     ];
 
-    public static void FileSystems(QgaCall call, IFreezePlatform platform)
+    public static void FileSystems(QgaCall call, FileSystemFacts fileSystems)
     {
         call.Arguments.End();
         Utf8JsonWriter json = call.Json;
         json.WriteStartArray();
-        MountTable mounts = MountTable.Parse(platform.ReadMounts());
-        foreach (FileSystemUsage usage in StorageFacts.FileSystems(mounts))
+        int left = MaxMounts;
+        foreach (FileSystemFact fact in fileSystems.Collect())
         {
-            if (usage.Type == "tmpfs" || mounts.Entries.FirstOrDefault(entry => entry.Path == usage.Mount) is not { } mount)
+            if (fact.Main.Type == "tmpfs")
             {
                 continue;
             }
-            string device = BlockDevice.Resolve($"/sys/dev/block/{mount.Device}");
-            json.WriteStartObject();
-            json.WriteString("name"u8, device.Length > 0 ? Path.GetFileName(device) : Path.GetFileName(usage.Source));
-            json.WriteString("mountpoint"u8, usage.Mount);
-            json.WriteString("type"u8, usage.Type);
-            if (usage.TotalBytes > 0)
+            string device = BlockDevice.Resolve($"/sys/dev/block/{fact.Main.Device}");
+            // As qemu-ga does: each mount, with the figures of what is mounted there.
+            foreach (MountEntry mount in fact.Mounts.Take(left))
             {
-                ulong used = usage.TotalBytes - (ulong)new DriveInfo(usage.Mount).TotalFreeSpace;
-                json.WriteNumber("used-bytes"u8, used);
-                json.WriteNumber("total-bytes"u8, used + usage.AvailableBytes);
-                json.WriteNumber("total-bytes-privileged"u8, usage.TotalBytes);
+                left--;
+                WriteMount(json, mount, device, fact.Figures);
             }
-            json.WriteStartArray("disk"u8);
-            foreach (BlockDevice disk in BlockDevice.Below(device))
-            {
-                disk.Write(json);
-            }
-            json.WriteEndArray();
-            json.WriteEndObject();
         }
         json.WriteEndArray();
     }
@@ -123,6 +112,29 @@ internal static class QgaStorage
                 json.WriteNumber("minimum"u8, Math.Max(0, minimum));
             }
             json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void WriteMount(Utf8JsonWriter json, MountEntry mount, string device, FileSystemFigures? figures)
+    {
+        json.WriteStartObject();
+        json.WriteString("name"u8, Path.GetFileName(device.Length > 0 ? device : mount.Source));
+        json.WriteString("mountpoint"u8, mount.Path);
+        json.WriteString("type"u8, mount.Type);
+        // Those of one that does not answer are left out, as the schema has it.
+        if (figures is { TotalBytes: > 0 } known)
+        {
+            ulong used = known.TotalBytes - known.FreeBytes;
+            json.WriteNumber("used-bytes"u8, used);
+            json.WriteNumber("total-bytes"u8, used + known.AvailableBytes);
+            json.WriteNumber("total-bytes-privileged"u8, known.TotalBytes);
+        }
+        json.WriteStartArray("disk"u8);
+        foreach (BlockDevice disk in BlockDevice.Below(device))
+        {
+            disk.Write(json);
         }
         json.WriteEndArray();
         json.WriteEndObject();

@@ -1,6 +1,6 @@
-using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.Protocol.Services;
+using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Services;
 
@@ -8,8 +8,12 @@ namespace ChannelSdk.GuestAgent.Services;
 /// <param name="version">The agent's version.</param>
 /// <param name="protocolVersion">The highest protocol version that the agent speaks.</param>
 /// <param name="time">The clock of the agent's uptime.</param>
-internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvider time)
+/// <param name="fileSystems">How full what is.</param>
+internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvider time, FileSystemFacts fileSystems)
 {
+    // An answer has 256 KiB; a list with long names in it ends earlier.
+    private const int MaxFileSystemBytes = 96 << 10;
+
     // linux/capability.h
     private static readonly (int Number, string Name)[] s_capabilities = [(22, "reboot"), (21, "freeze"), (25, "time")];
 
@@ -24,7 +28,7 @@ internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvi
     /// <summary>The agent's resident memory in bytes.</summary>
     public static ulong AgentResidentBytes => ProcValues.ResidentBytes(SmallFile.Read("/proc/self/statm"), Environment.SystemPageSize);
 
-    /// <summary>Everything but the methods.</summary>
+    /// <summary>Everything but the methods. Takes as long as a file system may be silent.</summary>
     public GuestInfo Collect()
     {
         // All of it can change at any time (a clone's repair, an upgrade), so it is asked anew.
@@ -64,8 +68,36 @@ internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvi
             }
         }
         info.Disks.AddRange(StorageFacts.Disks());
-        info.FileSystems.AddRange(StorageFacts.FileSystems(MountTable.Parse(SmallFile.Read("/proc/self/mountinfo"))));
+        info.FileSystems.AddRange(Within(MaxFileSystemBytes, fileSystems.Collect().Select(Usage)));
         info.Users.AddRange(LoginRecords.Load());
         return info;
+    }
+
+    private static FileSystemUsage Usage(FileSystemFact fact)
+    {
+        var usage = new FileSystemUsage
+        {
+            Mount = fact.Main.Path, Type = fact.Main.Type, Source = fact.Main.Source, IsReadOnly = fact.Main.IsReadOnly,
+            Silent = fact.Figures is null ? fact.Keeper.Path : "",
+        };
+        if (fact.Figures is { } figures)
+        {
+            (usage.TotalBytes, usage.AvailableBytes) = (figures.TotalBytes, figures.AvailableBytes);
+        }
+        return usage;
+    }
+
+    private static IEnumerable<T> Within<T>(int bytes, IEnumerable<T> messages)
+        where T : IMessage
+    {
+        foreach (T message in messages)
+        {
+            bytes -= message.CalculateSize() + 4;
+            if (bytes < 0)
+            {
+                yield break;
+            }
+            yield return message;
+        }
     }
 }

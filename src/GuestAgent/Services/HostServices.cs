@@ -12,7 +12,10 @@ namespace ChannelSdk.GuestAgent.Services;
 /// <summary>Which services the host finds on the channel: one line for each method.</summary>
 internal static class HostServices
 {
-    /// <summary>Registers everything; the configuration is asked at each call, so that a reload takes effect at once.</summary>
+    /// <summary>
+    /// Registers everything; the configuration is asked at each call, so that a reload takes effect at once. What is answered on the channel's
+    /// receive path, as the ping is, computes and no more: it opens no file and waits for nobody.
+    /// </summary>
     public static void Register(
         ServiceGate gate, Func<AgentConfig> config, InfoService info, PowerService power,
         MeasureService measure, FreezeService freeze, TimeService time, TrimService trim,
@@ -25,15 +28,15 @@ internal static class HostServices
         string? ExecDenial() => gate.Policy.Commands.Count > 0 ? null : "the image's policy allows no command ([[exec]])";
         string? InstallDenial() => config().AllowInstall ? null : "this guest is no appliance (its configuration says install = deny)";
         gate.Unary(ServiceMethods.InfoPing, (request, _) => ValueTask.FromResult(info.Ping(request)), always: true);
-        gate.Unary(ServiceMethods.InfoGet, (_, _) => ValueTask.FromResult(info.Get()));
-        gate.Unary(ServiceMethods.PowerRequest, (request, _) => ValueTask.FromResult(power.Request(request)), privileged: true, PowerDenial);
+        gate.Unary(ServiceMethods.InfoGet, (_, _) => info.GetAsync());
+        gate.Unary(ServiceMethods.PowerRequest, (request, _) => new(OwnThread.RunAsync(() => power.Request(request))), privileged: true, PowerDenial);
         gate.Restriction = () => freeze.Restriction;
         gate.Unary(ServiceMethods.FreezeFreeze, (request, _) => freeze.FreezeAsync(request), privileged: true, always: true);
         gate.Unary(ServiceMethods.FreezeThaw, (request, _) => freeze.ThawAsync(request), privileged: true, always: true);
         gate.Unary(ServiceMethods.FreezeRenew, (request, _) => ValueTask.FromResult(freeze.Renew(request)), privileged: true, always: true);
         gate.Unary(ServiceMethods.FreezeStatus, (_, _) => ValueTask.FromResult(freeze.Status()), always: true);
         gate.Unary(ServiceMethods.TimeGet, (_, _) => ValueTask.FromResult(time.Get()), always: true);
-        gate.Unary(ServiceMethods.TimeSet, (request, _) => ValueTask.FromResult(time.Set(request)), privileged: true);
+        gate.Unary(ServiceMethods.TimeSet, (request, _) => new(OwnThread.RunAsync(() => time.Set(request))), privileged: true);
         gate.Unary(ServiceMethods.StorageTrim, (request, _) => trim.TrimAsync(request), privileged: true);
         gate.Unary(ServiceMethods.MeasureEcho, (request, _) => ValueTask.FromResult(MeasureService.Echo(request)), denial: MeasureDenial);
         gate.Stream(ServiceMethods.MeasureSink,

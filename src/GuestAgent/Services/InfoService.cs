@@ -5,7 +5,7 @@ using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Services;
 
-/// <summary>info.Ping and info.Get.</summary>
+/// <summary>info.Ping and info.Get. Thread-safe.</summary>
 /// <param name="facts">Where the figures come from.</param>
 /// <param name="methods">The methods that the policy allows at the time of a request.</param>
 /// <param name="policy">The rules that hold at the time of a request.</param>
@@ -13,6 +13,10 @@ namespace ChannelSdk.GuestAgent.Services;
 internal sealed class InfoService(GuestFacts facts, Func<IEnumerable<string>> methods, Func<PolicyRules> policy, TimeProvider time)
 {
     private const int MaxPingPayload = 4096;
+
+    // Each call has a thread, so there is one at a time.
+    private readonly Lock _lock = new();
+    private Task<GuestInfo> _last = Task.FromResult(new GuestInfo());
 
     /// <summary>The payload and the guest's time.</summary>
     /// <exception cref="ChannelException">Code 401 for a payload over 4096 bytes.</exception>
@@ -27,8 +31,22 @@ internal sealed class InfoService(GuestFacts facts, Func<IEnumerable<string>> me
         return new PingReply { Payload = request.Payload, GuestTimeUnixNs = ticks * TimeSpan.NanosecondsPerTick };
     }
 
-    /// <summary>Everything that the guest says of itself.</summary>
-    public GuestInfo Get()
+    /// <summary>Everything that the guest says of itself, on a thread that may be kept waiting.</summary>
+    public ValueTask<GuestInfo> GetAsync()
+    {
+        lock (_lock)
+        {
+            return new ValueTask<GuestInfo>(_last = GetAsync(_last));
+        }
+    }
+
+    private async Task<GuestInfo> GetAsync(Task before)
+    {
+        await before.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return await OwnThread.RunAsync(Get).ConfigureAwait(false);
+    }
+
+    private GuestInfo Get()
     {
         GuestInfo info = facts.Collect();
         info.Methods.AddRange(methods());

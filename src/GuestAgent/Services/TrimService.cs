@@ -23,15 +23,14 @@ internal sealed class TrimService(IFreezePlatform platform)
         {
             throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry, "a trim is under way");
         }
-        return new ValueTask<TrimReply>(Task.Factory.StartNew(
-            () => Trim(request), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default));
+        return new ValueTask<TrimReply>(OwnThread.RunAsync(() => Trim(request)));
     }
 
     private TrimReply Trim(TrimRequest request)
     {
         try
         {
-            FreezePlan plan = FreezePlan.Make(MountTable.Parse(platform.ReadMounts()), request.Mounts, platform.BackingFiles);
+            FreezePlan plan = FreezePlan.Make(platform.ReadMounts(), request.Mounts, platform.BackingFiles);
             var reply = new TrimReply();
             reply.Mounts.AddRange(plan.Targets.Take(MaxMounts).Select(target => Trim(target, request.MinimumBytes)));
             reply.Mounts.AddRange(plan.Skipped.Select(static skipped => new TrimResult { Mount = skipped.Mount, Type = skipped.Type, Reason = skipped.Reason }));

@@ -40,9 +40,9 @@ internal static class InfoCommand
                 Row(card.Name, $"{card.State} {card.Hardware} {string.Join(' ', card.Addresses)}");
             }
 
-            foreach (var file in info.FileSystems.Where(f => f.TotalBytes > 0))
+            foreach (var file in info.FileSystems.Where(f => f.TotalBytes > 0 || f.Silent.Length > 0))
             {
-                Row(file.Mount, $"{file.Type}, {file.AvailableBytes >> 20} of {file.TotalBytes >> 20} MiB available");
+                Row(file.Mount, file.Silent.Length > 0 ? $"{file.Type}, no answer from {file.Silent}" : $"{file.Type}, {file.AvailableBytes >> 20} of {file.TotalBytes >> 20} MiB available");
             }
 
             Row("agent in use", instance.Agent == AgentKind.ChannelAgent ? "channel-agent" : "QEMU guest agent");

@@ -88,6 +88,10 @@ internal static unsafe partial class FileCalls
     {
         [FieldOffset(8)]
         public ulong FragmentSize;
+        [FieldOffset(16)]
+        public ulong Fragments;
+        [FieldOffset(24)]
+        public ulong FreeFragments;
         [FieldOffset(32)]
         public ulong AvailableFragments;
         [FieldOffset(40)]
@@ -128,6 +132,9 @@ internal static unsafe partial class FileCalls
 
     [LibraryImport("libc", EntryPoint = "readlinkat", SetLastError = true)]
     public static partial nint ReadLinkAt(SafeFileHandle folder, byte* path, byte* buffer, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "statvfs", SetLastError = true)]
+    public static partial int StatVfsAt(byte* path, StatVfs* result);
 
     [LibraryImport("libc", EntryPoint = "fstatvfs", SetLastError = true)]
     public static partial int FStatVfs(SafeFileHandle file, StatVfs* result);

@@ -1,0 +1,87 @@
+using System.Diagnostics;
+using System.Text;
+using ChannelSdk.GuestAgent.Tests.Qga;
+using ChannelSdk.HostEndpoint;
+using ChannelSdk.Runtime;
+using ChannelSdk.Transports;
+
+namespace ChannelSdk.GuestAgent.Tests.Namespaces;
+
+/// <summary>
+/// An agent that is a process of its own, in namespaces of its own, so that it can have mounts and networks that this machine must
+/// not have. It may neither freeze nor end the machine, which is its guest.
+/// </summary>
+internal sealed class AgentProcess : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _timeout = new(TimeSpan.FromSeconds(120));
+    private readonly HostEndpoint.HostEndpoint _host = new();
+    private readonly Process _process;
+    private readonly StringBuilder _errors = new();
+
+    /// <summary>Starts it.</summary>
+    /// <param name="folder">For sockets and whatever the script has.</param>
+    /// <param name="namespaces">What unshare(1) is asked for, as "--mount".</param>
+    /// <param name="script">Lines of sh that make what the agent finds; each must succeed.</param>
+    public AgentProcess(string folder, string namespaces, string script)
+    {
+        Folder = folder;
+        File.WriteAllText($"{folder}/policy.toml", "[services]\nallow = [\"info.*\", \"freeze.Thaw\", \"freeze.Status\", \"time.Get\"]\n");
+        File.WriteAllText($"{folder}/agent.conf", $"""
+            endpoint = unix-listen://{folder}/host.sock
+            control_socket = {folder}/control.sock
+            qga = {folder}/qga.sock
+            policy_file = {folder}/policy.toml
+            metadata_relay = off
+            power = deny
+            """);
+        var start = new ProcessStartInfo("unshare") { RedirectStandardError = true };
+        string[] arguments =
+        [
+            .. namespaces.Split(' '), "--", "/bin/sh", "-ec", script + "\nexec \"$@\"", "sh",
+            Environment.ProcessPath!, "exec", typeof(AgentProcess).Assembly.Location, "run", "--config", $"{folder}/agent.conf",
+        ];
+        foreach (string argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+        _process = Process.Start(start)!;
+        _process.ErrorDataReceived += (_, line) => _errors.AppendLine(line.Data);
+        _process.BeginErrorReadLine();
+        var soon = new InstanceOptions { Channel = new ChannelOptions { RetryMin = TimeSpan.FromMilliseconds(10), RetryMax = TimeSpan.FromMilliseconds(50) } };
+        Instance = _host.Attach("vm1", TransportEndpoints.Create($"unix://{folder}/host.sock"), soon);
+    }
+
+    public string Folder { get; }
+
+    public Instance Instance { get; }
+
+    public CancellationToken Soon => _timeout.Token;
+
+    /// <summary>Its number, and so that of the namespaces it is in.</summary>
+    public int Id => _process.Id;
+
+    /// <summary>Waits until the host has it.</summary>
+    public async Task ReadyAsync()
+    {
+        Task ready = Instance.WaitReadyAsync(Soon).AsTask();
+        Task gone = _process.WaitForExitAsync(Soon);
+        Assert.True(await Task.WhenAny(ready, gone) == ready, $"the agent has ended: {_errors}");
+        await ready;
+    }
+
+    public Task<QgaTestClient> ConnectQgaAsync() => QgaTestClient.ConnectAsync($"{Folder}/qga.sock");
+
+    /// <summary>What a program prints in the agent's namespaces; it must succeed.</summary>
+    public Task<string> InsideAsync(params string[] words) =>
+        Programs.OutputAsync(Soon, ["nsenter", "--target", $"{Id}", "--mount", "--net", "--wd=/", "--", .. words]);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _host.DisposeAsync();
+        // By force: what it waits for may never come.
+        _process.Kill(entireProcessTree: true);
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+        _timeout.Dispose();
+    }
+}

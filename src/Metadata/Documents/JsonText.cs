@@ -9,9 +9,9 @@ internal static class JsonText
 {
     public const int MaxDepth = 32;
 
-    public static JsonNode? Parse(ReadOnlySpan<byte> utf8)
+    public static JsonNode? Parse(ReadOnlySpan<byte> utf8, int maxDepth = MaxDepth)
     {
-        var reader = new Utf8JsonReader(utf8, new JsonReaderOptions { MaxDepth = MaxDepth });
+        var reader = new Utf8JsonReader(utf8, new JsonReaderOptions { MaxDepth = maxDepth });
         try
         {
             reader.Read();
@@ -25,7 +25,7 @@ internal static class JsonText
         }
         catch (JsonException e)
         {
-            throw DocumentError.At($"line {(e.LineNumber ?? 0) + 1}", $"this is no valid JSON of at most {MaxDepth} levels: {WhatOf(e)}", e);
+            throw DocumentError.At($"line {(e.LineNumber ?? 0) + 1}", $"this is no valid JSON of at most {maxDepth} levels: {WhatOf(e)}", e);
         }
         catch (InvalidOperationException e)
         {

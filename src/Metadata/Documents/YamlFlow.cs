@@ -36,7 +36,7 @@ internal ref struct YamlFlow
 
     private JsonNode? ReadValue(string path, int depth)
     {
-        if (depth > JsonText.MaxDepth)
+        if (depth >= JsonText.MaxDepth)
         {
             throw _line.Error($"more than {JsonText.MaxDepth} levels");
         }

@@ -44,7 +44,7 @@ internal sealed class YamlText
             return null;
         }
 
-        if (depth > JsonText.MaxDepth)
+        if (depth >= JsonText.MaxDepth)
         {
             throw line.Error($"more than {JsonText.MaxDepth} levels");
         }

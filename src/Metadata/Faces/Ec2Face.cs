@@ -12,6 +12,7 @@ internal static class Ec2Face
         var entries = Entries(data);
         if (data.Ec2.MetaData is { } own)
         {
+            Ec2Overrides.Check(own, entries);
             entries = MergePatch.Apply(entries, own)!.AsObject();
         }
 

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using ChannelSdk.Metadata.Documents;
 
@@ -55,22 +54,11 @@ internal static class GanetiFace
     private static Resource Parameters(OsModel os)
     {
         var isOpen = os.SecretAccess == SecretAccess.Open;
-        var secrets = os.Parameters.Where(p => p.Value.Class == ParameterClass.Secret && p.Value.HasValue).ToArray();
-        var resource = new Resource(Pairs(os, withSecrets: isOpen), Resource.Json);
-        if (isOpen || secrets.Length == 0)
-        {
-            return resource;
-        }
-
-        var values = new JsonObject(secrets.Select(s => KeyValuePair.Create(s.Key, (JsonNode?)s.Value.Reveal())));
-        return new Resource(resource.Body, Resource.Json)
-        {
-            WithSecrets = new Resource(Pairs(os, withSecrets: true), Resource.Json),
-            SecretsTag = Convert.ToHexStringLower(SHA256.HashData(JsonText.Write(values, indented: false))),
-        };
+        var hasSecrets = os.Parameters.Values.Any(p => p.Class == ParameterClass.Secret && p.HasValue);
+        return new Resource(Pairs(os, _ => isOpen), Resource.Json) { Secrets = isOpen || !hasSecrets ? null : new SecretAnswer(os) };
     }
 
-    // {"name": [value, "class"]}, as ganeti-metad has it; null for a secret that the request may not have.
-    private static byte[] Pairs(OsModel os, bool withSecrets) => JsonText.Write(new JsonObject(os.Parameters.Select(p => KeyValuePair.Create(p.Key, (JsonNode?)new JsonArray(
-        p.Value.Class != ParameterClass.Secret || withSecrets ? p.Value.Reveal() : null, MetadataWriter.Name(p.Value.Class))))), indented: false);
+    /// <summary>{"name": [value, "class"]}, as ganeti-metad has it; null for a secret that the request may not have.</summary>
+    internal static byte[] Pairs(OsModel os, Func<OsParameter, bool> isShown) => JsonText.Write(new JsonObject(os.Parameters.Select(p => KeyValuePair.Create(p.Key, (JsonNode?)new JsonArray(
+        p.Value.Class != ParameterClass.Secret || isShown(p.Value) ? p.Value.Reveal() : null, MetadataWriter.Name(p.Value.Class))))), indented: false);
 }

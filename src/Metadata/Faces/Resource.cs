@@ -29,10 +29,7 @@ internal sealed class Resource
     public StringValues QuotedTag { get; }
 
     /// <summary>The same with the values of secrets, for a request that may have them; null: there are none.</summary>
-    public Resource? WithSecrets { get; init; }
-
-    /// <summary>Changes with the values of the secrets, and with nothing else.</summary>
-    public string? SecretsTag { get; init; }
+    public SecretAnswer? Secrets { get; init; }
 
     /// <summary>Path on the host of a file whose bytes are the answer; null: <see cref="Body"/> is.</summary>
     public string? File { get; init; }

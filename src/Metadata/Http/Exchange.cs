@@ -1,4 +1,4 @@
-using Microsoft.AspNetCore.Connections.Features;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -19,6 +19,9 @@ internal readonly struct Exchange(IFeatureCollection features)
     public IHttpResponseBodyFeature ResponseBody => _features.GetRequiredFeature<IHttpResponseBodyFeature>();
 
     public CancellationToken Aborted => _features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted;
+
+    /// <summary>The socket of a request that came by TCP; null: it came another way.</summary>
+    public Socket? Socket => GuestSocket.Of(_features);
 
     public bool IsRead => Request.Method == HttpMethods.Get || IsHead;
 

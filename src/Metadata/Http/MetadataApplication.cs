@@ -96,7 +96,7 @@ internal sealed class MetadataApplication(MetadataServerOptions options) : IHttp
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            exchange.Instance.Count.Failure();
+            exchange.Instance.Fail(exchange.Request.Path, e);
             if (exchange.Response.HasStarted)
             {
                 exchange.Abort();

@@ -10,21 +10,27 @@ namespace ChannelSdk.Metadata;
 /// <summary>One instance at the metadata server. Who a request comes from is told by where its connection was accepted, and by nothing in it.</summary>
 public sealed class MetadataInstance : IAsyncDisposable
 {
+    private const int MaxDeliveryCharacters = 32 * 1024;
+
     private readonly IMetadataStore _store;
     private readonly InstanceConnections _connections;
     private readonly Action<MetadataInstance> _detached;
     private readonly Lock _gate = new();
+    private readonly EventHistory<SecretDelivery> _deliveries;
+    private readonly FailureReports _failures;
+    private readonly TimeProvider _time;
     private ResourceTree? _tree;
-    private string? _secretsGiven;
 
     internal MetadataInstance(string name, IMetadataStore store, MetadataServerOptions options, ConnectionHub hub, SocketConnectionContextFactory sockets, Action<MetadataInstance> detached)
     {
-        (Name, _store, _detached) = (name, store, detached);
+        (Name, _store, _detached, _time) = (name, store, detached, options.Time);
         _connections = new InstanceConnections(this, hub, sockets, options.ConnectionsPerInstance);
         Tokens = new SessionTokens(options.Time);
         Budget = new RequestBudget(options);
         Pipe = new MetadataPipe(options.PipeBytes);
         Progress = new ProgressLog(options.ProgressHistory);
+        _deliveries = new EventHistory<SecretDelivery>(options.ProgressHistory, MaxDeliveryCharacters, d => d.Parameters.Sum(p => p.Length));
+        _failures = new FailureReports(name, options);
     }
 
     /// <summary>The manager's name for it, by which the store is asked.</summary>
@@ -42,11 +48,22 @@ public sealed class MetadataInstance : IAsyncDisposable
     /// <summary>What it has done since it was attached.</summary>
     public MetadataCounters Counters => Count.Snapshot();
 
+    /// <summary>
+    /// Deliveries of secrets with <see cref="SecretAccess.Once"/> after a cursor, old ones first, and then each as it ends,
+    /// until the instance is detached. As many are kept as of progress.
+    /// </summary>
+    /// <param name="after">Cursor of the last one that the reader has; 0: all that are kept.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    public IAsyncEnumerable<SecretDelivery> ReadSecretDeliveriesAsync(long after = 0, CancellationToken cancellationToken = default) =>
+        _deliveries.ReadAsync(after, cancellationToken);
+
     internal RequestCount Count { get; } = new();
 
     internal SessionTokens Tokens { get; }
 
     internal RequestBudget Budget { get; }
+
+    internal OnceSecrets Once { get; } = new();
 
     /// <summary>The answers of the present metadata; null if it has none.</summary>
     internal ResourceTree? Tree
@@ -86,31 +103,22 @@ public sealed class MetadataInstance : IAsyncDisposable
         await _connections.DisposeAsync().ConfigureAwait(false);
         Pipe.Close();
         Progress.Close();
+        _deliveries.Close();
     }
 
     internal Task RunAsync(ConnectionDelegate next, ConnectionContext connection) => _connections.RunAsync(next, connection);
 
     internal Task WaitChangeAsync(ResourceTree? known, CancellationToken cancellationToken) => _store.WaitChangeAsync(Name, known?.Snapshot, cancellationToken);
 
-    /// <summary>True if the secrets may be given now; with "once", this is the time.</summary>
-    internal bool TakeSecrets(Resource resource, SecretAccess access, bool isGiven)
+    /// <summary>Counts an answer that failed, and tells the host why.</summary>
+    internal void Fail(string path, Exception cause)
     {
-        if (access != SecretAccess.Once)
-        {
-            return true;
-        }
-
-        lock (_gate)
-        {
-            if (_secretsGiven == resource.SecretsTag)
-            {
-                return false;
-            }
-
-            _secretsGiven = isGiven ? resource.SecretsTag : _secretsGiven;
-            return true;
-        }
+        Count.Failure();
+        _failures.Add(path, cause);
     }
+
+    internal void Tell(IReadOnlyList<string> secrets, SecretOutcome outcome) =>
+        _deliveries.Add(cursor => new SecretDelivery(cursor, _time.GetUtcNow(), secrets, outcome));
 
     private ResourceTree? Rebuild(MetadataSnapshot? snapshot)
     {

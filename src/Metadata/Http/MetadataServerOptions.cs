@@ -41,6 +41,12 @@ public sealed record MetadataServerOptions
     /// <summary>How long the answer 429 is held back: it bounds what a guest that goes on regardless can make the host do.</summary>
     public TimeSpan LimitedDelay { get; init; } = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>
+    /// Is told of each answer that failed for a reason of this server's, at most once a second of an instance; null: nobody.
+    /// It runs on a thread of the pool, and may throw.
+    /// </summary>
+    public Action<MetadataFailure>? Failed { get; init; }
+
     /// <summary>Clock of tokens, rates and waits.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
@@ -62,3 +68,10 @@ public sealed record MetadataServerOptions
 /// <param name="Limited">Of them, those above the rate.</param>
 /// <param name="Failures">Answers that failed for a reason of this server's; each got 503.</param>
 public sealed record MetadataCounters(long Requests, long WithoutToken, long BadTokens, long Limited, long Failures);
+
+/// <summary>An answer that failed for a reason of this server's; the guest got 503.</summary>
+/// <param name="Instance">The instance.</param>
+/// <param name="Path">What it asked for, in the guest's words: escape it before a terminal or log sees it.</param>
+/// <param name="Cause">What failed.</param>
+/// <param name="Untold">Failures since the last that was told, of which nothing was told.</param>
+public sealed record MetadataFailure(string Instance, string Path, Exception Cause, long Untold);

@@ -7,6 +7,9 @@ namespace ChannelSdk.Metadata.Http;
 /// <summary>GET and HEAD of what the tree holds: tokens, secrets, tags, waiting for change.</summary>
 internal sealed class ResourceAnswers(MetadataServerOptions options)
 {
+    /// <summary>What became of the secrets that an answer could have: given, given-before, withheld.</summary>
+    public const string SecretsHeader = "X-Channel-Secrets";
+
     private const string Allowed = "GET, HEAD";
 
     public Task Answer(Exchange exchange, ResourceTree tree, ReadOnlySpan<char> path)
@@ -32,7 +35,7 @@ internal sealed class ResourceAnswers(MetadataServerOptions options)
             return query.IsValid ? AnswerChangeAsync(exchange, path.ToString(), query, hasToken.Value) : exchange.AnswerAsync(StatusCodes.Status400BadRequest);
         }
 
-        return AnswerNow(exchange, tree, resource, hasToken.Value);
+        return AnswerNow(exchange, resource, hasToken.Value);
     }
 
     /// <summary>For an instance without metadata: they may be on their way, and a client that is refused now may not ask again.</summary>
@@ -61,20 +64,34 @@ internal sealed class ResourceAnswers(MetadataServerOptions options)
 
     private static bool IsEc2(ReadOnlySpan<char> path) => path.StartsWith(ApiVersions.Latest, StringComparison.Ordinal);
 
-    private static Task AnswerNow(Exchange exchange, ResourceTree tree, Resource resource, bool hasToken)
+    private Task AnswerNow(Exchange exchange, Resource resource, bool hasToken)
     {
         if (resource.File is { } file)
         {
             return FileAnswer.WriteAsync(exchange, file, resource.ContentType);
         }
 
-        var shown = Variant(exchange, tree, resource, hasToken, isAnswer: !exchange.IsHead);
-        var response = exchange.Response;
-        response.Headers.ETag = shown.QuotedTag;
+        var shown = Variant(exchange, resource, hasToken);
+        var headers = exchange.Response.Headers;
+        headers.ETag = shown.QuotedTag;
         var known = exchange.Request.Headers.IfNoneMatch;
-        return known.Count > 0 && EntityTags.Match(known, shown.Tag)
-            ? exchange.AnswerAsync(StatusCodes.Status304NotModified)
-            : exchange.AnswerAsync(shown.Body, shown.ContentType);
+        if (known.Count > 0 && EntityTags.Match(known, shown.Tag))
+        {
+            return exchange.AnswerAsync(StatusCodes.Status304NotModified);
+        }
+
+        if (resource.Secrets is { } secrets)
+        {
+            var mayHave = MayHaveSecrets(exchange, hasToken);
+            if (mayHave && secrets.IsOnce && !exchange.IsHead)
+            {
+                return OnceAnswer.WriteAsync(exchange, secrets, options);
+            }
+
+            headers[SecretsHeader] = mayHave ? "given" : "withheld";
+        }
+
+        return exchange.AnswerAsync(shown.Body, shown.ContentType);
     }
 
     // Returns when the resource's tag is another than the asked one, when it is gone, or when the time is over: then as it is.
@@ -91,11 +108,12 @@ internal sealed class ResourceAnswers(MetadataServerOptions options)
                 return;
             }
 
-            known ??= Variant(exchange, tree, resource, hasToken, isAnswer: false).Tag;
-            if (resource.File is not null || wait.IsCancellationRequested || Variant(exchange, tree, resource, hasToken, isAnswer: false).Tag != known)
+            var tag = Variant(exchange, resource, hasToken).Tag;
+            known ??= tag;
+            if (resource.File is not null || wait.IsCancellationRequested || tag != known)
             {
                 exchange.Aborted.ThrowIfCancellationRequested();
-                await AnswerNow(exchange, tree, resource, hasToken).ConfigureAwait(false);
+                await AnswerNow(exchange, resource, hasToken).ConfigureAwait(false);
                 return;
             }
 
@@ -111,7 +129,9 @@ internal sealed class ResourceAnswers(MetadataServerOptions options)
     }
 
     // Without a token, or by way of a proxy, a request sees that there are secrets and not what they are.
-    private static Resource Variant(Exchange exchange, ResourceTree tree, Resource resource, bool hasToken, bool isAnswer) =>
-        resource.WithSecrets is { } full && hasToken && !TokenAnswers.IsForwarded(exchange)
-        && exchange.Instance.TakeSecrets(resource, tree.Snapshot.Metadata.Os.SecretAccess, isAnswer) ? full : resource;
+    private static bool MayHaveSecrets(Exchange exchange, bool hasToken) => hasToken && !TokenAnswers.IsForwarded(exchange);
+
+    private static Resource Variant(Exchange exchange, Resource resource, bool hasToken) =>
+        resource.Secrets is not { } secrets || !MayHaveSecrets(exchange, hasToken) ? resource
+        : secrets.IsOnce ? exchange.Instance.Once.Peek(secrets) : secrets.Full;
 }

@@ -47,6 +47,11 @@ internal sealed class DocumentMap
         }
 
         var text = node.GetValue<string>();
+        if (text.AsSpan().ContainsAnyInRange('\ud800', '\udfff') && text.EnumerateRunes().Contains(Rune.ReplacementChar) && !text.Contains('\ufffd', StringComparison.Ordinal))
+        {
+            throw DocumentError.At(Place(key), "it has half of a character outside of the Basic Multilingual Plane");
+        }
+
         return text.Length <= maxLength ? text : throw DocumentError.At(Place(key), $"it has {text.Length} characters; {maxLength} are allowed");
     }
 

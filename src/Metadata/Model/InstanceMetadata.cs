@@ -55,10 +55,28 @@ public sealed record InstanceMetadata
     /// <exception cref="Protocol.ChannelException">BadConfiguration: the text says where, what, and what is allowed.</exception>
     public static InstanceMetadata Parse(ReadOnlySpan<byte> utf8) => MetadataReader.Read(DocumentText.Parse(utf8));
 
+    /// <summary>As <see cref="Parse(ReadOnlySpan{byte})"/>; a private parameter that comes without its value, as <see cref="ToPublicJson"/> shows it, keeps the one that is known.</summary>
+    /// <param name="utf8">The document.</param>
+    /// <param name="known">What the instance has now; null: nothing.</param>
+    /// <exception cref="Protocol.ChannelException">BadConfiguration: the text says where, what, and what is allowed.</exception>
+    public static InstanceMetadata Parse(ReadOnlySpan<byte> utf8, InstanceMetadata? known) => MetadataReader.Read(DocumentText.Parse(utf8), known);
+
+    /// <summary>
+    /// This as a document would say it: checked, and with secrets that count as put now, whatever object they were in before.
+    /// </summary>
+    /// <exception cref="Protocol.ChannelException">BadConfiguration: no document could say this.</exception>
+    internal InstanceMetadata PutNow() => MetadataReader.Read(ToDocument(ParameterClass.Secret));
+
     /// <summary>This with a JSON merge patch on it (RFC 7386), given as JSON or YAML: null removes a key.</summary>
     /// <exception cref="Protocol.ChannelException">BadConfiguration: the patch, or what it makes, is not valid.</exception>
-    public InstanceMetadata Merge(ReadOnlySpan<byte> patchUtf8) =>
-        MetadataReader.Read(MergePatch.Apply(ToDocument(ParameterClass.Secret), DocumentText.Parse(patchUtf8))!.AsObject());
+    public InstanceMetadata Merge(ReadOnlySpan<byte> patchUtf8)
+    {
+        var patch = DocumentText.Parse(patchUtf8);
+        var merged = MetadataReader.Read(MergePatch.Apply(ToDocument(ParameterClass.Secret), patch)!.AsObject());
+        // The same object for what the patch leaves alone: only a value that is given counts as put now.
+        return merged.WithSecrets((name, own) =>
+            patch["os"]?["parameters"]?[name]?["value"] is null && Os.Parameters.TryGetValue(name, out var known) && own.Equals(known) ? known : own);
+    }
 
     /// <summary>The document as indented JSON, without the values of private and secret parameters.</summary>
     public string ToPublicJson() => JsonText.WriteText(ToDocument(ParameterClass.Public));
@@ -67,24 +85,19 @@ public sealed record InstanceMetadata
     public bool HasSecrets => Os.Parameters.Values.Any(p => p.Class == ParameterClass.Secret && p.HasValue);
 
     /// <summary>This with its secrets' names and without their values.</summary>
-    public InstanceMetadata WithoutSecrets() => HasSecrets ? WithSecretsOf(null) : this;
+    public InstanceMetadata WithoutSecrets() => HasSecrets ? WithSecrets((_, _) => OsParameter.Secret(null)) : this;
 
     /// <summary>This with the values that another one has for the secrets that are here without one.</summary>
-    internal InstanceMetadata WithSecretsOf(InstanceMetadata? other)
+    internal InstanceMetadata WithSecretsOf(InstanceMetadata other) => WithSecrets((name, own) =>
+        !own.HasValue && other.Os.Parameters.TryGetValue(name, out var known) && known.Class == ParameterClass.Secret ? known : own);
+
+    private InstanceMetadata WithSecrets(Func<string, OsParameter, OsParameter> choose) => this with
     {
-        string? ValueOf(string name, OsParameter own) =>
-            other is null ? null
-            : own.HasValue ? own.Reveal()
-            : other.Os.Parameters.TryGetValue(name, out var known) && known.Class == ParameterClass.Secret ? known.Reveal() : null;
-        return this with
+        Os = Os with
         {
-            Os = Os with
-            {
-                Parameters = new OrderedMap<OsParameter>(Os.Parameters.Select(p => p.Value.Class == ParameterClass.Secret
-                    ? KeyValuePair.Create(p.Key, OsParameter.Secret(ValueOf(p.Key, p.Value))) : p)),
-            },
-        };
-    }
+            Parameters = new OrderedMap<OsParameter>(Os.Parameters.Select(p => p.Value.Class == ParameterClass.Secret ? KeyValuePair.Create(p.Key, choose(p.Key, p.Value)) : p)),
+        },
+    };
 
     /// <summary>The document, with the values of parameters up to a class.</summary>
     internal JsonObject ToDocument(ParameterClass shown) => MetadataWriter.Write(this, shown);

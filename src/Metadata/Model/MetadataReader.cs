@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using ChannelSdk.Metadata.Documents;
+using ChannelSdk.Metadata.Faces;
 
 namespace ChannelSdk.Metadata;
 
@@ -14,10 +15,12 @@ internal static class MetadataReader
         "network", "ec2", "files", "random_seed", "meta", "os",
     ];
 
-    public static InstanceMetadata Read(JsonObject document)
+    /// <param name="document">The document.</param>
+    /// <param name="known">Where private parameters without a value have theirs from; null: nowhere.</param>
+    public static InstanceMetadata Read(JsonObject document, InstanceMetadata? known = null)
     {
         var top = new DocumentMap(document, "", Top);
-        return new InstanceMetadata
+        return RenderCheck.Checked(new InstanceMetadata
         {
             InstanceId = Word(top, "instance_id", top.Required("instance_id", "i-0123456789abcdef0"))!,
             Uuid = Word(top, "uuid", top.Line("uuid", 128)),
@@ -32,8 +35,8 @@ internal static class MetadataReader
             Files = Files(top),
             RandomSeed = Seed(top),
             Meta = top.TextMap("meta", 4096),
-            Os = Os(top.Map("os", ["name", "parameters", "secret_access", "scripts", "package_file"])),
-        };
+            Os = Os(top.Map("os", ["name", "parameters", "secret_access", "scripts", "package_file"]), known),
+        });
     }
 
     private static string? Word(DocumentMap map, string key, string? text) =>
@@ -121,7 +124,7 @@ internal static class MetadataReader
     private static ReadOnlyMemory<byte>? Seed(DocumentMap top) => top.Base64("random_seed") is not { } seed ? default(ReadOnlyMemory<byte>?)
         : seed.Length is >= 1 and <= 4096 ? seed : throw DocumentError.At(top.Place("random_seed"), "it must be base64 of 1 to 4096 bytes");
 
-    private static OsModel Os(DocumentMap? map)
+    private static OsModel Os(DocumentMap? map, InstanceMetadata? known)
     {
         if (map is null)
         {
@@ -138,14 +141,14 @@ internal static class MetadataReader
         return new OsModel
         {
             Name = Word(map, "name", map.Line("name")),
-            Parameters = Parameters(map.Map("parameters", null)),
+            Parameters = Parameters(map.Map("parameters", null), known),
             SecretAccess = map.Choice("secret_access", SecretAccess.Token),
             Scripts = scripts is null ? OrderedMap.Empty : map.TextMap("scripts", MaxScript),
             PackageFile = package,
         };
     }
 
-    private static OrderedMap<OsParameter> Parameters(DocumentMap? map) => new(map is null ? [] : map.Keys.Select(name =>
+    private static OrderedMap<OsParameter> Parameters(DocumentMap? map, InstanceMetadata? known) => new(map is null ? [] : map.Keys.Select(name =>
     {
         if (name.Length is 0 or > 128 || name.Any(c => !(char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')))
         {
@@ -156,7 +159,7 @@ internal static class MetadataReader
             ?? throw DocumentError.At(map.Place(name), "it must be a mapping, for instance {value: x, class: public}");
         var parameterClass = entry.Text("class") is null
             ? throw DocumentError.At(entry.Place("class"), "it is missing and must be there: public, private or secret") : entry.Choice("class", ParameterClass.Public);
-        var value = entry.Text("value", 65536);
+        var value = entry.Text("value", 65536) ?? (parameterClass == ParameterClass.Private ? PrivateOf(known, name) : null);
         return KeyValuePair.Create(name, (parameterClass, value) switch
         {
             (ParameterClass.Secret, _) => OsParameter.Secret(value),
@@ -165,4 +168,7 @@ internal static class MetadataReader
             _ => OsParameter.Public(value),
         });
     }));
+
+    private static string? PrivateOf(InstanceMetadata? known, string name) =>
+        known is not null && known.Os.Parameters.TryGetValue(name, out var found) && found.Class == ParameterClass.Private ? found.Reveal() : null;
 }

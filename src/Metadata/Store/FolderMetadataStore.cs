@@ -63,7 +63,7 @@ public sealed class FolderMetadataStore : IMetadataStore
     public MetadataSnapshot? Find(string instance) => _table.Find(instance);
 
     /// <inheritdoc/>
-    public MetadataSnapshot Put(string instance, InstanceMetadata metadata) => Change(instance, _ => metadata)!;
+    public MetadataSnapshot Put(string instance, InstanceMetadata metadata) => Change(instance, _ => metadata.PutNow())!;
 
     /// <inheritdoc/>
     public MetadataSnapshot Merge(string instance, ReadOnlySpan<byte> patchUtf8)
@@ -121,7 +121,10 @@ public sealed class FolderMetadataStore : IMetadataStore
             }
 
             var next = new MetadataSnapshot(instance, (current?.Version ?? 0) + 1, metadata);
-            AtomicFile.Write(PathOf(instance), MetadataFile.Write(next));
+            var bytes = MetadataFile.Write(next);
+            // What could not be read again would be lost with this process.
+            MetadataFile.Parse(instance, bytes, instance);
+            AtomicFile.Write(PathOf(instance), bytes);
             _failures.Remove(instance);
             _table.Put(instance, next);
             return next;

@@ -20,8 +20,11 @@ public interface IMetadataStore : IDisposable
     /// <summary>The present metadata; null if the instance has none.</summary>
     MetadataSnapshot? Find(string instance);
 
-    /// <summary>Replaces an instance's metadata, or makes it. It is on disk when this returns.</summary>
-    /// <exception cref="ChannelException">BadConfiguration: the name is not allowed. FailedPrecondition: it cannot be written.</exception>
+    /// <summary>
+    /// Replaces an instance's metadata, or makes it. It is on disk when this returns. Every secret in it counts as put now,
+    /// also one with the value that it had.
+    /// </summary>
+    /// <exception cref="ChannelException">BadConfiguration: the name is not allowed, or no answer for the instance can be made of the metadata. FailedPrecondition: it cannot be written.</exception>
     MetadataSnapshot Put(string instance, InstanceMetadata metadata);
 
     /// <summary>Merges a patch (<see cref="InstanceMetadata.Merge"/>) into an instance's metadata, atomically.</summary>

@@ -8,7 +8,7 @@ internal static class UntrustedJson
     private const int MaxDepth = 64;
 
     /// <summary>Reads a text.</summary>
-    /// <param name="untrusted">The text. What is returned does not use it any more.</param>
+    /// <param name="untrusted">The text, which the result goes on to use: the caller gives it away.</param>
     /// <param name="maxTokens">Names, values and brackets that are taken; an element in memory is about twelve bytes for each.</param>
     /// <exception cref="JsonException">It is no JSON, or has more of them, or is nested too deeply.</exception>
     public static JsonElement Parse(ReadOnlyMemory<byte> untrusted, int maxTokens)
@@ -22,8 +22,8 @@ internal static class UntrustedJson
             }
         }
 
-        using var document = JsonDocument.Parse(untrusted, new JsonDocumentOptions { MaxDepth = MaxDepth });
-        return document.RootElement.Clone();
+        // Not disposed of, as the elements live as long as their reader wants; there is nothing in it but memory.
+        return JsonDocument.Parse(untrusted, new JsonDocumentOptions { MaxDepth = MaxDepth }).RootElement;
     }
 
     /// <summary>A member, or null if it is not there.</summary>
@@ -54,6 +54,20 @@ internal static class UntrustedJson
         {
             // An escape that is half of a pair, or bytes that are no UTF-8.
             return "";
+        }
+    }
+
+    /// <summary>The bytes of a member that is a text in base64; null for any other.</summary>
+    public static byte[]? Bytes(JsonElement untrusted, string name)
+    {
+        try
+        {
+            return Member(untrusted, name) is { ValueKind: JsonValueKind.String } value && value.TryGetBytesFromBase64(out var bytes) ? bytes : null;
+        }
+        catch (InvalidOperationException)
+        {
+            // As above.
+            return null;
         }
     }
 

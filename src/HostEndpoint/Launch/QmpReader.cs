@@ -27,7 +27,7 @@ internal sealed class QmpReader(Socket socket)
             var found = _buffer.AsSpan(_searched, _end - _searched).IndexOf((byte)'\n');
             if (found >= 0)
             {
-                var line = _buffer.AsMemory(_begin, _searched + found - _begin);
+                var line = _buffer.AsSpan(_begin, _searched + found - _begin).ToArray();
                 _begin = _searched += found + 1;
                 return Parse(line);
             }
@@ -39,7 +39,7 @@ internal sealed class QmpReader(Socket socket)
         }
     }
 
-    private static JsonElement Parse(ReadOnlyMemory<byte> untrusted)
+    private static JsonElement Parse(byte[] untrusted)
     {
         try
         {

@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports;
@@ -12,6 +10,12 @@ public sealed record QgaClientOptions
 {
     /// <summary>Bytes of the longest reply, 4 KiB to 256 MiB.</summary>
     public int MaxReply { get; init; } = 16 << 20;
+
+    /// <summary>
+    /// Bytes of the longest reply to guest-exec-status, 4 KiB to 256 MiB. By default all that qemu-ga keeps of a program's two
+    /// outputs fits: 16 MiB of each, in base64.
+    /// </summary>
+    public int MaxExecReply { get; init; } = 48 << 20;
 
     /// <summary>How long an answer to a synchronization is waited for before it is asked for again.</summary>
     public TimeSpan SyncInterval { get; init; } = TimeSpan.FromSeconds(2);
@@ -28,6 +32,12 @@ public sealed record QgaClientOptions
 public sealed class QgaClient : IAsyncDisposable
 {
     private const int ReceiveBuffer = 64 << 10;
+    private const string ExecStatus = "guest-exec-status";
+
+    // A longer reply would hold up the thread that it came on, which may be that of all links.
+    private const int ParsedHere = 4096;
+
+    private const byte Sentinel = 0xFF;
 
     // So many unanswered questions on a link, and it is made anew: QEMU may have lost the guest's side of it.
     private const int SyncsPerLink = 4;
@@ -35,8 +45,9 @@ public sealed class QgaClient : IAsyncDisposable
     private readonly ITransportEndpoint _endpoint;
     private readonly QgaClientOptions _options;
     private readonly SemaphoreSlim _turn = new(1);
-    private readonly QgaReplyReader _replies;
+    private readonly QgaReplyReader _replies = new();
     private readonly byte[] _received = new byte[ReceiveBuffer];
+    private ReadOnlyMemory<byte> _pending;
     private ITransportLink? _link;
     private Task<int>? _receiving;
     private bool _isSynced;
@@ -48,9 +59,11 @@ public sealed class QgaClient : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(endpoint);
         (_endpoint, _options) = (endpoint, options ?? new QgaClientOptions());
-        ArgumentOutOfRangeException.ThrowIfLessThan(_options.MaxReply, 4096, nameof(options));
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(_options.MaxReply, 256 << 20, nameof(options));
-        _replies = new QgaReplyReader(_options.MaxReply);
+        foreach (var limit in (int[])[_options.MaxReply, _options.MaxExecReply])
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(limit, 4096, nameof(options));
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(limit, 256 << 20, nameof(options));
+        }
     }
 
     /// <summary>Makes a client for the Unix socket of a chardev, or of an agent itself.</summary>
@@ -67,7 +80,7 @@ public sealed class QgaClient : IAsyncDisposable
     /// <param name="cancellationToken">Gives up the wait.</param>
     /// <exception cref="ChannelException">DeadlineExceeded, or why the endpoint cannot be opened.</exception>
     public async ValueTask SyncAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
-        await RunAsync(null, "", timeout, cancellationToken).ConfigureAwait(false);
+        await RunAsync(null, [], timeout, cancellationToken).ConfigureAwait(false);
 
     /// <summary>Calls a command.</summary>
     /// <param name="command">For instance <c>guest-get-osinfo</c>.</param>
@@ -81,7 +94,7 @@ public sealed class QgaClient : IAsyncDisposable
     /// ResourceExhausted: a reply that is too long.
     /// </exception>
     public ValueTask<JsonElement> CallAsync(string command, string? arguments = null, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
-        RunAsync(command, Request(command, arguments), timeout, cancellationToken);
+        RunAsync(command, JsonCommand.Line(command, arguments), timeout, cancellationToken);
 
     /// <summary>Calls a command whose success has no reply. An error that comes within a short time is thrown.</summary>
     /// <param name="command">For instance <c>guest-shutdown</c>.</param>
@@ -94,7 +107,7 @@ public sealed class QgaClient : IAsyncDisposable
         await SyncAsync(null, cancellationToken).ConfigureAwait(false);
         try
         {
-            await RunAsync(command, Request(command, arguments), grace, cancellationToken).ConfigureAwait(false);
+            await RunAsync(command, JsonCommand.Line(command, arguments), grace, cancellationToken).ConfigureAwait(false);
         }
         catch (ChannelException e) when (e.Code is ChannelError.DeadlineExceeded or ChannelError.LinkLost && e.Class == ErrorClass.MayHaveRun)
         {
@@ -109,47 +122,8 @@ public sealed class QgaClient : IAsyncDisposable
         await _endpoint.DisposeAsync().ConfigureAwait(false);
     }
 
-    private static string Request(string command, string? arguments)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(command);
-        var buffer = new ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(buffer))
-        {
-            json.WriteStartObject();
-            json.WriteString("execute", command);
-            if (arguments is not null)
-            {
-                json.WritePropertyName("arguments");
-                WriteArguments(json, arguments);
-            }
-
-            json.WriteEndObject();
-        }
-
-        return Encoding.UTF8.GetString(buffer.WrittenSpan) + "\n";
-    }
-
-    private static void WriteArguments(Utf8JsonWriter json, string arguments)
-    {
-        try
-        {
-            using var document = JsonDocument.Parse(arguments);
-            if (document.RootElement.ValueKind == JsonValueKind.Object)
-            {
-                document.RootElement.WriteTo(json);
-                return;
-            }
-        }
-        catch (JsonException)
-        {
-            // Said below.
-        }
-
-        throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, "arguments must be a JSON object, for instance {\"handle\": 1000}");
-    }
-
     /// <summary>Runs a command, or only finds the stream's place.</summary>
-    private async ValueTask<JsonElement> RunAsync(string? command, string request, TimeSpan? timeout, CancellationToken cancellationToken)
+    private async ValueTask<JsonElement> RunAsync(string? command, byte[] request, TimeSpan? timeout, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(timeout ?? _options.CallTimeout);
@@ -178,11 +152,13 @@ public sealed class QgaClient : IAsyncDisposable
                 sent = true;
                 // One write, two commands: what comes before the first one's answer is nobody's.
                 var id = NewId();
-                await SendTextAsync(SyncRequest(id) + request, withSentinel: false, limit.Token).ConfigureAwait(false);
+                await SendAsync([.. SyncRequest(id), .. request], limit.Token).ConfigureAwait(false);
                 await WaitForAsync(id, limit.Token).ConfigureAwait(false);
-                var line = await ReadLineAsync(wantsDelimited: false, limit.Token).ConfigureAwait(false);
+                _replies.AwaitReply(command == ExecStatus ? _options.MaxExecReply : _options.MaxReply);
+                var line = await ReadLineAsync(limit.Token).ConfigureAwait(false);
                 _isSynced = true;
-                return QgaReplyReader.Parse(line, command);
+                return line.Length <= ParsedHere ? QgaReplyReader.Parse(line, command)
+                    : await Task.Run(() => QgaReplyReader.Parse(line, command), CancellationToken.None).ConfigureAwait(false);
             }
             catch (ChannelException e) when (e.Code is ChannelError.LinkLost or ChannelError.TransportFailed or ChannelError.ResourceExhausted)
             {
@@ -216,7 +192,7 @@ public sealed class QgaClient : IAsyncDisposable
                 interval.CancelAfter(_options.SyncInterval);
                 try
                 {
-                    await SendTextAsync(SyncRequest(id), withSentinel: true, interval.Token).ConfigureAwait(false);
+                    await SendAsync([Sentinel, .. SyncRequest(id)], interval.Token).ConfigureAwait(false);
                     await WaitForAsync(id, interval.Token).ConfigureAwait(false);
                     _isSynced = true;
                     return null;
@@ -241,17 +217,19 @@ public sealed class QgaClient : IAsyncDisposable
 
     private static long NewId() => Random.Shared.NextInt64(1, long.MaxValue);
 
-    private static string SyncRequest(long id) =>
-        string.Create(CultureInfo.InvariantCulture, $"{{\"execute\":\"guest-sync-delimited\",\"arguments\":{{\"id\":{id}}}}}\n");
+    private static byte[] SyncRequest(long id) =>
+        JsonCommand.Line("guest-sync-delimited", string.Create(CultureInfo.InvariantCulture, $"{{\"id\":{id}}}"));
 
     private async ValueTask WaitForAsync(long id, CancellationToken cancellationToken)
     {
-        while (!IsAnswer(await ReadLineAsync(wantsDelimited: true, cancellationToken).ConfigureAwait(false), id))
+        do
         {
+            _replies.AwaitSync();
         }
+        while (!IsAnswer(await ReadLineAsync(cancellationToken).ConfigureAwait(false), id));
     }
 
-    private static bool IsAnswer(byte[] untrusted, long id)
+    private static bool IsAnswer(ReadOnlyMemory<byte> untrusted, long id)
     {
         try
         {
@@ -264,9 +242,8 @@ public sealed class QgaClient : IAsyncDisposable
         }
     }
 
-    private async ValueTask SendTextAsync(string text, bool withSentinel, CancellationToken cancellationToken)
+    private async ValueTask SendAsync(byte[] whole, CancellationToken cancellationToken)
     {
-        byte[] whole = withSentinel ? [0xFF, .. Encoding.UTF8.GetBytes(text)] : Encoding.UTF8.GetBytes(text);
         ReadOnlyMemory<byte> bytes = whole;
         while (!bytes.IsEmpty)
         {
@@ -284,30 +261,25 @@ public sealed class QgaClient : IAsyncDisposable
         }
     }
 
-    private async ValueTask<byte[]> ReadLineAsync(bool wantsDelimited, CancellationToken cancellationToken)
+    private async ValueTask<ReadOnlyMemory<byte>> ReadLineAsync(CancellationToken cancellationToken)
     {
         while (true)
         {
-            while (_replies.Next(out var isDelimited) is { } line)
+            if (_replies.TryTake(ref _pending, out var line))
             {
-                if (!wantsDelimited || isDelimited)
-                {
-                    return line;
-                }
+                return line;
             }
 
             // A guest that floods must not outlast the deadline.
             cancellationToken.ThrowIfCancellationRequested();
-            // A receive outlives the call that began it: the link has no way to take it back.
-            _receiving ??= _link!.ReceiveAsync(_received).AsTask();
+            // A receive outlives the call that began it: the link has no way to take it back. What follows it is not the I/O
+            // thread's work, which other instances wait for.
+            _receiving ??= _link!.ReceiveAsync(_received).AsTask().ContinueWith(
+                static received => received.GetAwaiter().GetResult(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
             var count = await _receiving.WaitAsync(cancellationToken).ConfigureAwait(false);
             _receiving = null;
-            if (count == 0)
-            {
-                throw new ChannelException(ChannelError.LinkLost, ErrorClass.Retry, $"{_endpoint.Uri} was closed");
-            }
-
-            _replies.Feed(_received.AsSpan(0, count));
+            _pending = count > 0 ? _received.AsMemory(0, count)
+                : throw new ChannelException(ChannelError.LinkLost, ErrorClass.Retry, $"{_endpoint.Uri} was closed");
         }
     }
 
@@ -325,6 +297,7 @@ public sealed class QgaClient : IAsyncDisposable
             await link.DisposeAsync().ConfigureAwait(false);
         }
 
+        _pending = default;
         _replies.Clear();
     }
 }

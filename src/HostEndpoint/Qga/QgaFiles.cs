@@ -15,6 +15,10 @@ namespace ChannelSdk.HostEndpoint.Qga;
 internal sealed class QgaFiles(QgaClient client)
 {
     private const uint OwnerOnly = 0x180;
+    private const int MaxSizeless = 4 << 20;
+
+    // What strerror(3) and Windows say; qemu-ga gives no number.
+    private static readonly string[] Absent = ["No such file", "cannot find the file", "cannot find the path"];
 
     /// <summary>Sends a file's content.</summary>
     public async ValueTask ReadAsync(FileReadRequest request, ChannelStream stream, CancellationToken cancellationToken)
@@ -23,7 +27,10 @@ internal sealed class QgaFiles(QgaClient client)
         var handle = await OpenAsync(path, "r", cancellationToken).ConfigureAwait(false);
         try
         {
-            var size = request.Expect is { } expected ? (long)expected.Size : await SeekAsync(handle, 0, "end", cancellationToken).ConfigureAwait(false);
+            var counted = await SeekAsync(handle, 0, "end", cancellationToken).ConfigureAwait(false);
+            // Files of /proc and /sys have content and no size.
+            var content = counted == 0 ? await ReadAllAsync(handle, path, cancellationToken).ConfigureAwait(false) : null;
+            var size = content?.Length ?? (request.Expect is { } expected ? (long)expected.Size : counted);
             if (size > ContentHash.MaxLength || (long)request.Offset > size)
             {
                 throw Failed(path, $"the guest says that it has {size} bytes");
@@ -33,18 +40,27 @@ internal sealed class QgaFiles(QgaClient client)
             {
                 Kind = FileKind.Regular, Size = (ulong)size, AllocatedBytes = (ulong)size, Mode = OwnerOnly,
             }.ToByteArray(), cancellationToken).ConfigureAwait(false);
-            var hash = await HashAsync(handle, path, (long)request.Offset, cancellationToken).ConfigureAwait(false);
+            ValueTask<byte[]> NextAsync(long offset, long end) => content is null
+                ? BlockAsync(handle, path, (int)Math.Min(ContentHash.BlockSize, end - offset), cancellationToken)
+                : ValueTask.FromResult(content[(int)offset..(int)Math.Min(offset + ContentHash.BlockSize, end)]);
+            await SeekAsync(handle, 0, "set", cancellationToken).ConfigureAwait(false);
+            var hash = default(ContentHash);
+            while (hash.Length < (long)request.Offset)
+            {
+                hash.Append(await NextAsync(hash.Length, (long)request.Offset).ConfigureAwait(false));
+            }
+
             var message = new byte[FileRecord.MaxLength];
             while (hash.Length < size)
             {
-                var block = await BlockAsync(handle, path, (int)Math.Min(ContentHash.BlockSize, size - hash.Length), cancellationToken).ConfigureAwait(false);
+                var block = await NextAsync(hash.Length, size).ConfigureAwait(false);
                 var offset = hash.Length;
                 new FileRecord(FileRecordKind.Data, offset, block.Length, hash.Append(block), false).WriteTo(message);
                 block.CopyTo(message, FileRecord.HeaderSize);
                 await stream.WriteAsync(message.AsMemory(0, FileRecord.HeaderSize + block.Length), cancellationToken).ConfigureAwait(false);
             }
 
-            if (!request.AllowChange && await SeekAsync(handle, 0, "end", cancellationToken).ConfigureAwait(false) != size)
+            if (content is null && !request.AllowChange && await SeekAsync(handle, 0, "end", cancellationToken).ConfigureAwait(false) != size)
             {
                 throw Failed(path, "its size changed while it was read; allow changes to take it as it is");
             }
@@ -141,35 +157,16 @@ internal sealed class QgaFiles(QgaClient client)
             : throw Failed(path, $"the guest took {UntrustedJson.Number(written, "count")} of {content.Length} bytes at {offset}");
     }
 
-    private async ValueTask<ContentHash> HashAsync(long handle, string path, long length, CancellationToken cancellationToken)
-    {
-        await SeekAsync(handle, 0, "set", cancellationToken).ConfigureAwait(false);
-        var hash = default(ContentHash);
-        while (hash.Length < length)
-        {
-            hash.Append(await BlockAsync(handle, path, (int)Math.Min(ContentHash.BlockSize, length - hash.Length), cancellationToken).ConfigureAwait(false));
-        }
-
-        return hash;
-    }
-
     /// <summary>Reads so many bytes. qemu-ga may give fewer at a time.</summary>
     private async ValueTask<byte[]> BlockAsync(long handle, string path, int length, CancellationToken cancellationToken)
     {
         var block = new byte[length];
         for (var done = 0; done < length;)
         {
-            var arguments = string.Create(CultureInfo.InvariantCulture, $"{{\"handle\":{handle},\"count\":{length - done}}}");
-            var read = await client.CallAsync("guest-file-read", arguments, null, cancellationToken).ConfigureAwait(false);
-            if (!read.TryGetProperty("buf-b64", out var text) || text.ValueKind != JsonValueKind.String || !text.TryGetBytesFromBase64(out var bytes)
-                || bytes.Length > length - done)
-            {
-                throw Failed(path, "the guest's answer has no content, or more than was asked for");
-            }
-
+            var (bytes, _) = await PartAsync(handle, path, length - done, cancellationToken).ConfigureAwait(false);
             if (bytes.Length == 0)
             {
-                throw Failed(path, "it became shorter while it was read, or has content and no size, as files of /proc do");
+                throw Failed(path, "it became shorter while it was read");
             }
 
             bytes.CopyTo(block, done);
@@ -177,6 +174,36 @@ internal sealed class QgaFiles(QgaClient client)
         }
 
         return block;
+    }
+
+    /// <summary>Reads to the end what has no size to go by, and is short.</summary>
+    private async ValueTask<byte[]> ReadAllAsync(long handle, string path, CancellationToken cancellationToken)
+    {
+        using var whole = new MemoryStream();
+        while (true)
+        {
+            var (bytes, isLast) = await PartAsync(handle, path, (int)ContentHash.BlockSize, cancellationToken).ConfigureAwait(false);
+            whole.Write(bytes);
+            if (isLast || bytes.Length == 0)
+            {
+                return whole.ToArray();
+            }
+
+            if (whole.Length > MaxSizeless)
+            {
+                throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Refused,
+                    $"cannot copy {GuestText.Escape(path, 300)} by qemu-ga: it has no size and more than {MaxSizeless} bytes; a device has no end");
+            }
+        }
+    }
+
+    private async ValueTask<(byte[] Bytes, bool IsLast)> PartAsync(long handle, string path, int most, CancellationToken cancellationToken)
+    {
+        var arguments = string.Create(CultureInfo.InvariantCulture, $"{{\"handle\":{handle},\"count\":{most}}}");
+        var read = await client.CallAsync("guest-file-read", arguments, null, cancellationToken).ConfigureAwait(false);
+        return UntrustedJson.Bytes(read, "buf-b64") is { } bytes && bytes.Length <= most
+            ? (bytes, UntrustedJson.IsTrue(read, "eof"))
+            : throw Failed(path, "the guest's answer has no content, or more than was asked for");
     }
 
     private async ValueTask<long> OpenAsync(string path, string mode, CancellationToken cancellationToken)
@@ -194,7 +221,9 @@ internal sealed class QgaFiles(QgaClient client)
         }
         catch (ChannelException e) when (e.Code == ChannelError.FailedPrecondition)
         {
-            return false;
+            // One that is there and cannot be read must not be overwritten.
+            return !Absent.Any(words => e.Message.Contains(words, StringComparison.OrdinalIgnoreCase))
+                ? throw Failed(path, $"it cannot be told whether it exists: {e.Message}; ask to overwrite it, or choose another name") : false;
         }
     }
 

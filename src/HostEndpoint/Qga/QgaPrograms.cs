@@ -74,16 +74,12 @@ internal sealed class QgaPrograms(QgaClient client)
 
     private static async ValueTask SendAsync(ChannelStream stream, ExecMessage kind, JsonElement end, string name, CancellationToken cancellationToken)
     {
-        if (!end.TryGetProperty(name, out var data))
+        if (UntrustedJson.Member(end, name) is null)
         {
             return;
         }
 
-        if (data.ValueKind != JsonValueKind.String || !data.TryGetBytesFromBase64(out var bytes))
-        {
-            throw Wrong($"the guest's {name} is no base64");
-        }
-
+        var bytes = UntrustedJson.Bytes(end, name) ?? throw Wrong($"the guest's {name} is no base64");
         for (var at = 0; at < bytes.Length; at += MaxPart)
         {
             byte[] part = [(byte)kind, .. bytes.AsSpan(at, Math.Min(MaxPart, bytes.Length - at))];

@@ -29,7 +29,6 @@ public sealed class NestedGuestTests
         await using var guest = await QemuGuest.StartAsync(
             new QemuOptions
             {
-                Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
                 Kernel = "/guest/vmlinuz",
                 Initrd = "/guest/initrd",
                 Accelerator = "tcg",

@@ -14,9 +14,12 @@ want() { if [[ $1 == /* ]]; then [ -e "$1" ]; else command -v "$1" >/dev/null; f
 want gcc gcc
 want /usr/include/zlib.h zlib1g-dev
 want /usr/include/stdio.h libc6-dev
+# Tests make namespaces with mounts and networks, and compare with QEMU's own guest agent.
+want losetup mount
+want ip iproute2
+want qemu-ga qemu-guest-agent
 asked=" $* "
 if [[ $asked == *" clients "* ]]; then
-  want ip iproute2
   want curl curl
   # What structures are checked against.
   want /usr/include/xen/io/libxenvchan.h libxen-dev

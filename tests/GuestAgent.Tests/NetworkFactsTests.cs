@@ -7,63 +7,52 @@ namespace ChannelSdk.GuestAgent.Tests;
 
 public class NetworkFactsTests
 {
-    private const string Routes =
-        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n" +
-        "eth0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n" +
-        "eth0\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n" +
-        "eth1\t0000A8C0\t00000000\t0000\t0\t0\t0\t0000FFFF\t0\t0\t0\n";
-
     [Fact]
-    public void Routes_are_read_without_those_that_are_down()
+    public void Devices_come_first_then_what_has_the_default_route_then_what_has_addresses()
     {
-        Assert.Equal(
-            [("eth0", "0.0.0.0/0", "10.0.2.2"), ("eth0", "10.0.2.0/24", "")],
-            NetworkFacts.RoutesV4(Routes).Select(r => (r.Interface, r.Destination, r.Gateway)));
+        NetworkLink[] links =
+        [
+            .. Enumerable.Range(1, 90).Select(static i => Link(i, $"cali{i}", isHardware: false, "fe80::1")),
+            Link(91, "docker0", isHardware: false, "172.17.0.1"), Link(92, "bond0", isHardware: false), Link(93, "eth0", isHardware: true),
+        ];
+
+        NetworkFacts facts = NetworkFacts.Of(links, [new NetworkRoute(92, false, "0.0.0.0", 0, "10.0.0.1", 0)]);
+
+        Assert.Equal(["eth0", "bond0", "docker0", "cali1", "cali2"], facts.Links.Take(5).Select(static link => link.Name));
     }
 
     [Fact]
-    public void Addresses_go_to_the_interface_of_their_network()
+    public void What_has_no_room_in_an_answer_is_the_end_of_the_list_and_a_long_item_makes_way_for_short_ones()
     {
-        const string trie = """
-            Main:
-              +-- 0.0.0.0/0 3 0 5
-                 |-- 10.0.2.15
-                    /32 host LOCAL
-                 |-- 10.0.2.255
-                    /32 link BROADCAST
-                 |-- 127.0.0.1
-                    /32 host LOCAL
-            Local:
-                 |-- 10.0.2.15
-                    /32 host LOCAL
-                 |-- 172.16.0.9
-                    /32 host LOCAL
-            """;
-        Assert.Equal(
-            [("eth0", "10.0.2.15/24"), ("lo", "127.0.0.1/8"), ("", "172.16.0.9/32")],
-            NetworkFacts.AddressesV4(trie, [.. NetworkFacts.RoutesV4(Routes)]));
-    }
+        NetworkLink[] links = [.. Enumerable.Range(1, 3000).Select(static i => Link(i, $"cali{i:x11}", isHardware: false)), Link(9000, "eth0", isHardware: true, "10.0.0.1")];
+        links[0].Addresses.AddRange(Enumerable.Range(0, 512).Select(static i => new NetworkAddress(true, $"fe80:1234:5678:9abc:def0:1234:5678:{i:x4}", 64)));
+        NetworkRoute[] routes = [.. Enumerable.Range(0, 1500).Select(static i => new NetworkRoute(9000, false, "10.10.10.0", 24, "10.0.0.254", 0))];
 
-    [Fact]
-    public void Version_6_addresses_and_routes_are_read()
-    {
-        Assert.Equal([("eth0", "fe80::5054:ff:fe12:3456/64")],
-            NetworkFacts.AddressesV6("fe80000000000000505400fffe123456 02 40 20 80     eth0\ngarbage\nzz 1 2 3 4 5\n"));
-        const string zero = "00000000000000000000000000000000";
-        RouteInfo route = Assert.Single(NetworkFacts.RoutesV6(
-            $"{zero} 00 {zero} 00 fe800000000000000000000000000002 00000400 00000001 00000000 00000003     eth0\n{zero} 80 {zero} 00 {zero} 0 1 0 00000001 lo\n"));
-        Assert.Equal(("::/0", "fe80::2", "eth0"), (route.Destination, route.Gateway, route.Interface));
+        NetworkInfo info = NetworkFacts.Of(links, routes).ToInfo();
+
+        Assert.Equal("eth0", info.Interfaces[0].Name);
+        Assert.InRange(info.CalculateSize(), 70_000, 90_000);
+        Assert.All(info.Routes, static route => Assert.Equal("eth0", route.Interface));
     }
 
     [Theory]
     [InlineData("")]
-    [InlineData("a\nb\tc\td\te\tf\tg\th\ti\n")]
-    public void What_is_no_table_gives_nothing(string text)
+    [InlineData("00")]
+    [InlineData("000000000000000000000000000000000000")]
+    [InlineData("0200fefe0100000001000000ffff0100")]
+    [InlineData("0218000000fe0001000000000400090007000000")]
+    [InlineData("0218000000fe000100000000140009000800000001000000ffff0500")]
+    public void A_message_that_makes_no_sense_is_passed_over(string hexadecimal)
     {
-        Assert.Empty(NetworkFacts.RoutesV4(text));
-        Assert.Empty(NetworkFacts.RoutesV6(text));
-        Assert.Empty(NetworkFacts.AddressesV6(text));
-        Assert.Empty(NetworkFacts.AddressesV4(text, []));
+        byte[] body = Convert.FromHexString(hexadecimal);
+        var links = new LinkTable();
+        foreach (int type in (int[])[0, 16, 20, 24, 99])
+        {
+            links.Take(type, body);
+            new AddressTable(links).Take(type, body);
+            new RouteTable(links).Take(type, body);
+        }
+        Assert.Empty(links.Links);
     }
 
     [Fact]
@@ -84,7 +73,14 @@ public class NetworkFactsTests
     [Fact]
     public void This_machines_interfaces_disks_and_file_systems_can_be_collected()
     {
-        Assert.Contains(NetworkFacts.Collect().Interfaces, card => card.Name == "lo" && card.Mtu > 0);
+        Assert.Contains(NetworkFacts.Read().ToInfo().Interfaces, card => card.Name == "lo" && card.Mtu > 0);
         Assert.All(StorageFacts.Disks(), disk => Assert.True(disk.SizeBytes > 0));
+    }
+
+    private static NetworkLink Link(int index, string name, bool isHardware, params string[] addresses)
+    {
+        var link = new NetworkLink(index, name, "", 1500, "up", isHardware, default);
+        link.Addresses.AddRange(addresses.Select(static address => new NetworkAddress(address.Contains(':', StringComparison.Ordinal), address, 64)));
+        return link;
     }
 }

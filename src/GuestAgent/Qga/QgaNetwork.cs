@@ -2,37 +2,43 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Qga;
 
 /// <summary>guest-network-get-interfaces and guest-network-get-route.</summary>
 internal static class QgaNetwork
 {
-    // The columns of /proc/net/dev behind the name.
-    private static readonly (int Column, string Name)[] s_counters =
-    [
-        (0, "rx-bytes"), (1, "rx-packets"), (2, "rx-errs"), (3, "rx-dropped"), (8, "tx-bytes"), (9, "tx-packets"), (10, "tx-errs"), (11, "tx-dropped"),
-    ];
+    private const int MaxInterfaces = 1024;
+
+    // linux/route.h
+    private const int Up = 1;
+    private const int ByGateway = 2;
+    private const int ToHost = 4;
 
     public static void Interfaces(QgaCall call)
     {
         call.Arguments.End();
-        string[] counters = SmallFile.Read("/proc/net/dev").Split('\n');
         Utf8JsonWriter json = call.Json;
         json.WriteStartArray();
-        foreach (NetworkInterfaceInfo entry in NetworkFacts.Collect().Interfaces)
+        foreach (NetworkLink link in NetworkFacts.Read().Links.Take(MaxInterfaces))
         {
             json.WriteStartObject();
-            json.WriteString("name"u8, entry.Name);
-            json.WriteString("hardware-address"u8, entry.Hardware);
-            json.WriteStartArray("ip-addresses"u8);
-            foreach (string address in entry.Addresses)
+            json.WriteString("name"u8, link.Name);
+            if (link.Hardware.Length > 0)
             {
-                WriteAddress(json, address);
+                json.WriteString("hardware-address"u8, link.Hardware);
+            }
+            json.WriteStartArray("ip-addresses"u8);
+            foreach (NetworkAddress address in link.Addresses)
+            {
+                json.WriteStartObject();
+                json.WriteString("ip-address"u8, address.Text);
+                json.WriteString("ip-address-type"u8, address.IsSix ? "ipv6" : "ipv4");
+                json.WriteNumber("prefix"u8, address.Prefix);
+                json.WriteEndObject();
             }
             json.WriteEndArray();
-            WriteCounters(json, counters, entry.Name);
+            WriteCounters(json, link.Counters);
             json.WriteEndObject();
         }
         json.WriteEndArray();
@@ -41,66 +47,54 @@ internal static class QgaNetwork
     public static void Routes(QgaCall call)
     {
         call.Arguments.End();
+        NetworkFacts network = NetworkFacts.Read();
+        var names = new Dictionary<int, string>();
+        foreach (NetworkLink link in network.Links)
+        {
+            names[link.Index] = link.Name;
+        }
         Utf8JsonWriter json = call.Json;
         json.WriteStartArray();
-        foreach (RouteInfo route in NetworkFacts.Collect().Routes)
+        foreach (NetworkRoute route in network.Routes)
         {
-            (string destination, int prefix) = Split(route.Destination);
-            bool isSix = destination.Contains(':', StringComparison.Ordinal);
+            string none = route.IsSix ? "::" : "0.0.0.0";
             json.WriteStartObject();
-            json.WriteString("iface"u8, route.Interface);
-            json.WriteString("destination"u8, destination);
-            json.WriteString("gateway"u8, route.Gateway.Length > 0 ? route.Gateway : isSix ? "::" : "0.0.0.0");
-            json.WriteNumber("metric"u8, 0);
-            if (isSix)
+            json.WriteString("iface"u8, names.GetValueOrDefault(route.Link, ""));
+            json.WriteString("destination"u8, route.Destination);
+            json.WriteNumber("metric"u8, route.Metric);
+            json.WriteNumber("flags"u8, Up | (route.Gateway.Length > 0 ? ByGateway : 0) | (route.Prefix == (route.IsSix ? 128 : 32) ? ToHost : 0));
+            string gateway = route.Gateway.Length > 0 ? route.Gateway : none;
+            json.WriteString("gateway"u8, gateway);
+            if (route.IsSix)
             {
-                json.WriteNumber("desprefixlen"u8, prefix);
+                // Texts, by the schema.
+                json.WriteString("desprefixlen"u8, route.Prefix.ToString(CultureInfo.InvariantCulture));
+                json.WriteString("source"u8, route.Source.Address);
+                json.WriteString("srcprefixlen"u8, route.Source.Prefix.ToString(CultureInfo.InvariantCulture));
+                json.WriteString("nexthop"u8, gateway);
             }
             else
             {
-                json.WriteString("mask"u8, Mask(prefix));
+                json.WriteString("mask"u8, Mask(route.Prefix));
             }
-            json.WriteNumber("version"u8, isSix ? 6 : 4);
+            json.WriteNumber("version"u8, route.IsSix ? 6 : 4);
             json.WriteEndObject();
         }
         json.WriteEndArray();
     }
 
-    private static void WriteAddress(Utf8JsonWriter json, string text)
+    private static void WriteCounters(Utf8JsonWriter json, in NetworkCounters counters)
     {
-        (string address, int prefix) = Split(text);
-        json.WriteStartObject();
-        json.WriteString("ip-address"u8, address);
-        json.WriteString("ip-address-type"u8, address.Contains(':', StringComparison.Ordinal) ? "ipv6" : "ipv4");
-        json.WriteNumber("prefix"u8, prefix);
+        json.WriteStartObject("statistics"u8);
+        json.WriteNumber("rx-bytes"u8, counters.ReceivedBytes);
+        json.WriteNumber("rx-packets"u8, counters.ReceivedPackets);
+        json.WriteNumber("rx-errs"u8, counters.ReceivedErrors);
+        json.WriteNumber("rx-dropped"u8, counters.ReceivedDropped);
+        json.WriteNumber("tx-bytes"u8, counters.SentBytes);
+        json.WriteNumber("tx-packets"u8, counters.SentPackets);
+        json.WriteNumber("tx-errs"u8, counters.SentErrors);
+        json.WriteNumber("tx-dropped"u8, counters.SentDropped);
         json.WriteEndObject();
-    }
-
-    private static void WriteCounters(Utf8JsonWriter json, string[] lines, string name)
-    {
-        foreach (string line in lines)
-        {
-            int colon = line.IndexOf(':', StringComparison.Ordinal);
-            if (colon < 0 || line.AsSpan(0, colon).Trim() is var found && !found.SequenceEqual(name))
-            {
-                continue;
-            }
-            string[] words = line[(colon + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            json.WriteStartObject("statistics"u8);
-            foreach ((int column, string counter) in s_counters)
-            {
-                json.WriteNumber(counter, column < words.Length ? ProcValues.Count(words[column]) : 0);
-            }
-            json.WriteEndObject();
-            return;
-        }
-    }
-
-    private static (string Address, int Prefix) Split(string text)
-    {
-        int slash = text.IndexOf('/', StringComparison.Ordinal);
-        return slash > 0 && int.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int prefix)
-            ? (text[..slash], prefix) : (text, 0);
     }
 
     private static string Mask(int prefix) =>

@@ -1,6 +1,5 @@
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.Protocol.Services;
-using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Services;
 
@@ -57,7 +56,7 @@ internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvi
                 AvailableBytes = ProcValues.MemInfoBytes(memory, "MemAvailable"),
             },
             Load = new LoadInfo { OneMinute = one, FiveMinutes = five, FifteenMinutes = fifteen },
-            Network = NetworkFacts.Collect(),
+            Network = NetworkFacts.Read().ToInfo(),
         };
         string own = SmallFile.Read("/proc/self/status");
         foreach ((int number, string name) in s_capabilities)
@@ -68,7 +67,7 @@ internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvi
             }
         }
         info.Disks.AddRange(StorageFacts.Disks());
-        info.FileSystems.AddRange(Within(MaxFileSystemBytes, fileSystems.Collect().Select(Usage)));
+        info.FileSystems.AddRange(fileSystems.Collect().Select(Usage).Within(MaxFileSystemBytes));
         info.Users.AddRange(LoginRecords.Load());
         return info;
     }
@@ -85,19 +84,5 @@ internal sealed class GuestFacts(string version, uint protocolVersion, TimeProvi
             (usage.TotalBytes, usage.AvailableBytes) = (figures.TotalBytes, figures.AvailableBytes);
         }
         return usage;
-    }
-
-    private static IEnumerable<T> Within<T>(int bytes, IEnumerable<T> messages)
-        where T : IMessage
-    {
-        foreach (T message in messages)
-        {
-            bytes -= message.CalculateSize() + 4;
-            if (bytes < 0)
-            {
-                yield break;
-            }
-            yield return message;
-        }
     }
 }

@@ -38,7 +38,7 @@ internal sealed class AgentProcess : IAsyncDisposable
         string[] arguments =
         [
             .. namespaces.Split(' '), "--", "/bin/sh", "-ec", script + "\nexec \"$@\"", "sh",
-            Environment.ProcessPath!, "exec", typeof(AgentProcess).Assembly.Location, "run", "--config", $"{folder}/agent.conf",
+            .. Program, "run", "--config", $"{folder}/agent.conf",
         ];
         foreach (string argument in arguments)
         {
@@ -50,6 +50,10 @@ internal sealed class AgentProcess : IAsyncDisposable
         var soon = new InstanceOptions { Channel = new ChannelOptions { RetryMin = TimeSpan.FromMilliseconds(10), RetryMax = TimeSpan.FromMilliseconds(50) } };
         Instance = _host.Attach("vm1", TransportEndpoints.Create($"unix://{folder}/host.sock"), soon);
     }
+
+    /// <summary>This assembly, or the program that is named: the one that is shipped, for instance.</summary>
+    public static string[] Program => Environment.GetEnvironmentVariable("CHANNELSDK_AGENT") is { Length: > 0 } path ? [path]
+        : [Environment.ProcessPath!, "exec", typeof(AgentProcess).Assembly.Location];
 
     public string Folder { get; }
 

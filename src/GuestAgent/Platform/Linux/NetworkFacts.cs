@@ -1,147 +1,81 @@
-using System.Buffers.Binary;
 using System.Globalization;
-using System.Net;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Platform.Linux;
 
-/// <summary>
-/// Interfaces, addresses and routes from /proc/net and /sys/class/net: netlink would need a socket family that the agent
-/// is not allowed. Lines that cannot be understood are left out.
-/// </summary>
-internal static class NetworkFacts
+/// <summary>Interfaces, addresses and routes as the kernel tells them by netlink; what it does not tell is left out.</summary>
+/// <param name="Links">The interfaces, first those that lead out of the guest.</param>
+/// <param name="Routes">The routes of the main table, first the default ones, then those by devices.</param>
+internal sealed record NetworkFacts(IReadOnlyList<NetworkLink> Links, IReadOnlyList<NetworkRoute> Routes)
 {
-    private const int MaxInterfaces = 64;
-    private const int MaxRoutes = 128;
-    private const int MaxAddresses = 256;
-    private const uint RouteUp = 1;
+    // Of the 256 KiB of an answer.
+    private const int MaxLinkBytes = 64 << 10;
+    private const int MaxRouteBytes = 24 << 10;
 
-    /// <summary>Everything of this guest.</summary>
-    public static NetworkInfo Collect()
+    /// <summary>Reads everything of this guest.</summary>
+    public static NetworkFacts Read()
     {
-        string routes = SmallFile.Read("/proc/net/route");
-        var info = new NetworkInfo();
-        info.Routes.AddRange(RoutesV4(routes).Concat(RoutesV6(SmallFile.Read("/proc/net/ipv6_route"))).Take(MaxRoutes));
-        List<(string Interface, string Address)> addresses =
-        [
-            .. AddressesV4(SmallFile.Read("/proc/net/fib_trie"), info.Routes), .. AddressesV6(SmallFile.Read("/proc/net/if_inet6")),
-        ];
-        if (!Directory.Exists("/sys/class/net"))
+        var links = new LinkTable();
+        // struct ifinfomsg, struct ifaddrmsg and twice struct rtmsg: all of it, but routes by their family.
+        _ = RouteSocket.Read(LinkTable.Question, new byte[16], links);
+        _ = RouteSocket.Read(AddressTable.Question, new byte[8], new AddressTable(links));
+        var routes = new RouteTable(links);
+        var more = new RouteTable(links);
+        _ = RouteSocket.Read(RouteTable.Question, [AddressText.Four, .. new byte[11]], routes);
+        _ = RouteSocket.Read(RouteTable.Question, [AddressText.Six, .. new byte[11]], more);
+        return Of(links.Links.Values, [.. routes.Routes, .. more.Routes]);
+    }
+
+    /// <summary>Puts what was read in its order.</summary>
+    internal static NetworkFacts Of(IEnumerable<NetworkLink> links, IReadOnlyList<NetworkRoute> routes)
+    {
+        var defaults = new HashSet<int>();
+        foreach (NetworkRoute route in routes)
         {
-            return info;
-        }
-        foreach (string folder in Directory.EnumerateFileSystemEntries("/sys/class/net").Order(StringComparer.Ordinal).Take(MaxInterfaces))
-        {
-            string name = Path.GetFileName(folder);
-            _ = uint.TryParse(SmallFile.Read(folder + "/mtu").Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out uint mtu);
-            var entry = new NetworkInterfaceInfo
+            if (route.Prefix == 0)
             {
-                Name = name, Hardware = SmallFile.Read(folder + "/address").Trim(), Mtu = mtu, State = SmallFile.Read(folder + "/operstate").Trim(),
-            };
-            entry.Addresses.AddRange(addresses.Where(address => address.Interface == name).Select(static address => address.Address));
-            info.Interfaces.Add(entry);
+                defaults.Add(route.Link);
+            }
         }
+        NetworkLink[] ordered = links.OrderBy(link => Rank(link, defaults));
+        var devices = new HashSet<int>();
+        foreach (NetworkLink link in ordered)
+        {
+            if (link.IsHardware)
+            {
+                devices.Add(link.Index);
+            }
+        }
+        return new NetworkFacts(ordered, routes.OrderBy(route => route.Prefix == 0 ? 0 : devices.Contains(route.Link) ? 1 : 2));
+    }
+
+    /// <summary>The same in the channel's words, as much of it as has room in an answer.</summary>
+    public NetworkInfo ToInfo()
+    {
+        var names = new Dictionary<int, string>();
+        var info = new NetworkInfo();
+        foreach (NetworkLink link in Links)
+        {
+            names[link.Index] = link.Name;
+        }
+        info.Interfaces.AddRange(Links.Select(Interface).Within(MaxLinkBytes));
+        info.Routes.AddRange(Routes.Select(route => Route(route, names.GetValueOrDefault(route.Link, ""))).Within(MaxRouteBytes));
         return info;
     }
 
-    /// <summary>Routes of /proc/net/route: hexadecimal words in the machine's byte order.</summary>
-    internal static IEnumerable<RouteInfo> RoutesV4(string text)
+    // A hundred interfaces of containers come before eth0 by their names, and may by their numbers.
+    private static int Rank(NetworkLink link, HashSet<int> defaults) =>
+        link.IsHardware ? 0 : defaults.Contains(link.Index) ? 1 : link.Addresses.Any(static address => !address.Text.StartsWith("fe80:", StringComparison.Ordinal)) ? 2 : 3;
+
+    private static NetworkInterfaceInfo Interface(NetworkLink link)
     {
-        foreach (string line in text.Split('\n').Skip(1))
-        {
-            string[] words = line.Split('\t', StringSplitOptions.TrimEntries);
-            if (words.Length >= 8 && TryHex(words[1], out uint destination) && TryHex(words[2], out uint gateway)
-                && TryHex(words[3], out uint flags) && TryHex(words[7], out uint mask) && (flags & RouteUp) != 0)
-            {
-                yield return new RouteInfo
-                {
-                    Interface = words[0],
-                    Destination = string.Create(CultureInfo.InvariantCulture, $"{Text(destination)}/{uint.PopCount(mask)}"),
-                    Gateway = gateway == 0 ? "" : Text(gateway),
-                };
-            }
-        }
+        var info = new NetworkInterfaceInfo { Name = link.Name, Hardware = link.Hardware, Mtu = link.Mtu, State = link.State };
+        info.Addresses.AddRange(link.Addresses.Select(static address => WithPrefix(address.Text, address.Prefix)));
+        return info;
     }
 
-    /// <summary>Routes of /proc/net/ipv6_route without those to the guest itself.</summary>
-    internal static IEnumerable<RouteInfo> RoutesV6(string text)
-    {
-        foreach (string line in text.Split('\n'))
-        {
-            string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (words.Length >= 10 && words[9] != "lo" && TryAddress(words[0], out string destination) && TryHex(words[1], out uint prefix)
-                && TryAddress(words[4], out string gateway) && TryHex(words[8], out uint flags) && (flags & RouteUp) != 0)
-            {
-                yield return new RouteInfo
-                {
-                    Interface = words[9],
-                    Destination = string.Create(CultureInfo.InvariantCulture, $"{destination}/{prefix}"),
-                    Gateway = gateway == "::" ? "" : gateway,
-                };
-            }
-        }
-    }
+    private static RouteInfo Route(NetworkRoute route, string name) =>
+        new() { Interface = name, Destination = WithPrefix(route.Destination, route.Prefix), Gateway = route.Gateway };
 
-    /// <summary>
-    /// The guest's own addresses in /proc/net/fib_trie. That file names no interface: an address belongs to the one whose
-    /// directly connected network it lies in, and loopback's to lo.
-    /// </summary>
-    internal static IEnumerable<(string Interface, string Address)> AddressesV4(string text, IReadOnlyCollection<RouteInfo> routes)
-    {
-        var seen = new HashSet<string>(StringComparer.Ordinal);
-        string last = "";
-        foreach (string raw in text.Split('\n'))
-        {
-            string line = raw.Trim();
-            if (line.StartsWith("|-- ", StringComparison.Ordinal))
-            {
-                last = line[4..];
-            }
-            else if (line == "/32 host LOCAL" && IPAddress.TryParse(last, out IPAddress? address) && seen.Add(last) && seen.Count <= MaxAddresses)
-            {
-                RouteInfo? home = null;
-                foreach (RouteInfo route in routes.Where(route => route.Gateway.Length == 0 && Contains(route.Destination, address)))
-                {
-                    home = home is null || PrefixLength(route) > PrefixLength(home) ? route : home;
-                }
-                yield return IPAddress.IsLoopback(address) ? ("lo", last + "/8")
-                    : home is null ? ("", last + "/32") : (home.Interface, last + home.Destination[home.Destination.IndexOf('/')..]);
-            }
-        }
-    }
-
-    /// <summary>The addresses of /proc/net/if_inet6.</summary>
-    internal static IEnumerable<(string Interface, string Address)> AddressesV6(string text)
-    {
-        foreach (string line in text.Split('\n').Take(MaxAddresses))
-        {
-            string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (words.Length >= 6 && TryAddress(words[0], out string address) && TryHex(words[2], out uint prefix))
-            {
-                yield return (words[5], string.Create(CultureInfo.InvariantCulture, $"{address}/{prefix}"));
-            }
-        }
-    }
-
-    private static int PrefixLength(RouteInfo route) => int.Parse(route.Destination.AsSpan(route.Destination.IndexOf('/') + 1), CultureInfo.InvariantCulture);
-
-    private static bool Contains(string network, IPAddress address) =>
-        IPNetwork.TryParse(network, out IPNetwork parsed) && parsed.PrefixLength > 0 && parsed.Contains(address);
-
-    private static bool TryHex(string word, out uint value) => uint.TryParse(word, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
-
-    private static bool TryAddress(string word, out string address)
-    {
-        address = "";
-        if (!UInt128.TryParse(word, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out UInt128 value) || word.Length != 32)
-        {
-            return false;
-        }
-        Span<byte> bytes = stackalloc byte[16];
-        BinaryPrimitives.WriteUInt128BigEndian(bytes, value);
-        address = new IPAddress(bytes).ToString();
-        return true;
-    }
-
-    private static string Text(uint address) => new IPAddress(address).ToString();
+    private static string WithPrefix(string address, int prefix) => string.Create(CultureInfo.InvariantCulture, $"{address}/{prefix}");
 }

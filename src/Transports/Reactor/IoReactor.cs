@@ -17,7 +17,7 @@ internal sealed unsafe class IoReactor
 {
     private const int MaxEvents = 128;
     private const int TurnBudget = 512 * 1024;
-    private const int OperationCost = 4096;
+    internal const int OperationCost = 4096;
     private const ulong WakeToken = ulong.MaxValue;
 
     // With one processor the other side cannot move while this one polls.

@@ -8,7 +8,7 @@ namespace ChannelSdk.Transports.Tests.Vsock;
 public sealed class HostileRingTests
 {
     [Fact]
-    public Task A_descriptor_loop_ends_the_device() => Breaks("longer than the queue, or a loop", guest =>
+    public Task A_descriptor_loop_ends_the_device() => Breaks("descriptors, or a loop", guest =>
     {
         guest.Transmit.Describe(0, GuestDouble.Physical(GuestDouble.Scratch), 1, Descriptor.HasNext, 1);
         guest.Transmit.Describe(1, GuestDouble.Physical(GuestDouble.Scratch), 1, Descriptor.HasNext, 0);

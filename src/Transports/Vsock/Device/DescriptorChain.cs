@@ -32,6 +32,9 @@ internal sealed unsafe class DescriptorChain
     /// <summary>The descriptors of the queue itself that it takes; a table in memory of its own takes one.</summary>
     internal uint Descriptors { get; private set; }
 
+    /// <summary>The descriptors that were read for it, those of a table in memory of its own included: the work that it makes.</summary>
+    internal int Work { get; set; }
+
     /// <summary>The bytes of the whole chain.</summary>
     internal long Length { get; private set; }
 
@@ -41,6 +44,7 @@ internal sealed unsafe class DescriptorChain
         Head = head;
         Length = 0;
         Descriptors = 0;
+        Work = 0;
         _count = 0;
     }
 

@@ -65,7 +65,12 @@ internal sealed partial class DeviceCore
         {
             return false;
         }
-        while (!queue.Ring.TryPop(memory, _chain))
+        if (TurnIsUsedUp)
+        {
+            SchedulePump();
+            return false;
+        }
+        while (!TryPop(queue, memory))
         {
             if (!queue.Ring.EnableKicks())
             {

@@ -14,8 +14,11 @@ namespace ChannelSdk.Transports.Vsock.Device;
 /// </remarks>
 internal sealed partial class DeviceCore : IReactorWork, IDisposable
 {
-    /// <summary>Packets in one turn; more wait for the next one.</summary>
-    private const int TurnPackets = 256;
+    /// <summary>Descriptors that are read in one turn; more wait for the next one. Packets of Linux' driver have two.</summary>
+    private const int TurnDescriptors = 1024;
+
+    /// <summary>What a descriptor counts of the I/O thread's turn, in bytes.</summary>
+    private const int DescriptorCost = 128;
 
     /// <summary>With less room than this in its buffer, a receive ends instead of splitting one more packet.</summary>
     private const int WorthMore = 4096;
@@ -36,6 +39,7 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
     private readonly Timer _showTimer;
     private bool _pumpIsScheduled;
     private bool _showIsDue;
+    private int _work;
 
     /// <summary>Makes a device without front-end.</summary>
     /// <param name="guestCid">The guest's CID.</param>
@@ -82,6 +86,7 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
         {
             T result = action(_router);
             FlushGuarded();
+            EndWork();
             return result;
         }
     }
@@ -96,6 +101,7 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
             {
                 _router.Consume(connection, received);
                 FlushGuarded();
+                EndWork();
                 return received;
             }
             if (!connection.HasReceivedAll)
@@ -109,6 +115,7 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
                 {
                     EndByFault(fault.Message);
                 }
+                EndWork();
             }
             return received > 0 ? received : connection.HasReceivedAll ? 0 : -1;
         }
@@ -132,6 +139,7 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
             {
                 EndByFault(fault.Message);
             }
+            EndWork();
             return sent > 0 ? sent : connection.CannotSend ? 0 : -1;
         }
     }
@@ -154,6 +162,7 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
             {
                 EndByFault(fault.Message);
             }
+            EndWork();
         }
     }
 
@@ -169,7 +178,7 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
         }
         int received = 0;
         queue.Ring.DisableKicks();
-        for (int packets = 0; ; packets++)
+        while (true)
         {
             if (!_router.CanReceive)
             {
@@ -180,12 +189,12 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
                     break;
                 }
             }
-            if (packets == TurnPackets || (received > 0 && buffer.Length < WorthMore))
+            if (TurnIsUsedUp || (received > 0 && buffer.Length < WorthMore))
             {
                 SchedulePump();
                 break;
             }
-            if (!queue.Ring.TryPop(memory, _chain))
+            if (!TryPop(queue, memory))
             {
                 if (queue.Ring.EnableKicks())
                 {
@@ -281,6 +290,27 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
         Span<byte> untrusted = stackalloc byte[VsockHeader.Size];
         _chain.Read(0, untrusted);
         return VsockHeader.Read(untrusted);
+    }
+
+    private bool TurnIsUsedUp => _work >= TurnDescriptors;
+
+    private bool TryPop(DeviceQueue queue, GuestMemory memory)
+    {
+        bool popped = queue.Ring.TryPop(memory, _chain);
+        _work += popped ? _chain.Work : 0;
+        return popped;
+    }
+
+    /// <summary>Counts the work of a call, or of a part of it, against the I/O thread's turn.</summary>
+    private void EndWork()
+    {
+        int cost = _work * DescriptorCost;
+        _work = 0;
+        // What an ordinary packet takes is in the cost of the operation.
+        if (cost > IoReactor.OperationCost)
+        {
+            _reactor.Charge(cost);
+        }
     }
 
     private void SchedulePump()

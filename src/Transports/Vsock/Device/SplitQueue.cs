@@ -11,6 +11,9 @@ internal sealed unsafe class SplitQueue
     /// <summary>The longest queue, in descriptors, that is taken.</summary>
     internal const uint MaxSize = 1024;
 
+    /// <summary>The most descriptors of one chain. Linux' driver uses up to 18; each one is work that the guest makes for us.</summary>
+    internal const uint MaxChain = 64;
+
     private const ushort NoInterrupt = 1;
     private const ushort NoNotify = 1;
 
@@ -170,7 +173,7 @@ internal sealed unsafe class SplitQueue
         uint tableSize = _size;
         uint index = untrustedHead;
         bool isIndirect = false;
-        for (uint left = _size + 1; ; left--)
+        for (uint left = Math.Min(_size, MaxChain) + 1; ; left--)
         {
             if (index >= tableSize)
             {
@@ -178,8 +181,9 @@ internal sealed unsafe class SplitQueue
             }
             if (left == 0)
             {
-                throw new DeviceFaultException($"a descriptor chain of the {_name} queue that is longer than the queue, or a loop");
+                throw new DeviceFaultException($"a descriptor chain of the {_name} queue of more than {Math.Min(_size, MaxChain)} descriptors, or a loop");
             }
+            chain.Work++;
             Descriptor untrusted = Unsafe.ReadUnaligned<Descriptor>(table + (nuint)Descriptor.Size * index);
             if ((untrusted.Flags & Descriptor.IsIndirect) != 0)
             {

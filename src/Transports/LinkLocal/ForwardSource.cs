@@ -20,15 +20,13 @@ internal sealed class ForwardSource(UnixSocketPlace place) : ISocketSource
     {
         while (true)
         {
-            using SafeFd helper = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
+            using ForeignFd helper = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
             using var receive = new ReceiveFileOperation(helper, place.Uri);
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             patience.CancelAfter(s_patience);
             try
             {
-                SafeFd connection = await receive.ReceiveAsync(patience.Token).ConfigureAwait(false);
-                SetNonBlocking(connection);
-                return connection;
+                return await receive.ReceiveAsync(patience.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
@@ -43,23 +41,15 @@ internal sealed class ForwardSource(UnixSocketPlace place) : ISocketSource
 
     public void Dispose() => _listener.Dispose();
 
-    private static void SetNonBlocking(SafeFd fd)
-    {
-        int flags = Libc.Fcntl(fd, Linux.F_GETFL, 0);
-        _ = Libc.Fcntl(fd, Linux.F_SETFL, flags | Linux.O_NONBLOCK);
-    }
-
     /// <summary>Receives the one descriptor.</summary>
     private sealed class ReceiveFileOperation : FdOperation, IReactorClient, IDisposable
     {
-        private const int ControlSize = 64;
-
-        private readonly SafeFd _fd;
+        private readonly ForeignFd _fd;
         private readonly string _uri;
         private readonly List<SafeFd> _files = [];
         private readonly ulong _token;
 
-        internal ReceiveFileOperation(SafeFd fd, string uri) : base(IoReactor.Shared)
+        internal ReceiveFileOperation(ForeignFd fd, string uri) : base(IoReactor.Shared)
         {
             (_fd, _uri) = (fd, uri);
             _token = Reactor.Register(fd, Linux.EPOLLIN | Linux.EPOLLRDHUP, this);
@@ -87,16 +77,16 @@ internal sealed class ForwardSource(UnixSocketPlace place) : ISocketSource
 
         protected override unsafe int Try()
         {
-            byte* control = stackalloc byte[ControlSize];
+            byte* control = stackalloc byte[ControlMessages.Room];
             byte data;
             var vector = new IoVector { Start = &data, Length = 1 };
             while (true)
             {
-                var message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = ControlSize };
-                if (Libc.RecvMsg(_fd, &message, Linux.MSG_CMSG_CLOEXEC) >= 0)
+                var message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = ControlMessages.Room };
+                if (Libc.RecvMsg(_fd, &message, Linux.MSG_CMSG_CLOEXEC | Linux.MSG_DONTWAIT) >= 0)
                 {
-                    ControlMessages.TakeFiles(control, message.ControlLength, _files);
-                    return _files.Count > 0 ? 0 : throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry,
+                    ControlMessages.TakeFiles(control, message.ControlLength, _fd.Closer, _files);
+                    return _files.Count > 0 && IsStreamSocket(_files[0]) ? 0 : throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry,
                         $"What connected to {_uri} handed no connection over. Only channel-forward, which QEMU starts, may connect there.");
                 }
                 switch (Errno.Last)
@@ -109,6 +99,14 @@ internal sealed class ForwardSource(UnixSocketPlace place) : ISocketSource
                         throw Errno.ToException(Errno.Last, "receive a connection on", _uri);
                 }
             }
+        }
+
+        /// <summary>Another kind of file could hold the I/O thread up.</summary>
+        private static unsafe bool IsStreamSocket(SafeFd file)
+        {
+            int type = 0;
+            uint length = sizeof(int);
+            return Libc.GetSockOpt(file, Linux.SOL_SOCKET, Linux.SO_TYPE, &type, &length) == 0 && type == Linux.SOCK_STREAM;
         }
 
         protected override ChannelException ClosedError() => new(

@@ -3,8 +3,14 @@ namespace ChannelSdk.Transports.Native;
 /// <summary>Descriptors that came with a message (cmsg(3), SCM_RIGHTS).</summary>
 internal static unsafe class ControlMessages
 {
+    /// <summary>
+    /// The bytes that the most descriptors of one message take (SCM_MAX_FD is 253). With less room the kernel would close the rest, on
+    /// the thread that receives.
+    /// </summary>
+    internal const int Room = 16 + 254 * sizeof(int);
+
     /// <summary>Adds every descriptor to the list, which owns it from then on.</summary>
-    internal static void TakeFiles(byte* control, nint length, List<SafeFd> files)
+    internal static void TakeFiles(byte* control, nint length, ForeignCloser closer, List<SafeFd> files)
     {
         for (nint at = 0; at + sizeof(ControlHeader) <= length;)
         {
@@ -18,7 +24,7 @@ internal static unsafe class ControlMessages
                 var numbers = new ReadOnlySpan<int>(header + 1, (int)(header->Length - sizeof(ControlHeader)) / sizeof(int));
                 foreach (int number in numbers)
                 {
-                    files.Add(new SafeFd(number));
+                    files.Add(new ForeignFd(number, closer));
                 }
             }
             at += (header->Length + sizeof(nint) - 1) & ~(nint)(sizeof(nint) - 1);

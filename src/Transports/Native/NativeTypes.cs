@@ -90,6 +90,7 @@ internal static class Linux
     internal const int SOL_SOCKET = 1;
     internal const int AF_VSOCK = 40;
     internal const int SO_REUSEADDR = 2;
+    internal const int SO_TYPE = 3;
     internal const int SO_ERROR = 4;
     internal const int SO_KEEPALIVE = 9;
     internal const int IPPROTO_IP = 0;
@@ -102,9 +103,11 @@ internal static class Linux
     internal const int SO_PEERCRED = 17;
     internal const int SCM_RIGHTS = 1;
     internal const int MSG_CTRUNC = 0x8;
+    internal const int MSG_DONTWAIT = 0x40;
     internal const int MSG_NOSIGNAL = 0x4000;
     internal const int MSG_CMSG_CLOEXEC = 0x40000000;
     internal const int SHUT_WR = 1;
+    internal const int SHUT_RDWR = 2;
 
     internal const int O_RDWR = 2;
     internal const int O_NOCTTY = 0x100;
@@ -127,6 +130,10 @@ internal static class Linux
     internal const int F_SEAL_SHRINK = 0x2;
     internal const int PROT_READ_WRITE = 3;
     internal const int MAP_SHARED = 1;
+
+    internal const int SYS_io_setup = 206;
+    internal const int SYS_io_getevents = 208;
+    internal const int SYS_io_submit = 209;
 
     internal const int EPOLL_CLOEXEC = 0x80000;
     internal const int EPOLL_CTL_ADD = 1;

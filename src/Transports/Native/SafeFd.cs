@@ -5,7 +5,7 @@ namespace ChannelSdk.Transports.Native;
 /// <summary>
 /// An owned file descriptor. A call in flight keeps it open, so that its number is never reused under the call.
 /// </summary>
-internal sealed class SafeFd : SafeHandle
+internal class SafeFd : SafeHandle
 {
     public SafeFd() : base(-1, ownsHandle: true)
     {

@@ -9,15 +9,17 @@ internal sealed class AcceptOperation : FdOperation, IReactorClient, IDisposable
     private readonly SafeFd _fd;
     private readonly string _uri;
     private readonly Func<int, ChannelException> _error;
+    private readonly ForeignCloser? _closer;
     private readonly ulong _token;
 
     /// <summary>Registers a listening, non-blocking socket.</summary>
     /// <param name="fd">The socket; its owner closes it after this is disposed of.</param>
     /// <param name="uri">Where it listens, for error texts.</param>
     /// <param name="error">The error of a failed accept, from its errno.</param>
-    internal AcceptOperation(SafeFd fd, string uri, Func<int, ChannelException> error) : base(IoReactor.Shared)
+    /// <param name="closer">Closes the connections, if open files may come through them.</param>
+    internal AcceptOperation(SafeFd fd, string uri, Func<int, ChannelException> error, ForeignCloser? closer = null) : base(IoReactor.Shared)
     {
-        (_fd, _uri, _error) = (fd, uri, error);
+        (_fd, _uri, _error, _closer) = (fd, uri, error, closer);
         _token = Reactor.Register(fd, Linux.EPOLLIN, this);
     }
 
@@ -28,7 +30,8 @@ internal sealed class AcceptOperation : FdOperation, IReactorClient, IDisposable
         ValueTask<int> accept = StartAsync();
         using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
             static (state, token) => ((AcceptOperation)state!).Cancel(new OperationCanceledException(token)), this);
-        return new SafeFd(await accept.ConfigureAwait(false));
+        int fd = await accept.ConfigureAwait(false);
+        return _closer is null ? new SafeFd(fd) : new ForeignFd(fd, _closer);
     }
 
     public void OnEvents(uint events) => OnReady();

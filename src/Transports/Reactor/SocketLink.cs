@@ -13,6 +13,8 @@ internal sealed class SocketLink : FdLink, IHalfClose
     private const uint WithoutSpace = Linux.EPOLLIN | Linux.EPOLLRDHUP;
     private const uint WithSpace = WithoutSpace | Linux.EPOLLOUT;
 
+    // Open files may come through a Unix socket only, whose descriptor says who closes them.
+    private readonly ForeignCloser? _closer;
     private readonly Lock _armGate = new();
     private ulong _token;
     private bool _spaceArmed;
@@ -21,9 +23,9 @@ internal sealed class SocketLink : FdLink, IHalfClose
     private readonly bool _endsBothWays;
 
     private SocketLink(SafeFd fd, IoReactor reactor, PeerIdentity peer, bool endsBothWays) : base(fd, reactor, peer) =>
-        _endsBothWays = endsBothWays;
+        (_endsBothWays, _closer) = (endsBothWays, (fd as ForeignFd)?.Closer);
 
-    /// <summary>Takes over a connected, non-blocking socket; disposes of it when that fails.</summary>
+    /// <summary>Takes over a connected socket; disposes of it when that fails.</summary>
     /// <param name="fd">The socket.</param>
     /// <param name="peer">Who is at its other end.</param>
     /// <param name="endsBothWays">
@@ -91,7 +93,7 @@ internal sealed class SocketLink : FdLink, IHalfClose
             nint received;
             fixed (byte* start = buffer)
             {
-                received = Libc.Recv(Fd, start, (nuint)buffer.Length, 0);
+                received = _closer is null ? Libc.Recv(Fd, start, (nuint)buffer.Length, Linux.MSG_DONTWAIT) : ReceiveWithoutFiles(start, buffer.Length, _closer);
             }
             if (received >= 0)
             {
@@ -115,6 +117,27 @@ internal sealed class SocketLink : FdLink, IHalfClose
         }
     }
 
+    /// <summary>
+    /// Receives bytes. Open files that come with them have no place in a link: the kernel would close them here and now, which the
+    /// peer can make take any time, so they are taken and given to the closer.
+    /// </summary>
+    private unsafe nint ReceiveWithoutFiles(byte* start, int length, ForeignCloser closer)
+    {
+        byte* control = stackalloc byte[ControlMessages.Room];
+        var vector = new IoVector { Start = start, Length = (nuint)length };
+        var message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = ControlMessages.Room };
+        nint received = Libc.RecvMsg(Fd, &message, Linux.MSG_DONTWAIT | Linux.MSG_CMSG_CLOEXEC);
+        if (received >= 0 && message.ControlLength > 0)
+        {
+            var files = new List<SafeFd>();
+            ControlMessages.TakeFiles(control, message.ControlLength, closer, files);
+            files.ForEach(static file => file.Dispose());
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Fatal,
+                $"The other side of {Peer} sent {files.Count} open files, which a link does not take.");
+        }
+        return received;
+    }
+
     private protected override unsafe int TrySend(ReadOnlySpan<byte> buffer)
     {
         if (Ended)
@@ -126,7 +149,7 @@ internal sealed class SocketLink : FdLink, IHalfClose
             nint sent;
             fixed (byte* start = buffer)
             {
-                sent = Libc.Send(Fd, start, (nuint)buffer.Length, Linux.MSG_NOSIGNAL);
+                sent = Libc.Send(Fd, start, (nuint)buffer.Length, Linux.MSG_NOSIGNAL | Linux.MSG_DONTWAIT);
             }
             if (sent >= 0)
             {
@@ -176,6 +199,7 @@ internal sealed class SocketLink : FdLink, IHalfClose
         lock (_armGate)
         {
             Reactor.Unregister(Fd, _token);
+            (Fd as ForeignFd)?.EndSocket();
             Fd.Dispose();
         }
     }

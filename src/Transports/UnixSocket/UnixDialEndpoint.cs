@@ -7,6 +7,7 @@ namespace ChannelSdk.Transports.UnixSocket;
 /// <summary>Dials a Unix socket that another program listens on.</summary>
 internal sealed class UnixDialEndpoint(UnixSocketPlace place) : ITransportEndpoint
 {
+    private readonly ForeignCloser _closer = new();
     private bool _disposed;
 
     public string Uri => place.Uri;
@@ -36,7 +37,11 @@ internal sealed class UnixDialEndpoint(UnixSocketPlace place) : ITransportEndpoi
 
     private SocketLink Dial()
     {
-        SafeFd fd = place.NewSocket();
+        if (_closer.IsFull)
+        {
+            throw place.Full();
+        }
+        ForeignFd fd = place.NewSocket(_closer);
         try
         {
             // A Unix connect never waits when non-blocking: it works, or fails at once (EAGAIN: queue full).

@@ -11,22 +11,22 @@ internal sealed class UnixListener : IDisposable
     private const uint OwnerOnly = 0x180;
 
     private readonly UnixSocketPlace _place;
-    private readonly SafeFd _fd;
+    private readonly ForeignFd _fd;
     private readonly FileIdentity? _file;
     private readonly AcceptOperation _accept;
 
-    private UnixListener(UnixSocketPlace place, SafeFd fd)
+    private UnixListener(UnixSocketPlace place, ForeignFd fd)
     {
         _place = place;
         _fd = fd;
         _file = FileIdentity.Of(place.Path);
-        _accept = new AcceptOperation(fd, place.Uri, errno => place.Error(errno, "accept on"));
+        _accept = new AcceptOperation(fd, place.Uri, errno => place.Error(errno, "accept on"), fd.Closer);
     }
 
     /// <summary>Makes the socket, in the place of a stale one if there is one.</summary>
     internal static UnixListener Start(UnixSocketPlace place)
     {
-        SafeFd fd = place.NewSocket();
+        ForeignFd fd = place.NewSocket(new ForeignCloser());
         try
         {
             // Before bind, so that the file has this mode from its first moment.
@@ -37,7 +37,7 @@ internal sealed class UnixListener : IDisposable
             int errno = place.Bind(fd);
             if (errno == Errno.EADDRINUSE)
             {
-                RemoveStale(place);
+                RemoveStale(place, fd.Closer);
                 errno = place.Bind(fd);
             }
             if (errno == Errno.ENOENT)
@@ -57,7 +57,15 @@ internal sealed class UnixListener : IDisposable
         }
     }
 
-    internal ValueTask<SafeFd> AcceptAsync(CancellationToken cancellationToken) => _accept.AcceptAsync(cancellationToken);
+    /// <summary>Closes the connections, and the open files that come through them.</summary>
+    internal ForeignCloser Closer => _fd.Closer;
+
+    /// <summary>The next connection, once what came through earlier ones can be closed.</summary>
+    internal async ValueTask<ForeignFd> AcceptAsync(CancellationToken cancellationToken)
+    {
+        await Closer.WaitForRoomAsync(cancellationToken).ConfigureAwait(false);
+        return (ForeignFd)await _accept.AcceptAsync(cancellationToken).ConfigureAwait(false);
+    }
 
     public void Dispose()
     {
@@ -71,7 +79,7 @@ internal sealed class UnixListener : IDisposable
     }
 
     /// <summary>Removes the socket file of a listener that has gone; refuses if it is alive, or no socket at all.</summary>
-    private static void RemoveStale(UnixSocketPlace place)
+    private static void RemoveStale(UnixSocketPlace place, ForeignCloser closer)
     {
         if (FileIdentity.Of(place.Path) is not { } found)
         {
@@ -82,7 +90,7 @@ internal sealed class UnixListener : IDisposable
             throw new ChannelException(ChannelError.EndpointDenied, ErrorClass.Refused,
                 $"Cannot listen on {place.Uri}: there is a file that is no socket. Remove it, or use another path.");
         }
-        using SafeFd probe = place.NewSocket();
+        using ForeignFd probe = place.NewSocket(closer);
         int errno = place.Connect(probe);
         if (errno == Errno.ENOENT)
         {

@@ -17,10 +17,11 @@ internal sealed record UnixSocketPlace(string Scheme, string Path, string Missin
     internal string Uri => $"{Scheme}://{Path}";
 
     /// <summary>A new, non-blocking stream socket.</summary>
-    internal SafeFd NewSocket()
+    /// <param name="closer">Closes it, and the open files that a peer may send through it.</param>
+    internal ForeignFd NewSocket(ForeignCloser closer)
     {
         int fd = Libc.Socket(Linux.AF_UNIX, Linux.SOCK_STREAM | Linux.SOCK_NONBLOCK | Linux.SOCK_CLOEXEC, 0);
-        return fd >= 0 ? new SafeFd(fd) : throw Error(Errno.Last, "make a socket for");
+        return fd >= 0 ? new ForeignFd(fd, closer) : throw Error(Errno.Last, "make a socket for");
     }
 
     /// <summary>Connects to the path: 0 or an errno.</summary>
@@ -56,6 +57,10 @@ internal sealed record UnixSocketPlace(string Scheme, string Path, string Missin
             ? new PeerIdentity(Scheme, Path, credentials.ProcessId, credentials.UserId)
             : throw Error(Errno.Last, "tell who the peer is on");
     }
+
+    /// <summary>The peer's descriptors cannot be closed, so none may come any more.</summary>
+    internal ChannelException Full() => new(ChannelError.TransportFailed, ErrorClass.Retry,
+        $"Cannot open {Uri}: {ForeignCloser.Room} descriptors that came through it wait to be closed. End the program at its other end.");
 
     internal ChannelException Error(int errno, string action) => Errno.ToException(
         errno, action, Uri, errno is Errno.ENOENT or Errno.ECONNREFUSED ? MissingAdvice : null);

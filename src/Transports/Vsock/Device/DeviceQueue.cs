@@ -13,13 +13,11 @@ internal sealed class DeviceQueue(SplitQueue ring, SafeFd? call)
     internal SafeFd? Call { get; set; } = call;
 
     /// <summary>Shows the guest what was given back, and interrupts it if it wants that.</summary>
-    internal unsafe void Publish()
+    internal void Publish()
     {
         if (ring.HasUnpublished && ring.Publish() && Call is { } fd)
         {
-            ulong one = 1;
-            // EAGAIN means that the counter is full, so an interrupt is pending anyway.
-            _ = Libc.Write(fd, &one, sizeof(ulong));
+            EventSignal.Signal(fd);
         }
     }
 }

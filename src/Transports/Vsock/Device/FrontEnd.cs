@@ -36,7 +36,7 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
     internal Task<string?> Ended => _ended.Task;
 
     /// <summary>Takes over a connected, non-blocking socket.</summary>
-    internal static FrontEnd Attach(DeviceCore core, SafeFd fd, IoReactor reactor, ulong guestCid)
+    internal static FrontEnd Attach(DeviceCore core, ForeignFd fd, IoReactor reactor, ulong guestCid)
     {
         var frontEnd = new FrontEnd(core, new FrontEndSocket(fd), reactor, guestCid);
         core.OnFault = frontEnd.OnFault;
@@ -76,6 +76,7 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
                         default:
                             Handle();
                             _socket.Next();
+                            CheckCloser();
                             break;
                     }
                 }
@@ -117,6 +118,14 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
         }
     }
 
+    private void CheckCloser()
+    {
+        if (_socket.Closer.IsFull)
+        {
+            throw new DeviceFaultException($"{ForeignCloser.Room} descriptors of it whose closing does not end");
+        }
+    }
+
     private void Handle()
     {
         ReadOnlySpan<byte> payload = _socket.Payload;
@@ -147,7 +156,7 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
                 // Nothing to do: there is one owner, errors end the socket, and the configuration is read-only.
                 break;
             case VhostUserRequest.SetMemoryTable:
-                _core.SetMemory(GuestMemory.Map(Regions(Checked(payload, 8)), _socket.Files));
+                _core.SetMemory(GuestMemory.Map(Regions(Checked(payload, 8)), _socket.Files, _socket.Closer));
                 break;
             default:
                 SetUpRing(_socket.Request, Checked(payload, 8));

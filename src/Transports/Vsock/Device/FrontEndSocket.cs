@@ -7,11 +7,10 @@ namespace ChannelSdk.Transports.Vsock.Device;
 /// The socket to the front-end: cuts messages and the descriptors that come with them. It never reads beyond a message,
 /// as descriptors belong to the bytes that they were sent with.
 /// </summary>
-internal sealed unsafe class FrontEndSocket(SafeFd fd) : IDisposable
+internal sealed unsafe class FrontEndSocket(ForeignFd fd) : IDisposable
 {
     private const int HeaderSize = 12;
     private const int MaxFiles = GuestMemory.MaxRegions;
-    private const int ControlSize = 64;
 
     private readonly byte[] _buffer = new byte[HeaderSize + VhostUser.MaxPayload];
     private readonly List<SafeFd> _files = [];
@@ -19,6 +18,9 @@ internal sealed unsafe class FrontEndSocket(SafeFd fd) : IDisposable
 
     /// <summary>The socket.</summary>
     internal SafeFd Fd => fd;
+
+    /// <summary>Closes what came through it.</summary>
+    internal ForeignCloser Closer => fd.Closer;
 
     /// <summary>The request of the message at hand.</summary>
     internal VhostUserRequest Request => (VhostUserRequest)BinaryPrimitives.ReadUInt32LittleEndian(_buffer);
@@ -80,7 +82,7 @@ internal sealed unsafe class FrontEndSocket(SafeFd fd) : IDisposable
         nint sent;
         fixed (byte* start = message)
         {
-            sent = Libc.Send(fd, start, (nuint)message.Length, Linux.MSG_NOSIGNAL);
+            sent = Libc.Send(fd, start, (nuint)message.Length, Linux.MSG_NOSIGNAL | Linux.MSG_DONTWAIT);
         }
         // A front-end waits for its answers, so that the socket always has room for one.
         if (sent != message.Length)
@@ -92,6 +94,7 @@ internal sealed unsafe class FrontEndSocket(SafeFd fd) : IDisposable
     public void Dispose()
     {
         CloseFiles();
+        fd.EndSocket();
         fd.Dispose();
     }
 
@@ -106,17 +109,17 @@ internal sealed unsafe class FrontEndSocket(SafeFd fd) : IDisposable
 
     private int Receive(Span<byte> target)
     {
-        byte* control = stackalloc byte[ControlSize];
+        byte* control = stackalloc byte[ControlMessages.Room];
         fixed (byte* start = target)
         {
             var vector = new IoVector { Start = start, Length = (nuint)target.Length };
             while (true)
             {
-                var message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = ControlSize };
-                nint received = Libc.RecvMsg(fd, &message, Linux.MSG_CMSG_CLOEXEC);
+                var message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = ControlMessages.Room };
+                nint received = Libc.RecvMsg(fd, &message, Linux.MSG_CMSG_CLOEXEC | Linux.MSG_DONTWAIT);
                 if (received >= 0)
                 {
-                    ControlMessages.TakeFiles(control, message.ControlLength, _files);
+                    ControlMessages.TakeFiles(control, message.ControlLength, fd.Closer, _files);
                     if ((message.Flags & Linux.MSG_CTRUNC) != 0 || _files.Count > MaxFiles)
                     {
                         throw new DeviceFaultException($"a vhost-user message with more than {MaxFiles} descriptors");

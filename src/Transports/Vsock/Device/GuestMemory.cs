@@ -17,22 +17,21 @@ internal sealed unsafe class GuestMemory : IDisposable
     private const ulong PageMask = 4095;
 
     private readonly List<Region> _regions = [];
+    private readonly ForeignCloser _closer;
     private int _last;
 
-    private GuestMemory()
-    {
-    }
+    private GuestMemory(ForeignCloser closer) => _closer = closer;
 
     /// <summary>Maps a table of regions, each from the descriptor of the same place.</summary>
     /// <exception cref="DeviceFaultException">A region that is not possible, or whose file may become smaller.</exception>
-    internal static GuestMemory Map(ReadOnlySpan<MemoryRegionInfo> untrustedTable, IReadOnlyList<SafeFd> files)
+    internal static GuestMemory Map(ReadOnlySpan<MemoryRegionInfo> untrustedTable, IReadOnlyList<SafeFd> files, ForeignCloser closer)
     {
         if (untrustedTable.Length is 0 or > MaxRegions || files.Count != untrustedTable.Length)
         {
             throw new DeviceFaultException(
                 $"a memory table of {untrustedTable.Length} regions with {files.Count} descriptors; 1 to {MaxRegions} with one each are allowed");
         }
-        var memory = new GuestMemory();
+        var memory = new GuestMemory(closer);
         try
         {
             for (int i = 0; i < untrustedTable.Length; i++)
@@ -87,7 +86,7 @@ internal sealed unsafe class GuestMemory : IDisposable
     {
         foreach (Region region in _regions)
         {
-            _ = Libc.Munmap(region.Start, (nuint)region.Info.Length);
+            _closer.Unmap(region.Start, (nuint)region.Info.Length);
         }
         _regions.Clear();
     }

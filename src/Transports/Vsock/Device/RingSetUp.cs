@@ -47,7 +47,7 @@ internal sealed class RingSetUp(DeviceCore core, IoReactor reactor, bool isTrans
         DropKick();
         if (kick is not null)
         {
-            MakeNonBlocking(kick);
+            CheckEvent(kick);
             _kick = kick;
             _token = reactor.Register(kick, Linux.EPOLLIN, this);
         }
@@ -58,7 +58,7 @@ internal sealed class RingSetUp(DeviceCore core, IoReactor reactor, bool isTrans
     {
         if (call is not null)
         {
-            MakeNonBlocking(call);
+            CheckEvent(call);
         }
         core.SetCall(isTransmit, call);
         _call?.Dispose();
@@ -138,13 +138,13 @@ internal sealed class RingSetUp(DeviceCore core, IoReactor reactor, bool isTrans
         }
     }
 
-    /// <summary>A descriptor of the front-end's choice must not be able to hold up the I/O thread.</summary>
-    private static void MakeNonBlocking(SafeFd fd)
+    /// <summary>A file of another kind could hold the I/O thread up: epoll asks the server of a file system that is one in user space.</summary>
+    private static void CheckEvent(SafeFd fd)
     {
-        int flags = Libc.Fcntl(fd, Linux.F_GETFL, 0);
-        if (flags < 0 || ((flags & Linux.O_NONBLOCK) == 0 && Libc.Fcntl(fd, Linux.F_SETFL, flags | Linux.O_NONBLOCK) < 0))
+        if (!EventSignal.IsEvent(fd))
         {
-            throw new DeviceFaultException("a kick or call descriptor that cannot be made non-blocking");
+            fd.Dispose();
+            throw new DeviceFaultException("a kick or call descriptor that is no eventfd");
         }
     }
 }

@@ -73,6 +73,7 @@ public sealed class VsockDevice : IAsyncDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
+            EventSignal.Prepare();
             _listener ??= UnixListener.Start(_place);
             StartHybrid();
             // It may have ended by an error of the socket, which was told.
@@ -211,7 +212,7 @@ public sealed class VsockDevice : IAsyncDisposable
         {
             while (true)
             {
-                SafeFd fd = await listener.AcceptAsync(_stopping.Token).ConfigureAwait(false);
+                ForeignFd fd = await listener.AcceptAsync(_stopping.Token).ConfigureAwait(false);
                 try
                 {
                     await ServeAsync(fd).ConfigureAwait(false);
@@ -233,7 +234,7 @@ public sealed class VsockDevice : IAsyncDisposable
         }
     }
 
-    private async Task ServeAsync(SafeFd fd)
+    private async Task ServeAsync(ForeignFd fd)
     {
         FrontEnd frontEnd = FrontEnd.Attach(_core, fd, IoReactor.Shared, _options.GuestCid);
         lock (_gate)

@@ -13,6 +13,7 @@ internal sealed class HybridDialEndpoint(string uri, UnixSocketPlace place, uint
 {
     internal const string Scheme = "vsock-hybrid";
 
+    private readonly ForeignCloser _closer = new();
     private bool _disposed;
 
     public string Uri => uri;
@@ -21,7 +22,7 @@ internal sealed class HybridDialEndpoint(string uri, UnixSocketPlace place, uint
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         cancellationToken.ThrowIfCancellationRequested();
-        SocketLink link = Dial(place, new PeerIdentity(Scheme, $"{place.Path}?port={port}"));
+        SocketLink link = Dial(place, new PeerIdentity(Scheme, $"{place.Path}?port={port}"), _closer);
         try
         {
             uint? answer = await HybridHandshake.LimitAsync(link, AskAsync(link), cancellationToken).ConfigureAwait(false);
@@ -55,9 +56,13 @@ internal sealed class HybridDialEndpoint(string uri, UnixSocketPlace place, uint
     }
 
     /// <summary>Connects to a Unix socket; that never waits.</summary>
-    internal static SocketLink Dial(UnixSocketPlace place, PeerIdentity peer)
+    internal static SocketLink Dial(UnixSocketPlace place, PeerIdentity peer, ForeignCloser closer)
     {
-        SafeFd fd = place.NewSocket();
+        if (closer.IsFull)
+        {
+            throw place.Full();
+        }
+        ForeignFd fd = place.NewSocket(closer);
         int errno = place.Connect(fd);
         if (errno != 0)
         {

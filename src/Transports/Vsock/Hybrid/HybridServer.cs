@@ -38,7 +38,7 @@ internal sealed class HybridServer(VsockDevice device, string path) : IVsockAcce
         try
         {
             var place = new UnixSocketPlace(_place.Scheme, $"{path}_{connection.HostPort}", "");
-            program = HybridDialEndpoint.Dial(place, new PeerIdentity(_place.Scheme, place.Path));
+            program = HybridDialEndpoint.Dial(place, new PeerIdentity(_place.Scheme, place.Path), _listener!.Closer);
         }
         catch (ChannelException)
         {

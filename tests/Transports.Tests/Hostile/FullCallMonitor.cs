@@ -1,0 +1,31 @@
+using ChannelSdk.Transports.Native;
+using ChannelSdk.Transports.Tests.Vsock;
+using ChannelSdk.Transports.Vsock.Packets;
+
+namespace ChannelSdk.Transports.Tests.Hostile;
+
+/// <summary>A monitor whose call eventfd is full and blocking: a write(2) to it never returns.</summary>
+internal sealed unsafe class FullCallMonitor(string devicePath) : IHostilePeer
+{
+    private readonly GuestDouble _guest = new(devicePath);
+    private uint _port = 1024;
+
+    public void Attack()
+    {
+        int flags = Libc.Fcntl(_guest.Interrupt, Linux.F_GETFL, 0);
+        ulong full = ulong.MaxValue - 1;
+        ulong before;
+        // Full already, unless this is the first round.
+        _ = Libc.Read(_guest.Interrupt, &before, sizeof(ulong));
+        _ = Libc.Write(_guest.Interrupt, &full, sizeof(ulong));
+        _ = Libc.Fcntl(_guest.Interrupt, Linux.F_SETFL, flags & ~Linux.O_NONBLOCK);
+        // Any answer of the device interrupts.
+        _guest.Say(DeviceBench.Header(VsockOperation.Request, ++_port));
+        while (_guest.TryPeek(out _, out _))
+        {
+            _guest.Take();
+        }
+    }
+
+    public void Dispose() => _guest.Dispose();
+}

@@ -1,0 +1,95 @@
+using ChannelSdk.Transports.Tests.Vsock;
+using ChannelSdk.Transports.Vsock.Device;
+using ChannelSdk.Transports.Vsock.Packets;
+
+namespace ChannelSdk.Transports.Tests.Hostile;
+
+/// <summary>A guest whose packets and receive buffers have as many descriptors as a chain may, nearly all of them empty.</summary>
+internal sealed class LongChainGuest : IHostilePeer
+{
+    private const int Buffer = 44 + 1;
+
+    private readonly GuestDouble _guest;
+    private readonly int _descriptors;
+    private volatile bool _isEnding;
+    private Thread? _flood;
+
+    /// <summary>Sets it up.</summary>
+    /// <param name="devicePath">The device's socket.</param>
+    /// <param name="descriptors">Descriptors of each chain, its indirect one included.</param>
+    internal LongChainGuest(string devicePath, int descriptors = (int)SplitQueue.MaxChain)
+    {
+        _guest = new GuestDouble(devicePath);
+        _descriptors = descriptors;
+        _guest.Say(DeviceBench.Header(VsockOperation.Request));
+        _guest.Expect(VsockOperation.Response);
+    }
+
+    /// <summary>Makes every receive buffer one byte of data large, with empty descriptors behind; what the host sends takes a chain a byte.</summary>
+    internal void ShortenReceiveBuffers()
+    {
+        int table = GuestDouble.Scratch + 8192;
+        WriteTable(table, Buffer, Descriptor.IsWritable);
+        for (uint i = 0; i < GuestDouble.RingSize; i++)
+        {
+            _guest.Receive.Describe(i, GuestDouble.Physical(table), (uint)(_descriptors - 1) * Descriptor.Size, Descriptor.IsIndirect);
+        }
+    }
+
+    /// <summary>Begins to flood the device, for as long as this stands.</summary>
+    public void Attack()
+    {
+        if (_flood is not null)
+        {
+            return;
+        }
+        DeviceBench.Header(VsockOperation.CreditUpdate).Write(_guest.Ram.At(GuestDouble.Scratch, VsockHeader.Size));
+        int table = GuestDouble.Scratch + 4096;
+        WriteTable(table, VsockHeader.Size, 0);
+        for (uint i = 0; i < GuestDouble.RingSize; i++)
+        {
+            _guest.Transmit.Describe(i, GuestDouble.Physical(table), (uint)(_descriptors - 1) * Descriptor.Size, Descriptor.IsIndirect);
+        }
+        _flood = new Thread(Flood) { IsBackground = true };
+        _flood.Start();
+    }
+
+    /// <summary>The front-end's socket, to see whether the device has ended it.</summary>
+    internal FrontEndDouble FrontEnd => _guest.FrontEnd;
+
+    public void Dispose()
+    {
+        _isEnding = true;
+        _flood?.Join();
+        _guest.Dispose();
+    }
+
+    private void Flood()
+    {
+        while (!_isEnding)
+        {
+            _guest.Reclaim();
+            ushort taken = Volatile.Read(ref _guest.Transmit.UsedIndex);
+            while ((ushort)(_guest.Transmit.AvailableIndex - taken) < GuestDouble.RingSize)
+            {
+                _guest.Transmit.Offer((ushort)(_guest.Transmit.AvailableIndex % GuestDouble.RingSize));
+            }
+            while (_guest.TryPeekSafely())
+            {
+                _guest.Take();
+            }
+            _guest.Kick();
+            Thread.Yield();
+        }
+    }
+
+    private void WriteTable(int at, int first, ushort flags)
+    {
+        int count = _descriptors - 1;
+        for (int i = 0; i < count; i++)
+        {
+            RingDouble.Describe(_guest.Ram.At(at + i * Descriptor.Size, Descriptor.Size), GuestDouble.Physical(GuestDouble.Scratch),
+                i == 0 ? (uint)first : 0, (ushort)(flags | (i < count - 1 ? Descriptor.HasNext : 0)), (ushort)(i + 1));
+        }
+    }
+}

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using ChannelSdk.Protocol;
 using ChannelSdk.Transports.LinkLocal;
 using ChannelSdk.Transports.UnixSocket;
 using ChannelSdk.Transports.VirtioSerial;
@@ -16,8 +17,9 @@ namespace ChannelSdk.Transports;
 /// <param name="Form">What its target is.</param>
 /// <param name="Example">An example for error texts.</param>
 /// <param name="Make">Makes the endpoint. Opens nothing yet.</param>
+/// <param name="IsGuests">Only a guest has it: a host's error texts do not offer it.</param>
 internal sealed record EndpointScheme(
-    string Name, TargetForm Form, string Example, Func<EndpointUri, ITransportEndpoint> Make)
+    string Name, TargetForm Form, string Example, Func<EndpointUri, ITransportEndpoint> Make, bool IsGuests = false)
 {
     private static readonly EndpointScheme[] s_all = IsHostHere ? [.. Both(), .. Host()] : Both();
 
@@ -28,7 +30,13 @@ internal sealed record EndpointScheme(
     [FeatureSwitchDefinition("ChannelSdk.HostTransports")]
     private static bool IsHostHere => !AppContext.TryGetSwitch("ChannelSdk.HostTransports", out bool isOn) || isOn;
 
-    internal static string KnownList { get; } = string.Join(", ", Array.ConvertAll(s_all, scheme => scheme.Example));
+    /// <summary>An example of each scheme that this program has a use for.</summary>
+    internal static string KnownList { get; } = string.Join(", ", Offered.Select(scheme => scheme.Example));
+
+    private static IEnumerable<EndpointScheme> Offered => s_all.Where(scheme => !(IsHostHere && scheme.IsGuests));
+
+    /// <summary>What somebody who mistyped a scheme most likely meant, or null.</summary>
+    internal static string? Nearest(string name) => NearestName.Of(name, Offered.Select(scheme => scheme.Name));
 
     internal static IEnumerable<string> Names => Array.ConvertAll(s_all, scheme => scheme.Name);
 
@@ -42,9 +50,9 @@ internal sealed record EndpointScheme(
         new("unix-listen", TargetForm.Path, "unix-listen:///run/channel.sock", uri => new UnixListenEndpoint(new UnixSocketPlace(
             uri.Scheme, uri.Target, "Make the directory that the socket shall be in."))),
         new(VirtioPortEndpoint.Scheme, TargetForm.NameOrPath, "virtio-port://org.channelsdk.agent.0",
-            uri => new VirtioPortEndpoint(uri.ToString(), uri.Target, new VirtioPortLocator())),
+            uri => new VirtioPortEndpoint(uri.ToString(), uri.Target, new VirtioPortLocator()), IsGuests: true),
         new(TcpDialEndpoint.Scheme, TargetForm.Own, "tcp://169.254.169.254:9254",
-            uri => new TcpDialEndpoint(uri.ToString(), TcpAddress.Parse(uri))),
+            uri => new TcpDialEndpoint(uri.ToString(), TcpAddress.Parse(uri)), IsGuests: true),
         new(TcpListener.Scheme, TargetForm.Own, "tcp-listen://127.0.0.1:9254", LinkLocalSchemes.Listen),
         new(VsockDialEndpoint.Scheme, TargetForm.Own, "vsock://2:5000",
             uri => new VsockDialEndpoint(uri.ToString(), VsockAddress.Parse(uri, takesAny: false))),
@@ -53,7 +61,7 @@ internal sealed record EndpointScheme(
         new(VchanAddress.DialScheme, TargetForm.Own, "vchan://3/org.channelsdk.agent.0",
             uri => new VchanDialEndpoint(uri.ToString(), VchanAddress.Parse(uri, isListen: false), new XenDevices())),
         new(VchanAddress.ListenScheme, TargetForm.Own, "vchan-listen://0/org.channelsdk.agent.0",
-            uri => new VchanListenEndpoint(uri.ToString(), VchanAddress.Parse(uri, isListen: true), new XenDevices())),
+            uri => new VchanListenEndpoint(uri.ToString(), VchanAddress.Parse(uri, isListen: true), new XenDevices()), IsGuests: true),
     ];
 
     private static EndpointScheme[] Host() =>

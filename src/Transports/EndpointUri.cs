@@ -1,4 +1,3 @@
-using System.Text;
 using ChannelSdk.Protocol;
 
 namespace ChannelSdk.Transports;
@@ -29,7 +28,7 @@ public sealed record EndpointUri
         ArgumentNullException.ThrowIfNull(text);
         if (text.Length is 0 or > MaxLength)
         {
-            throw Bad(text, text.Length == 0 ? "it is empty" : $"it is longer than {MaxLength} characters");
+            throw Unknown(text, text.Length == 0 ? "it is empty" : $"it is longer than {MaxLength} characters");
         }
         if (text.AsSpan().ContainsAnyInRange((char)0, (char)0x1F) || text.AsSpan().ContainsAnyInRange((char)0x7F, (char)0x9F))
         {
@@ -38,13 +37,13 @@ public sealed record EndpointUri
         int colon = text.IndexOf("://", StringComparison.Ordinal);
         if (colon <= 0)
         {
-            throw Bad(text, "it does not begin with a scheme and '://'");
+            throw Unknown(text, "it does not begin with a scheme and '://'");
         }
 
         string name = text[..colon];
         string target = text[(colon + 3)..];
         EndpointScheme scheme = EndpointScheme.Find(name)
-            ?? throw Bad(text, $"'{Printable(name)}' is no known scheme");
+            ?? throw Unknown(text, $"'{Printable(name)}' is no known scheme{(EndpointScheme.Nearest(name) is { } near ? $"; did you mean '{near}'?" : "")}");
         if (target.Length == 0)
         {
             throw Bad(text, $"nothing comes after '://'; write for instance {scheme.Example}");
@@ -91,18 +90,11 @@ public sealed record EndpointUri
         }
     }
 
-    private static ChannelException Bad(string text, string why) => new(
-        ChannelError.BadEndpointUri, ErrorClass.Refused,
-        $"'{Printable(text)}' is no endpoint: {why}. Known are: {EndpointScheme.KnownList}.");
+    private static ChannelException Unknown(string text, string why) =>
+        Bad(text, $"{why}{(why.EndsWith('?') ? "" : ".")} Known are: {EndpointScheme.KnownList}");
 
-    internal static string Printable(string text)
-    {
-        const int shown = 80;
-        var result = new StringBuilder();
-        foreach (char c in text.AsSpan(0, Math.Min(text.Length, shown)))
-        {
-            result.Append(char.IsControl(c) ? '?' : c);
-        }
-        return text.Length > shown ? result.Append("...").ToString() : result.ToString();
-    }
+    private static ChannelException Bad(string text, string why) => new(
+        ChannelError.BadEndpointUri, ErrorClass.Refused, $"'{Printable(text)}' is no endpoint: {why}.");
+
+    internal static string Printable(string text) => SafeText.Escape(text, 80);
 }

@@ -55,8 +55,8 @@ public class ConfigReaderTests
     }
 
     [Theory]
-    [InlineData("endpoint = nonsense", "endpoint: 'nonsense' is no endpoint", "virtio-port")]
-    [InlineData("endpoint = pigeon://x", "'pigeon' is no known scheme", "virtio-port")]
+    [InlineData("endpoint = nonsense", "endpoint: 'nonsense' is no endpoint", "unix:///run/channel.sock")]
+    [InlineData("endpoint = pigeon://x", "'pigeon' is no known scheme", "unix:///run/channel.sock")]
     [InlineData("control_socket = here.sock", "control_socket: 'here.sock' is not allowed", "an absolute path of at most 107 bytes, or none")]
     [InlineData("log_level = loud", "log_level: 'loud' is not allowed", "error, warning, info or debug")]
     [InlineData("log_rate = 0", "log_rate: '0' is not allowed", "from 1 to 1000")]

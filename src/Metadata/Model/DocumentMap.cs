@@ -1,8 +1,8 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.Metadata.Documents;
+using ChannelSdk.Protocol;
 
 namespace ChannelSdk.Metadata;
 

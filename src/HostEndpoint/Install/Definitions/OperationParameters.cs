@@ -1,5 +1,4 @@
 using System.Text;
-using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
 

@@ -1,4 +1,4 @@
-namespace ChannelSdk.GuestAgent.Configuration;
+namespace ChannelSdk.Protocol;
 
 /// <summary>Finds what somebody who mistyped a name most likely meant.</summary>
 internal static class NearestName

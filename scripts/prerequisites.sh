@@ -16,6 +16,7 @@ want /usr/include/zlib.h zlib1g-dev
 want /usr/include/stdio.h libc6-dev
 # Tests make namespaces with mounts and networks, and compare with QEMU's own guest agent.
 want losetup mount
+want mkfs.ext4 e2fsprogs
 want ip iproute2
 want qemu-ga qemu-guest-agent
 asked=" $* "

@@ -103,16 +103,37 @@ internal sealed class QgaAccounts(AgentPolicy policy)
     // The library's functions ask services that a static program cannot load; passwd(5) has the users of most guests.
     private static Account Find(string user)
     {
-        foreach (string line in SmallFile.Read("/etc/passwd").Split('\n'))
+        using var table = new LineFile("/etc/passwd");
+        while (table.Next(out ReadOnlySpan<byte> line))
         {
-            string[] fields = line.Split(':');
+            string[] fields = Encoding.UTF8.GetString(line).Split(':');
             if (fields.Length >= 6 && fields[0] == user && uint.TryParse(fields[2], out uint uid) && uint.TryParse(fields[3], out uint gid)
-                && PathPrefix.IsPlain(fields[5]))
+                && Home(fields[5], uid) is { } home)
             {
-                return new Account(fields[5] == "/" ? "" : fields[5], uid, gid);
+                return new Account(home, uid, gid);
             }
         }
         throw new QgaException($"failed to lookup user '{user}'");
+    }
+
+    // Many systems have links on the way to their homes, as /home to /var/home. They are followed up to the home, which must be the
+    // user's then, and the policy is asked about where the keys are; within the home no link is followed.
+    private static string? Home(string named, uint uid)
+    {
+        if (!PathPrefix.IsPlain(named))
+        {
+            return null;
+        }
+        string home = RealPath.Of(named) ?? named;
+        if (home != named)
+        {
+            using SafeFileHandle folder = PathOpener.Open(Raw(home), FileCalls.PathOnly | FileCalls.Folder);
+            if (FileFacts.Of(folder, home).Uid != uid)
+            {
+                throw new QgaException($"the home '{named}' leads to '{home}', which is another user's");
+            }
+        }
+        return home == "/" ? "" : home;
     }
 
     private static unsafe List<string> ReadKeys(Account account, bool mustBe)

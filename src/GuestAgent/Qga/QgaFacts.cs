@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.Protocol.Services;
@@ -85,10 +86,16 @@ internal static class QgaFacts
     {
         call.Arguments.End();
         call.Json.WriteStartArray();
-        foreach (string line in SmallFile.Read("/proc/stat").Split('\n'))
+        using var table = new LineFile("/proc/stat");
+        while (table.Next(out ReadOnlySpan<byte> line))
         {
-            string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (words.Length <= 4 || !words[0].StartsWith("cpu", StringComparison.Ordinal)
+            // Behind the processors come lines that are much longer.
+            if (!line.StartsWith("cpu"u8))
+            {
+                break;
+            }
+            string[] words = Encoding.UTF8.GetString(line).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (words.Length <= 4
                 || !int.TryParse(words[0].AsSpan(3), NumberStyles.None, CultureInfo.InvariantCulture, out int number))
             {
                 continue;

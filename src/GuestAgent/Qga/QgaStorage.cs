@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Platform.Linux;
@@ -12,6 +13,7 @@ internal static class QgaStorage
 {
     private const int MaxDisks = 256;
     private const int MaxMounts = 512;
+    private const int MaxCounted = 4096;
 
     // The columns of /proc/diskstats behind the name; older kernels have fewer.
     private static readonly string[] s_counters =
@@ -68,13 +70,15 @@ internal static class QgaStorage
         call.Arguments.End();
         Utf8JsonWriter json = call.Json;
         json.WriteStartArray();
-        foreach (string line in SmallFile.Read("/proc/diskstats").Split('\n'))
+        using var table = new LineFile("/proc/diskstats");
+        for (int left = MaxCounted; left > 0 && table.Next(out ReadOnlySpan<byte> line);)
         {
-            string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            string[] words = Encoding.UTF8.GetString(line).Split(' ', StringSplitOptions.RemoveEmptyEntries);
             if (words.Length < 14)
             {
                 continue;
             }
+            left--;
             json.WriteStartObject();
             json.WriteString("name"u8, words[2]);
             json.WriteNumber("major"u8, ProcValues.Count(words[0]));

@@ -25,7 +25,8 @@ internal sealed class AgentProcess : IAsyncDisposable
     public AgentProcess(string folder, string namespaces, string script)
     {
         Folder = folder;
-        File.WriteAllText($"{folder}/policy.toml", "[services]\nallow = [\"info.*\", \"freeze.Thaw\", \"freeze.Status\", \"time.Get\"]\n");
+        File.WriteAllText($"{folder}/policy.toml",
+            "[services]\nallow = [\"info.*\", \"freeze.Thaw\", \"freeze.Status\", \"time.Get\", \"files.*\"]\n" + AgentRig.Files("/", folder));
         File.WriteAllText($"{folder}/agent.conf", $"""
             endpoint = unix-listen://{folder}/host.sock
             control_socket = {folder}/control.sock

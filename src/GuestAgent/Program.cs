@@ -40,5 +40,11 @@ internal static class Program
             }
             return e.Place == ErrorPlace.Configuration || e.Code == ChannelError.BadEndpointUri ? ExitCode.BadUsage : ExitCode.Failed;
         }
+        catch (Exception e)
+        {
+            // Not a dump of memory and 134: whoever started it reads one line, and the unit starts it again.
+            StandardStream.WriteLine(StandardStream.Error, $"channel-agent: an unexpected error: {LogText.Escape($"{e.GetType().Name}: {e.Message}", 1500)}");
+            return ExitCode.Failed;
+        }
     }
 }

@@ -1,5 +1,6 @@
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports;
+using ChannelSdk.Transports.Native;
 using Google.Protobuf;
 
 namespace ChannelSdk.Runtime;
@@ -254,11 +255,11 @@ public sealed partial class Channel : IAsyncDisposable
 
     private static ChannelException Closed() => new(ChannelError.SessionClosed, ErrorClass.Refused, "the channel is closed");
 
-    /// <summary>A random name. By way of Guid, because RandomNumberGenerator needs a shared OpenSSL that a static agent cannot load.</summary>
+    /// <summary>A random name.</summary>
     private static UInt128 NextNonce()
     {
         Span<byte> bytes = stackalloc byte[16];
-        Guid.NewGuid().TryWriteBytes(bytes);
+        KernelRandom.Fill(bytes);
         return System.Buffers.Binary.BinaryPrimitives.ReadUInt128LittleEndian(bytes);
     }
 }

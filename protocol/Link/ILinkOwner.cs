@@ -41,6 +41,9 @@ internal interface ILinkOwner
     /// <summary>The peer says goodbye to the link or to the session.</summary>
     void OnGoAway(ChannelError code, bool endsSession, string text);
 
+    /// <summary>A HELLO, HEARTBEAT or GOAWAY came. False: the rest of the bytes has to wait.</summary>
+    bool MayReadOn(long now);
+
     /// <summary>Writes due ACK and CREDIT frames and returns their size.</summary>
     int WriteControlFrames(Span<byte> target, long now);
 }

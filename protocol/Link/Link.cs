@@ -55,9 +55,28 @@ internal sealed partial class Link
 
             _restarted = false;
             consumed += step;
+            if (_isLinkFrame && !_owner.MayReadOn(now))
+            {
+                _isLinkFrame = false;
+                break;
+            }
+
+            _isLinkFrame = false;
         }
 
         return consumed;
+    }
+
+    /// <summary>Whether the last frame was one of the link's own, which have a rate limit of their own.</summary>
+    private bool _isLinkFrame;
+    private int _frames;
+
+    /// <summary>Frames that came since the last call.</summary>
+    public int TakeFrameCount()
+    {
+        var count = _frames;
+        _frames = 0;
+        return count;
     }
 
     /// <summary>Set when <see cref="ReadFrame"/> went back to the handshake with the bytes still to be read.</summary>
@@ -75,6 +94,7 @@ internal sealed partial class Link
         var size = TryReadHello(untrusted, out var hello, out var problem);
         if (size > 0)
         {
+            (_isLinkFrame, _frames) = (true, _frames + 1);
             ProcessHello(hello, now);
             return size;
         }
@@ -219,6 +239,8 @@ internal sealed partial class Link
         }
 
         _lastHeard = now;
+        _frames++;
+        _isLinkFrame = header.Type is FrameType.Hello or FrameType.Heartbeat or FrameType.GoAway;
         switch (header.Type)
         {
             case FrameType.Hello:

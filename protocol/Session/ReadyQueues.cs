@@ -34,6 +34,11 @@ internal sealed class ReadyQueues
         return true;
     }
 
+    /// <summary>Streams that have died while they waited.</summary>
+    public int Dead { get; set; }
+
+    public int Count => _queues[0].Count + _queues[1].Count + _queues[2].Count;
+
     /// <summary>The stream whose turn it is in a class.</summary>
     public bool TryPeek(StreamClass streamClass, out SessionStream stream) => _queues[(int)streamClass].TryPeek(out stream!);
 
@@ -41,6 +46,7 @@ internal sealed class ReadyQueues
     public void Remove(StreamClass streamClass)
     {
         var stream = _queues[(int)streamClass].Dequeue();
+        Dead -= stream.IsDead ? 1 : 0;
         stream.IsQueued = false;
         stream.Deficit = 0;
     }
@@ -55,6 +61,7 @@ internal sealed class ReadyQueues
     /// <summary>Takes the dead streams out.</summary>
     public void RemoveDead()
     {
+        Dead = 0;
         foreach (var queue in _queues)
         {
             for (var i = queue.Count; i > 0; i--)

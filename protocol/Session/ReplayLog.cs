@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Binary;
 
 namespace ChannelSdk.Protocol;
 
@@ -7,9 +8,13 @@ namespace ChannelSdk.Protocol;
 /// The transport sends straight from here, so a message is copied once: from its writer to this log.
 /// An empty log holds no memory after <see cref="ReleaseIdleMemory"/>.
 /// </summary>
+/// <param name="role">This side.</param>
 /// <param name="wipes">Whether memory is overwritten before it goes back to the pool.</param>
-internal sealed class ReplayLog(bool wipes = false)
+internal sealed class ReplayLog(PeerRole role, bool wipes = false)
 {
+    /// <summary>Size of a RESET frame.</summary>
+    public const int AnswerSize = FrameHeader.Size + sizeof(ushort);
+
     private const int SmallSegment = 4 << 10;
     private const int LargeSegment = 256 << 10;
 
@@ -41,6 +46,8 @@ internal sealed class ReplayLog(bool wipes = false)
     public ulong Exposed { get; private set; }
     /// <summary>Bytes held, acknowledged frames not counted.</summary>
     public int Held { get; private set; }
+    /// <summary>Bytes of it that end streams of the peer.</summary>
+    public int HeldAnswers { get; private set; }
     /// <summary>Bytes that wait to be sent.</summary>
     public int Unsent { get; private set; }
     public bool AtFrameBoundary => _frameRest == 0;
@@ -80,6 +87,7 @@ internal sealed class ReplayLog(bool wipes = false)
         _usedSinceTick = true;
         NextSequence++;
         Held += size;
+        HeldAnswers += IsAnswer(type, stream) ? size : 0;
         Unsent += size;
     }
 
@@ -148,7 +156,9 @@ internal sealed class ReplayLog(bool wipes = false)
         while (Acknowledged < target)
         {
             var segment = _segments.Peek();
-            var (size, _) = FrameHeader.ReadOwn(segment.Buffer.AsSpan(segment.Acked));
+            var frame = segment.Buffer.AsSpan(segment.Acked);
+            var (size, _) = FrameHeader.ReadOwn(frame);
+            HeldAnswers -= IsAnswer((FrameType)frame[1], BinaryPrimitives.ReadUInt32LittleEndian(frame[4..])) ? size : 0;
             var unsent = Math.Max(0, segment.Acked + size - segment.Sent);
             segment.Acked += size;
             if (unsent > 0)
@@ -197,7 +207,7 @@ internal sealed class ReplayLog(bool wipes = false)
 
         _tail = null;
         (NextSequence, Acknowledged, Exposed) = (0, 0, 0);
-        (Held, Unsent, _frameRest) = (0, 0, 0);
+        (Held, HeldAnswers, Unsent, _frameRest) = (0, 0, 0, 0);
     }
 
     /// <summary>Gives pooled memory back if nothing was appended since the last call.</summary>
@@ -214,6 +224,8 @@ internal sealed class ReplayLog(bool wipes = false)
             _tail = null;
         }
     }
+
+    private bool IsAnswer(FrameType type, uint stream) => type == FrameType.Reset && StreamIds.OpenerOf(stream) != role;
 
     private void DetachLoan()
     {

@@ -67,8 +67,11 @@ internal sealed partial class Session
         _loan = Loan.None;
     }
 
+    private bool _isProducing;
+
     private void Produce()
     {
+        _isProducing = true;
         for (var streamClass = StreamClass.Control; streamClass <= StreamClass.Bulk; streamClass++)
         {
             while ((streamClass == StreamClass.Control || IsBelowOutputBatch) && _ready.TryPeek(streamClass, out var stream))
@@ -79,6 +82,8 @@ internal sealed partial class Session
                 }
             }
         }
+
+        _isProducing = false;
     }
 
     /// <summary>One frame of the stream whose turn it is. False if its class has to wait for room in the log.</summary>
@@ -211,6 +216,40 @@ internal sealed partial class Session
         _log.Append(FrameType.Reset, DataFlags.None, id, payload);
     }
 
+    /// <summary>
+    /// Whether one more stream of the peer can be answered: all that it has open, and this one, may end in a reset. Resets
+    /// have the last eighth of the log to themselves, so nothing that this side sends can take their room.
+    /// </summary>
+    private bool HasRoomForAnswers
+    {
+        get
+        {
+            var open = _openedThere[0] + _openedThere[1] + _openedThere[2] + 1;
+            var mayBeOpen = _options.MaxStreams.Control + _options.MaxStreams.Rpc + _options.MaxStreams.Bulk;
+            return _log.HeldAnswers + open * ReplayLog.AnswerSize <= Math.Max(_options.ReplayBytes / 8, 2 * mayBeOpen * ReplayLog.AnswerSize);
+        }
+    }
+
+    /// <summary>Where the log was when the peer was last cut off for leaving answers unacknowledged.</summary>
+    private ulong? _refusedAt;
+
+    /// <summary>
+    /// The peer opens streams and does not acknowledge what becomes of them. Its next HELLO acknowledges all that it has
+    /// read, so the first time only the link ends; a peer that has read none since has no use for the session.
+    /// </summary>
+    private void RefuseUntilAcknowledged()
+    {
+        const string text = "streams are opened, and the answers that they end are not acknowledged";
+        if (_refusedAt == _log.Acknowledged)
+        {
+            FailSession(ChannelError.ResourceExhausted, text);
+            return;
+        }
+
+        _refusedAt = _log.Acknowledged;
+        _link!.Fail(ChannelError.ResourceExhausted, text);
+    }
+
     /// <summary>Whether the next frame is not produced too far ahead of the transport: what waits to be sent is before any control message.</summary>
     private bool IsBelowOutputBatch => _log.Unsent < _options.OutputBatch;
 
@@ -218,11 +257,11 @@ internal sealed partial class Session
     private bool CanProduceAtOnce(StreamClass streamClass) =>
         _peerNonce != 0 && _wasEstablished && _ready.IsIdleUpTo(streamClass) && IsBelowOutputBatch;
 
-    /// <summary>Whether the log takes one more frame of this class. The last eighth is for control, the one before it for rpc.</summary>
+    /// <summary>Whether the log takes one more frame of this class. The last eighth is for answers, the ones before it for control and rpc.</summary>
     private bool HasRoom(StreamClass streamClass, int payload)
     {
-        var share = streamClass switch { StreamClass.Control => 8, StreamClass.Rpc => 7, _ => 6 };
-        return _log.Held + FrameHeader.Size + payload <= (long)_options.ReplayBytes * share / 8;
+        var share = streamClass switch { StreamClass.Control => 7, StreamClass.Rpc => 6, _ => 5 };
+        return _log.Held - _log.HeldAnswers + FrameHeader.Size + payload <= (long)_options.ReplayBytes * share / 8;
     }
 
     int ILinkOwner.WriteControlFrames(Span<byte> target, long now)
@@ -266,6 +305,7 @@ internal sealed partial class Session
             if (stream.IsDead)
             {
                 stream.CreditQueued = false;
+                _deadInCreditQueue--;
                 continue;
             }
 
@@ -283,6 +323,46 @@ internal sealed partial class Session
         }
 
         return written;
+    }
+
+    private int _deadInCreditQueue;
+
+    /// <summary>
+    /// Takes the dead out of the queues once they are the most of it: streams that are opened and reset while nothing is
+    /// sent must not make them long. Not while a queue is worked on.
+    /// </summary>
+    private void TrimQueues()
+    {
+        const int few = 64;
+        if (_isProducing)
+        {
+            return;
+        }
+
+        if (_ready.Dead > few && _ready.Dead > _ready.Count / 2)
+        {
+            _ready.RemoveDead();
+        }
+
+        if (_deadInCreditQueue > few && _deadInCreditQueue > _creditQueue.Count / 2)
+        {
+            DropDeadCredits();
+        }
+    }
+
+    private void DropDeadCredits()
+    {
+        for (var count = _creditQueue.Count; count > 0; count--)
+        {
+            var stream = _creditQueue.Dequeue();
+            stream.CreditQueued = !stream.IsDead;
+            if (stream.CreditQueued)
+            {
+                _creditQueue.Enqueue(stream);
+            }
+        }
+
+        _deadInCreditQueue = 0;
     }
 
     private static int WriteCredit(Span<byte> target, uint stream, long limit)

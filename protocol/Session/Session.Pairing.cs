@@ -132,6 +132,8 @@ internal sealed partial class Session
         NoteLinkLost(wasUp: true, ChannelError.LinkLost, "the peer began the link anew", now);
     }
 
+    bool ILinkOwner.MayReadOn(long now) => _limiter!.TryChargeLinkFrame(now);
+
     void ILinkOwner.OnHeartbeat(in Heartbeat heartbeat) => _handler.OnPeerHeartbeat(heartbeat);
 
     void ILinkOwner.OnGoAway(ChannelError code, bool endsSession, string text)
@@ -178,7 +180,8 @@ internal sealed partial class Session
 
         _ready.RemoveDead();
         _log.Clear();
-        _creditQueue.Clear();
+        DropDeadCredits();
+        _refusedAt = null;
         _streams.Clear();
         (_receiveNext, _unacknowledged, _ackDue, _creditDue) = (0, 0, Link.Never, Link.Never);
         (_receiveSession, _consumedSession, _receiveSessionLimit) = (0, 0, _options.SessionWindow);

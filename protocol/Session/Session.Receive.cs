@@ -18,13 +18,14 @@ internal sealed partial class Session
 
     void ILinkOwner.OnFrame(in FrameHeader header, ReadOnlySpan<byte> untrustedPayload, long now)
     {
+        var isOfStream = StreamIds.TryParse(header.Stream, out var opener, out var streamClass);
+        // Before the sequence is looked at: what comes twice costs its sender twice.
+        _limiter!.Charge(isOfStream ? streamClass : null, FrameHeader.Size + untrustedPayload.Length, header.Type == FrameType.Open, now);
         if (header.IsSequenced && !TakeSequence(header, now))
         {
             return;
         }
 
-        var isOfStream = StreamIds.TryParse(header.Stream, out var opener, out var streamClass);
-        _limiter!.Charge(isOfStream ? streamClass : null, FrameHeader.Size + untrustedPayload.Length, header.Type == FrameType.Open, now);
         switch (header.Type)
         {
             case FrameType.Ack when untrustedPayload.IsEmpty:
@@ -74,6 +75,12 @@ internal sealed partial class Session
             return false;
         }
 
+        if (header.Type == FrameType.Open && !HasRoomForAnswers)
+        {
+            RefuseUntilAcknowledged();
+            return false;
+        }
+
         _receiveNext++;
         _unacknowledged += FrameHeader.Size + header.Length;
         if (_unacknowledged >= _options.AckBytes)
@@ -90,6 +97,7 @@ internal sealed partial class Session
 
     private void OnOpen(in FrameHeader header, PeerRole opener, StreamClass streamClass, ReadOnlySpan<byte> untrustedHeader)
     {
+        TrimQueues();
         if (opener == _role || !_idsThere.TryAdvance(header.Stream, streamClass) || _streams.ContainsKey(header.Stream))
         {
             FailSession(ChannelError.BadStreamId, $"stream {header.Stream} was opened, which is not a new id of the {opener}'s");
@@ -168,7 +176,12 @@ internal sealed partial class Session
 
         if (id == 0)
         {
-            _sendSessionLimit = Math.Max(_sendSessionLimit, untrustedLimit);
+            if (untrustedLimit <= _sendSessionLimit)
+            {
+                return;
+            }
+
+            _sendSessionLimit = untrustedLimit;
             foreach (var blocked in _streams.Values)
             {
                 QueueIfReady(blocked);

@@ -30,7 +30,7 @@ internal sealed partial class Session : ILinkOwner
     {
         options.Validate();
         (_role, _options, _handler, _nonceSource) = (role, options, handler, nonceSource);
-        _log = new ReplayLog(options.WipeMemory);
+        _log = new ReplayLog(role, options.WipeMemory);
         _nonce = nonceSource();
         _receiveSessionLimit = options.SessionWindow;
         _peerMaxStreams = options.MaxStreams;
@@ -79,13 +79,14 @@ internal sealed partial class Session : ILinkOwner
     /// <remarks>After a <see cref="Tick"/> the caller presents bytes that were not consumed again, even without new ones.</remarks>
     public int Receive(ReadOnlySpan<byte> untrustedBytes, long now)
     {
-        if (_link is null)
+        if (_link is null || ReceivePausedUntil > now)
         {
             return 0;
         }
 
         var consumed = _link.Receive(untrustedBytes, now);
-        ReceivePausedUntil = _limiter!.ReadPausedUntil(now);
+        _limiter!.ChargeTotal(consumed, _link.TakeFrameCount(), now);
+        ReceivePausedUntil = _limiter.ReadPausedUntil(now);
         if (ReceivePausedUntil != 0)
         {
             _link.ForgiveSilence(ReceivePausedUntil);
@@ -159,6 +160,7 @@ internal sealed partial class Session : ILinkOwner
                 $"{_peerMaxStreams[streamClass]} streams of class {streamClass} are open, the peer allows no more");
         }
 
+        TrimQueues();
         var stream = NewStream(streamClass, localOpened: true, state);
         _openedHere[(int)streamClass]++;
         if (CanProduceAtOnce(streamClass) && HasRoom(streamClass, header.Length))
@@ -276,6 +278,8 @@ internal sealed partial class Session : ILinkOwner
             _streams.Remove(stream.Id);
         }
 
+        _ready.Dead += stream.IsQueued ? 1 : 0;
+        _deadInCreditQueue += stream.CreditQueued ? 1 : 0;
         ConsumeSession(stream.Class, stream.ReceiveOffset - stream.Consumed);
     }
 }

@@ -11,7 +11,11 @@ public sealed record SessionOptions
     /// <summary>Largest payload of a frame that this side accepts, 1,024 to 65,536 bytes.</summary>
     public int MaxFrame { get; init; } = LargestMaxFrame;
 
-    /// <summary>Most bytes of frames kept until the peer has acknowledged them, 128 KiB to 64 MiB. A sender waits when it is full.</summary>
+    /// <summary>
+    /// Most bytes of frames kept until the peer has acknowledged them, 128 KiB to 64 MiB. A sender waits when it is full. An
+    /// eighth is for the resets of the peer's streams: a peer that makes them and leaves that many unacknowledged loses its
+    /// link, and then its session (ResourceExhausted).
+    /// </summary>
     public int ReplayBytes { get; init; } = 1 << 20;
 
     /// <summary>Produced and not yet sent bytes above which no bulk frame is added: the most that a control message waits behind.</summary>
@@ -59,8 +63,12 @@ public sealed record SessionOptions
     /// <summary>How long a session without a link waits to be resumed before it is declared lost.</summary>
     public TimeSpan ResumeTimeout { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>What the peer may send in all, or null for no limit.</summary>
-    public RateLimit? TotalLimit { get; init; }
+    /// <summary>
+    /// What the peer may send in all, or null for no limit; what comes before the handshake counts too. The default is far
+    /// above real use, in bytes without a limit: it bounds the work that floods of the smallest frames and of new streams are.
+    /// </summary>
+    public RateLimit? TotalLimit { get; init; } = new(
+        MessagesPerSecond: 500_000, MessagesBurst: 100_000, StreamsPerSecond: 10_000, StreamsBurst: 10_000);
 
     /// <summary>What the peer may send on control streams, or null for no limit.</summary>
     public RateLimit? ControlLimit { get; init; }

@@ -15,10 +15,12 @@ internal struct StreamIds
 
     public static bool TryParse(uint id, out PeerRole opener, out StreamClass streamClass)
     {
-        opener = (id & 1) == 0 ? PeerRole.Guest : PeerRole.Host;
+        opener = OpenerOf(id);
         streamClass = (StreamClass)(id >> 1 & 3);
         return (id >> 1 & 3) < StreamClassValues.Count && id >> 3 != 0;
     }
+
+    public static PeerRole OpenerOf(uint id) => (id & 1) == 0 ? PeerRole.Guest : PeerRole.Host;
 
     /// <summary>Allocates the next id that is not <paramref name="isAlive"/>.</summary>
     public uint Next(PeerRole opener, StreamClass streamClass, Dictionary<uint, SessionStream> isAlive)

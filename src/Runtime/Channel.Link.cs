@@ -145,9 +145,15 @@ public sealed partial class Channel
                 space = _buffer.AsMemory(_end);
             }
 
-            if (pausedUntil > Now)
+            if (pausedUntil > Now && !_stopping.IsCancellationRequested)
             {
-                await WaitAsync(TimeSpan.FromMicroseconds(pausedUntil - Now)).ConfigureAwait(false);
+                await WaitAsync(TimeSpan.FromMilliseconds((pausedUntil - Now + 999) / 1000)).ConfigureAwait(false);
+                if (FeedAgain())
+                {
+                    return;
+                }
+
+                continue;
             }
 
             var count = await link.ReceiveAsync(space).ConfigureAwait(false);
@@ -172,6 +178,20 @@ public sealed partial class Channel
                 return;
             }
         }
+    }
+
+    /// <summary>After a pause: what the session did not take before it. True: the link must be dropped.</summary>
+    private bool FeedAgain()
+    {
+        bool failed;
+        lock (Gate)
+        {
+            failed = !_isClosed && Feed();
+        }
+
+        RunDeferred();
+        Flush();
+        return failed;
     }
 
     /// <summary>Gives the received bytes to the session. True: the link must be dropped.</summary>

@@ -43,6 +43,8 @@ public sealed record ChannelOptions
             StreamWindow = new(16 << 10, 32 << 10, 512 << 10),
             MaxStreams = new(16, 64, 4),
             SessionWindow = 4 << 20,
+            // Its host may do with it what it likes.
+            TotalLimit = null,
         },
     };
 

@@ -1,0 +1,82 @@
+using System.Buffers.Binary;
+
+namespace ChannelSdk.Protocol.Tests;
+
+/// <summary>A guest that is frames only: it has no session, acknowledges nothing, and reads of its host no more than the HELLO.</summary>
+internal sealed class RawGuest(Session host)
+{
+    private static readonly UInt128 s_nonce = 0x6E6F6E6365;
+    private readonly byte[] _frame = new byte[FrameHeader.Size + SessionOptions.LargestMaxFrame];
+    private UInt128 _session;
+    private uint _links;
+
+    public uint Sequence { get; set; }
+    public long Now { get; set; } = 1_000_000;
+
+    /// <summary>Begins a link and makes the handshake.</summary>
+    public void Connect()
+    {
+        host.LinkDown(ChannelError.LinkLost, "", Now);
+        host.LinkUp(Now);
+        var hello = ReadHello();
+        if (hello.Nonce != _session)
+        {
+            (_session, Sequence) = (hello.Nonce, 0);
+        }
+
+        SendHello(++_links, hello.Epoch, hello.Nonce);
+    }
+
+    public void SendHello(uint link, UInt128 echo, UInt128 peerNonce)
+    {
+        var hello = new Hello
+        {
+            MinVersion = 1,
+            MaxVersion = 1,
+            Role = PeerRole.Guest,
+            IsEstablished = true,
+            MaxFrame = SessionOptions.LargestMaxFrame,
+            Epoch = 0xE90C000 + link,
+            Echo = echo,
+            Nonce = s_nonce,
+            PeerNonce = peerNonce,
+            LinkCount = link,
+            Capabilities = ChannelCapabilities.Offered,
+            HeartbeatInterval = 1000,
+            StreamCredit = new(1 << 20, 1 << 20, 1 << 20),
+            SessionCredit = 1 << 30,
+            MaxStreams = new(100, 100, 100),
+        };
+        Span<byte> payload = stackalloc byte[Hello.Size];
+        hello.Write(payload);
+        Send(FrameType.Hello, 0, payload, sequence: Hello.MarkerSequence);
+    }
+
+    public void Send(FrameType type, uint stream, ReadOnlySpan<byte> payload, DataFlags flags = DataFlags.None, uint? sequence = null)
+    {
+        var isNext = sequence is null && ((byte)type & FrameHeader.SequencedBit) != 0;
+        var size = FrameHeader.WriteFrame(_frame, type, flags, stream, sequence ?? (isNext ? Sequence : 0), payload);
+        if (host.Receive(_frame.AsSpan(0, size), Now) != size)
+        {
+            Now = Math.Max(Now, host.ReceivePausedUntil);
+            host.Receive(_frame.AsSpan(0, size), Now);
+        }
+
+        Sequence += isNext && host.Fault is null ? 1u : 0;
+    }
+
+    public void SendLimit(uint stream, long limit)
+    {
+        Span<byte> payload = stackalloc byte[sizeof(long)];
+        BinaryPrimitives.WriteInt64LittleEndian(payload, limit);
+        Send(FrameType.Credit, stream, payload);
+    }
+
+    private Hello ReadHello()
+    {
+        var output = host.GetOutput(Now);
+        Assert.True(Hello.TryRead(output.Span.Slice(FrameHeader.Size, Hello.Size), out var hello, out var problem), problem);
+        host.AdvanceOutput(output.Length);
+        return hello;
+    }
+}

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using ChannelSdk.HostEndpoint;
 using ChannelSdk.HostEndpoint.Install;
 using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.Protocol;
@@ -33,12 +34,13 @@ internal static class InstallCommand
         var secrets = new Option<string[]>("--secret") { Description = $"NAME=SOURCE: the value of a secret OS parameter; SOURCE is {SecretSource.Help}; may be given several times" };
         var user = new Option<string>("--package-user") { Description = "User for the server of the personalization package" };
         var password = new Option<string>("--package-password") { Description = $"Where its password is: {SecretSource.Help}" };
+        var networks = new Option<string[]>("--package-network") { Description = "A network with inner addresses that the personalization package may come from, for instance 10.1.0.0/16; may be given several times" };
         var forbid = new Option<bool>("--forbid-trusted") { Description = "No script of the definition may run on this host" };
         var json = new Option<bool>("--json") { Description = "Print the events as JSON, one a line" };
         var name = new Option<string>("--new-name") { Description = "The new name" };
         var command = new Command(action.ToString().ToLowerInvariant(), $"{description} Exits with 0, {ExitCode.TimedOut} if the deadline passed, {ExitCode.Failed} if it failed.")
         {
-            instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, forbid, json,
+            instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, networks, forbid, json,
         };
         if (action == InstallAction.Rename)
         {
@@ -56,6 +58,7 @@ internal static class InstallCommand
                 Launcher = parsed.GetValue(appliance) is not { } folder ? null
                     : new QemuLauncher(ApplianceFolder.Options(folder) with { Append = parsed.GetValue(append)!, Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward) }),
                 Deadline = TimeSpan.FromSeconds(parsed.GetValue(deadline)),
+                PackageNetworks = [.. (parsed.GetValue(networks) ?? []).Select(Network)],
                 // Scripts on this host find this tool without a path.
                 TrustedPath = $"{AppContext.BaseDirectory}:{InstallerOptions.DefaultPath}",
             });
@@ -85,6 +88,9 @@ internal static class InstallCommand
         }));
         return command;
     }
+
+    private static System.Net.IPNetwork Network(string text) => System.Net.IPNetwork.TryParse(text, out var network) ? network
+        : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"--package-network takes an address, a slash and the bits of the network, for instance 10.1.0.0/16, not '{GuestText.Escape(text, 64)}'");
 
     private static TargetDisk Disk(string text)
     {

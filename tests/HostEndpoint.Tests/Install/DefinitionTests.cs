@@ -43,7 +43,7 @@ public sealed class DefinitionTests : IDisposable
             new DefinitionParameter("root_password", ParameterClass.Secret, null, true, ""),
             new DefinitionParameter("note", ParameterClass.Public, null, false, "Ganeti has a description here"),
         ], definition.Parameters.Values);
-        var files = UntrustedFiles.Read(definition.UntrustedFolder);
+        var files = definition.ReadUntrusted();
         Assert.Equal([("common.sh", false), ("create", true), ("export", true)], files.Select(f => (f.Name, f.IsExecutable)));
         Assert.Equal(["debian"], Catalog().List());
     }
@@ -100,7 +100,7 @@ public sealed class DefinitionTests : IDisposable
         _folder.Write("os/untrusted/create", "", isScript: true);
         File.CreateSymbolicLink(_folder.At("os", "untrusted", "passwd"), "/etc/passwd");
         var definition = Catalog().Load("os", InstallAction.Create);
-        Assert.Contains("untrusted/passwd: it is a link", Assert.Throws<ChannelException>(() => UntrustedFiles.Read(definition.UntrustedFolder)).Message);
+        Assert.Contains("untrusted/passwd: it is a link", Assert.Throws<ChannelException>(() => definition.ReadUntrusted()).Message);
         Directory.CreateDirectory(_folder.At("linked"));
         Directory.CreateSymbolicLink(_folder.At("linked", "untrusted"), "/etc");
         Assert.Contains("it is a link", Fails("linked").Message);
@@ -113,13 +113,13 @@ public sealed class DefinitionTests : IDisposable
     public void Too_many_files_or_bytes_for_an_appliance_are_refused()
     {
         _folder.Write("os/untrusted/create", new string('x', 300 << 10), isScript: true);
-        Assert.Contains("262144 are allowed", Assert.Throws<ChannelException>(() => UntrustedFiles.Read(_folder.At("os", "untrusted"))).Message);
+        Assert.Contains("262144 are allowed", Assert.Throws<ChannelException>(() => UntrustedFiles.Read(SourceFolder.Open(_folder.At("os", "untrusted")))).Message);
         for (var i = 0; i < 257; i++)
         {
             _folder.Write($"many/untrusted/f{i}", "");
         }
 
-        Assert.Contains("at most 256 files", Assert.Throws<ChannelException>(() => UntrustedFiles.Read(_folder.At("many", "untrusted"))).Message);
+        Assert.Contains("at most 256 files", Assert.Throws<ChannelException>(() => UntrustedFiles.Read(SourceFolder.Open(_folder.At("many", "untrusted")))).Message);
     }
 
     [Fact]

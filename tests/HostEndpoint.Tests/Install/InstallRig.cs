@@ -32,6 +32,11 @@ internal sealed class InstallRig : IDisposable
     public TimeSpan Deadline { get; set; } = TimeSpan.FromSeconds(60);
     public TimeSpan Grace { get; set; } = TimeSpan.FromSeconds(10);
     public DefinitionPolicy? Policy { get; set; }
+    public IInstanceLauncher? Launcher { get; set; }
+
+    /// <summary>The test's servers are on this host.</summary>
+    public IReadOnlyList<System.Net.IPNetwork> Networks { get; set; } = [System.Net.IPNetwork.Parse("127.0.0.1/32")];
+
     public string At(params string[] names) => _folder.At(names);
 
     /// <summary>A script of the definition, below its folder's parent.</summary>
@@ -42,10 +47,11 @@ internal sealed class InstallRig : IDisposable
         Folder = State,
         Records = Records,
         Definitions = new DefinitionCatalog(_folder.At("definitions"), Policy),
-        Launcher = Appliance,
+        Launcher = Launcher ?? Appliance,
         Deadline = Deadline,
         HalfGrace = Grace,
         OutputBytes = 64 << 10,
+        PackageNetworks = Networks,
         TrustedPath = $"{AppContext.BaseDirectory}:{InstallerOptions.DefaultPath}",
     });
 

@@ -21,6 +21,12 @@ internal sealed record SpawnRequest(byte[] Program, IReadOnlyList<byte[]> Argv, 
     /// <summary>Where it begins; null for where the agent is.</summary>
     public SafeFileHandle? Folder { get; init; }
 
+    /// <summary>A file that it has open besides, as <see cref="KeptNumber"/>; null for none.</summary>
+    public SafeFileHandle? Kept { get; init; }
+
+    /// <summary>Number of <see cref="Kept"/> in the program.</summary>
+    public const int KeptNumber = 3;
+
     /// <summary>In a session and process group of its own.</summary>
     public bool NewSession { get; init; }
 }
@@ -71,6 +77,8 @@ internal static unsafe class ProcessSpawn
             }
             Redirect(actions, request.Output, 1);
             Redirect(actions, request.Error, 2);
+            // Last, as one of the others may have this number here.
+            Redirect(actions, request.Kept, SpawnRequest.KeptNumber);
             return Libc.PosixSpawn(out pid, Allocate(request.Program, strings), actions, attributes,
                 Vector(request.Argv, strings), Vector(request.Environment, strings));
         }

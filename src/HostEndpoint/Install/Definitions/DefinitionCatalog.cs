@@ -20,7 +20,7 @@ public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = 
     {
         DefinitionName.Check(name);
         var path = Path.Combine(_folder, name);
-        return Directory.Exists(path) ? OsDefinition.Load(path) : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
+        return Directory.Exists(path) ? OsDefinition.Load(SourceFolder.Open(path)) : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
             List() is { Count: > 0 } known ? $"there is no OS definition {name} in {_folder}; known are {string.Join(", ", known.Take(32))}" : $"there is no OS definition in {_folder}");
     }
 
@@ -36,7 +36,7 @@ public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = 
         if (!definition.HasTrusted(action) && !definition.HasUntrusted(action))
         {
             throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-                $"the OS definition {name} cannot {script}: there is neither {definition.TrustedScript(action)} nor {Path.Combine(definition.UntrustedFolder, script)}");
+                $"the OS definition {name} cannot {script}: there is neither {definition.TrustedScript(action)} nor {definition.UntrustedScript(action)}");
         }
 
         var forHost = definition.HasTrusted(action) ? definition.TrustedScript(action) : definition.HasVerify ? definition.VerifyScript : null;

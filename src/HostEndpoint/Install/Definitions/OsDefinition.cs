@@ -1,4 +1,5 @@
 using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.HostEndpoint.Install;
 
@@ -13,14 +14,18 @@ public sealed class OsDefinition
     private const string ParametersName = "parameters.list";
     private const string VerifyName = "verify";
 
-    private OsDefinition(string name, string folder, IReadOnlyDictionary<string, DefinitionParameter> parameters, bool hasParameterList) =>
-        (Name, Folder, Parameters, HasParameterList) = (name, folder, parameters, hasParameterList);
+    private readonly SourceFolder _source;
+    private readonly HashSet<string> _trusted = [];
+    private readonly HashSet<string> _untrusted = [];
+
+    private OsDefinition(SourceFolder source, IReadOnlyDictionary<string, DefinitionParameter> parameters, bool hasParameterList) =>
+        (_source, Name, Parameters, HasParameterList) = (source, Path.GetFileName(source.Path), parameters, hasParameterList);
 
     /// <summary>Its name, which is its folder's.</summary>
     public string Name { get; }
 
     /// <summary>Its folder.</summary>
-    public string Folder { get; }
+    public string Folder => _source.Path;
 
     /// <summary>The parameters that it declares.</summary>
     public IReadOnlyDictionary<string, DefinitionParameter> Parameters { get; }
@@ -29,57 +34,89 @@ public sealed class OsDefinition
     public bool HasParameterList { get; }
 
     /// <summary>Whether it has a verify, which checks parameters on the host before an operation.</summary>
-    public bool HasVerify => File.Exists(VerifyScript);
+    public bool HasVerify => _trusted.Contains(VerifyName);
 
     /// <summary>Whether an action has a half on the host.</summary>
-    public bool HasTrusted(InstallAction action) => IsThere(TrustedScript(action));
+    public bool HasTrusted(InstallAction action) => _trusted.Contains(ScriptName(action));
 
     /// <summary>Whether an action has a half in an appliance.</summary>
-    public bool HasUntrusted(InstallAction action) => IsThere(UntrustedScript(action));
+    public bool HasUntrusted(InstallAction action) => _untrusted.Contains(ScriptName(action));
 
     internal string VerifyScript => Path.Combine(Folder, VerifyName);
 
-    internal string UntrustedFolder => Path.Combine(Folder, UntrustedFolderName);
-
     internal string TrustedScript(InstallAction action) => Path.Combine(Folder, ScriptName(action));
+
+    internal string UntrustedScript(InstallAction action) => Path.Combine(Folder, UntrustedFolderName, ScriptName(action));
 
     internal static string ScriptName(InstallAction action) => action.ToString().ToLowerInvariant();
 
     /// <summary>Reads a definition and checks all that is there.</summary>
-    /// <exception cref="ChannelException">NotFound: there is no such definition. BadConfiguration: a file of it, and what is wrong with that.</exception>
-    internal static OsDefinition Load(string folder)
+    /// <param name="source">Its folder, which belongs to the definition from then on and is closed with it by the collector.</param>
+    /// <exception cref="ChannelException">BadConfiguration: a file of it, and what is wrong with that.</exception>
+    internal static OsDefinition Load(SourceFolder source)
     {
-        var list = Path.Combine(folder, ParametersName);
-        var hasList = IsThere(list);
-        var definition = new OsDefinition(Path.GetFileName(folder), folder, hasList ? ParameterListReader.Read(list) : new Dictionary<string, DefinitionParameter>(), hasList);
-        if (IsThere(definition.UntrustedFolder) && new FileInfo(definition.UntrustedFolder).LinkTarget is not null)
+        using var list = source.File(ParametersName);
+        var definition = new OsDefinition(source, list is null ? new Dictionary<string, DefinitionParameter>() : ParameterListReader.Read(list), list is not null);
+        using var untrusted = source.Folder(UntrustedFolderName);
+        foreach (var name in Enum.GetValues<InstallAction>().Select(ScriptName))
         {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{definition.UntrustedFolder}: it is a link; put the folder itself there");
-        }
-
-        foreach (var action in Enum.GetValues<InstallAction>())
-        {
-            if (definition.HasTrusted(action))
+            definition.FindTrusted(name);
+            using var file = untrusted?.File(name);
+            if (file is { IsExecutable: false })
             {
-                SourceFile.CheckTrustedScript(definition.TrustedScript(action));
+                throw SourceFolder.Wrong(file.Path, "it is not executable; run 'chmod +x' on it");
             }
 
-            if (definition.HasUntrusted(action) && !SourceFile.Read(definition.UntrustedScript(action), int.MaxValue).IsExecutable)
+            if (file is not null)
             {
-                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{definition.UntrustedScript(action)}: it is not executable; run 'chmod +x' on it");
+                definition._untrusted.Add(name);
             }
         }
 
-        if (IsThere(definition.VerifyScript))
-        {
-            SourceFile.CheckTrustedScript(definition.VerifyScript);
-        }
-
+        definition.FindTrusted(VerifyName);
         return definition;
     }
 
-    private string UntrustedScript(InstallAction action) => Path.Combine(UntrustedFolder, ScriptName(action));
+    /// <summary>Opens the script of an action for the host, checked; what is run is what was checked.</summary>
+    /// <exception cref="ChannelException">BadConfiguration: it went away, or cannot be trusted any more.</exception>
+    internal SourceFile OpenTrusted(InstallAction action) => OpenTrusted(ScriptName(action));
 
-    // A link that leads nowhere is there, too, and is told of by the check.
-    private static bool IsThere(string path) => Path.Exists(path) || new FileInfo(path).LinkTarget is not null;
+    /// <summary>Opens the verify, checked.</summary>
+    /// <exception cref="ChannelException">BadConfiguration: it went away, or cannot be trusted any more.</exception>
+    internal SourceFile OpenVerify() => OpenTrusted(VerifyName);
+
+    /// <summary>Reads what an appliance is given.</summary>
+    /// <exception cref="ChannelException">BadConfiguration: one of the files cannot be sent, and why.</exception>
+    internal IReadOnlyList<InstallScript> ReadUntrusted()
+    {
+        using var folder = _source.Folder(UntrustedFolderName) ?? throw SourceFolder.Wrong(Path.Combine(Folder, UntrustedFolderName), "it went away");
+        return UntrustedFiles.Read(folder);
+    }
+
+    private void FindTrusted(string name)
+    {
+        using var file = _source.File(name);
+        if (file is not null)
+        {
+            file.RequireTrustedScript();
+            _source.RequireTrusted();
+            _trusted.Add(name);
+        }
+    }
+
+    private SourceFile OpenTrusted(string name)
+    {
+        var file = _source.File(name) ?? throw SourceFolder.Wrong(Path.Combine(Folder, name), "it went away");
+        try
+        {
+            file.RequireTrustedScript();
+            _source.RequireTrusted();
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
 }

@@ -15,11 +15,12 @@ internal static class ParameterListReader
     private const int MaxParameters = 256;
 
     /// <exception cref="ChannelException">BadConfiguration: the text says which line, and what is wrong with it.</exception>
-    public static IReadOnlyDictionary<string, DefinitionParameter> Read(string file)
+    public static IReadOnlyDictionary<string, DefinitionParameter> Read(SourceFile source)
     {
+        var file = source.Path;
         var result = new List<KeyValuePair<string, DefinitionParameter>>();
         var number = 0;
-        foreach (var line in Content(file).Split('\n'))
+        foreach (var line in Content(source).Split('\n'))
         {
             number++;
             var text = line.Trim();
@@ -114,16 +115,16 @@ internal static class ParameterListReader
         throw Wrong(place, "the default begins with a quote and the line ends without another");
     }
 
-    private static string Content(string file)
+    private static string Content(SourceFile source)
     {
         try
         {
-            var bytes = SourceFile.Read(file, MaxBytes).Content;
+            var bytes = source.Read(MaxBytes);
             return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(bytes);
         }
         catch (DecoderFallbackException)
         {
-            throw Wrong(file, "it is not valid UTF-8");
+            throw Wrong(source.Path, "it is not valid UTF-8");
         }
     }
 

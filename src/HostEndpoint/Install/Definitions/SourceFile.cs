@@ -4,87 +4,65 @@ using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.HostEndpoint.Install;
 
-/// <summary>
-/// Files of an OS definition. A link is never followed: a user's definition could make a file of the host part of what an
-/// appliance is given.
-/// </summary>
-internal static class SourceFile
+/// <summary>An open regular file of an OS definition: what was checked is what is read or run.</summary>
+internal sealed class SourceFile(SafeFileHandle handle, string path) : IDisposable
 {
-    private const int NoFollow = 0x20000;
     private const UnixFileMode AnyExecute = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
 
-    /// <summary>Reads a whole regular file.</summary>
-    /// <exception cref="ChannelException">BadConfiguration: it is missing, unreadable, no regular file or too long.</exception>
-    public static (byte[] Content, bool IsExecutable) Read(string path, int mostBytes)
+    /// <summary>The file itself.</summary>
+    public SafeFileHandle Handle => handle;
+
+    /// <summary>Where it was found, for people.</summary>
+    public string Path => path;
+
+    /// <summary>Whether somebody may execute it.</summary>
+    public bool IsExecutable => (File.GetUnixFileMode(handle) & AnyExecute) != 0;
+
+    /// <summary>Reads it whole.</summary>
+    /// <exception cref="ChannelException">BadConfiguration: it is unreadable or too long.</exception>
+    public byte[] Read(int mostBytes)
     {
-        using var file = Open(path);
         try
         {
-            var length = RandomAccess.GetLength(file);
+            var length = RandomAccess.GetLength(handle);
             if (length > mostBytes)
             {
-                throw Wrong(path, $"it has {length} bytes; {mostBytes} are allowed");
+                throw SourceFolder.Wrong(path, $"it has {length} bytes; {mostBytes} are allowed");
             }
 
             var content = new byte[length];
-            for (var done = 0; done < content.Length;)
-            {
-                var count = RandomAccess.Read(file, content.AsSpan(done), done);
-                done += count > 0 ? count : throw Wrong(path, "it became shorter while it was read");
-            }
-
-            return (content, (File.GetUnixFileMode(file) & AnyExecute) != 0);
+            return Services.LocalFile.Read(handle, content, 0) == length ? content : throw SourceFolder.Wrong(path, "it became shorter while it was read");
         }
         catch (IOException e)
         {
-            throw Wrong(path, e.Message, e);
+            throw SourceFolder.Wrong(path, e.Message, e);
         }
     }
 
-    /// <summary>Checks that a script of the host can be started, and that not anybody can have written it.</summary>
-    /// <exception cref="ChannelException">BadConfiguration: it is unreadable, no regular file, not executable, or everybody may write it.</exception>
-    public static void CheckTrustedScript(string path)
+    /// <summary>Checks that it can be started as a script of the host, and that nobody but root and this program's user can have written it.</summary>
+    /// <exception cref="ChannelException">BadConfiguration: it is not executable, somebody else's, or others may write it.</exception>
+    public void RequireTrustedScript()
     {
-        using var file = Open(path);
-        var mode = File.GetUnixFileMode(file);
-        if ((mode & AnyExecute) == 0)
+        if (!IsExecutable)
         {
-            throw Wrong(path, "it is not executable; run 'chmod +x' on it, or remove it if there is to be no such script");
+            throw SourceFolder.Wrong(path, "it is not executable; run 'chmod +x' on it, or remove it if there is to be no such script");
         }
 
-        if ((mode & UnixFileMode.OtherWrite) != 0)
-        {
-            throw Wrong(path, "everybody may write it, and it would run on the host with this program's rights; run 'chmod o-w' on it");
-        }
+        SourceFolder.RequireTrusted(handle, path, "it");
     }
 
-    private static SafeFileHandle Open(string path)
-    {
-        // Not blocking, so that a pipe in the place of the file holds nobody up.
-        var number = Libc.Open(path, NoFollow | Linux.O_NONBLOCK | Linux.O_CLOEXEC, 0);
-        if (number < 0)
-        {
-            const int tooManyLinks = 40;
-            throw Wrong(path, Errno.Last == tooManyLinks ? "it is a link; put the file itself there" : System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(Errno.Last));
-        }
-
-        var file = new SafeFileHandle(number, ownsHandle: true);
-        if (IsRegular(number))
-        {
-            return file;
-        }
-
-        file.Dispose();
-        throw Wrong(path, "it is no regular file");
-    }
-
-    private static unsafe bool IsRegular(int file)
+    /// <summary>Checks that it is a regular file.</summary>
+    /// <exception cref="ChannelException">BadConfiguration.</exception>
+    public unsafe void RequireRegular()
     {
         const int regular = 0x8000;
         StatxResult result;
-        return Libc.Statx(file, "", Linux.AT_EMPTY_PATH, Linux.STATX_TYPE_MODE_INO, &result) == 0 && (result.Mode & Linux.S_IFMT) == regular;
+        if (Libc.Statx((int)handle.DangerousGetHandle(), "", Linux.AT_EMPTY_PATH, Linux.STATX_TYPE_MODE_INO, &result) != 0 || (result.Mode & Linux.S_IFMT) != regular)
+        {
+            throw SourceFolder.Wrong(path, "it is no regular file");
+        }
     }
 
-    private static ChannelException Wrong(string path, string text, Exception? inner = null) =>
-        new(ChannelError.BadConfiguration, ErrorClass.Refused, $"{path}: {text}", inner);
+    /// <inheritdoc/>
+    public void Dispose() => handle.Dispose();
 }

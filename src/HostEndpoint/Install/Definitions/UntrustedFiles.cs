@@ -13,35 +13,24 @@ internal static class UntrustedFiles
 
     /// <summary>Reads all files.</summary>
     /// <exception cref="ChannelException">BadConfiguration: one of them cannot be sent, and why.</exception>
-    public static IReadOnlyList<InstallScript> Read(string folder)
+    public static IReadOnlyList<InstallScript> Read(SourceFolder folder)
     {
         var result = new List<InstallScript>();
         var total = 0;
-        foreach (var path in Entries(folder))
+        foreach (var name in folder.Names(MaxFiles + 1))
         {
-            var (content, isExecutable) = SourceFile.Read(path, MaxBytes);
+            using var file = folder.File(name) ?? throw SourceFolder.Wrong(Path.Combine(folder.Path, name), "it went away while the folder was read");
+            var content = file.Read(MaxBytes);
             total += content.Length;
             if (total > MaxTotal || result.Count == MaxFiles)
             {
                 throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-                    $"{folder}: an appliance is given at most {MaxFiles} files with {MaxTotal} bytes in all; let the script fetch what is larger, or build it into the appliance");
+                    $"{folder.Path}: an appliance is given at most {MaxFiles} files with {MaxTotal} bytes in all; let the script fetch what is larger, or build it into the appliance");
             }
 
-            result.Add(new InstallScript { Name = Path.GetFileName(path), IsExecutable = isExecutable, Content = UnsafeByteOperations.UnsafeWrap(content) });
+            result.Add(new InstallScript { Name = name, IsExecutable = file.IsExecutable, Content = UnsafeByteOperations.UnsafeWrap(content) });
         }
 
         return result;
-    }
-
-    private static string[] Entries(string folder)
-    {
-        try
-        {
-            return [.. Directory.EnumerateFileSystemEntries(folder).Take(MaxFiles + 1).Order(StringComparer.Ordinal)];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{folder}: {e.Message}", e);
-        }
     }
 }

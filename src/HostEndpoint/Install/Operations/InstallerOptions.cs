@@ -35,6 +35,13 @@ public sealed record InstallerOptions
     /// <summary>Ended operations whose journals and logs are kept, 1 to 100,000; the oldest go.</summary>
     public int KeepOperations { get; init; } = 100;
 
+    /// <summary>
+    /// Inner networks that personalization packages may be fetched from, for instance 10.1.0.0/16. By default only public
+    /// addresses are: none of the host itself, its link, private networks, or a cloud's metadata service. It is for the
+    /// administrator of the host to allow one; neither an instance's record nor a server can.
+    /// </summary>
+    public IReadOnlyList<System.Net.IPNetwork> PackageNetworks { get; init; } = [];
+
     /// <summary>Where scripts on the host find programs; the folder of <c>channelctl</c> should be in it.</summary>
     public string TrustedPath { get; init; } = DefaultPath;
 

@@ -13,6 +13,7 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
     private Task<ILaunchedInstance>? _launch;
     private ILaunchedInstance? _launched;
     private Instance? _instance;
+    private volatile bool _isOver;
 
     /// <summary>The channel to its agent, once it was booted.</summary>
     public Channel Channel => _instance!.Channel;
@@ -38,6 +39,13 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
             Environment = new Dictionary<string, string> { [MarkedProcesses.ApplianceVariable] = plan.Id },
             Trace = trace,
         }, cancellationToken);
+        if (_isOver)
+        {
+            // The launcher took no notice of the deadline, and nobody waits for it any more.
+            await KillAsync().ConfigureAwait(false);
+            throw new OperationCanceledException(cancellationToken);
+        }
+
         _launched = await _launch.WaitAsync(cancellationToken).ConfigureAwait(false);
         _instance = new Instance(plan.Record.Name, _launched.Endpoint, new InstanceOptions { Channel = options.Channel, Metadata = plan.Request.Metadata });
         var ready = _instance.WaitReadyAsync(cancellationToken).AsTask();
@@ -52,6 +60,7 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
     /// <summary>Kills it, and removes what it has left.</summary>
     public async Task KillAsync()
     {
+        _isOver = true;
         if (_launch is null)
         {
             return;

@@ -60,7 +60,7 @@ internal sealed class OperationPlan
         var definition = definitions.Load(name, request.Action);
         return new OperationPlan(request, record, definition, OperationParameters.Resolve(definition, record, request.Secrets))
         {
-            Scripts = definition.HasUntrusted(request.Action) ? UntrustedFiles.Read(definition.UntrustedFolder) : null,
+            Scripts = definition.HasUntrusted(request.Action) ? definition.ReadUntrusted() : null,
             Package = request.Action == InstallAction.Create && record.PersonalizationUrl is { } url
                 ? definition.HasUntrusted(request.Action) ? PackageUrl.Parse(url)
                     : throw Wrong($"{record.Name} has a personalization package, and the OS definition {name} has no half in an appliance, where it could be unpacked")
@@ -93,6 +93,7 @@ internal sealed class OperationPlan
             [MarkedProcesses.ScriptVariable] = Id,
             [HalfVariables.Action] = OsDefinition.ScriptName(Request.Action),
             [HalfVariables.Instance] = Record.Name,
+            ["CHANNELSDK_DEFINITION"] = Definition.Folder,
             ["PATH"] = path,
         };
         if (socket is not null)

@@ -41,7 +41,7 @@ internal sealed class OperationRun : IAsyncDisposable
     {
         if (_plan.Definition.HasVerify)
         {
-            await RunScriptAsync(_plan.Definition.VerifyScript, null, "its verify refuses the parameters", cancellationToken).ConfigureAwait(false);
+            await RunScriptAsync(_plan.Definition.OpenVerify, null, "its verify refuses the parameters", cancellationToken).ConfigureAwait(false);
         }
 
         if (_plan.Scripts is not null)
@@ -120,7 +120,7 @@ internal sealed class OperationRun : IAsyncDisposable
         HalfEnded? end = null;
         try
         {
-            end = await RunScriptAsync(_plan.Definition.TrustedScript(_plan.Request.Action), _folder.HalfSocket, "the half on the host failed", cancellationToken).ConfigureAwait(false);
+            end = await RunScriptAsync(() => _plan.Definition.OpenTrusted(_plan.Request.Action), _folder.HalfSocket, "the half on the host failed", cancellationToken).ConfigureAwait(false);
         }
         catch (ChannelException e)
         {
@@ -149,8 +149,11 @@ internal sealed class OperationRun : IAsyncDisposable
         }
     }
 
-    private async Task<HalfEnded> RunScriptAsync(string script, string? socket, string failure, CancellationToken cancellationToken)
+    private async Task<HalfEnded> RunScriptAsync(Func<SourceFile> open, string? socket, string failure, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
+        // Until it has ended: its interpreter opens it by our descriptor.
+        using var script = open();
         var environment = _plan.ToEnvironment(_options.TrustedPath, socket);
         try
         {
@@ -208,7 +211,7 @@ internal sealed class OperationRun : IAsyncDisposable
         if (_plan.Package is { } package)
         {
             _reports.Enter(InstallPhase.Personalizing, package.ToString());
-            var laid = await Personalization.SendAsync(_appliance!.Channel, _plan.Id, package, _plan.Request.PackageCredentials, cancellationToken).ConfigureAwait(false);
+            var laid = await Personalization.SendAsync(_appliance!.Channel, _plan.Id, package, _plan.Request.PackageCredentials, new PackageAddresses(_options.PackageNetworks), cancellationToken).ConfigureAwait(false);
             _reports.Note(InstallLogLevel.Info, $"the personalization package was laid over the system: {laid.Entries} entries, {laid.Bytes} bytes");
         }
 

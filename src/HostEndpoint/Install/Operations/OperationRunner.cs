@@ -6,6 +6,9 @@ namespace ChannelSdk.HostEndpoint.Install;
 /// <summary>One operation from its begin to its end: deadline, journal, outcome, and that nothing is left.</summary>
 internal sealed class OperationRunner
 {
+    /// <summary>What the parts of an operation have to notice that it is over.</summary>
+    private static readonly TimeSpan PartTime = TimeSpan.FromSeconds(2);
+
     private readonly OperationPlan _plan;
     private readonly InstallerOptions _options;
     private readonly OperationFolder _folder;
@@ -56,10 +59,11 @@ internal sealed class OperationRunner
         var timing = TimePhasesAsync();
         _reports.Enter(InstallPhase.Preparing, $"{OsDefinition.ScriptName(_plan.Request.Action)} of {_plan.Record.Name} by {_plan.Definition.Name}");
         var (outcome, reason) = (InstallOutcome.Succeeded, "");
+        // Off this thread: a part that hangs in its first step must not be waited for either.
         var run = new OperationRun(_plan, _options, _folder, _reports, Trace);
         try
         {
-            await run.RunAsync(ending.Token).ConfigureAwait(false);
+            await EndingAsync(Task.Run(() => run.RunAsync(ending.Token)), ending.Token).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -72,6 +76,13 @@ internal sealed class OperationRunner
         _reports.Enter(InstallPhase.CleaningUp);
         await run.DisposeAsync().ConfigureAwait(false);
         return await EndAsync(outcome, reason, timing).ConfigureAwait(false);
+    }
+
+    /// <summary>Waits for the work, and after the deadline or a cancel only for a moment more: a part that hangs keeps nothing alive.</summary>
+    private static async Task EndingAsync(Task work, CancellationToken cancellationToken)
+    {
+        await work.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await work.WaitAsync(PartTime, CancellationToken.None).ConfigureAwait(false);
     }
 
     private async Task<InstallResult> EndAsync(InstallOutcome outcome, string reason, Task timing)

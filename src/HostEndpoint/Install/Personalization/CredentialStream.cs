@@ -3,7 +3,8 @@ using System.Text;
 namespace ChannelSdk.HostEndpoint.Install;
 
 /// <summary>
-/// A connection to a server on which the credentials take the place of a word in the request. An HTTP client keeps headers as
+/// A connection to a server on which the credentials take the place of a word in the Authorization line of a request, and
+/// nowhere else: a URL may hold the word, too. An HTTP client keeps headers as
 /// text and in buffers of its own, where they could not be wiped.
 /// </summary>
 internal sealed class CredentialStream(Stream connection, PackageCredentials credentials) : Stream
@@ -11,7 +12,8 @@ internal sealed class CredentialStream(Stream connection, PackageCredentials cre
     /// <summary>The word: the value of the Authorization header.</summary>
     public const string Placeholder = "channelsdk-credentials";
 
-    private static readonly byte[] Word = Encoding.ASCII.GetBytes(Placeholder);
+    private static readonly byte[] Before = Encoding.ASCII.GetBytes("\r\nAuthorization: ");
+    private static readonly byte[] Line = [.. Before, .. Encoding.ASCII.GetBytes(Placeholder + "\r\n")];
 
     public override bool CanRead => true;
 
@@ -36,7 +38,7 @@ internal sealed class CredentialStream(Stream connection, PackageCredentials cre
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         // The head of a request without a body is one write of the client.
-        var at = buffer.Span.IndexOf(Word);
+        var at = buffer.Span.IndexOf(Line);
         if (at < 0)
         {
             await connection.WriteAsync(buffer, cancellationToken).ConfigureAwait(false);
@@ -44,9 +46,9 @@ internal sealed class CredentialStream(Stream connection, PackageCredentials cre
         }
 
         using var header = credentials.ToHeader();
-        await connection.WriteAsync(buffer[..at], cancellationToken).ConfigureAwait(false);
+        await connection.WriteAsync(buffer[..(at + Before.Length)], cancellationToken).ConfigureAwait(false);
         await connection.WriteAsync(header.Memory, cancellationToken).ConfigureAwait(false);
-        await connection.WriteAsync(buffer[(at + Word.Length)..], cancellationToken).ConfigureAwait(false);
+        await connection.WriteAsync(buffer[(at + Line.Length - 2)..], cancellationToken).ConfigureAwait(false);
     }
 
     public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();

@@ -22,8 +22,8 @@ internal sealed class PackageSource : IAsyncDisposable
 
     /// <summary>Opens the file, or asks the server.</summary>
     /// <exception cref="ChannelException">NotFound, PermissionDenied, TransportFailed: what the file system or the server says.</exception>
-    public static Task<PackageSource> OpenAsync(PackageUrl url, PackageCredentials? credentials, CancellationToken cancellationToken) =>
-        url.Uri.IsFile ? Task.FromResult(OpenFile(url)) : AskAsync(url, credentials, cancellationToken);
+    public static Task<PackageSource> OpenAsync(PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken) =>
+        url.Uri.IsFile ? OpenFileAsync(url, cancellationToken) : AskAsync(url, credentials, addresses, cancellationToken);
 
     /// <summary>The next bytes; 0: the end.</summary>
     /// <exception cref="ChannelException">TransportFailed: it was cut in the middle.</exception>
@@ -32,7 +32,8 @@ internal sealed class PackageSource : IAsyncDisposable
         int count;
         try
         {
-            count = await _content.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+            // A file system that does not answer ends no read, whatever its token says.
+            count = await _content.ReadAsync(buffer, cancellationToken).AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or HttpRequestException)
         {
@@ -49,23 +50,57 @@ internal sealed class PackageSource : IAsyncDisposable
         _owner?.Dispose();
     }
 
-    private static PackageSource OpenFile(PackageUrl url)
+    private static async Task<PackageSource> OpenFileAsync(PackageUrl url, CancellationToken cancellationToken)
     {
         try
         {
-            var file = new FileStream(url.Uri.LocalPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
-            return new PackageSource(url, file, file.CanSeek ? file.Length : null, null);
+            var file = await PackageFile.OpenAsync(url.Uri.LocalPath, cancellationToken).ConfigureAwait(false);
+            return new PackageSource(url, file, file.Length, null);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is ChannelException or IOException or UnauthorizedAccessException)
         {
-            throw new ChannelException(e is FileNotFoundException or DirectoryNotFoundException ? ChannelError.NotFound : ChannelError.PermissionDenied,
-                ErrorClass.Refused, $"the personalization package {url} cannot be read: {e.Message}", e);
+            throw new ChannelException((e as ChannelException)?.Code ?? ChannelError.PermissionDenied, ErrorClass.Refused, $"the personalization package {url} cannot be read: {e.Message}", e);
         }
     }
 
-    private static async Task<PackageSource> AskAsync(PackageUrl url, PackageCredentials? credentials, CancellationToken cancellationToken)
+    private static async Task<PackageSource> AskAsync(PackageUrl first, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
     {
-        var handler = new SocketsHttpHandler { MaxAutomaticRedirections = MaxRedirects, ConnectTimeout = ConnectTime, UseCookies = false, AutomaticDecompression = DecompressionMethods.None };
+        var url = first;
+        for (var redirects = 0; redirects <= MaxRedirects; redirects++)
+        {
+            // Credentials are for the server that they were given for, however a chain comes back to it.
+            var (client, response) = await AskOneAsync(url, url.HasOriginOf(first) ? credentials : null, addresses, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                if (response.IsSuccessStatusCode)
+                {
+                    var content = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+                    return new PackageSource(first, content, response.Content.Headers.ContentLength, client);
+                }
+
+                url = (int)response.StatusCode is 301 or 302 or 303 or 307 or 308 && response.Headers.Location is { } next
+                    ? url.Redirect(next) : throw Refused(url, response.StatusCode);
+            }
+            catch
+            {
+                client.Dispose();
+                throw;
+            }
+
+            client.Dispose();
+        }
+
+        throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"the server of the personalization package {first} redirects more than {MaxRedirects} times");
+    }
+
+    private static async Task<(HttpClient Client, HttpResponseMessage Response)> AskOneAsync(PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
+    {
+        var handler = new SocketsHttpHandler
+        {
+            // By a proxy of the environment the address would be somebody else's choice.
+            UseProxy = false, AllowAutoRedirect = false, ConnectTimeout = ConnectTime, UseCookies = false, AutomaticDecompression = DecompressionMethods.None,
+            ConnectCallback = (context, cancel) => addresses.ConnectAsync(context.DnsEndPoint, cancel),
+        };
         using var request = new HttpRequestMessage(HttpMethod.Get, url.Uri) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         if (credentials is not null)
         {
@@ -76,18 +111,13 @@ internal sealed class PackageSource : IAsyncDisposable
         var client = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
         try
         {
-            var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
-            if (!response.IsSuccessStatusCode)
-            {
-                throw Refused(url, response.StatusCode);
-            }
-
-            return new PackageSource(url, await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false), response.Content.Headers.ContentLength, client);
+            return (client, await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false));
         }
         catch (HttpRequestException e)
         {
             client.Dispose();
-            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry, $"the server of the personalization package {url} cannot be reached: {e.HttpRequestError}", e);
+            throw e.InnerException as ChannelException
+                ?? new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry, $"the server of the personalization package {url} cannot be reached: {e.HttpRequestError}", e);
         }
         catch
         {

@@ -40,5 +40,24 @@ internal sealed class PackageUrl
         return new PackageUrl(uri);
     }
 
+    /// <summary>Where a server says that it is instead: by the same rules, on a server, and no less private than before.</summary>
+    /// <exception cref="ChannelException">TransportFailed: what is wrong with the new place, which is not in the text.</exception>
+    public PackageUrl Redirect(Uri location)
+    {
+        try
+        {
+            var next = Parse(new Uri(Uri, location).AbsoluteUri);
+            return next.Uri.IsFile || (Uri.Scheme == Uri.UriSchemeHttps && next.Uri.Scheme != Uri.UriSchemeHttps)
+                ? throw Wrong("it leads from a server to a file, or from https to http") : next;
+        }
+        catch (Exception e) when (e is ChannelException or UriFormatException or InvalidOperationException)
+        {
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"the server of the personalization package {this} redirects to another place, which is refused: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Whether it is on the same server as another: scheme, name and port (RFC 6454).</summary>
+    public bool HasOriginOf(PackageUrl other) => Uri.Scheme == other.Uri.Scheme && Uri.IdnHost == other.Uri.IdnHost && Uri.Port == other.Uri.Port;
+
     private static ChannelException Wrong(string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, $"the URL of the personalization package: {text}");
 }

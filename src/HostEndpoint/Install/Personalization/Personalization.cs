@@ -12,9 +12,9 @@ internal static class Personalization
 
     /// <summary>Sends it; returns what the appliance has laid over the installed system.</summary>
     /// <exception cref="ChannelException">It cannot be fetched, was cut in the middle, or the appliance refuses it.</exception>
-    public static async Task<OverlayReply> SendAsync(Channel channel, string operation, PackageUrl url, PackageCredentials? credentials, CancellationToken cancellationToken)
+    public static async Task<OverlayReply> SendAsync(Channel channel, string operation, PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
     {
-        await using var source = await PackageSource.OpenAsync(url, credentials, cancellationToken).ConfigureAwait(false);
+        await using var source = await PackageSource.OpenAsync(url, credentials, addresses, cancellationToken).ConfigureAwait(false);
         var request = new OverlayRequest { Operation = ByteString.CopyFrom(Convert.FromHexString(operation)) };
         await using var stream = await channel.OpenStreamAsync(ServiceMethods.InstallOverlay, request, cancellationToken: cancellationToken).ConfigureAwait(false);
         var buffer = new byte[PieceBytes];

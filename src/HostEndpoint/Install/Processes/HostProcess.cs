@@ -50,13 +50,13 @@ internal sealed class HostProcess : IAsyncDisposable
     public Task<HalfEnded> End => _end.Task;
 
     /// <summary>Starts a script.</summary>
-    /// <param name="script">Its path.</param>
+    /// <param name="script">The script; what is run is this file, whatever is in its place by then.</param>
     /// <param name="environment">"NAME=value"; the caller wipes it afterwards.</param>
     /// <param name="folder">Where it begins.</param>
     /// <param name="operation">Name of the operation, which must be in the environment (<see cref="MarkedProcesses"/>).</param>
     /// <param name="said">Told what it writes, on the reading thread: whether to standard error, and the bytes, which are only there during the call.</param>
     /// <exception cref="ChannelException">BadConfiguration: it cannot be started.</exception>
-    public static HostProcess Start(string script, IReadOnlyList<byte[]> environment, string folder, string operation, Action<bool, ReadOnlyMemory<byte>> said)
+    public static HostProcess Start(SourceFile script, IReadOnlyList<byte[]> environment, string folder, string operation, Action<bool, ReadOnlyMemory<byte>> said)
     {
         using var begin = new SafeFileHandle(Transports.Native.Libc.Open(folder, OpenFolder | Linux.O_CLOEXEC, 0), ownsHandle: true);
         var ends = new List<SafeFileHandle>();
@@ -65,19 +65,19 @@ internal sealed class HostProcess : IAsyncDisposable
         {
             for (var i = 0; i < 2; i++)
             {
-                var (read, write) = ProcessCalls.Pipe() ?? throw Failed(script, Errno.Last);
+                var (read, write) = ProcessCalls.Pipe() ?? throw Failed(script.Path, Errno.Last);
                 ends.AddRange(read, write);
             }
 
-            var program = Encoding.UTF8.GetBytes(script);
+            var program = Encoding.ASCII.GetBytes($"/proc/self/fd/{SpawnRequest.KeptNumber}");
             // A shell can put itself into the group and become the script; posix_spawn cannot.
             var request = (cgroup is null
                 ? new SpawnRequest(program, [program], environment)
                 : new SpawnRequest("/bin/sh"u8.ToArray(), ["sh"u8.ToArray(), "-c"u8.ToArray(), "echo 0 2>/dev/null >\"$0\"; exec \"$@\""u8.ToArray(), Encoding.UTF8.GetBytes(cgroup.ProcessesFile), program], environment))
-                with { Output = ends[1], Error = ends[3], Folder = begin, NewSession = true };
+                with { Output = ends[1], Error = ends[3], Folder = begin, Kept = script.Handle, NewSession = true };
             if (ProcessSpawn.Start(request, out var pid) is not 0 and var error)
             {
-                throw Failed(script, error);
+                throw Failed(script.Path, error);
             }
 
             ends[1].Dispose();

@@ -1,0 +1,187 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using ChannelSdk.HostEndpoint.Install;
+
+namespace ChannelSdk.HostEndpoint.Tests.Install;
+
+/// <summary>Servers of personalization packages that would have the host ask somebody else.</summary>
+public sealed class PackageServerTests : IDisposable
+{
+    private const string Authorization = "Authorization: Basic YW5uYTpQQVNTV09SRA==";
+    private readonly InstallRig _rig = new(_ => Task.FromResult(InstallRig.Well));
+
+    public void Dispose() => _rig.Dispose();
+
+    private static string Package(string content) => $"HTTP/1.1 200 OK\r\nContent-Length: {content.Length}\r\n\r\n{content}";
+
+    private static string Redirect(string to, int status = 302) => $"HTTP/1.1 {status} Elsewhere\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n";
+
+    private async Task<InstallResult> RunAsync(string url)
+    {
+        _rig.Records.Change("vm1", r => r with { PersonalizationUrl = url });
+        return (await _rig.RunAsync(r => r with { PackageCredentials = new PackageCredentials("anna", SecretValue.CopyOf("PASSWORD"u8)) })).Result;
+    }
+
+    [Fact]
+    public async Task Credentials_stay_with_their_server_when_a_redirect_leads_to_another()
+    {
+        using var other = new Server(_ => Package("from the other"));
+        using var first = new Server(_ => Redirect($"{other.Url}/p.tar.gz?x=channelsdk-credentials&Authorization:%20channelsdk-credentials"));
+        Assert.Equal("", (await RunAsync($"{first.Url}/p.tar.gz")).Reason);
+        Assert.Equal("from the other", Encoding.ASCII.GetString(_rig.Appliance!.Overlay));
+        Assert.Contains(Authorization, Assert.Single(first.Requests));
+        Assert.DoesNotContain("YW5uYTpQQVNTV09SRA", Assert.Single(other.Requests));
+        Assert.DoesNotContain("\r\nAuthorization", Assert.Single(other.Requests));
+    }
+
+    [Theory]
+    [InlineData(301)]
+    [InlineData(307)]
+    public async Task Credentials_go_along_within_their_server_and_only_in_their_line(int status)
+    {
+        using var server = new Server(request => request.StartsWith("GET /p.tgz", StringComparison.Ordinal) ? Redirect("/q.tgz?x=channelsdk-credentials", status) : Package("second"));
+        Assert.Equal("", (await RunAsync($"{server.Url}/p.tgz")).Reason);
+        Assert.Equal(2, server.Requests.Count);
+        Assert.All(server.Requests, request => Assert.Single(request.Split("\r\n"), line => line == Authorization));
+        Assert.Contains("GET /q.tgz?x=channelsdk-credentials ", server.Requests.Last());
+    }
+
+    [Fact]
+    public async Task A_redirect_to_an_inner_address_asks_nobody()
+    {
+        using var inner = new Server(_ => Package("CONTENT OF AN INTERNAL SERVICE"), "127.0.0.2");
+        using var first = new Server(_ => Redirect($"{inner.Url}/p.tgz"));
+        var result = await RunAsync($"{first.Url}/p.tgz");
+        Assert.Equal(InstallOutcome.Failed, result.Outcome);
+        Assert.Contains("is at 127.0.0.2, an inner address", result.Reason);
+        Assert.Empty(inner.Requests);
+        Assert.Empty(_rig.Appliance!.Overlay);
+    }
+
+    [Theory]
+    [InlineData("localhost")]
+    [InlineData("127.0.0.1")]
+    [InlineData("[::ffff:127.0.0.1]")]
+    [InlineData("2130706433")]
+    public async Task A_url_with_an_inner_address_is_refused_unless_the_administrator_allows_its_network(string host)
+    {
+        using var server = new Server(_ => Package("x"));
+        _rig.Networks = [];
+        var result = await RunAsync($"http://{host}:{new Uri(server.Url).Port}/p.tgz");
+        Assert.Contains("an inner address", result.Reason);
+        Assert.Contains("--package-network", result.Reason);
+        Assert.Empty(server.Requests);
+    }
+
+    [Theory]
+    [InlineData("file:///etc/p.tgz")]
+    [InlineData("ftp://127.0.0.1/p.tgz")]
+    [InlineData("http://anna:PASSWORD@127.0.0.1/p.tgz")]
+    [InlineData("/p.zip")]
+    [InlineData("http://[/p.tgz")]
+    public async Task A_redirect_obeys_the_rules_of_a_url(string to)
+    {
+        using var server = new Server(_ => Redirect(to));
+        var result = await RunAsync($"{server.Url}/p.tgz");
+        Assert.Equal(InstallOutcome.Failed, result.Outcome);
+        Assert.Single(server.Requests);
+        Assert.DoesNotContain("PASSWORD", result.Reason);
+        Assert.Empty(_rig.Appliance!.Overlay);
+    }
+
+    [Fact]
+    public async Task Redirects_are_counted()
+    {
+        using var server = new Server(_ => Redirect("/again.tgz"));
+        Assert.Contains("redirects more than 5 times", (await RunAsync($"{server.Url}/p.tgz")).Reason);
+        Assert.Equal(6, server.Requests.Count);
+    }
+
+    [Theory]
+    [InlineData("8.8.8.8", true)]
+    [InlineData("2a00:1450:4001::1", true)]
+    [InlineData("0.0.0.0", false)]
+    [InlineData("10.255.0.1", false)]
+    [InlineData("100.100.100.200", false)]
+    [InlineData("127.9.9.9", false)]
+    [InlineData("169.254.169.254", false)]
+    [InlineData("172.31.0.1", false)]
+    [InlineData("192.168.1.1", false)]
+    [InlineData("224.0.0.251", false)]
+    [InlineData("255.255.255.255", false)]
+    [InlineData("::", false)]
+    [InlineData("::1", false)]
+    [InlineData("::ffff:10.0.0.1", false)]
+    [InlineData("::ffff:8.8.8.8", true)]
+    [InlineData("64:ff9b::a9fe:a9fe", false)]
+    [InlineData("64:ff9b::808:808", true)]
+    [InlineData("2002:7f00:1::1", false)]
+    [InlineData("fe80::1", false)]
+    [InlineData("fd00:ec2::254", false)]
+    [InlineData("ff02::1", false)]
+    [InlineData("10.7.0.1", true)]
+    [InlineData("::ffff:10.7.0.1", true)]
+    public void An_address_is_public_or_allowed(string address, bool isAllowed) =>
+        Assert.Equal(isAllowed, new PackageAddresses([IPNetwork.Parse("10.7.0.0/16")]).IsAllowed(IPAddress.Parse(address)));
+
+    [Fact]
+    public async Task A_pipe_in_the_place_of_a_package_holds_nobody_up()
+    {
+        var pipe = _rig.At("p.tgz");
+        using (var made = System.Diagnostics.Process.Start("mkfifo", pipe))
+        {
+            await made.WaitForExitAsync();
+        }
+
+        _rig.Deadline = TimeSpan.FromSeconds(20);
+        var result = await RunAsync($"file://{pipe}");
+        Assert.Equal(InstallOutcome.Failed, result.Outcome);
+        Assert.Contains("no regular file", result.Reason);
+    }
+
+    /// <summary>Answers each request by its head, a connection each.</summary>
+    private sealed class Server : IDisposable
+    {
+        private readonly TcpListener _listener;
+
+        public Server(Func<string, string> answer, string address = "127.0.0.1")
+        {
+            _listener = new TcpListener(IPAddress.Parse(address), 0);
+            _listener.Start();
+            Url = $"http://{_listener.LocalEndpoint}";
+            _ = ServeAsync(answer);
+        }
+
+        public string Url { get; }
+
+        public ConcurrentQueue<string> Requests { get; } = [];
+
+        public void Dispose() => _listener.Stop();
+
+        private async Task ServeAsync(Func<string, string> answer)
+        {
+            try
+            {
+                while (true)
+                {
+                    using var client = await _listener.AcceptTcpClientAsync();
+                    var request = new StringBuilder();
+                    var buffer = new byte[4096];
+                    while (!request.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal) && await client.GetStream().ReadAsync(buffer) is > 0 and var count)
+                    {
+                        request.Append(Encoding.ASCII.GetString(buffer, 0, count));
+                    }
+
+                    Requests.Enqueue(request.ToString());
+                    await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(answer(request.ToString())));
+                }
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException)
+            {
+                // The test is over.
+            }
+        }
+    }
+}

@@ -221,6 +221,35 @@ public sealed class OverlayTests : IDisposable
         Assert.False(File.Exists(At("target/f0")));
     }
 
+    [Fact]
+    public void Extended_headers_before_one_entry_are_bounded()
+    {
+        static RawTar Headers(int count) => Enumerable.Range(0, count).Aggregate(new RawTar(), (tar, _) => tar.Add("pax", 'g', RawTar.Record("comment=x"))).Add("f");
+        Assert.Contains("more than 32 extended headers", Assert.Throws<ChannelException>(() => Lay(Headers(33).Gzip())).Message, StringComparison.Ordinal);
+        Assert.Equal(1ul, Lay(Headers(32).Gzip()).Entries);
+    }
+
+    [Fact]
+    public void Decompressed_bytes_are_bounded_and_the_work_on_them_can_be_called_off()
+    {
+        byte[] archive = new RawTar().Add("f", content: new string('x', 1 << 20)).Gzip();
+        Overlay.TarReader Reader(long most, CancellationToken token)
+        {
+            var gzip = new GzipReader(new MemoryStream(archive));
+            gzip.Open();
+            return new Overlay.TarReader(gzip, most, token);
+        }
+
+        Overlay.TarReader bounded = Reader(1 << 19, default);
+        Assert.NotNull(bounded.Next());
+        Assert.Equal(ChannelError.ResourceExhausted, Assert.Throws<ChannelException>(bounded.Next).Code);
+        using var stop = new CancellationTokenSource();
+        Overlay.TarReader stopped = Reader(long.MaxValue, stop.Token);
+        Assert.NotNull(stopped.Next());
+        stop.Cancel();
+        Assert.Throws<OperationCanceledException>(stopped.Next);
+    }
+
     private static byte[] Make(string what)
     {
         var tar = new RawTar().Add("good", content: "good");

@@ -4,11 +4,16 @@ namespace ChannelSdk.GuestAgent.Overlay;
 
 /// <summary>The entries of a tar file, one after the other: ustar, pax, GNU's long names. Anything else is refused.</summary>
 /// <param name="input">The decompressed bytes.</param>
-internal sealed class TarReader(GzipReader input)
+/// <param name="most">How many of them there may be, headers and padding included.</param>
+/// <param name="cancellationToken">Asked at each block and piece of content.</param>
+internal sealed class TarReader(GzipReader input, long most, CancellationToken cancellationToken)
 {
     private const int MaxExtended = 64 << 10;
+    // A path, a link, times and a comment, each said by each of the formats, several times over.
+    private const int MaxExtendedHeaders = 32;
     private const int MaxPadding = 16 << 20;
     private readonly byte[] _block = new byte[TarHeader.BlockSize];
+    private long _total;
     private long _left;
     private long _padding;
 
@@ -18,9 +23,9 @@ internal sealed class TarReader(GzipReader input)
     {
         SkipContent();
         var extended = new PaxRecords();
-        while (true)
+        for (int headers = 0; headers <= MaxExtendedHeaders; headers++)
         {
-            if (input.Read(_block) is var length && length < _block.Length)
+            if (Fill(_block) is var length && length < _block.Length)
             {
                 throw ArchiveFailure.Broken(length == 0 ? "it ends without the mark of its end" : "it ends in the middle of a block");
             }
@@ -48,18 +53,29 @@ internal sealed class TarReader(GzipReader input)
                     return Entry(header, extended);
             }
         }
+        throw ArchiveFailure.Broken($"an entry of it has more than {MaxExtendedHeaders} extended headers");
     }
 
     /// <summary>The content of the file that <see cref="Next"/> gave, by and by; 0 at its end.</summary>
     public int Read(Span<byte> output)
     {
         int length = (int)Math.Min(output.Length, _left);
-        if (input.Read(output[..length]) < length)
+        if (Fill(output[..length]) < length)
         {
             throw ArchiveFailure.Broken("it ends in the middle of a file");
         }
         _left -= length;
         return length;
+    }
+
+    // A few compressed bytes become a thousand times as many: each is counted, and the work can be called off at any.
+    private int Fill(Span<byte> output)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        int length = input.Read(output);
+        _total += length;
+        return _total <= most ? length : throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Refused,
+            $"the archive is refused: decompressed it has more than {most} bytes with its headers");
     }
 
     private TarEntry Entry(TarHeader header, PaxRecords extended)
@@ -114,7 +130,7 @@ internal sealed class TarReader(GzipReader input)
             throw ArchiveFailure.Entry(header.Name, $"an extended header has at most {MaxExtended} bytes");
         }
         byte[] content = new byte[(size + TarHeader.BlockSize - 1) & -TarHeader.BlockSize];
-        return input.Read(content) == content.Length ? content[..(int)size] : throw ArchiveFailure.Broken("it ends in the middle of a header");
+        return Fill(content) == content.Length ? content[..(int)size] : throw ArchiveFailure.Broken("it ends in the middle of a header");
     }
 
     // GNU's long names end with a zero byte.
@@ -138,7 +154,7 @@ internal sealed class TarReader(GzipReader input)
         int total = 0;
         for (int length = 1; length > 0; total += length)
         {
-            length = input.Read(buffer);
+            length = Fill(buffer);
             if (buffer[..length].ContainsAnyExcept((byte)0) || total > MaxPadding)
             {
                 throw ArchiveFailure.Broken("something follows the mark of its end");

@@ -23,6 +23,7 @@ internal static class DhcpReply
     private const byte Request = 3;
     private const byte Acknowledge = 5;
     private const byte Refuse = 6;
+    private const byte Inform = 8;
     private const byte OptionMask = 1;
     private const byte OptionRequested = 50;
     private const byte OptionLease = 51;
@@ -41,7 +42,7 @@ internal static class DhcpReply
         }
         ReadOnlySpan<byte> options = untrustedRequest[(FixedSize + 4)..];
         ReadOnlySpan<byte> type = Find(options, OptionType);
-        if (type.Length != 1 || type[0] is not (Discover or Request))
+        if (type.Length != 1 || type[0] is not (Discover or Request or Inform))
         {
             return false;
         }
@@ -50,8 +51,14 @@ internal static class DhcpReply
         {
             return false;
         }
-        byte answer = type[0] == Discover ? Offer : Wants(untrustedRequest, options) ? Acknowledge : Refuse;
-        Write(untrustedRequest, answer, reply[..Size]);
+        byte answer = type[0] switch
+        {
+            Discover => Offer,
+            // The client has its address and asks for the rest (RFC 2131, 4.3.5).
+            Inform => Acknowledge,
+            _ => Wants(untrustedRequest, options) ? Acknowledge : Refuse,
+        };
+        Write(untrustedRequest, answer, hasLease: answer != Refuse && type[0] != Inform, reply[..Size]);
         return true;
     }
 
@@ -63,7 +70,7 @@ internal static class DhcpReply
         return wanted.Length == 4 ? wanted.SequenceEqual(guest) : untrustedRequest.Slice(12, 4).SequenceEqual(guest);
     }
 
-    private static void Write(ReadOnlySpan<byte> untrustedRequest, byte answer, Span<byte> reply)
+    private static void Write(ReadOnlySpan<byte> untrustedRequest, byte answer, bool hasLease, Span<byte> reply)
     {
         reply.Clear();
         reply[0] = 2;
@@ -74,7 +81,12 @@ internal static class DhcpReply
         untrustedRequest.Slice(10, 2).CopyTo(reply[10..]);
         untrustedRequest.Slice(28, 16).CopyTo(reply[28..]);
         ReadOnlySpan<byte> host = LinkLocalAddresses.Host.GetAddressBytes();
-        if (answer != Refuse)
+        if (!hasLease)
+        {
+            // As it says, and nothing is given.
+            untrustedRequest.Slice(12, answer == Refuse ? 0 : 4).CopyTo(reply[12..]);
+        }
+        else
         {
             LinkLocalAddresses.Guest.GetAddressBytes().CopyTo(reply[16..]);
         }
@@ -85,8 +97,11 @@ internal static class DhcpReply
         if (answer != Refuse)
         {
             Span<byte> number = stackalloc byte[4];
-            BinaryPrimitives.WriteUInt32BigEndian(number, LeaseSeconds);
-            Add(ref options, OptionLease, number);
+            if (hasLease)
+            {
+                BinaryPrimitives.WriteUInt32BigEndian(number, LeaseSeconds);
+                Add(ref options, OptionLease, number);
+            }
             BinaryPrimitives.WriteUInt32BigEndian(number, uint.MaxValue << (32 - LinkLocalAddresses.PrefixLength));
             Add(ref options, OptionMask, number);
         }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using ChannelSdk.Metadata.Http;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -80,10 +81,7 @@ public sealed class MetadataServer : IAsyncDisposable
     /// <summary>Detaches all instances and stops.</summary>
     public async ValueTask DisposeAsync()
     {
-        foreach (var instance in _instances.Values)
-        {
-            await instance.DisposeAsync().ConfigureAwait(false);
-        }
+        await Task.WhenAll(_instances.Values.Select(i => i.DisposeAsync().AsTask())).ConfigureAwait(false);
 
         using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(5));
         await _kestrel.StopAsync(soon.Token).ConfigureAwait(false);
@@ -93,7 +91,13 @@ public sealed class MetadataServer : IAsyncDisposable
 
     private KestrelServerOptions KestrelOptions(MetadataServerOptions options)
     {
-        var kestrel = new KestrelServerOptions { AddServerHeader = false, AllowSynchronousIO = false };
+        var kestrel = new KestrelServerOptions
+        {
+            AddServerHeader = false,
+            AllowSynchronousIO = false,
+            // RFC 9112, 3.2.2: with a target in absolute form the Host header is ignored. Neither says who asks.
+            AllowHostHeaderOverride = true,
+        };
         var limits = kestrel.Limits;
         limits.MaxRequestLineSize = 4 * 1024;
         limits.MaxRequestHeadersTotalSize = 8 * 1024;
@@ -107,7 +111,7 @@ public sealed class MetadataServer : IAsyncDisposable
         kestrel.Listen(_hub.EndPoint, listen =>
         {
             listen.Protocols = HttpProtocols.Http1;
-            listen.Use(next => connection => connection.Features.Get<MetadataInstance>()!.RunAsync(next, connection));
+            listen.Use(next => connection => connection.Features.Get<InstanceConnection>()!.Instance.RunAsync(next, connection));
         });
         return kestrel;
     }

@@ -1,4 +1,5 @@
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports;
 
 namespace ChannelSdk.Metadata;
 
@@ -13,6 +14,7 @@ public sealed class FolderMetadataStore : IMetadataStore
     private static readonly TimeSpan LeftOverAge = TimeSpan.FromMinutes(10);
 
     private readonly string _folder;
+    private readonly Action<string, string>? _refused;
     private readonly MetadataTable _table = new();
     private readonly Dictionary<string, string> _failures = new(StringComparer.Ordinal);
     private readonly Lock _gate = new();
@@ -20,9 +22,11 @@ public sealed class FolderMetadataStore : IMetadataStore
 
     /// <summary>Opens a folder, which is made (mode 0700) if it is not there.</summary>
     /// <param name="folder">Path of the folder.</param>
+    /// <param name="refused">Is told the instance and the reason when its file is not taken (see <see cref="Failures"/>); null: nobody.</param>
     /// <exception cref="ChannelException">BadConfiguration: it cannot be made or read.</exception>
-    public FolderMetadataStore(string folder)
+    public FolderMetadataStore(string folder, Action<string, string>? refused = null)
     {
+        _refused = refused;
         _folder = Path.GetFullPath(folder);
         try
         {
@@ -195,7 +199,11 @@ public sealed class FolderMetadataStore : IMetadataStore
         }
         catch (Exception e) when (e is ChannelException or IOException or UnauthorizedAccessException)
         {
-            _failures[instance] = e.Message;
+            if (_failures.GetValueOrDefault(instance) != e.Message)
+            {
+                _failures[instance] = e.Message;
+                _refused?.Invoke(instance, e.Message);
+            }
         }
     }
 

@@ -13,23 +13,18 @@ namespace ChannelSdk.Transports.LinkLocal;
 public sealed class LinkLocalNetwork
 {
     private const string Prefix = "channelsdk-";
-    private const int MaxName = 40;
     private readonly NetworkNamespace _namespace;
 
     private LinkLocalNetwork(string name)
     {
-        if (!IsName(name))
+        // One that is there already under another name can still be taken down.
+        if (!InstanceName.Is(name) && !List().Contains(name))
         {
-            throw new ChannelException(ChannelError.BadEndpointUri, ErrorClass.Refused, $"'{EndpointUri.Printable(name)}' is no name of a link-local network: {NameRule}");
+            InstanceName.Check(name);
         }
         Name = name;
         _namespace = new NetworkNamespace(Prefix + name);
     }
-
-    internal static string NameRule => $"1 to {MaxName} letters, digits, '-', '_' and '.', not beginning with '.'";
-
-    internal static bool IsName(string name) =>
-        name.Length is > 0 and <= MaxName && name[0] != '.' && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
 
     /// <summary>The instance's name.</summary>
     public string Name { get; }
@@ -48,7 +43,7 @@ public sealed class LinkLocalNetwork
         [.. NetworkNamespace.Find(Prefix).Select(name => name[Prefix.Length..]).Order(StringComparer.Ordinal)];
 
     /// <summary>The network of an instance, set up or not.</summary>
-    /// <exception cref="ChannelException">The name is not allowed (code 504).</exception>
+    /// <exception cref="ChannelException">BadConfiguration: an instance may not have the name.</exception>
     public static LinkLocalNetwork Of(string name) => new(name);
 
     /// <summary>Sets it up; what is there already is kept, what is missing is added. Takes root.</summary>

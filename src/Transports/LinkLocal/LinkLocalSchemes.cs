@@ -19,9 +19,9 @@ internal static class LinkLocalSchemes
     /// <summary>The channel's port in the namespace of an instance.</summary>
     internal static ITransportEndpoint OnTap(EndpointUri uri)
     {
-        LinkLocalNetwork network = LinkLocalNetwork.IsName(uri.Target)
+        LinkLocalNetwork network = InstanceName.Is(uri.Target)
             ? LinkLocalNetwork.Of(uri.Target)
-            : throw uri.Bad($"its name is not {LinkLocalNetwork.NameRule}");
+            : throw uri.Bad($"its name is not {InstanceName.Rule}");
         var text = uri.ToString();
         return new NewestLinkEndpoint(text, new PeerIdentity(uri.Scheme, uri.Target),
             () => new TcpListener(network.ListenFd(LinkLocalAddresses.Host, LinkLocalAddresses.ChannelPort, text), text));

@@ -48,7 +48,7 @@ internal static class TapCommand
         });
     }
 
-    private static Argument<string> Name() => new("INSTANCE") { Description = "Name of the instance: letters, digits, '-', '_' and '.'" };
+    private static Argument<string> Name() => new("INSTANCE") { Description = "Name of the instance: 1 to 63 characters of a-z, 0-9, dot and hyphen" };
 
     private static Command With(this Command command, Action action) => command.With(_ => action());
 

@@ -35,7 +35,7 @@ public sealed class EndpointUriTests
     [InlineData("ftp://127.0.0.1:80", "'ftp' is no known scheme")]
     [InlineData("tcp://localhost:80", "not ADDRESS:PORT")]
     [InlineData("tcp://127.0.0.1", "not ADDRESS:PORT")]
-    [InlineData("tap://../x", "its name is not 1 to 40 letters")]
+    [InlineData("tap://../x", "its name is not 1 to 63 characters")]
     [InlineData("unix://", "nothing comes after")]
     [InlineData("unix://run/x.sock", "three slashes")]
     [InlineData("unix:///run/", "names a directory")]

@@ -4,6 +4,7 @@ using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Runtime.Halves;
+using ChannelSdk.Transports;
 using Google.Protobuf;
 
 namespace ChannelSdk.HostEndpoint.Install;

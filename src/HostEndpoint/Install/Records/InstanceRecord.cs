@@ -1,5 +1,6 @@
 using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports;
 
 namespace ChannelSdk.HostEndpoint.Install;
 

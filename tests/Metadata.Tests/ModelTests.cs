@@ -46,6 +46,11 @@ public class ModelTests
     [InlineData(Samples.Small + "ec2: {tokens: maybe}\n", "ec2.tokens", "optional, required")]
     [InlineData(Samples.Small + "ec2: {meta_data: {a/b: x}}\n", "ec2.meta_data.a/b", "letters, digits")]
     [InlineData(Samples.Small + "ec2: {meta_data: {a: {}}}\n", "ec2.meta_data.a", "directory")]
+    [InlineData(Samples.Small + "ec2: {meta_data: {a: 1}}\n", "ec2.meta_data.a", "put it in quotes")]
+    [InlineData(Samples.Small + "public_keys: {\" a\": ssh-rsa x}\n", "public_keys.(a key that is no name)", "spaces only within")]
+    [InlineData(Samples.Small + "meta: {\"\": x}\n", "meta.(a key that is no name)", "1 to 255")]
+    [InlineData(Samples.Small + "network: {interfaces: [{name: a, mac: 01:00:5e:00:00:01}]}\n", "network.interfaces[0].mac", "one interface")]
+    [InlineData(Samples.Small + "network: {interfaces: [{name: a, mac: ff:ff:ff:ff:ff:ff}]}\n", "network.interfaces[0].mac", "one interface")]
     [InlineData(Samples.Small + "files: [{path: etc/motd, content: x}]\n", "files[0].path", "absolute")]
     [InlineData(Samples.Small + "random_seed: '!!'\n", "random_seed", "base64")]
     [InlineData(Samples.Small + "os: {parameters: {a: x}}\n", "os.parameters.a", "mapping")]
@@ -60,6 +65,15 @@ public class ModelTests
         Assert.Equal((ChannelError.BadConfiguration, ErrorClass.Refused), (error.Code, error.Class));
         Assert.StartsWith($"metadata: {path}: ", error.Message);
         Assert.Contains(expected, error.Message);
+    }
+
+    [Fact]
+    public void A_private_parameter_without_its_value_keeps_the_one_that_is_known()
+    {
+        var known = Samples.Parse(Samples.Full);
+        var shown = Encoding.UTF8.GetBytes(known.ToPublicJson());
+        Assert.Equal("L-PRIVATE-1", InstanceMetadata.Parse(shown, known).Os.Parameters["license"].Reveal());
+        Assert.Contains("os.parameters.license.value", Assert.Throws<ChannelException>(() => InstanceMetadata.Parse(shown)).Message);
     }
 
     [Fact]

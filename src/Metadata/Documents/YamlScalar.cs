@@ -32,7 +32,7 @@ internal static class YamlScalar
         return Resolve(plain, line);
     }
 
-    /// <summary>What a plain word means in the core schema (YAML 1.2, section 10.3.2). Digits that begin with 0 stay text.</summary>
+    /// <summary>What a plain word means in the core schema (YAML 1.2, section 10.3.2).</summary>
     public static JsonNode? Resolve(string plain, YamlLine line)
     {
         ThrowIfReserved(plain, line);
@@ -46,23 +46,7 @@ internal static class YamlScalar
                 return JsonValue.Create(false);
         }
 
-        var digits = plain.AsSpan().TrimStart("+-");
-        if (digits.Length > 0 && plain.Length - digits.Length <= 1 && char.IsAsciiDigit(digits[0])
-            && !(digits.Length > 1 && digits[0] == '0' && char.IsAsciiDigit(digits[1])))
-        {
-            if (long.TryParse(plain, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole))
-            {
-                return JsonValue.Create(whole);
-            }
-
-            if (double.TryParse(plain, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out var number)
-                && double.IsFinite(number))
-            {
-                return JsonValue.Create(number);
-            }
-        }
-
-        return JsonValue.Create(plain);
+        return YamlNumber.TryRead(plain, line, out var number) ? number : JsonValue.Create(plain);
     }
 
     /// <summary>Refuses what would mean something else in full YAML.</summary>

@@ -129,7 +129,7 @@ internal sealed class DocumentMap
     private Protocol.ChannelException Wrong(string key, string wanted, JsonNode node) =>
         DocumentError.At(Place(key), $"it is {Describe(node)} and must be {wanted}");
 
-    private static string Describe(JsonNode node) => node.GetValueKind() switch
+    internal static string Describe(JsonNode node) => node.GetValueKind() switch
     {
         JsonValueKind.Object => "a mapping",
         JsonValueKind.Array => "a list",

@@ -34,7 +34,7 @@ internal static class MetadataReader
             Ec2 = Ec2(top.Map("ec2", ["tokens", "meta_data"])),
             Files = Files(top),
             RandomSeed = Seed(top),
-            Meta = top.TextMap("meta", 4096),
+            Meta = Meta(top),
             Os = Os(top.Map("os", ["name", "parameters", "secret_access", "scripts", "package_file"]), known),
         });
     }
@@ -56,9 +56,9 @@ internal static class MetadataReader
         var keys = top.TextMap("public_keys", 16384);
         foreach (var (name, key) in keys)
         {
-            if (name.Length is 0 or > 128 || name.Any(c => c is <= ' ' or >= '\x7f' or '=' or '/'))
+            if (name.Length is 0 or > 128 || name.Any(c => c is < ' ' or >= '\x7f' or '=' or '/') || name[0] == ' ' || name[^1] == ' ')
             {
-                throw DocumentError.At($"{top.Place("public_keys")}.{DocumentError.Key(name)}", "a key's name must have 1 to 128 visible ASCII characters without '=' and '/'");
+                throw DocumentError.At($"{top.Place("public_keys")}.{DocumentError.Key(name)}", "a key's name must have 1 to 128 ASCII characters without '=' and '/', spaces only within");
             }
 
             var line = key.TrimEnd('\n');
@@ -69,6 +69,13 @@ internal static class MetadataReader
         }
 
         return new OrderedMap<string>(keys.Select(k => KeyValuePair.Create(k.Key, k.Value.TrimEnd('\n'))));
+    }
+
+    private static OrderedMap<string> Meta(DocumentMap top)
+    {
+        var meta = top.TextMap("meta", 4096);
+        return meta.Keys.FirstOrDefault(k => k.Length is 0 or > 255 || k.Any(char.IsControl)) is { } wrong
+            ? throw DocumentError.At($"{top.Place("meta")}.{DocumentError.Key(wrong)}", "a name here must have 1 to 255 characters without control characters") : meta;
     }
 
     private static PlacementModel Placement(DocumentMap? map) => map is null ? new PlacementModel() : new PlacementModel
@@ -109,7 +116,8 @@ internal static class MetadataReader
                 case JsonValue leaf when leaf.GetValueKind() == JsonValueKind.String:
                     break;
                 default:
-                    throw DocumentError.At(place, "it must be text (a leaf) or a mapping with entries (a directory)");
+                    throw DocumentError.At(place, value is JsonValue ? $"it is {DocumentMap.Describe(value)} and must be text (a leaf); put it in quotes"
+                        : "it must be text (a leaf) or a mapping with entries (a directory)");
             }
         }
     }

@@ -43,6 +43,11 @@ internal static class NetworkReader
             throw DocumentError.At(map.Place("mac"), "it must be six octets with colons, for instance 52:54:00:12:34:56");
         }
 
+        if ((Convert.ToByte(mac[..2], 16) & 1) != 0 || mac == "00:00:00:00:00:00")
+        {
+            throw DocumentError.At(map.Place("mac"), "it must be the address of one interface: the first octet even, and not all zero");
+        }
+
         var addresses = map.Texts("addresses").Select((text, i) => Address(text, $"{map.Place("addresses")}[{i}]")).ToArray();
         return new InterfaceModel
         {

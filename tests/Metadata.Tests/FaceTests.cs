@@ -13,6 +13,7 @@ public class FaceTests
     [InlineData("/2016-09-02/meta-data/instance-id", "i-0123456789abcdef0")]
     [InlineData("/2018-09-24/meta-data/instance-id", "i-0123456789abcdef0")]
     [InlineData("/2021-03-23/meta-data/instance-id", "i-0123456789abcdef0")]
+    [InlineData("/1.0/meta-data/instance-id", "i-0123456789abcdef0")]
     [InlineData("/latest//meta-data/instance-id", "i-0123456789abcdef0")]
     [InlineData("/latest/meta-data/placement/availability-zone/", "eu-west-1a")]
     [InlineData("/latest/meta-data/placement", "availability-zone\nregion")]
@@ -169,6 +170,29 @@ public class FaceTests
         rig.Store.Merge("vm1", "os: {parameters: {root_password: {value: hunter3}}}\n"u8);
         Assert.True(await SeesAsync(HttpMethod.Get));
         Assert.False(await SeesAsync(HttpMethod.Get));
+    }
+
+    [Fact]
+    public async Task A_key_with_a_space_in_its_name_is_listed_with_it()
+    {
+        await using var rig = await ServerRig.StartAsync(Samples.Small + "public_keys: {my key: ssh-rsa x}\n");
+        Assert.Equal("0=my key", await rig.GetAsync("/1.0/meta-data/public-keys/"));
+    }
+
+    [Fact]
+    public async Task A_password_is_posted_once_as_cloudbase_init_does_and_the_host_is_told()
+    {
+        await using var rig = await ServerRig.StartAsync(Samples.Small);
+        const string path = "/openstack/2013-04-04/password";
+        Assert.Equal("", await rig.GetAsync(path));
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, (await rig.SendAsync(HttpMethod.Post, path, new StringContent(new string('x', 1021)))).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await rig.SendAsync(HttpMethod.Post, path, new StringContent("ENCRYPTED=="))).StatusCode);
+        Assert.Equal(HttpStatusCode.Conflict, (await rig.SendAsync(HttpMethod.Post, path, new StringContent("other"))).StatusCode);
+        Assert.Equal("ENCRYPTED==", await rig.GetAsync("/openstack/latest/password"));
+        Assert.Equal("ENCRYPTED==", Encoding.UTF8.GetString(rig.Vm1.PostedPassword.Span));
+        Assert.Equal(1, rig.Vm1.Progress.LastCursor);
+        rig.Vm1.ClearPostedPassword();
+        Assert.Equal(HttpStatusCode.OK, (await rig.SendAsync(HttpMethod.Post, path, new StringContent("other"))).StatusCode);
     }
 
     [Fact]

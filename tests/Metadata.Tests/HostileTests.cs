@@ -37,7 +37,8 @@ public class HostileTests
     [InlineData("OPTIONS *", 405)]
     [InlineData("CONNECT 127.0.0.1:22", 400)]
     [InlineData("GET http://169.254.169.254/latest/", 200)]
-    [InlineData("GET http://127.0.0.1:22/latest/", 400)]
+    [InlineData("GET http://127.0.0.1:22/latest/", 200)]
+    [InlineData("GET http://other.example/1.0/meta-data/", 200)]
     [InlineData("TRACE /latest/", 405)]
     [InlineData("get /latest/", 405)]
     [InlineData("G\0T /latest/", 400)]
@@ -101,6 +102,44 @@ public class HostileTests
         }
 
         await AssertUnharmedAsync(rig);
+    }
+
+    [Theory]
+    [InlineData("80000000")]
+    [InlineData("FFFFFFFF")]
+    [InlineData("7FFFFFFFFFFFFFFF")]
+    [InlineData("1FFFFFFFFFFFFFFFFF")]
+    public async Task A_chunk_larger_than_anything_is_the_guests_mistake(string size)
+    {
+        await using var rig = await ServerRig.StartAsync();
+        Assert.Matches("^HTTP/1.1 4(00|13) ", await rig.RawAsync(Request("POST /ganeti/latest/write", "Transfer-Encoding: chunked") + size + "\r\nx"));
+        await AssertUnharmedAsync(rig);
+    }
+
+    [Theory]
+    [InlineData("gzip, chunked")]
+    [InlineData("identity, chunked")]
+    public async Task A_transfer_coding_that_is_not_known_is_501(string coding)
+    {
+        await using var rig = await ServerRig.StartAsync();
+        Assert.StartsWith("HTTP/1.1 501 ", await rig.RawAsync(Request("POST /ganeti/latest/write", $"Transfer-Encoding: {coding}") + "1\r\nx\r\n0\r\n\r\n"));
+        await AssertUnharmedAsync(rig);
+    }
+
+    [Fact]
+    public async Task A_path_that_is_longer_in_its_canonical_form_is_still_one()
+    {
+        await using var rig = await ServerRig.StartAsync();
+        Assert.StartsWith("HTTP/1.1 404 ", await rig.RawAsync(Request("GET /1.0/" + new string('a', 507))));
+        await AssertUnharmedAsync(rig);
+    }
+
+    [Fact]
+    public async Task A_connection_that_says_nothing_ends()
+    {
+        await using var rig = await ServerRig.StartAsync(options: Impatient);
+        Assert.Equal("", await rig.RawAsync(""));
+        Assert.StartsWith("HTTP/1.1 200 ", await rig.RawAsync("GET /latest/ HTTP/1.1\r\nHost: a\r\n\r\n"));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using ChannelSdk.GuestAgent.Tests;
 
@@ -38,6 +39,7 @@ public class TokenAndTagTests
         Assert.Equal((HttpStatusCode.MethodNotAllowed, "PUT"), (get.StatusCode, string.Join(' ', get.Content.Headers.Allow)));
         Assert.Equal(HttpStatusCode.Forbidden, (await rig.SendAsync(HttpMethod.Put, "/2021-03-23/api/token", null, (Lifetime, "60"))).StatusCode);
         Assert.Equal(HttpStatusCode.Forbidden, (await rig.SendAsync(HttpMethod.Put, TokenPath, null, (Lifetime, "60"), ("X-Forwarded-For", "203.0.113.1"))).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await rig.SendAsync(HttpMethod.Put, TokenPath, null, (Lifetime, "60"), ("Forwarded", "for=203.0.113.1"))).StatusCode);
     }
 
     [Fact]
@@ -71,6 +73,61 @@ public class TokenAndTagTests
         Assert.Equal(HttpStatusCode.OK, (await rig.SendAsync(HttpMethod.Get, "/latest/", null, (Token, token))).StatusCode);
         time.Advance(TimeSpan.FromSeconds(2));
         Assert.Equal(HttpStatusCode.Unauthorized, (await rig.SendAsync(HttpMethod.Get, "/latest/", null, (Token, token))).StatusCode);
+    }
+
+    [Fact]
+    public void A_step_of_the_wall_clock_neither_ends_a_token_nor_lengthens_it()
+    {
+        var time = new SteppedTime();
+        var tokens = new Http.SessionTokens(time);
+        var token = tokens.Issue(60);
+        time.Wall = TimeSpan.FromDays(1);
+        Assert.True(tokens.IsValid(token));
+        (time.Wall, time.Running) = (TimeSpan.FromDays(-1), TimeSpan.FromSeconds(61));
+        Assert.False(tokens.IsValid(token));
+    }
+
+    private sealed class SteppedTime : TimeProvider
+    {
+        public TimeSpan Wall { get; set; }
+
+        public TimeSpan Running { get; set; }
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => Running.Ticks;
+
+        public override DateTimeOffset GetUtcNow() => new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero) + Wall;
+    }
+
+    [Fact]
+    public async Task A_token_comes_no_further_than_the_guest_and_other_answers_as_far_as_they_can()
+    {
+        await using var rig = await ServerRig.StartAsync();
+        using var wire = new Socket(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Tcp);
+        wire.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await client.ConnectAsync(rig.Loopback);
+        var buffer = new byte[65536];
+        async Task<int> HopsAsync(string request, string mark)
+        {
+            await client.SendAsync(System.Text.Encoding.ASCII.GetBytes(request + "\r\n"));
+            using var soon = new CancellationTokenSource(ServerRig.Soon);
+            while (true)
+            {
+                var length = await wire.ReceiveAsync(buffer, soon.Token);
+                // The source port is the server's, behind an IP header of its own length.
+                var at = (buffer[0] & 15) * 4;
+                if ((buffer[at] << 8 | buffer[at + 1]) == rig.Loopback.Port && System.Text.Encoding.ASCII.GetString(buffer, 0, length).Contains(mark, StringComparison.OrdinalIgnoreCase))
+                {
+                    return buffer[8];
+                }
+            }
+        }
+
+        Assert.Equal(1, await HopsAsync($"PUT {TokenPath} HTTP/1.1\r\nHost: a\r\n{Lifetime}: 60\r\n", Lifetime));
+        Assert.InRange(await HopsAsync("GET /latest/meta-data/hostname HTTP/1.1\r\nHost: a\r\n", "vm1.example.org"), 2, 255);
+        Assert.Equal(1, await HopsAsync($"PUT {TokenPath} HTTP/1.1\r\nHost: a\r\n{Lifetime}: 60\r\n", Lifetime));
     }
 
     [Fact]

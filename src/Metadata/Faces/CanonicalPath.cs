@@ -6,7 +6,10 @@ internal static class CanonicalPath
     /// <summary>Characters of the longest path that can lead anywhere.</summary>
     public const int MaxLength = 512;
 
-    /// <summary>Writes the canonical form, which is never longer than the path. Returns its length; -1 if the path is too long.</summary>
+    /// <summary>Characters of the longest canonical form: "latest" is longer than the version "1.0".</summary>
+    public const int MaxCanonicalLength = MaxLength + 3;
+
+    /// <summary>Writes the canonical form. Returns its length; -1 if the path is too long.</summary>
     public static int Write(ReadOnlySpan<char> path, Span<char> result)
     {
         if (path.Length > MaxLength)
@@ -43,7 +46,6 @@ internal static class CanonicalPath
         return length;
     }
 
-    // Every dated version is longer than "latest", so the result fits into the path's length.
     private static bool IsDated(ReadOnlySpan<char> face, ReadOnlySpan<char> segment, int index) => index switch
     {
         0 => ApiVersions.IsEc2(segment),

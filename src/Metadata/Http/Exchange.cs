@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -14,14 +15,16 @@ internal readonly struct Exchange(IFeatureCollection features)
 
     public IHttpResponseFeature Response { get; } = features.GetRequiredFeature<IHttpResponseFeature>();
 
-    public MetadataInstance Instance { get; } = features.GetRequiredFeature<MetadataInstance>();
-
     public IHttpResponseBodyFeature ResponseBody => _features.GetRequiredFeature<IHttpResponseBodyFeature>();
 
     public CancellationToken Aborted => _features.GetRequiredFeature<IHttpRequestLifetimeFeature>().RequestAborted;
 
+    public InstanceConnection Connection { get; } = features.GetRequiredFeature<InstanceConnection>();
+
+    public MetadataInstance Instance => Connection.Instance;
+
     /// <summary>The socket of a request that came by TCP; null: it came another way.</summary>
-    public Socket? Socket => GuestSocket.Of(_features);
+    public Socket? Socket => Connection.Socket;
 
     public bool IsRead => Request.Method == HttpMethods.Get || IsHead;
 
@@ -71,7 +74,16 @@ internal readonly struct Exchange(IFeatureCollection features)
         }
 
         using var body = new MemoryStream();
-        await Request.Body.CopyToAsync(body, Aborted).ConfigureAwait(false);
+        try
+        {
+            await Request.Body.CopyToAsync(body, Aborted).ConfigureAwait(false);
+        }
+        catch (IOException e) when (e is not (BadHttpRequestException or ConnectionResetException))
+        {
+            // A chunk's size of more bits than Kestrel counts with.
+            throw new BadHttpRequestException("the body's chunks are not readable", StatusCodes.Status400BadRequest, e);
+        }
+
         return body.ToArray();
     }
 

@@ -5,10 +5,12 @@ using Microsoft.AspNetCore.Http;
 
 namespace ChannelSdk.Metadata.Http;
 
-/// <summary>What a guest sends, and what it drains: the pipe and its progress, below /ganeti/.</summary>
+/// <summary>What a guest sends, and what it drains: the pipe and its progress, below /ganeti/, and OpenStack's password.</summary>
 internal sealed class GuestPosts
 {
     private const int MaxProgress = 8 * 1024;
+    // As Nova has it: four pieces of 255.
+    private const int MaxPassword = 1020;
 
     private readonly MetadataServerOptions _options;
     private readonly FrozenDictionary<string, Func<Exchange, Task>>.AlternateLookup<ReadOnlySpan<char>> _byPath;
@@ -19,6 +21,7 @@ internal sealed class GuestPosts
         _byPath = new Dictionary<string, Func<Exchange, Task>>(StringComparer.Ordinal)
         {
             ["ganeti/latest/read"] = Read,
+            ["openstack/latest/password"] = PasswordAsync,
             ["ganeti/latest/write"] = e => PostAsync(e, options.WriteBytes, WriteAsync),
             ["ganeti/latest/progress"] = e => PostAsync(e, MaxProgress, (x, body) => ProgressAsync(x, ProgressReader.FromJson(body, _options.Time.GetUtcNow()))),
             ["ganeti/latest/phone_home"] = e => PostAsync(e, MaxProgress, (x, body) => ProgressAsync(x, ProgressReader.FromForm(body, _options.Time.GetUtcNow()))),
@@ -43,6 +46,26 @@ internal sealed class GuestPosts
         exchange.Response.Headers.ContentType = Resource.Binary;
         exchange.Response.Headers.ContentLength = exchange.Instance.Pipe.WaitingForGuest;
         return Task.CompletedTask;
+    }
+
+    /// <summary>Nova's password: posted once, encrypted for the user's key, and read by whoever asks whether it is there.</summary>
+    private static async Task PasswordAsync(Exchange exchange)
+    {
+        if (exchange.IsRead)
+        {
+            await exchange.AnswerAsync(exchange.Instance.PostedPassword, Resource.Text).ConfigureAwait(false);
+            return;
+        }
+
+        if (exchange.Request.Method != HttpMethods.Post)
+        {
+            await exchange.NotAllowedAsync("GET, HEAD, POST").ConfigureAwait(false);
+            return;
+        }
+
+        var body = await exchange.ReadBodyAsync(MaxPassword).ConfigureAwait(false);
+        await exchange.AnswerAsync(body.Length == 0 ? StatusCodes.Status400BadRequest
+            : exchange.Instance.TryPostPassword(body) ? StatusCodes.Status200OK : StatusCodes.Status409Conflict).ConfigureAwait(false);
     }
 
     private static async Task PostAsync(Exchange exchange, int most, Func<Exchange, byte[], Task> take)

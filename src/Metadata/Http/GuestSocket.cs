@@ -3,8 +3,6 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
-using Microsoft.AspNetCore.Connections.Features;
-using Microsoft.AspNetCore.Http.Features;
 
 namespace ChannelSdk.Metadata.Http;
 
@@ -17,10 +15,6 @@ internal static class GuestSocket
     private const int UnackedOffset = 24;
     private const int AckedOffset = 120;
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(5);
-
-    /// <summary>The socket of a request that came by TCP; null: it came another way.</summary>
-    public static Socket? Of(IFeatureCollection features) =>
-        features.Get<IConnectionSocketFeature>()?.Socket is { AddressFamily: AddressFamily.InterNetwork or AddressFamily.InterNetworkV6 } socket ? socket : null;
 
     /// <summary>Bytes that the guest has acknowledged; null: the socket is closed.</summary>
     public static ulong? Acknowledged(Socket socket) => Read(socket, out var acknowledged, out _) ? acknowledged : null;
@@ -46,14 +40,14 @@ internal static class GuestSocket
         return false;
     }
 
-    /// <summary>Sets how many hops the packets of a connection may make from now on.</summary>
+    /// <summary>Sets how many hops the packets of a connection may make from now on; 0: as the system has it.</summary>
     public static void SetHops(Socket socket, int hops)
     {
         try
         {
-            // An IPv6 socket may carry an IPv4 connection; each option is refused where it does not belong.
+            // An IPv6 socket may carry an IPv4 connection.
             var isV4 = socket.AddressFamily == AddressFamily.InterNetwork || (socket.RemoteEndPoint as IPEndPoint)?.Address.IsIPv4MappedToIPv6 == true;
-            socket.SetSocketOption(isV4 ? SocketOptionLevel.IP : SocketOptionLevel.IPv6, isV4 ? SocketOptionName.IpTimeToLive : SocketOptionName.HopLimit, hops);
+            socket.SetSocketOption(isV4 ? SocketOptionLevel.IP : SocketOptionLevel.IPv6, isV4 ? SocketOptionName.IpTimeToLive : SocketOptionName.HopLimit, hops == 0 ? -1 : hops);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {

@@ -48,7 +48,7 @@ internal sealed class InstanceConnections : IAsyncDisposable
         await _slots.WaitAsync(either.Token).ConfigureAwait(false);
         var connection = new StreamConnection(stream, _instance.Name);
         using var cancel = cancellationToken.UnsafeRegister(static c => ((ConnectionContext)c!).Abort(), connection.Context);
-        await HandOverAsync(connection.Context).ConfigureAwait(false);
+        await HandOverAsync(connection.Context, null).ConfigureAwait(false);
         await connection.RunAsync().ConfigureAwait(false);
     }
 
@@ -120,7 +120,7 @@ internal sealed class InstanceConnections : IAsyncDisposable
 
         if (Connect(socket) is { } connection)
         {
-            await HandOverAsync(connection).ConfigureAwait(false);
+            await HandOverAsync(connection, socket).ConfigureAwait(false);
         }
         else
         {
@@ -155,9 +155,9 @@ internal sealed class InstanceConnections : IAsyncDisposable
         return connection.Context;
     }
 
-    private async ValueTask HandOverAsync(ConnectionContext connection)
+    private async ValueTask HandOverAsync(ConnectionContext connection, Socket? socket)
     {
-        connection.Features.Set(_instance);
+        connection.Features.Set(new InstanceConnection(_instance, socket));
         _open[connection] = true;
         if (_stop.IsCancellationRequested || !await _hub.AddAsync(connection).ConfigureAwait(false))
         {

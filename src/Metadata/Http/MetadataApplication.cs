@@ -38,8 +38,16 @@ internal sealed class MetadataApplication(MetadataServerOptions options) : IHttp
     private Task Dispatch(Exchange exchange)
     {
         exchange.Instance.Count.Request();
+        if (exchange.Request.Headers.TransferEncoding is { Count: > 0 } coding && !string.Equals(coding, "chunked", StringComparison.OrdinalIgnoreCase))
+        {
+            // RFC 9112, 6.1: what it means is not known here, so neither is where the body ends.
+            exchange.Response.Headers.Connection = "close";
+            return exchange.AnswerAsync(StatusCodes.Status501NotImplemented);
+        }
+
+        exchange.Connection.SetHops(0);
         var path = exchange.Request.Path.AsSpan();
-        Span<char> buffer = stackalloc char[CanonicalPath.MaxLength];
+        Span<char> buffer = stackalloc char[CanonicalPath.MaxCanonicalLength];
         var length = CanonicalPath.Write(path, buffer);
         if (length < 0)
         {
@@ -51,7 +59,7 @@ internal sealed class MetadataApplication(MetadataServerOptions options) : IHttp
         if (canonical is TokenPath)
         {
             var isLatest = path.TrimStart('/').StartsWith(ApiVersions.Latest, StringComparison.Ordinal);
-            return wait == 0 ? TokenAnswers.Answer(exchange, isLatest) : LateTokenAsync(exchange, isLatest);
+            return wait == 0 ? TokenAnswers.Answer(exchange, isLatest, options.TokenHops) : LateTokenAsync(exchange, isLatest);
         }
 
         if (wait > 0)
@@ -67,7 +75,7 @@ internal sealed class MetadataApplication(MetadataServerOptions options) : IHttp
     private async Task LateTokenAsync(Exchange exchange, bool isLatest)
     {
         await Task.Delay(options.LimitedDelay, options.Time, exchange.Aborted).ConfigureAwait(false);
-        await TokenAnswers.Answer(exchange, isLatest).ConfigureAwait(false);
+        await TokenAnswers.Answer(exchange, isLatest, options.TokenHops).ConfigureAwait(false);
     }
 
     private async Task LimitedAsync(Exchange exchange, int seconds)

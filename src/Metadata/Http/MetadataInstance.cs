@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using System.Net.Sockets;
 using ChannelSdk.Metadata.Faces;
 using ChannelSdk.Metadata.Http;
@@ -20,6 +21,7 @@ public sealed class MetadataInstance : IAsyncDisposable
     private readonly FailureReports _failures;
     private readonly TimeProvider _time;
     private ResourceTree? _tree;
+    private byte[]? _password;
 
     internal MetadataInstance(string name, IMetadataStore store, MetadataServerOptions options, ConnectionHub hub, SocketConnectionContextFactory sockets, Action<MetadataInstance> detached)
     {
@@ -47,6 +49,16 @@ public sealed class MetadataInstance : IAsyncDisposable
 
     /// <summary>What it has done since it was attached.</summary>
     public MetadataCounters Counters => Count.Snapshot();
+
+    /// <summary>
+    /// What the guest posted to OpenStack's <c>password</c>, at most 1020 bytes, as cloudbase-init does: the administrator's
+    /// password, encrypted with the instance's first public key. Empty: nothing yet. It is told as progress (origin
+    /// "openstack", name "password"), and a second one is refused until <see cref="ClearPostedPassword"/>.
+    /// </summary>
+    public ReadOnlyMemory<byte> PostedPassword => Volatile.Read(ref _password) ?? ReadOnlyMemory<byte>.Empty;
+
+    /// <summary>Forgets the posted password, so that the guest may post another.</summary>
+    public void ClearPostedPassword() => Volatile.Write(ref _password, null);
 
     /// <summary>
     /// Deliveries of secrets with <see cref="SecretAccess.Once"/> after a cursor, old ones first, and then each as it ends,
@@ -109,6 +121,18 @@ public sealed class MetadataInstance : IAsyncDisposable
     internal Task RunAsync(ConnectionDelegate next, ConnectionContext connection) => _connections.RunAsync(next, connection);
 
     internal Task WaitChangeAsync(ResourceTree? known, CancellationToken cancellationToken) => _store.WaitChangeAsync(Name, known?.Snapshot, cancellationToken);
+
+    /// <summary>Keeps the guest's first password; false if there is one already.</summary>
+    internal bool TryPostPassword(byte[] password)
+    {
+        if (Interlocked.CompareExchange(ref _password, password, null) is not null)
+        {
+            return false;
+        }
+
+        Progress.Add(new ProgressEvent(0, _time.GetUtcNow(), null, "openstack", "password", "", ProgressPhase.Finish, ProgressResult.Success, null, ReadOnlyDictionary<string, string>.Empty));
+        return true;
+    }
 
     /// <summary>Counts an answer that failed, and tells the host why.</summary>
     internal void Fail(string path, Exception cause)

@@ -42,6 +42,12 @@ public sealed record MetadataServerOptions
     public TimeSpan LimitedDelay { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>
+    /// Hops that an answer with a session token may make, where the guest is reached by IP: with 1, as EC2 has it, nobody
+    /// behind the guest gets one. 1 to 255; 0: as the system has it.
+    /// </summary>
+    public int TokenHops { get; init; } = 1;
+
+    /// <summary>
     /// Is told of each answer that failed for a reason of this server's, at most once a second of an instance; null: nobody.
     /// It runs on a thread of the pool, and may throw.
     /// </summary>
@@ -54,7 +60,7 @@ public sealed record MetadataServerOptions
     {
         if (RequestsPerSecond < 0 || RequestsBurst < 1 || ConnectionsPerInstance is < 1 or > 10000 || PipeBytes < 1024 || WriteBytes < 1 || WriteBytes > PipeBytes
             || ProgressHistory < 1 || SlowBodyGrace <= TimeSpan.FromSeconds(1) || HeadersTimeout <= TimeSpan.Zero || IdleTimeout <= TimeSpan.Zero
-            || LongestPoll <= TimeSpan.Zero || StartHold < TimeSpan.Zero || LimitedDelay < TimeSpan.Zero)
+            || LongestPoll <= TimeSpan.Zero || StartHold < TimeSpan.Zero || LimitedDelay < TimeSpan.Zero || TokenHops is < 0 or > 255)
         {
             throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the metadata server's options are out of range: {this}");
         }

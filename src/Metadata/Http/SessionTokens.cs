@@ -16,12 +16,16 @@ internal sealed class SessionTokens(TimeProvider time)
     private const int MacBytes = 24;
     private const int TokenBytes = ExpiryBytes + MacBytes;
 
+    private readonly long _start = time.GetTimestamp();
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
+
+    // Milliseconds of a clock that nobody sets: a step of the wall clock neither ends a token nor lengthens it.
+    private long Now => (long)time.GetElapsedTime(_start).TotalMilliseconds;
 
     public string Issue(int lifetimeSeconds)
     {
         Span<byte> token = stackalloc byte[TokenBytes];
-        BinaryPrimitives.WriteInt64BigEndian(token, (time.GetUtcNow() + TimeSpan.FromSeconds(lifetimeSeconds)).ToUnixTimeMilliseconds());
+        BinaryPrimitives.WriteInt64BigEndian(token, Now + lifetimeSeconds * 1000L);
         Sign(token[..ExpiryBytes], token[ExpiryBytes..]);
         return Base64Url.EncodeToString(token);
     }
@@ -38,7 +42,7 @@ internal sealed class SessionTokens(TimeProvider time)
         Span<byte> mac = stackalloc byte[MacBytes];
         Sign(token[..ExpiryBytes], mac);
         return CryptographicOperations.FixedTimeEquals(mac, token[ExpiryBytes..])
-            && BinaryPrimitives.ReadInt64BigEndian(token) > time.GetUtcNow().ToUnixTimeMilliseconds();
+            && BinaryPrimitives.ReadInt64BigEndian(token) > Now;
     }
 
     private void Sign(ReadOnlySpan<byte> expiry, Span<byte> mac)

@@ -10,11 +10,13 @@ internal static class TokenAnswers
 {
     public const string TokenHeader = "X-aws-ec2-metadata-token";
     private const string LifetimeHeader = "X-aws-ec2-metadata-token-ttl-seconds";
-    private const string ForwardedHeader = "X-Forwarded-For";
+    private const string ForwardedForHeader = "X-Forwarded-For";
+    private const string ForwardedHeader = "Forwarded";
 
     /// <param name="exchange">The request.</param>
     /// <param name="isLatest">False for the path below a dated version, where EC2 gives no tokens.</param>
-    public static Task Answer(Exchange exchange, bool isLatest)
+    /// <param name="hops">How many hops the answer may make.</param>
+    public static Task Answer(Exchange exchange, bool isLatest, int hops)
     {
         var headers = exchange.Request.Headers;
         if (!isLatest)
@@ -39,11 +41,14 @@ internal static class TokenAnswers
             return exchange.AnswerAsync(StatusCodes.Status400BadRequest);
         }
 
+        exchange.Connection.SetHops(hops);
         exchange.Response.Headers[LifetimeHeader] = lifetime.ToString(CultureInfo.InvariantCulture);
         return exchange.AnswerAsync(Encoding.ASCII.GetBytes(exchange.Instance.Tokens.Issue(lifetime)), Resource.Text);
     }
 
-    public static bool IsForwarded(Exchange exchange) => exchange.Request.Headers.ContainsKey(ForwardedHeader);
+    /// <summary>Whether a proxy says that it asks for another (RFC 7239, and what was there before it).</summary>
+    public static bool IsForwarded(Exchange exchange) =>
+        exchange.Request.Headers.ContainsKey(ForwardedForHeader) || exchange.Request.Headers.ContainsKey(ForwardedHeader);
 
     /// <summary>Whether the request has a valid token; null: it has one that is not valid.</summary>
     public static bool? HasToken(Exchange exchange)

@@ -58,6 +58,97 @@ public class ToolTests
     }
 
     [Fact]
+    public async Task What_show_prints_can_be_set_again()
+    {
+        using var folder = new TestFolder();
+        Assert.Equal(0, (await RunAsync(NoSecret, "set", "vm1", "--store", folder.Path)).Code);
+        var shown = await RunAsync("", "show", "vm1", "--store", folder.Path);
+        Assert.Equal((0, "vm1: version 2\n", ""), await RunAsync(shown.Out, "set", "vm1", "--store", folder.Path));
+        using var store = new FolderMetadataStore(folder.Path);
+        Assert.Equal("L-PRIVATE-1", store.Find("vm1")!.Metadata.Os.Parameters["key"].Reveal());
+    }
+
+    [Fact]
+    public async Task The_sample_of_the_documentation_works_with_the_command_above_it()
+    {
+        using var folder = new TestFolder();
+        var root = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(root, "ChannelSdk.sln")))
+        {
+            root = Path.GetDirectoryName(root)!;
+        }
+
+        var sample = (await File.ReadAllTextAsync(Path.Combine(root, "docs", "METADATA.md"))).Split("```yaml\n")[1].Split("```")[0];
+        Assert.Equal((0, "vm1: version 1\n", ""), await RunAsync(sample, "set", "vm1", "--store", folder.Path));
+        using var store = new FolderMetadataStore(folder.Path);
+        await File.WriteAllTextAsync(folder["secret"], "hunter2-secret\n");
+        await Tool.Commands.ServedSecrets.PutAsync(store, $"vm1:root_password={folder["secret"]}", CancellationToken.None);
+        Assert.Equal("hunter2-secret", store.Find("vm1")!.Metadata.Os.Parameters["root_password"].Reveal());
+        Assert.DoesNotContain("hunter2", await File.ReadAllTextAsync(folder["vm1.json"]));
+        foreach (var (wrong, told) in new[] { ("vm1:arch=x", "no secret parameter 'arch'"), ("vm2:a=x", "no secret parameter 'a'"), ("vm1=x", "not INSTANCE:NAME=SOURCE"), ("vm1:root_password=/nope", "cannot be read") })
+        {
+            Assert.Contains(told, (await Assert.ThrowsAsync<Protocol.ChannelException>(() => Tool.Commands.ServedSecrets.PutAsync(store, wrong, CancellationToken.None))).Message);
+        }
+    }
+
+    [Theory]
+    [InlineData(1_400_000)]
+    [InlineData(5_600_000)]
+    public async Task A_document_that_is_too_large_is_told_its_size(int size)
+    {
+        using var folder = new TestFolder();
+        File.WriteAllBytes(folder["large"], new byte[size]);
+        var result = await RunAsync("", "set", "vm1", folder["large"], "--store", folder["store"]);
+        Assert.Equal((2, true), (result.Code, result.Error.Contains($"it has {size} bytes; 1048576 are allowed", StringComparison.Ordinal)));
+        Assert.Contains("it has more than 1048576 bytes", (await RunAsync(new string('x', size), "set", "vm1", "-", "--store", folder["store"])).Error);
+    }
+
+    [Theory]
+    [InlineData("VM_2")]
+    [InlineData("vm_2")]
+    [InlineData("-vm")]
+    [InlineData("")]
+    public async Task One_rule_for_names_holds_for_networks_stores_servers_and_channels(string name)
+    {
+        await using var rig = await ServerRig.StartAsync();
+        await using var host = new HostEndpoint.HostEndpoint();
+        foreach (var use in new Action[]
+        {
+            () => Transports.LinkLocal.LinkLocalNetwork.Of(name),
+            () => rig.Store.Put(name, Samples.Parse(Samples.Small)),
+            () => rig.Server.AttachInstance(name),
+            () => host.Attach(name, "unix:///run/nothing"),
+        })
+        {
+            var error = Assert.Throws<Protocol.ChannelException>(use);
+            Assert.Equal((Protocol.ChannelError.BadConfiguration, true), (error.Code, error.Message.Contains("is no instance name: 1 to 63 characters of a-z", StringComparison.Ordinal)));
+        }
+    }
+
+    [Fact]
+    public async Task What_a_guest_makes_serve_print_has_a_pace_and_what_was_left_out_is_counted()
+    {
+        await using var rig = await ServerRig.StartAsync();
+        var time = new GuestAgent.Tests.ManualTime();
+        for (var i = 0; i < 5000; i++)
+        {
+            rig.Vm1.Progress.Add(new ProgressEvent(0, default, null, new string('\u0001', 64), new string('\u0001', 256), "", ProgressPhase.Start, null, null, new Dictionary<string, string>()));
+        }
+
+        var output = new StringWriter();
+        using var stop = new CancellationTokenSource();
+        // Up to its first pause it runs through.
+        var showing = new Tool.Commands.InstanceLog(rig.Vm1, output, time).ShowProgressAsync(stop.Token);
+        var lines = output.ToString().TrimEnd('\n').Split('\n');
+        Assert.False(showing.IsCompleted);
+        Assert.Equal(Tool.Commands.InstanceLog.Burst + 2, lines.Length);
+        Assert.Equal("vm1: 4744 steps were not shown", lines[0]);
+        Assert.All(lines, line => Assert.InRange(line.Length, 1, 512));
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => showing);
+    }
+
+    [Fact]
     public async Task Watch_prints_each_change()
     {
         await using var rig = await ServerRig.StartAsync();

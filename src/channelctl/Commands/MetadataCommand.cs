@@ -11,8 +11,8 @@ internal static class MetadataCommand
 
     public static Command Create() => new("metadata", "Sets and shows what an instance is told of itself. A change is visible to the instance at once.")
     {
-        Change("set", "Replaces an instance's metadata by a JSON or YAML document.",
-            (store, instance, document) => store.Put(instance, InstanceMetadata.Parse(document))),
+        Change("set", "Replaces an instance's metadata by a JSON or YAML document. A private parameter without a value, as show prints it, keeps the one that it has.",
+            (store, instance, document) => store.Put(instance, InstanceMetadata.Parse(document, store.Find(instance)?.Metadata))),
         Change("merge", "Merges a JSON merge patch (RFC 7386), written as JSON or YAML, into an instance's metadata.",
             (store, instance, document) => store.Merge(instance, document)),
         Show(),
@@ -86,11 +86,11 @@ internal static class MetadataCommand
     // A secret lives in the memory of the process that serves it, and this one ends at once.
     private static void ThrowIfSecret(byte[] document, InstanceMetadata? current, bool isPatch)
     {
-        var outcome = isPatch ? current?.WithoutSecrets().Merge(document) : InstanceMetadata.Parse(document);
+        var outcome = isPatch ? current?.WithoutSecrets().Merge(document) : InstanceMetadata.Parse(document, current);
         if (outcome?.HasSecrets == true)
         {
             throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-                "metadata: a secret parameter has a value, which is never stored: leave the value out here, and give it to the host manager's API");
+                "metadata: a secret parameter has a value, which is never stored: leave the value out here, and give it to 'channelctl serve --secret' or to the host manager's API");
         }
     }
 
@@ -106,7 +106,8 @@ internal static class MetadataCommand
                 bytes.Write(buffer, 0, length);
             }
 
-            return bytes.ToArray();
+            return bytes.Length <= MaxBytes ? bytes.ToArray() : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+                $"metadata: document: it has {(source.CanSeek ? $"{source.Length}" : $"more than {MaxBytes}")} bytes; {MaxBytes} are allowed");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -16,14 +16,20 @@ internal static class ServeCommand
         var taps = new Option<string[]>("--tap") { Description = "An instance that has a link-local network (channelctl tap up); may be given several times" };
         var relays = new Option<string[]>("--relay") { Description = "INSTANCE=URI: an instance whose agent relays through its channel; may be given several times" };
         var forwards = new Option<string[]>("--forward") { Description = "INSTANCE=SOCKET: an instance on QEMU's user network, and the socket for channel-forward; may be given several times" };
-        var command = new Command("serve", "Serves metadata to instances until it is stopped; prints what the guests tell of their progress.") { store, taps, relays, forwards };
+        var secrets = new Option<string[]>("--secret") { Description = ServedSecrets.Help };
+        var command = new Command("serve", "Serves metadata to instances until it is stopped; prints what the guests tell of their progress.") { store, taps, relays, forwards, secrets };
         command.SetAction(async (parsed, cancel) =>
         {
             MetadataServer.AnswerOnSocketThreads();
             try
             {
-                using var opened = new FolderMetadataStore(parsed.GetValue(store)!);
-                await using var daemon = new Daemon(await MetadataServer.StartAsync(opened, cancellationToken: cancel), cancel);
+                using var opened = new FolderMetadataStore(parsed.GetValue(store)!, Refused);
+                foreach (var secret in parsed.GetValue(secrets) ?? [])
+                {
+                    await ServedSecrets.PutAsync(opened, secret, cancel);
+                }
+
+                await using var daemon = new Daemon(await MetadataServer.StartAsync(opened, new MetadataServerOptions { Failed = Failed }, cancel), cancel);
                 foreach (var name in parsed.GetValue(taps) ?? [])
                 {
                     daemon.Listeners(name).ServeTap(LinkLocalNetwork.Of(name));
@@ -56,6 +62,14 @@ internal static class ServeCommand
         return command;
     }
 
+    // Only what the host's own people put into the store can be told so.
+    private static void Refused(string instance, string why) =>
+        Console.Error.WriteLine($"channelctl: the file of {GuestText.Escape(instance, 64)} is not taken: {GuestText.Escape(why)}");
+
+    private static void Failed(MetadataFailure failure) => Console.Error.WriteLine(
+        $"channelctl: {failure.Instance}: 503 for {GuestText.Escape(failure.Path, 256)}: {failure.Cause.GetType().Name}: {GuestText.Escape(failure.Cause.Message)}"
+        + (failure.Untold > 0 ? $" ({failure.Untold} more were not told)" : ""));
+
     private static IEnumerable<(string Name, string Value)> Pairs(string[]? options) => (options ?? []).Select(option => option.Split('=', 2) is [var name, var value]
         ? (name, value)
         : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"'{GuestText.Escape(option)}' is not INSTANCE=VALUE"));
@@ -87,24 +101,27 @@ internal static class ServeCommand
             {
                 var instance = server.AttachInstance(name);
                 found = _instances[name] = (instance, new MetadataListeners(instance));
-                _ = ShowProgressAsync(instance);
+                var log = new InstanceLog(instance, Console.Out, TimeProvider.System);
+                _ = UntilStoppedAsync(log.ShowProgressAsync(stopping));
+                _ = UntilStoppedAsync(log.ShowDeliveriesAsync(stopping));
             }
 
             return found;
         }
 
-        private async Task ShowProgressAsync(MetadataInstance instance)
+        private static async Task UntilStoppedAsync(Task showing)
         {
             try
             {
-                await foreach (var step in instance.Progress.ReadAsync(0, stopping))
-                {
-                    Console.WriteLine($"{instance.Name}: {GuestText.Escape(step.Origin)} {GuestText.Escape(step.Name)} {step.Phase} {step.Result}");
-                }
+                await showing;
             }
             catch (OperationCanceledException)
             {
                 // The daemon stops.
+            }
+            catch (IOException)
+            {
+                // Nobody reads the output any more; the instances are served on.
             }
         }
     }

@@ -57,8 +57,7 @@ public sealed class MetadataListeners(MetadataInstance instance) : IAsyncDisposa
             {
                 while (true)
                 {
-                    var connection = new NetworkStream(ToSocket(await listener.AcceptAsync(_stopping.Token).ConfigureAwait(false)), ownsSocket: true);
-                    _ = ServeAsync(connection);
+                    _ = ServeAsync(new LinkStream(await listener.AcceptAsync(_stopping.Token).ConfigureAwait(false)));
                 }
             }
             catch (OperationCanceledException)
@@ -68,14 +67,15 @@ public sealed class MetadataListeners(MetadataInstance instance) : IAsyncDisposa
         }
     }
 
-    private async Task ServeAsync(NetworkStream connection)
+    private async Task ServeAsync(LinkStream connection)
     {
         try
         {
             await instance.AcceptAsync(connection, _stopping.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is OperationCanceledException or IOException)
+        catch (Exception)
         {
+            // Whatever became of one connection, the next is served.
             await connection.DisposeAsync().ConfigureAwait(false);
         }
     }

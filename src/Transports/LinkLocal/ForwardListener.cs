@@ -1,6 +1,7 @@
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
+using ChannelSdk.Transports.Reactor;
 using ChannelSdk.Transports.UnixSocket;
-using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.Transports.LinkLocal;
 
@@ -8,16 +9,35 @@ namespace ChannelSdk.Transports.LinkLocal;
 public sealed class ForwardListener : IDisposable
 {
     private readonly ForwardSource _source;
+    private readonly PeerIdentity _peer;
 
     /// <summary>Listens on a Unix socket (mode 0600) that <c>channel-forward</c> hands connections to.</summary>
     /// <param name="path">Absolute path of the socket, at most 107 bytes.</param>
     /// <exception cref="ChannelException">The socket cannot be made; the text says why.</exception>
-    public ForwardListener(string path) =>
+    public ForwardListener(string path)
+    {
         _source = new ForwardSource(new UnixSocketPlace(LinkLocalSchemes.UserNet, path, "Make the directory that the socket shall be in."));
+        _peer = new PeerIdentity(LinkLocalSchemes.UserNet, path);
+    }
 
-    /// <summary>The next connection. One call at a time.</summary>
-    public async ValueTask<SafeFileHandle> AcceptAsync(CancellationToken cancellationToken = default) =>
-        LinkLocalNetwork.ToHandle(await _source.AcceptAsync(cancellationToken).ConfigureAwait(false));
+    /// <summary>The next connection; what was handed over and is none is passed over. One call at a time.</summary>
+    /// <remarks>A link and no socket: whoever handed it over has the socket too, and could make it blocking.</remarks>
+    /// <exception cref="ChannelException">The listener was disposed of (TransportFailed).</exception>
+    public async ValueTask<ITransportLink> AcceptAsync(CancellationToken cancellationToken = default)
+    {
+        while (true)
+        {
+            SafeFd fd = await _source.AcceptAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                return SocketLink.Attach(fd, _peer, endsBothWays: true);
+            }
+            catch (ChannelException)
+            {
+                await Task.Delay(AcceptOperation.ShortagePause, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _source.Dispose();

@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports.Native;
 using ChannelSdk.Transports.Reactor;
@@ -14,102 +15,84 @@ internal sealed class ForwardSource(UnixSocketPlace place) : ISocketSource
     /// <summary>A program that connects and hands nothing over is given up after this.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
 
+    /// <summary>Programs that are waited for at a time; more stay in the kernel's queue.</summary>
+    private const int MaxHelpers = 16;
+
+    /// <summary>Connections that wait to be taken; more are closed.</summary>
+    private const int MaxWaiting = 16;
+
     private readonly UnixListener _listener = UnixListener.Start(place);
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly SemaphoreSlim _helpers = new(MaxHelpers);
+    private readonly Channel<SafeFd> _connections = Channel.CreateBounded(
+        new BoundedChannelOptions(MaxWaiting) { FullMode = BoundedChannelFullMode.DropWrite }, static (SafeFd dropped) => dropped.Dispose());
+    private Task? _accepting;
 
     public async ValueTask<SafeFd> AcceptAsync(CancellationToken cancellationToken)
     {
-        while (true)
+        _accepting ??= AcceptHelpersAsync();
+        try
         {
-            using ForeignFd helper = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
-            using var receive = new ReceiveFileOperation(helper, place.Uri);
-            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            patience.CancelAfter(s_patience);
-            try
-            {
-                return await receive.ReceiveAsync(patience.Token).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-            {
-                // The next one may be better.
-            }
-            catch (ChannelException)
-            {
-                // It went away, or handed over something else.
-            }
+            return await _connections.Reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (ChannelClosedException e)
+        {
+            throw e.InnerException as ChannelException ?? new ChannelException(
+                ChannelError.TransportFailed, ErrorClass.Refused, $"Accepting on {place.Uri} ended: the endpoint was disposed of.");
         }
     }
 
-    public void Dispose() => _listener.Dispose();
-
-    /// <summary>Receives the one descriptor.</summary>
-    private sealed class ReceiveFileOperation : FdOperation, IReactorClient, IDisposable
+    public void Dispose()
     {
-        private readonly ForeignFd _fd;
-        private readonly string _uri;
-        private readonly List<SafeFd> _files = [];
-        private readonly ulong _token;
-
-        internal ReceiveFileOperation(ForeignFd fd, string uri) : base(IoReactor.Shared)
+        _stopping.Cancel();
+        _listener.Dispose();
+        _ = _connections.Writer.TryComplete();
+        while (_connections.Reader.TryRead(out SafeFd? left))
         {
-            (_fd, _uri) = (fd, uri);
-            _token = Reactor.Register(fd, Linux.EPOLLIN | Linux.EPOLLRDHUP, this);
+            left.Dispose();
         }
+    }
 
-        internal async ValueTask<SafeFd> ReceiveAsync(CancellationToken cancellationToken)
+    private async Task AcceptHelpersAsync()
+    {
+        try
         {
-            ValueTask<int> receive = StartAsync();
-            using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
-                static (state, token) => ((ReceiveFileOperation)state!).Cancel(new OperationCanceledException(token)), this);
-            await receive.ConfigureAwait(false);
-            SafeFd file = _files[0];
-            _files.RemoveAt(0);
-            return file;
-        }
-
-        public void OnEvents(uint events) => OnReady();
-
-        public void Dispose()
-        {
-            Close();
-            Reactor.Unregister(_fd, _token);
-            _files.ForEach(file => file.Dispose());
-        }
-
-        protected override unsafe int Try()
-        {
-            byte* control = stackalloc byte[ControlMessages.Room];
-            byte data;
-            var vector = new IoVector { Start = &data, Length = 1 };
             while (true)
             {
-                var message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = ControlMessages.Room };
-                if (Libc.RecvMsg(_fd, &message, Linux.MSG_CMSG_CLOEXEC | Linux.MSG_DONTWAIT) >= 0)
-                {
-                    ControlMessages.TakeFiles(control, message.ControlLength, _fd.Closer, _files);
-                    return _files.Count > 0 && IsStreamSocket(_files[0]) ? 0 : throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry,
-                        $"What connected to {_uri} handed no connection over. Only channel-forward, which QEMU starts, may connect there.");
-                }
-                switch (Errno.Last)
-                {
-                    case Errno.EINTR:
-                        continue;
-                    case Errno.EAGAIN:
-                        return WouldBlock;
-                    default:
-                        throw Errno.ToException(Errno.Last, "receive a connection on", _uri);
-                }
+                await _helpers.WaitAsync(_stopping.Token).ConfigureAwait(false);
+                ForeignFd helper = await _listener.AcceptAsync(_stopping.Token).ConfigureAwait(false);
+                _ = ReceiveAsync(helper);
             }
         }
-
-        /// <summary>Another kind of file could hold the I/O thread up.</summary>
-        private static unsafe bool IsStreamSocket(SafeFd file)
+        catch (Exception error) when (error is OperationCanceledException or ChannelException)
         {
-            int type = 0;
-            uint length = sizeof(int);
-            return Libc.GetSockOpt(file, Linux.SOL_SOCKET, Linux.SO_TYPE, &type, &length) == 0 && type == Linux.SOCK_STREAM;
+            _ = _connections.Writer.TryComplete(error as ChannelException);
         }
+    }
 
-        protected override ChannelException ClosedError() => new(
-            ChannelError.TransportFailed, ErrorClass.Refused, $"Receiving on {_uri} ended: the endpoint was disposed of.");
+    /// <summary>Takes the connection that one program hands over. A silent one holds up no other.</summary>
+    private async Task ReceiveAsync(ForeignFd helper)
+    {
+        try
+        {
+            using var receive = new FileReceiver(helper, place.Uri);
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+            patience.CancelAfter(s_patience);
+            SafeFd connection = await receive.ReceiveAsync(patience.Token).ConfigureAwait(false);
+            if (!_connections.Writer.TryWrite(connection))
+            {
+                connection.Dispose();
+            }
+        }
+        catch (Exception error) when (error is OperationCanceledException or ChannelException)
+        {
+            // It went away, handed over something else, or took too long: the next one may be better.
+        }
+        finally
+        {
+            helper.EndSocket();
+            helper.Dispose();
+            _helpers.Release();
+        }
     }
 }

@@ -25,9 +25,20 @@ public sealed class TcpAcceptor : IDisposable
     /// <summary>The next connection. One call at a time.</summary>
     public async ValueTask<ITransportLink> AcceptAsync(CancellationToken cancellationToken = default)
     {
-        SafeFd fd = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
-        TcpAddress.Tune(fd);
-        return SocketLink.Attach(fd, _peer);
+        while (true)
+        {
+            SafeFd fd = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
+            TcpAddress.Tune(fd);
+            try
+            {
+                return SocketLink.Attach(fd, _peer);
+            }
+            catch (ChannelException)
+            {
+                // The kernel lacks something for this one: it is closed, and the next one may have it.
+                await Task.Delay(AcceptOperation.ShortagePause, cancellationToken).ConfigureAwait(false);
+            }
+        }
     }
 
     /// <inheritdoc/>

@@ -27,14 +27,20 @@ internal static class Errno
     internal const int EPIPE = 32;
     internal const int ENAMETOOLONG = 36;
     internal const int ELOOP = 40;
+    internal const int EPROTO = 71;
     internal const int EPROTOTYPE = 91;
     internal const int EAFNOSUPPORT = 97;
     internal const int EADDRINUSE = 98;
+    internal const int ENETDOWN = 100;
+    internal const int ENETUNREACH = 101;
     internal const int ECONNABORTED = 103;
     internal const int ECONNRESET = 104;
+    internal const int ENOBUFS = 105;
     internal const int ENOTCONN = 107;
     internal const int ETIMEDOUT = 110;
     internal const int ECONNREFUSED = 111;
+    internal const int EHOSTDOWN = 112;
+    internal const int EHOSTUNREACH = 113;
     internal const int EINPROGRESS = 115;
 
     /// <summary>The errno of the last failed call on this thread.</summary>

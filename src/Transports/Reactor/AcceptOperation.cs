@@ -6,11 +6,17 @@ namespace ChannelSdk.Transports.Reactor;
 /// <summary>Accepts on a listening socket, one connection a call; registers the socket and lets it go at the end.</summary>
 internal sealed class AcceptOperation : FdOperation, IReactorClient, IDisposable
 {
+    /// <summary>The wait when the process or the kernel lacks what a connection needs.</summary>
+    internal static readonly TimeSpan ShortagePause = TimeSpan.FromMilliseconds(100);
+
     private readonly SafeFd _fd;
     private readonly string _uri;
     private readonly Func<int, ChannelException> _error;
     private readonly ForeignCloser? _closer;
     private readonly ulong _token;
+
+    /// <summary>What <see cref="Try"/> gives for it: no descriptor that a process can have.</summary>
+    private const int Shortage = int.MaxValue;
 
     /// <summary>Registers a listening, non-blocking socket.</summary>
     /// <param name="fd">The socket; its owner closes it after this is disposed of.</param>
@@ -23,15 +29,27 @@ internal sealed class AcceptOperation : FdOperation, IReactorClient, IDisposable
         _token = Reactor.Register(fd, Linux.EPOLLIN, this);
     }
 
-    /// <summary>The next connection, non-blocking and closed on exec.</summary>
+    /// <summary>
+    /// The next connection, non-blocking and closed on exec. One that failed is passed over, and a shortage of descriptors or memory
+    /// waited for: neither ends a listener.
+    /// </summary>
     internal async ValueTask<SafeFd> AcceptAsync(CancellationToken cancellationToken)
     {
         ThrowIfWaiting();
+        int fd;
+        while ((fd = await AcceptOnceAsync(cancellationToken).ConfigureAwait(false)) == Shortage)
+        {
+            await Task.Delay(ShortagePause, cancellationToken).ConfigureAwait(false);
+        }
+        return _closer is null ? new SafeFd(fd) : new ForeignFd(fd, _closer);
+    }
+
+    private async ValueTask<int> AcceptOnceAsync(CancellationToken cancellationToken)
+    {
         ValueTask<int> accept = StartAsync();
         using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
             static (state, token) => ((AcceptOperation)state!).Cancel(new OperationCanceledException(token)), this);
-        int fd = await accept.ConfigureAwait(false);
-        return _closer is null ? new SafeFd(fd) : new ForeignFd(fd, _closer);
+        return await accept.ConfigureAwait(false);
     }
 
     public void OnEvents(uint events) => OnReady();
@@ -55,8 +73,12 @@ internal sealed class AcceptOperation : FdOperation, IReactorClient, IDisposable
             {
                 case Errno.EAGAIN:
                     return WouldBlock;
-                case Errno.EINTR or Errno.ECONNABORTED:
+                case Errno.EINTR or Errno.ECONNABORTED or Errno.EPERM or Errno.EPROTO or Errno.ENETDOWN or Errno.ENETUNREACH
+                    or Errno.EHOSTDOWN or Errno.EHOSTUNREACH:
+                    // The one that was next has failed already (accept(2), "Error handling").
                     continue;
+                case Errno.EMFILE or Errno.ENFILE or Errno.ENOMEM or Errno.ENOBUFS:
+                    return Shortage;
                 default:
                     throw _error(Errno.Last);
             }

@@ -159,6 +159,40 @@ public sealed class HybridTests
         guest.Expect(VsockOperation.Reset);
     }
 
+    [Fact]
+    public async Task A_program_that_goes_before_its_answer_leaves_no_connection()
+    {
+        using var directory = new TestDirectory();
+        await using var device = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["v"], HybridPath = directory["h"], MaxConnections = 4 });
+        device.Start();
+        using var guest = new GuestDouble(directory["v"]);
+        for (int i = 0; i < 8; i++)
+        {
+            using (var program = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+            {
+                program.Connect(new UnixDomainSocketEndPoint(directory["h"]));
+                program.Send("CONNECT 5000\n"u8);
+            }
+            VsockHeader request = guest.Expect(VsockOperation.Request);
+            guest.Say(Answer(request, VsockOperation.Response));
+            guest.Expect(VsockOperation.Shutdown);
+            guest.Say(Answer(request, VsockOperation.Reset));
+        }
+        guest.WaitRead(16);
+        Assert.Equal(0, device.Status.Connections);
+    }
+
+    private static VsockHeader Answer(in VsockHeader request, VsockOperation operation) => new()
+    {
+        SourceCid = request.DestinationCid,
+        DestinationCid = request.SourceCid,
+        SourcePort = request.DestinationPort,
+        DestinationPort = request.SourcePort,
+        Type = VsockHeader.StreamType,
+        Operation = operation,
+        BufferAllocation = 64 * 1024,
+    };
+
     [Theory]
     [InlineData("CONNECT 5000\n")]
     [InlineData("HELLO\n")]

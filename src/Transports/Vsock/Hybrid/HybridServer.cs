@@ -83,6 +83,7 @@ internal sealed class HybridServer(VsockDevice device, string path) : IVsockAcce
     private async Task HandshakeAsync(SafeFd fd)
     {
         SocketLink? program = null;
+        ITransportLink? guest = null;
         try
         {
             program = SocketLink.Attach(fd, new PeerIdentity(_place.Scheme, path));
@@ -93,18 +94,26 @@ internal sealed class HybridServer(VsockDevice device, string path) : IVsockAcce
                 program.Abort();
                 return;
             }
-            ITransportLink guest = await device.Dial(wanted).OpenAsync(_stopping.Token).ConfigureAwait(false);
-            await HybridHandshake.WriteAsync(program, "OK", ((VsockDeviceLink)guest).HostPort).ConfigureAwait(false);
+            guest = await device.Dial(wanted).OpenAsync(_stopping.Token).ConfigureAwait(false);
+            await HybridHandshake.LimitAsync(
+                program, AnswerAsync(program, ((VsockDeviceLink)guest).HostPort), _stopping.Token).ConfigureAwait(false);
             _ = LinkBridge.RunAsync(guest, program);
         }
         catch (Exception error) when (error is ChannelException or FormatException or TimeoutException or OperationCanceledException)
         {
-            // Closed without an answer, as the others do.
+            // Closed without an answer, as the others do. A program that went meanwhile leaves no connection in the guest.
             program?.Abort();
+            guest?.Abort();
         }
         finally
         {
             _handshakes.Release();
         }
+    }
+
+    private static async Task<bool> AnswerAsync(SocketLink program, uint hostPort)
+    {
+        await HybridHandshake.WriteAsync(program, "OK", hostPort).ConfigureAwait(false);
+        return true;
     }
 }

@@ -17,5 +17,16 @@ public static class VsockRefusals
     /// </summary>
     public static event Action<VsockRefusal>? Refused;
 
-    internal static void Tell(uint? cid, uint port) => Refused?.Invoke(new VsockRefusal(cid, port, Interlocked.Increment(ref s_total)));
+    internal static void Tell(uint? cid, uint port)
+    {
+        var refusal = new VsockRefusal(cid, port, Interlocked.Increment(ref s_total));
+        try
+        {
+            Refused?.Invoke(refusal);
+        }
+        catch (Exception)
+        {
+            // The log of a refusal is no reason to serve nobody any more.
+        }
+    }
 }

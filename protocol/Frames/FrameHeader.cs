@@ -76,6 +76,13 @@ internal readonly struct FrameHeader(FrameType type, DataFlags flags, uint strea
         return HeaderStatus.Ok;
     }
 
+    /// <summary>Adds a flag to a frame that this side wrote itself.</summary>
+    public static void AddFlag(Span<byte> frame, DataFlags flag)
+    {
+        frame[2] |= (byte)flag;
+        BinaryPrimitives.WriteUInt32LittleEndian(frame[20..], Crc32C.Compute(frame[..20]));
+    }
+
     /// <summary>Length and sequence of a frame that this side wrote itself (no checks).</summary>
     public static (int FrameSize, uint Sequence) ReadOwn(ReadOnlySpan<byte> frame) =>
         (Size + BinaryPrimitives.ReadInt32LittleEndian(frame[12..]), BinaryPrimitives.ReadUInt32LittleEndian(frame[8..]));

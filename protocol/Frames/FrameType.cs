@@ -24,4 +24,6 @@ internal enum DataFlags : byte
     Fin = 2,
     /// <summary>Opaque to the session: rpc marks a status message with it.</summary>
     Trailer = 4,
+    /// <summary>OPEN only: the stream was given up before any link had it. Its id is used, and it is never opened.</summary>
+    Void = 8,
 }

@@ -70,7 +70,8 @@ internal sealed class DeadlineWheel
         }
 
         var last = now / Tick;
-        var first = _position < 0 ? last - Slots + 1 : Math.Max(_position, last - Slots + 1);
+        // The clock may have begun less than one turn of the wheel ago.
+        var first = Math.Max(Math.Max(_position, 0), last - Slots + 1);
         for (var position = first; position <= last; position++)
         {
             for (var call = _slots[position % Slots]; call is not null; call = call.WheelNext)

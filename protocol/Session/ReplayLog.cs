@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Diagnostics;
 
 namespace ChannelSdk.Protocol;
 
@@ -22,6 +23,8 @@ internal sealed class ReplayLog(PeerRole role, bool wipes = false)
     private sealed class Segment
     {
         public byte[] Buffer = [];
+        /// <summary>Sequence number of its first frame.</summary>
+        public ulong First;
         public int Acked;
         public int Sent;
         public int End;
@@ -68,7 +71,8 @@ internal sealed class ReplayLog(PeerRole role, bool wipes = false)
         return room >= SmallSegment ? Math.Min(room, wanted) : wanted;
     }
 
-    public void Append(FrameType type, DataFlags flags, uint stream, ReadOnlySpan<byte> payload)
+    /// <summary>Adds a frame and returns its place in its segment, for <see cref="Void"/>.</summary>
+    public int Append(FrameType type, DataFlags flags, uint stream, ReadOnlySpan<byte> payload)
     {
         var size = FrameHeader.Size + payload.Length;
         if (_tail is null || _tail.Buffer.Length - _tail.End < size)
@@ -82,13 +86,38 @@ internal sealed class ReplayLog(PeerRole role, bool wipes = false)
             _segments.Enqueue(_tail);
         }
 
-        FrameHeader.WriteFrame(_tail.Buffer.AsSpan(_tail.End), type, flags, stream, (uint)NextSequence, payload);
+        var place = _tail.End;
+        if (place == 0)
+        {
+            _tail.First = NextSequence;
+        }
+
+        FrameHeader.WriteFrame(_tail.Buffer.AsSpan(place), type, flags, stream, (uint)NextSequence, payload);
         _tail.End += size;
         _usedSinceTick = true;
         NextSequence++;
         Held += size;
         HeldAnswers += IsAnswer(type, stream) ? size : 0;
         Unsent += size;
+        return place;
+    }
+
+    /// <summary>Adds a flag to a frame that no link was ever given, so that no peer can have read it without.</summary>
+    public void Void(ulong sequence, int place)
+    {
+        Debug.Assert(sequence >= Exposed && sequence < NextSequence, "the frame may be on a link");
+        Segment? holder = null;
+        foreach (var segment in _segments)
+        {
+            if (segment.First > sequence)
+            {
+                break;
+            }
+
+            holder = segment;
+        }
+
+        FrameHeader.AddFlag(holder!.Buffer.AsSpan(place), DataFlags.Void);
     }
 
     /// <summary>The next bytes to send, one contiguous piece; with <paramref name="frameOnly"/> not beyond the frame that was begun.</summary>
@@ -231,7 +260,7 @@ internal sealed class ReplayLog(PeerRole role, bool wipes = false)
     {
         // The lent segment stays in the log; a copy takes its place so that the old memory can be left to the old send.
         var old = _lent!;
-        var copy = new Segment { Buffer = ArrayPool<byte>.Shared.Rent(old.Buffer.Length), Acked = old.Acked, Sent = old.Sent, End = old.End };
+        var copy = new Segment { Buffer = ArrayPool<byte>.Shared.Rent(old.Buffer.Length), First = old.First, Acked = old.Acked, Sent = old.Sent, End = old.End };
         old.Buffer.AsSpan(0, old.End).CopyTo(copy.Buffer);
         for (var i = _segments.Count; i > 0; i--)
         {

@@ -206,7 +206,23 @@ internal sealed partial class Session
         stream.FinGiven |= fin;
         stream.LocalDone = fin;
         _streams.Add(stream.Id, stream);
-        _log.Append(FrameType.Open, fin ? DataFlags.Fin : DataFlags.None, stream.Id, header);
+        stream.OpenPlace = _log.Append(FrameType.Open, fin ? DataFlags.Fin : DataFlags.None, stream.Id, header);
+    }
+
+    /// <summary>
+    /// Tells the peer that a stream has ended. A stream that no link ever had is not opened there at all: its owner is told
+    /// that it did not run, and a reset behind its frames would come too late for that.
+    /// </summary>
+    private void ProduceEnd(SessionStream stream, ChannelError code)
+    {
+        if (stream.LocalOpened && stream.FirstSequence >= _log.Exposed)
+        {
+            _log.Void(stream.FirstSequence, stream.OpenPlace);
+        }
+        else
+        {
+            ProduceReset(stream.Id, code);
+        }
     }
 
     private void ProduceReset(uint id, ChannelError code)

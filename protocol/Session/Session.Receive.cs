@@ -38,7 +38,7 @@ internal sealed partial class Session
             case FrameType.Credit when untrustedPayload.Length == sizeof(long) && (isOfStream || header.Stream == 0):
                 OnCredit(header.Stream, opener, streamClass, BinaryPrimitives.ReadInt64LittleEndian(untrustedPayload));
                 break;
-            case FrameType.Open when isOfStream && untrustedPayload.Length <= MaxOpenHeader && (header.Flags & ~DataFlags.Fin) == 0:
+            case FrameType.Open when isOfStream && untrustedPayload.Length <= MaxOpenHeader && (header.Flags & ~(DataFlags.Fin | DataFlags.Void)) == 0:
                 OnOpen(header, opener, streamClass, untrustedPayload);
                 break;
             case FrameType.Data when isOfStream && IsValidData(header.Flags, untrustedPayload.Length):
@@ -101,6 +101,12 @@ internal sealed partial class Session
         if (opener == _role || !_idsThere.TryAdvance(header.Stream, streamClass) || _streams.ContainsKey(header.Stream))
         {
             FailSession(ChannelError.BadStreamId, $"stream {header.Stream} was opened, which is not a new id of the {opener}'s");
+            return;
+        }
+
+        if ((header.Flags & DataFlags.Void) != 0)
+        {
+            // What follows on this id is ignored, as for any that has ended.
             return;
         }
 

@@ -163,7 +163,8 @@ internal sealed partial class Session : ILinkOwner
         TrimQueues();
         var stream = NewStream(streamClass, localOpened: true, state);
         _openedHere[(int)streamClass]++;
-        if (CanProduceAtOnce(streamClass) && HasRoom(streamClass, header.Length))
+        // Without a link it stays out of the log: given up before there is one, it leaves nothing behind, and it outlives the session.
+        if (IsEstablished && CanProduceAtOnce(streamClass) && HasRoom(streamClass, header.Length))
         {
             ProduceOpen(stream, header, fin);
         }
@@ -239,7 +240,7 @@ internal sealed partial class Session : ILinkOwner
 
         if (stream.Id != 0)
         {
-            ProduceReset(stream.Id, code);
+            ProduceEnd(stream, code);
         }
 
         Kill(stream);

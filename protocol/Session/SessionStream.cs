@@ -25,6 +25,8 @@ internal sealed class SessionStream
 
     // Outbound.
     internal ulong FirstSequence;
+    /// <summary>Where the OPEN frame is, for <see cref="ReplayLog.Void"/>.</summary>
+    internal int OpenPlace;
     internal byte[]? PendingHeader;
     internal bool PendingHeaderFin;
     internal ReadOnlyMemory<byte> Pending;

@@ -133,6 +133,15 @@ public sealed partial class Channel : IRpcHandler
         }
     }
 
+    /// <summary>Whether the call has ended: nobody waits for its answer.</summary>
+    internal bool IsOver(IncomingCall incoming)
+    {
+        lock (Gate)
+        {
+            return incoming.Call.Version != incoming.Version || incoming.Call.IsOver;
+        }
+    }
+
     /// <summary>Answers a unary call.</summary>
     internal void Reply(IncomingCall incoming, IMessage reply)
     {
@@ -205,6 +214,12 @@ public sealed partial class Channel : IRpcHandler
     {
         public void Run()
         {
+            if (channel.IsOver(incoming))
+            {
+                // The caller gave it up meanwhile, and may have told its own caller that it did not run.
+                return;
+            }
+
             try
             {
                 channel._options.Guard?.OnCalled(incoming.Method, isServed: true);

@@ -157,8 +157,11 @@ public sealed partial class Channel : IAsyncDisposable
         return task;
     }
 
-    /// <summary>Opens a stream on a streaming method of the peer. Its failure shows in the stream's reads and writes.</summary>
-    /// <exception cref="ChannelException">TooManyStreams or SessionClosed.</exception>
+    /// <summary>
+    /// Opens a stream on a streaming method of the peer. It completes when the request was taken, which needs a link; what fails
+    /// later shows in the stream's reads and writes.
+    /// </summary>
+    /// <exception cref="ChannelException">TooManyStreams, SessionClosed, or DeadlineExceeded while there is no link.</exception>
     public ValueTask<ChannelStream> OpenStreamAsync<TRequest>(
         StreamMethod<TRequest> method, TRequest request, CallOptions options = default, CancellationToken cancellationToken = default)
         where TRequest : class, IMessage<TRequest>, new()

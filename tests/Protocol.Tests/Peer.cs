@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>One end of a session under test: records what it is told and checks that numbered messages come once and in order.</summary>
-internal sealed class Peer : ISessionHandler
+internal sealed class Peer : ISessionHandler, IWireEnd
 {
     private readonly Dictionary<SessionStream, Inbound> _inbound = [];
     private ulong _nonces;
@@ -15,6 +15,7 @@ internal sealed class Peer : ISessionHandler
     }
 
     public Session Session { get; }
+    public long NextDeadline => Session.NextDeadline;
     public List<string> Events { get; } = [];
     public List<(uint Stream, ChannelError Code, bool MayHaveRun)> Resets { get; } = [];
     /// <summary>Whole messages by the header text of their stream.</summary>
@@ -33,6 +34,10 @@ internal sealed class Peer : ISessionHandler
     public bool ConsumeAtOnce { get; set; } = true;
     public long UnconsumedBytes { get; private set; }
     public Queue<(SessionStream Stream, int Bytes)> Unconsumed { get; } = new();
+
+    public int Receive(ReadOnlySpan<byte> untrustedBytes, long now) => Session.Receive(untrustedBytes, now);
+
+    public void Tick(long now) => Session.Tick(now);
 
     public void ConsumeAll()
     {

@@ -1,16 +1,32 @@
 namespace ChannelSdk.Protocol.Tests;
 
+/// <summary>What a wire moves bytes and time for: a session, alone or with calls above it.</summary>
+internal interface IWireEnd
+{
+    Session Session { get; }
+
+    long NextDeadline { get; }
+
+    int Receive(ReadOnlySpan<byte> untrustedBytes, long now);
+
+    void Tick(long now);
+}
+
+/// <summary>A link between two sessions.</summary>
+internal sealed class Wire(Peer guest, Peer host) : Wire<Peer>(guest, host);
+
 /// <summary>
 /// A link between two peers in virtual time. Bytes under way can be cut, held back or tampered with; each direction
 /// counts what went through, so a test can cut at any offset.
 /// </summary>
-internal sealed class Wire(Peer guest, Peer host)
+internal class Wire<TEnd>(TEnd guest, TEnd host)
+    where TEnd : IWireEnd
 {
     private readonly Direction _toHost = new(guest, host);
     private readonly Direction _toGuest = new(host, guest);
 
-    public Peer Guest { get; } = guest;
-    public Peer Host { get; } = host;
+    public TEnd Guest { get; } = guest;
+    public TEnd Host { get; } = host;
     public long Now { get; set; } = 1_000_000;
     public bool IsUp { get; private set; }
     public Direction ToHost => _toHost;
@@ -65,7 +81,7 @@ internal sealed class Wire(Peer guest, Peer host)
                 continue;
             }
 
-            var next = Math.Min(Guest.Session.NextDeadline, Host.Session.NextDeadline);
+            var next = Math.Min(Guest.NextDeadline, Host.NextDeadline);
             next = Math.Min(next, Math.Min(_toHost.ReadableAt(Now), _toGuest.ReadableAt(Now)));
             if (next > end)
             {
@@ -74,8 +90,8 @@ internal sealed class Wire(Peer guest, Peer host)
             }
 
             Now = Math.Max(Now + 1, next);
-            Guest.Session.Tick(Now);
-            Host.Session.Tick(Now);
+            Guest.Tick(Now);
+            Host.Tick(Now);
         }
 
         return false;
@@ -95,7 +111,7 @@ internal sealed class Wire(Peer guest, Peer host)
     }
 
     /// <summary>One direction of the wire.</summary>
-    internal sealed class Direction(Peer from, Peer to)
+    internal sealed class Direction(IWireEnd from, IWireEnd to)
     {
         private byte[] _buffer = new byte[4096];
         private int _start;
@@ -167,7 +183,7 @@ internal sealed class Wire(Peer guest, Peer host)
             }
 
             Tamper?.Invoke(_buffer.AsMemory(_start, count));
-            var consumed = to.Session.Receive(_buffer.AsSpan(_start, count), now);
+            var consumed = to.Receive(_buffer.AsSpan(_start, count), now);
             _start += consumed;
             return consumed > 0;
         }

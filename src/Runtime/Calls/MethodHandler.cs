@@ -76,6 +76,11 @@ internal sealed class StreamHandler<TRequest>(string name, Func<TRequest, Channe
 
     private async Task RunAsync(Channel channel, IncomingCall call, TRequest request)
     {
+        if (channel.IsOver(call))
+        {
+            return;
+        }
+
         RpcStatus status = default;
         try
         {

@@ -1,0 +1,129 @@
+using System.Buffers.Binary;
+
+namespace ChannelSdk.Protocol.Tests;
+
+/// <summary>
+/// One end with calls above its session: as the caller it remembers how each attempt ended, as the callee how often each
+/// one ran. A method runs as soon as its request is whole, which is the worst moment for a caller that has given up.
+/// </summary>
+internal sealed class CallPeer : IRpcHandler, IWireEnd
+{
+    private readonly List<RpcCall> _unanswered = [];
+    private ulong _nonces;
+
+    public CallPeer(PeerRole role, SessionOptions? options = null, int seed = 1)
+    {
+        _nonces = (ulong)seed << 16 | (ulong)role;
+        Rpc = new RpcPeer(role, options ?? new SessionOptions(), maxMessage: 1 << 20, this, () => ++_nonces * 0x9E3779B97F4A7C15);
+    }
+
+    public RpcPeer Rpc { get; }
+    public Session Session => Rpc.Session;
+    public long NextDeadline => Rpc.NextDeadline;
+    /// <summary>How often each attempt ran here.</summary>
+    public Dictionary<int, int> Ran { get; } = [];
+    /// <summary>How each attempt from here ended; None for a reply.</summary>
+    public Dictionary<int, RpcStatus> Ended { get; } = [];
+    public List<string> Events { get; } = [];
+    /// <summary>Whether a call is answered at once; if not, by <see cref="AnswerAll"/>.</summary>
+    public bool AnswersAtOnce { get; set; } = true;
+    /// <summary>Called when an attempt has ended.</summary>
+    public Action<int>? AttemptEnded { get; set; }
+
+    public int Receive(ReadOnlySpan<byte> untrustedBytes, long now) => Rpc.Receive(untrustedBytes, now);
+
+    public void Tick(long now) => Rpc.Tick(now);
+
+    /// <summary>Begins one attempt. False: it was refused at once.</summary>
+    public bool Call(int attempt, int size, long deadline, long now, StreamClass streamClass = StreamClass.Rpc)
+    {
+        RpcCall call;
+        try
+        {
+            call = Rpc.Begin("test.Run"u8, streamClass, isStream: false, deadline, now, attempt);
+        }
+        catch (ChannelException)
+        {
+            return false;
+        }
+
+        var request = call.RentWriteBuffer(Math.Max(sizeof(int), size));
+        request.Clear();
+        BinaryPrimitives.WriteInt32LittleEndian(request, attempt);
+        Rpc.Write(call, request.Length, DataFlags.Fin);
+        return true;
+    }
+
+    public void AnswerAll()
+    {
+        foreach (var call in _unanswered)
+        {
+            Answer(call);
+        }
+
+        _unanswered.Clear();
+    }
+
+    private void Answer(RpcCall call)
+    {
+        if (call is { IsOver: false, IsIncoming: true, CanWrite: true })
+        {
+            Rpc.Write(call, call.RentWriteBuffer(1).Length, DataFlags.Fin);
+        }
+    }
+
+    private void End(int attempt, in RpcStatus status)
+    {
+        Ended.Add(attempt, status);
+        AttemptEnded?.Invoke(attempt);
+    }
+
+    bool IRpcHandler.OnIncoming(RpcCall call, in RpcHeader untrustedHeader) => true;
+
+    void IRpcHandler.OnMessage(RpcCall call, ReadOnlySpan<byte> untrustedMessage)
+    {
+        if (!call.IsIncoming)
+        {
+            End((int)call.State!, default);
+            return;
+        }
+
+        var attempt = BinaryPrimitives.ReadInt32LittleEndian(untrustedMessage);
+        Ran[attempt] = Ran.GetValueOrDefault(attempt) + 1;
+        if (AnswersAtOnce)
+        {
+            Answer(call);
+        }
+        else
+        {
+            _unanswered.Add(call);
+        }
+    }
+
+    void IRpcHandler.OnFailed(RpcCall call)
+    {
+        _unanswered.Remove(call);
+        if (!call.IsIncoming)
+        {
+            End((int)call.State!, call.Status!.Value);
+        }
+    }
+
+    void IRpcHandler.OnReadable(RpcCall call)
+    {
+    }
+
+    void IRpcHandler.OnWritable(RpcCall call)
+    {
+    }
+
+    void IRpcHandler.OnEstablished(bool resumed) => Events.Add(resumed ? "resumed" : "established");
+
+    void IRpcHandler.OnLinkLost(ChannelError error, string text) => Events.Add($"link lost: {error}");
+
+    void IRpcHandler.OnSessionLost(ChannelError error, string text) => Events.Add($"session lost: {error}");
+
+    void IRpcHandler.OnPeerHeartbeat(in Heartbeat heartbeat)
+    {
+    }
+}

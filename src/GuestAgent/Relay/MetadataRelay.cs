@@ -23,6 +23,8 @@ internal sealed class MetadataRelay(Channel channel, AgentLog log) : IAsyncDispo
     /// <summary>How long a connection waits for a host that is not there (a boot that is ahead of it, a reconnect).</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
 
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
+
     private readonly CancellationTokenSource _stopping = new();
     private readonly SemaphoreSlim _room = new(MaxConnections);
     private TcpAcceptor? _acceptor;
@@ -46,7 +48,7 @@ internal sealed class MetadataRelay(Channel channel, AgentLog log) : IAsyncDispo
             log.Warning($"no metadata relay: {e.Message}");
             return;
         }
-        _accepting = AcceptAsync(_acceptor);
+        _accepting = AcceptAsync(_acceptor.AcceptAsync, link => _ = ServeAsync(link), log, _room, _stopping.Token);
         log.Info($"metadata relay on {address}:{port}");
     }
 
@@ -58,24 +60,31 @@ internal sealed class MetadataRelay(Channel channel, AgentLog log) : IAsyncDispo
         _acceptor?.Dispose();
     }
 
-    private async Task AcceptAsync(TcpAcceptor acceptor)
+    /// <summary>Accepts until it is stopped: what fails a connection, or the acceptance of one, fails no other.</summary>
+    internal static async Task AcceptAsync(
+        Func<CancellationToken, ValueTask<ITransportLink>> accept, Action<ITransportLink> serve, AgentLog log, SemaphoreSlim room, CancellationToken stopping)
     {
         try
         {
             while (true)
             {
-                await _room.WaitAsync(_stopping.Token).ConfigureAwait(false);
-                ITransportLink link = await acceptor.AcceptAsync(_stopping.Token).ConfigureAwait(false);
-                _ = ServeAsync(link);
+                await room.WaitAsync(stopping).ConfigureAwait(false);
+                try
+                {
+                    serve(await accept(stopping).ConfigureAwait(false));
+                }
+                catch (ChannelException e)
+                {
+                    // A connection that ended before it was accepted, or no descriptor to be had just now.
+                    room.Release();
+                    log.Debug($"the metadata relay could not accept a connection: {e.Message}");
+                    await Task.Delay(s_pause, stopping).ConfigureAwait(false);
+                }
             }
         }
         catch (OperationCanceledException)
         {
             // The agent stops.
-        }
-        catch (ChannelException e)
-        {
-            log.Error($"the metadata relay ended: {e.Message}");
         }
     }
 
@@ -97,7 +106,7 @@ internal sealed class MetadataRelay(Channel channel, AgentLog log) : IAsyncDispo
                 await sending.ConfigureAwait(false);
             }
         }
-        catch (Exception e) when (e is ChannelException or OperationCanceledException)
+        catch (Exception e) when (e is not OutOfMemoryException)
         {
             log.Debug($"a relayed connection ended: {e.Message}");
         }

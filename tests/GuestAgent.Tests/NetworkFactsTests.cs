@@ -71,6 +71,18 @@ public class NetworkFactsTests
     }
 
     [Fact]
+    public void Disks_come_before_what_only_has_a_disks_form()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("agent-test-");
+        foreach (string name in (string[])["loop0/queue", "loop1/queue", "nvme0n1/device", "vda/device", "zram0/queue"])
+        {
+            folder.CreateSubdirectory(name);
+        }
+        Assert.Equal(["nvme0n1", "vda", "loop0", "loop1", "zram0"], StorageFacts.InOrder(folder.FullName).Select(Path.GetFileName));
+        folder.Delete(recursive: true);
+    }
+
+    [Fact]
     public void This_machines_interfaces_disks_and_file_systems_can_be_collected()
     {
         Assert.Contains(NetworkFacts.Read().ToInfo().Interfaces, card => card.Name == "lo" && card.Mtu > 0);

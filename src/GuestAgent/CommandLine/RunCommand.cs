@@ -17,7 +17,7 @@ internal static class RunCommand
         // The journal stamps lines itself (systemd.exec(5), JOURNAL_STREAM).
         bool withTime = Environment.GetEnvironmentVariable("JOURNAL_STREAM") is null;
         GuestSystem system = GuestSystem.Linux();
-        var log = new AgentLog(static line => StandardStream.WriteLine(StandardStream.Error, line), TimeProvider.System, withTime)
+        var log = new AgentLog(new LogOutput(StandardStream.Error).Write, TimeProvider.System, withTime)
         {
             Rate = new AgentConfig().LogRate,
         };

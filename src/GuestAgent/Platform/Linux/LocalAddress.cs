@@ -52,11 +52,11 @@ internal static unsafe class LocalAddress
         }
     }
 
-    /// <summary>Whether there is a network device besides the loopback one.</summary>
+    /// <summary>Whether there is a network device besides the loopback one; plain files beside them are none.</summary>
     public static bool HasNetwork()
     {
         const string devices = "/sys/class/net";
-        return Directory.Exists(devices) && Directory.GetFileSystemEntries(devices).Any(static path => Path.GetFileName(path) != "lo");
+        return Directory.Exists(devices) && Directory.GetDirectories(devices).Any(static path => Path.GetFileName(path) != "lo");
     }
 
     private static void Fill(byte* request, IPAddress address)

@@ -9,14 +9,14 @@ internal static class StorageFacts
     private const int MaxDisks = 128;
     private const ulong SectorBytes = 512;
 
-    /// <summary>Disks that have a size: no empty loop or RAM devices.</summary>
+    /// <summary>Disks that have a size, first those that are devices: no empty loop or RAM devices.</summary>
     public static IEnumerable<DiskInfo> Disks()
     {
         if (!Directory.Exists("/sys/block"))
         {
             yield break;
         }
-        foreach (string folder in Directory.EnumerateFileSystemEntries("/sys/block").Order(StringComparer.Ordinal).Take(MaxDisks))
+        foreach (string folder in InOrder("/sys/block").Take(MaxDisks))
         {
             if (Number(folder + "/size") is > 0 and ulong sectors)
             {
@@ -30,6 +30,10 @@ internal static class StorageFacts
             }
         }
     }
+
+    // A hundred loop devices come before vda by their names.
+    internal static IEnumerable<string> InOrder(string folder) =>
+        Directory.EnumerateFileSystemEntries(folder).Order(StringComparer.Ordinal).OrderBy(static disk => Directory.Exists(disk + "/device") ? 0 : 1);
 
     private static ulong Number(string path) =>
         ulong.TryParse(SmallFile.Read(path).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : 0;

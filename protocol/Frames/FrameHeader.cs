@@ -8,13 +8,15 @@ internal enum HeaderStatus : byte
     Ok,
     NeedMore,
     Corrupt,
+    /// <summary>A whole header with a right checksum, of another version.</summary>
+    OtherVersion,
 }
 
 /// <summary>
 /// The 24 bytes before every payload, little-endian (PROTOCOL.md section 3):
 /// version u8, type u8, flags u16, stream u32, sequence u32, length u32, payload CRC32C u32, header CRC32C u32.
 /// </summary>
-internal readonly struct FrameHeader(FrameType type, DataFlags flags, uint stream, uint sequence, int length, uint payloadCrc)
+internal readonly struct FrameHeader(FrameType type, DataFlags flags, uint stream, uint sequence, int length, uint payloadCrc, uint headerCrc)
 {
     public const int Size = 24;
     public const byte Version = 1;
@@ -28,6 +30,7 @@ internal readonly struct FrameHeader(FrameType type, DataFlags flags, uint strea
     /// <summary>Payload bytes. Up to uint.MaxValue on the wire; saturated, and checked by the link against its bound.</summary>
     public int Length { get; } = length;
     public uint PayloadCrc { get; } = payloadCrc;
+    public uint HeaderCrc { get; } = headerCrc;
 
     public bool IsSequenced => ((byte)Type & SequencedBit) != 0;
 
@@ -60,19 +63,19 @@ internal readonly struct FrameHeader(FrameType type, DataFlags flags, uint strea
             return HeaderStatus.Corrupt;
         }
 
-        var flags = BinaryPrimitives.ReadUInt16LittleEndian(untrustedBytes[2..]);
-        if (untrustedBytes[0] != Version || flags > byte.MaxValue)
+        if (untrustedBytes[0] != Version)
         {
-            return HeaderStatus.Corrupt;
+            return HeaderStatus.OtherVersion;
         }
 
         header = new FrameHeader(
             (FrameType)untrustedBytes[1],
-            (DataFlags)flags,
+            (DataFlags)BinaryPrimitives.ReadUInt16LittleEndian(untrustedBytes[2..]),
             BinaryPrimitives.ReadUInt32LittleEndian(untrustedBytes[4..]),
             BinaryPrimitives.ReadUInt32LittleEndian(untrustedBytes[8..]),
             (int)Math.Min(int.MaxValue, BinaryPrimitives.ReadUInt32LittleEndian(untrustedBytes[12..])),
-            BinaryPrimitives.ReadUInt32LittleEndian(untrustedBytes[16..]));
+            BinaryPrimitives.ReadUInt32LittleEndian(untrustedBytes[16..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(untrustedBytes[20..]));
         return HeaderStatus.Ok;
     }
 

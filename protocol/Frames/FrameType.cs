@@ -15,7 +15,7 @@ internal enum FrameType : byte
 
 /// <summary>Flags of OPEN and DATA frames; all other bits are zero.</summary>
 [Flags]
-internal enum DataFlags : byte
+internal enum DataFlags : ushort
 {
     None = 0,
     /// <summary>The message goes on in the next DATA frame of this stream.</summary>

@@ -45,6 +45,8 @@ internal record struct Hello
     public long SessionCredit { get; set; }
     /// <summary>Streams that the receiver may have open, by class.</summary>
     public StreamClassValues MaxStreams { get; set; }
+    /// <summary><see cref="FrameChain"/> of the frames before <see cref="NextExpected"/>, or 0 while the sender is unpaired.</summary>
+    public ulong Chain { get; set; }
 
     public readonly void Write(Span<byte> p)
     {
@@ -69,20 +71,15 @@ internal record struct Hello
         }
 
         BinaryPrimitives.WriteInt64LittleEndian(p[104..], SessionCredit);
+        BinaryPrimitives.WriteUInt64LittleEndian(p[120..], Chain);
     }
 
-    /// <summary>Reads and range-checks a payload whose CRC was right. False with the reason for a person.</summary>
-    public static bool TryRead(ReadOnlySpan<byte> untrusted, out Hello hello, out string problem)
-    {
-        hello = default;
-        problem = "";
-        if (untrusted.Length is < Size or > MaxSize)
-        {
-            problem = $"HELLO of {untrusted.Length} bytes, allowed are {Size} to {MaxSize}";
-            return false;
-        }
-
-        var value = new Hello
+    /// <summary>
+    /// Reads a payload whose CRC was right and whose size is allowed. Only roles and versions may be looked at before
+    /// <see cref="FindProblem"/>: a later version may have other ranges, and must be told that it is one.
+    /// </summary>
+    public static Hello Read(ReadOnlySpan<byte> untrusted) =>
+        new()
         {
             MinVersion = untrusted[0],
             MaxVersion = untrusted[1],
@@ -100,25 +97,20 @@ internal record struct Hello
             StreamCredit = StreamClassValues.ReadInt32(untrusted[92..]),
             SessionCredit = BinaryPrimitives.ReadInt64LittleEndian(untrusted[104..]),
             MaxStreams = StreamClassValues.ReadUInt16(untrusted[112..]),
+            Chain = BinaryPrimitives.ReadUInt64LittleEndian(untrusted[120..]),
         };
-        problem = value switch
-        {
-            { Role: not (PeerRole.Guest or PeerRole.Host) } => $"role {untrusted[2]}, allowed are 1 (guest) and 2 (host)",
-            { MinVersion: 0 } => "version 0",
-            { MaxFrame: < SessionOptions.SmallestMaxFrame or > SessionOptions.LargestMaxFrame } => $"largest frame {value.MaxFrame}",
-            { HeartbeatInterval: < 10 or > 60_000 } => $"heartbeat interval {value.HeartbeatInterval} ms",
-            { SessionCredit: < 0 or > SessionOptions.MaxCreditLimit } => "session credit out of range",
-            _ when value.MinVersion > value.MaxVersion => $"versions {value.MinVersion} to {value.MaxVersion}",
-            _ when value.Epoch == 0 || value.Nonce == 0 => "an epoch or nonce of zero",
-            _ when value.StreamCredit.Smallest < 0 => "negative stream credit",
-            _ => "",
-        };
-        if (problem.Length != 0)
-        {
-            return false;
-        }
 
-        hello = value;
-        return true;
-    }
+    /// <summary>What of it is out of range, for a person, or "".</summary>
+    public readonly string FindProblem() => this switch
+    {
+        { Role: not (PeerRole.Guest or PeerRole.Host) } => $"role {(byte)Role}, allowed are 1 (guest) and 2 (host)",
+        { MinVersion: 0 } => "version 0",
+        { MaxFrame: < SessionOptions.SmallestMaxFrame or > SessionOptions.LargestMaxFrame } => $"largest frame {MaxFrame}",
+        { HeartbeatInterval: < 10 or > 60_000 } => $"heartbeat interval {HeartbeatInterval} ms",
+        { SessionCredit: < 0 or > SessionOptions.MaxCreditLimit } => "session credit out of range",
+        _ when MinVersion > MaxVersion => $"versions {MinVersion} to {MaxVersion}",
+        _ when Epoch == 0 || Nonce == 0 => "an epoch or nonce of zero",
+        _ when StreamCredit.Smallest < 0 => "a stream credit of 2^31 or more",
+        _ => "",
+    };
 }

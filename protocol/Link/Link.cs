@@ -91,17 +91,12 @@ internal sealed partial class Link
             return Skip(at > 0 ? at : Math.Max(0, untrusted.Length - Hello.Marker.Length + 1));
         }
 
-        var size = TryReadHello(untrusted, out var hello, out var problem);
+        var size = TryReadHello(untrusted, out var hello);
         if (size > 0)
         {
             (_isLinkFrame, _frames) = (true, _frames + 1);
             ProcessHello(hello, now);
             return size;
-        }
-
-        if (problem.Length > 0)
-        {
-            Fail(ChannelError.MalformedFrame, problem);
         }
 
         return size < 0 ? Skip(1) : 0;
@@ -119,14 +114,14 @@ internal sealed partial class Link
     }
 
     /// <summary>Size of the HELLO frame at the start, 0 if more bytes are needed, -1 if it is none.</summary>
-    private static int TryReadHello(ReadOnlySpan<byte> untrusted, out Hello hello, out string problem)
+    private static int TryReadHello(ReadOnlySpan<byte> untrusted, out Hello hello)
     {
-        (hello, problem) = (default, "");
+        hello = default;
         switch (FrameHeader.TryRead(untrusted, out var header))
         {
             case HeaderStatus.NeedMore:
                 return 0;
-            case HeaderStatus.Corrupt:
+            case HeaderStatus.Corrupt or HeaderStatus.OtherVersion:
                 return -1;
         }
 
@@ -141,11 +136,12 @@ internal sealed partial class Link
         }
 
         var payload = untrusted.Slice(FrameHeader.Size, header.Length);
-        if (Crc32C.Compute(payload) != header.PayloadCrc || !Hello.TryRead(payload, out hello, out problem))
+        if (Crc32C.Compute(payload) != header.PayloadCrc)
         {
             return -1;
         }
 
+        hello = Hello.Read(payload);
         return FrameHeader.Size + header.Length;
     }
 
@@ -161,6 +157,13 @@ internal sealed partial class Link
         {
             Fail(ChannelError.VersionMismatch,
                 $"the peer speaks protocol {hello.MinVersion} to {hello.MaxVersion}, this side {_options.MinVersion} to {_options.MaxVersion}; update the older one");
+            return;
+        }
+
+        var problem = hello.FindProblem();
+        if (problem.Length > 0)
+        {
+            Fail(ChannelError.MalformedFrame, $"a HELLO with {problem}");
             return;
         }
 
@@ -220,6 +223,12 @@ internal sealed partial class Link
             return ResyncOrFail(untrusted, now, ChannelError.CorruptFrame, "a frame header does not match its checksum");
         }
 
+        if (status == HeaderStatus.OtherVersion)
+        {
+            Fail(ChannelError.VersionMismatch, $"a frame of version {untrusted[0]} came, version {Version} was agreed");
+            return 0;
+        }
+
         if (header.Length > _options.MaxFrame)
         {
             return ResyncOrFail(untrusted, now, ChannelError.OversizeFrame, $"a frame of {header.Length} bytes, allowed are {_options.MaxFrame}");
@@ -241,6 +250,12 @@ internal sealed partial class Link
         _lastHeard = now;
         _frames++;
         _isLinkFrame = header.Type is FrameType.Hello or FrameType.Heartbeat or FrameType.GoAway;
+        if (_isLinkFrame && (header.Flags != DataFlags.None || header.Stream != 0 || header.Sequence != (header.Type == FrameType.Hello ? Hello.MarkerSequence : 0)))
+        {
+            Fail(ChannelError.MalformedFrame, $"{header.Type} frame with flags {(ushort)header.Flags}, stream {header.Stream} and sequence {header.Sequence:x}");
+            return size;
+        }
+
         switch (header.Type)
         {
             case FrameType.Hello:
@@ -264,9 +279,9 @@ internal sealed partial class Link
 
     private int HelloWhileEstablished(ReadOnlySpan<byte> untrusted, int size, long now)
     {
-        if (TryReadHello(untrusted, out var hello, out var problem) != size)
+        if (TryReadHello(untrusted, out var hello) != size)
         {
-            Fail(ChannelError.MalformedFrame, problem);
+            Fail(ChannelError.MalformedFrame, $"a HELLO of {size - FrameHeader.Size} bytes");
             return size;
         }
 
@@ -313,7 +328,11 @@ internal sealed partial class Link
         return skipped;
     }
 
-    /// <summary>Looks for a whole HELLO of another epoch behind the first byte; goes back to the handshake if there is one.</summary>
+    /// <summary>
+    /// Looks behind the first byte for a whole HELLO of another epoch that echoes this link's, and goes back to the handshake
+    /// if there is one. The bytes may be a message's: what does not know this link's epoch proves nothing, and is at most
+    /// told it, as a peer that began anew needs it.
+    /// </summary>
     private int FindNewHello(ReadOnlySpan<byte> untrusted, long now)
     {
         for (var from = 1; from < untrusted.Length;)
@@ -324,10 +343,15 @@ internal sealed partial class Link
                 break;
             }
 
-            if (TryReadHello(untrusted[(from + at)..], out var hello, out _) > 0 && hello.Epoch != _peerEpoch)
+            if (TryReadHello(untrusted[(from + at)..], out var hello) > 0 && hello.Epoch != _peerEpoch)
             {
-                Restart(now);
-                return from + at;
+                if (hello.Echo == _epoch)
+                {
+                    Restart(now);
+                    return from + at;
+                }
+
+                _nextHello = Math.Min(_nextHello, Math.Max(now, _lastHello + MinHelloGap));
             }
 
             from += at + 1;

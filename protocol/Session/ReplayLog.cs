@@ -45,6 +45,8 @@ internal sealed class ReplayLog(PeerRole role, bool wipes = false)
     public ulong NextSequence { get; private set; }
     /// <summary>All frames before this one are acknowledged.</summary>
     public ulong Acknowledged { get; private set; }
+    /// <summary>Checksum of all acknowledged frames; the session sets it when it begins.</summary>
+    public ulong Chain { get; set; }
     /// <summary>Frames before this one may have reached the peer: their bytes were given to a link.</summary>
     public ulong Exposed { get; private set; }
     /// <summary>Bytes held, acknowledged frames not counted.</summary>
@@ -173,6 +175,36 @@ internal sealed class ReplayLog(PeerRole role, bool wipes = false)
         }
     }
 
+    /// <summary>Whether an acknowledgement says what an earlier one has said.</summary>
+    public bool WasAcknowledged(uint next)
+    {
+        var behind = (uint)Acknowledged - next;
+        return behind is > 0 and <= int.MaxValue && behind <= Acknowledged;
+    }
+
+    /// <summary>Whether the frames from the first unacknowledged one to <paramref name="next"/> were given to a link, and give this checksum.</summary>
+    public bool Matches(uint next, ulong chain)
+    {
+        var count = next - (uint)Acknowledged;
+        if (Acknowledged + count > Exposed)
+        {
+            return false;
+        }
+
+        var own = Chain;
+        foreach (var segment in _segments)
+        {
+            for (var at = segment.Acked; at < segment.End && count > 0; count--)
+            {
+                var frame = segment.Buffer.AsSpan(at);
+                own = FrameChain.AddFrame(own, frame);
+                at += FrameHeader.ReadOwn(frame).FrameSize;
+            }
+        }
+
+        return own == chain;
+    }
+
     /// <summary>Drops acknowledged frames. False if <paramref name="next"/> is outside of what was given to a link.</summary>
     public bool Acknowledge(uint next)
     {
@@ -187,6 +219,7 @@ internal sealed class ReplayLog(PeerRole role, bool wipes = false)
             var segment = _segments.Peek();
             var frame = segment.Buffer.AsSpan(segment.Acked);
             var (size, _) = FrameHeader.ReadOwn(frame);
+            Chain = FrameChain.AddFrame(Chain, frame);
             HeldAnswers -= IsAnswer((FrameType)frame[1], BinaryPrimitives.ReadUInt32LittleEndian(frame[4..])) ? size : 0;
             var unsent = Math.Max(0, segment.Acked + size - segment.Sent);
             segment.Acked += size;

@@ -22,10 +22,17 @@ internal sealed partial class Session
         hello.StreamCredit = _options.StreamWindow;
         hello.MaxStreams = _options.MaxStreams;
         hello.SessionCredit = _receiveSessionLimit;
+        hello.Chain = _peerNonce == 0 ? 0 : _receiveChain;
     }
 
     Pairing ILinkOwner.Pair(in Hello hello, long now)
     {
+        if ((hello.Capabilities & ChannelCapabilities.Offered) != ChannelCapabilities.Offered)
+        {
+            _link!.Fail(ChannelError.Unsupported, $"the peer's capabilities are {hello.Capabilities:x}; protocol 1 needs resume and rpc ({ChannelCapabilities.Offered:x})");
+            return Pairing.Refused;
+        }
+
         if (_peerNonce != 0 && hello.Nonce != _peerNonce)
         {
             Lose(ChannelError.SessionLost, "the peer has begun a new session (it was restarted, or it gave the old one up)");
@@ -41,8 +48,17 @@ internal sealed partial class Session
             return Pairing.Again;
         }
 
+        if (hello.PeerNonce != 0 && hello.Chain != FrameChain.Seed(_nonce, hello.Nonce))
+        {
+            // The peer has gone on with this half; this is a copy of it that knows nothing of that.
+            Lose(ChannelError.SessionLost, "the peer has a session with this side that this side does not know (restored from an older snapshot?)");
+            return Pairing.Again;
+        }
+
         _peerNonce = hello.Nonce;
-        _peerLinkCount = hello.LinkCount;
+        _peerIsPaired = hello.PeerNonce != 0;
+        _receiveChain = _log.Chain = FrameChain.Seed(_nonce, _peerNonce);
+        (_peerStreamCredit, _peerMaxFrame) = (hello.StreamCredit, hello.MaxFrame);
         TakeLimits(hello);
         _sendSessionLimit = hello.SessionCredit;
         return Pairing.Accepted;
@@ -50,35 +66,49 @@ internal sealed partial class Session
 
     private Pairing Resume(in Hello hello)
     {
-        if (hello.LinkCount - _peerLinkCount > int.MaxValue || (hello.LinkCount == _peerLinkCount && _wasEstablished && !_pairedOnThisLink))
+        if (hello.LinkCount - _peerLinkCount > int.MaxValue || (hello.LinkCount == _peerLinkCount && _wasEstablished && hello.Epoch != _acceptedEpoch))
         {
             _link!.Fail(ChannelError.StaleSession, "this session has gone on elsewhere; a copy of it (a clone or an older snapshot) cannot resume it", endsSession: true);
             return Pairing.Refused;
         }
 
-        if ((hello.PeerNonce != 0 && hello.PeerNonce != _nonce) || !_log.Acknowledge(hello.NextExpected))
+        if (!HasOurHistory(hello) || !_log.Acknowledge(hello.NextExpected))
         {
             Lose(ChannelError.SessionLost, "the peer does not have the state that this side would resume (restored from an older snapshot?)");
             return Pairing.Again;
         }
 
-        _peerLinkCount = hello.LinkCount;
+        if (hello.MaxFrame != _peerMaxFrame || hello.StreamCredit != _peerStreamCredit)
+        {
+            Lose(ChannelError.SessionLost, "the peer's largest frame or initial credit is not what its session began with");
+            return Pairing.Again;
+        }
+
+        _peerIsPaired |= hello.PeerNonce != 0;
         TakeLimits(hello);
         _sendSessionLimit = Math.Max(_sendSessionLimit, hello.SessionCredit);
         return Pairing.Accepted;
     }
 
+    /// <summary>
+    /// Whether the peer's half is the one that this half has spoken with. One that says it was never paired may be it only
+    /// while nothing has shown that it was, and has then received nothing.
+    /// </summary>
+    private bool HasOurHistory(in Hello hello) => hello.PeerNonce == 0
+        ? !_peerIsPaired && hello.NextExpected == 0
+        : hello.PeerNonce == _nonce && _log.Matches(hello.NextExpected, hello.Chain);
+
     private void TakeLimits(in Hello hello)
     {
-        _peerStreamCredit = hello.StreamCredit;
+        (_acceptedEpoch, _peerLinkCount) = (hello.Epoch, hello.LinkCount);
         _peerMaxStreams = hello.MaxStreams;
-        _peerMaxFrame = hello.MaxFrame;
         Capabilities = hello.Capabilities & ChannelCapabilities.Offered;
-        _pairedOnThisLink = true;
     }
 
-    /// <summary>A HELLO of the present link was accepted, so an equal link count is its repetition and not a copy's.</summary>
-    private bool _pairedOnThisLink;
+    /// <summary>The peer's epoch that was accepted on this side's present link, or 0: there an equal link count is a repetition and not a copy's.</summary>
+    private UInt128 _acceptedEpoch;
+    /// <summary>The peer has shown that its half is paired with ours.</summary>
+    private bool _peerIsPaired;
 
     void ILinkOwner.OnLinkEstablished(long now)
     {
@@ -134,7 +164,11 @@ internal sealed partial class Session
 
     bool ILinkOwner.MayReadOn(long now) => _limiter!.TryChargeLinkFrame(now);
 
-    void ILinkOwner.OnHeartbeat(in Heartbeat heartbeat) => _handler.OnPeerHeartbeat(heartbeat);
+    void ILinkOwner.OnHeartbeat(in Heartbeat heartbeat)
+    {
+        _peerIsPaired = true;
+        _handler.OnPeerHeartbeat(heartbeat);
+    }
 
     void ILinkOwner.OnGoAway(ChannelError code, bool endsSession, string text)
     {
@@ -147,7 +181,6 @@ internal sealed partial class Session
 
     private void NoteLinkLost(bool wasUp, ChannelError error, string text, long now)
     {
-        _pairedOnThisLink = false;
         if (wasUp)
         {
             if (_wasEstablished)
@@ -189,7 +222,7 @@ internal sealed partial class Session
         (_idsHere, _idsThere) = (default, default);
         Array.Clear(_openedThere);
         _nonce = _nonceSource();
-        _peerNonce = 0;
+        (_peerNonce, _acceptedEpoch, _peerIsPaired) = (0, 0, false);
         Capabilities = 0;
         if (wasEstablished)
         {

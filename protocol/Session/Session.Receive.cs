@@ -9,6 +9,7 @@ internal sealed partial class Session
     private readonly int[] _openedThere = new int[StreamClassValues.Count];
     private InboundLimiter? _limiter;
     private ulong _receiveNext;
+    private ulong _receiveChain;
     private int _unacknowledged;
     private long _receiveSession;
     private long _receiveSessionLimit;
@@ -18,6 +19,7 @@ internal sealed partial class Session
 
     void ILinkOwner.OnFrame(in FrameHeader header, ReadOnlySpan<byte> untrustedPayload, long now)
     {
+        _peerIsPaired = true;
         var isOfStream = StreamIds.TryParse(header.Stream, out var opener, out var streamClass);
         // Before the sequence is looked at: what comes twice costs its sender twice.
         _limiter!.Charge(isOfStream ? streamClass : null, FrameHeader.Size + untrustedPayload.Length, header.Type == FrameType.Open, now);
@@ -28,27 +30,30 @@ internal sealed partial class Session
 
         switch (header.Type)
         {
-            case FrameType.Ack when untrustedPayload.IsEmpty:
-                if (!_log.Acknowledge(header.Sequence))
+            case FrameType.Ack when untrustedPayload.IsEmpty && header is { Flags: DataFlags.None, Stream: 0 }:
+                if (!_log.WasAcknowledged(header.Sequence) && !_log.Acknowledge(header.Sequence))
                 {
                     FailSession(ChannelError.AckOutOfRange, $"acknowledgement of frame {header.Sequence}, sent and open are {(uint)_log.Acknowledged} to {(uint)_log.Exposed}");
                 }
 
                 break;
-            case FrameType.Credit when untrustedPayload.Length == sizeof(long) && (isOfStream || header.Stream == 0):
+            case FrameType.Credit or FrameType.Open or FrameType.Data or FrameType.Reset when !isOfStream && (header.Type != FrameType.Credit || header.Stream != 0):
+                FailSession(ChannelError.BadStreamId, $"{header.Type} frame for stream {header.Stream}, whose class or number is none");
+                break;
+            case FrameType.Credit when untrustedPayload.Length == sizeof(long) && header is { Flags: DataFlags.None, Sequence: 0 }:
                 OnCredit(header.Stream, opener, streamClass, BinaryPrimitives.ReadInt64LittleEndian(untrustedPayload));
                 break;
-            case FrameType.Open when isOfStream && untrustedPayload.Length <= MaxOpenHeader && (header.Flags & ~(DataFlags.Fin | DataFlags.Void)) == 0:
+            case FrameType.Open when untrustedPayload.Length <= MaxOpenHeader && (header.Flags & ~(DataFlags.Fin | DataFlags.Void)) == 0:
                 OnOpen(header, opener, streamClass, untrustedPayload);
                 break;
-            case FrameType.Data when isOfStream && IsValidData(header.Flags, untrustedPayload.Length):
+            case FrameType.Data when IsValidData(header.Flags, untrustedPayload.Length):
                 OnData(header, opener, streamClass, untrustedPayload);
                 break;
-            case FrameType.Reset when isOfStream && untrustedPayload.Length == sizeof(ushort):
+            case FrameType.Reset when untrustedPayload.Length == sizeof(ushort) && header.Flags == DataFlags.None:
                 OnReset(header.Stream, opener, streamClass, (ChannelError)BinaryPrimitives.ReadUInt16LittleEndian(untrustedPayload));
                 break;
             case FrameType.Ack or FrameType.Credit or FrameType.Open or FrameType.Data or FrameType.Reset:
-                FailSession(ChannelError.MalformedFrame, $"{header.Type} frame with flags {(byte)header.Flags}, stream {header.Stream} and {untrustedPayload.Length} bytes");
+                FailSession(ChannelError.MalformedFrame, $"{header.Type} frame with flags {(ushort)header.Flags}, stream {header.Stream} and {untrustedPayload.Length} bytes");
                 break;
             default:
                 FailSession(ChannelError.UnknownFrame, $"frame of type {(byte)header.Type}, which protocol {Version} does not have");
@@ -82,6 +87,7 @@ internal sealed partial class Session
         }
 
         _receiveNext++;
+        _receiveChain = FrameChain.Add(_receiveChain, header.PayloadCrc, header.HeaderCrc);
         _unacknowledged += FrameHeader.Size + header.Length;
         if (_unacknowledged >= _options.AckBytes)
         {

@@ -60,6 +60,7 @@ internal sealed partial class Session : ILinkOwner
     {
         EndLoan(0);
         _linkCount++;
+        _acceptedEpoch = 0;
         _log.Rewind();
         _limiter ??= new InboundLimiter(_options, now);
         _link = new Link(_options, _role, this, _nonceSource(), now);

@@ -76,7 +76,8 @@ public class FrameTests
     {
         var line = Vectors().Single(v => v[0] is "hello");
         var payload = Convert.FromHexString((string)line[5]!);
-        Assert.True(Hello.TryRead(payload, out var hello, out var problem), problem);
+        var hello = Hello.Read(payload);
+        Assert.Equal("", hello.FindProblem());
         Assert.Equal(PeerRole.Guest, hello.Role);
         Assert.Equal((1, 1), (hello.MinVersion, hello.MaxVersion));
         Assert.Equal(65536, hello.MaxFrame);
@@ -86,6 +87,20 @@ public class FrameTests
         hello.Write(again);
         Assert.Equal(payload, again);
         Assert.True(Convert.FromHexString((string)line[6]!).AsSpan().StartsWith(Hello.Marker));
+    }
+
+    [Fact]
+    public void The_chain_of_frames_is_what_the_vectors_say()
+    {
+        var lines = File.ReadLines(Path.Combine(AppContext.BaseDirectory, "vectors", "chain.txt")).Where(l => l[0] != '#').Select(l => l.Split(' ')).ToArray();
+        var nonces = lines[0].Take(2).Select(n => UInt128.Parse(n, System.Globalization.NumberStyles.HexNumber)).ToArray();
+        var chain = FrameChain.Seed(nonces[0], nonces[1]);
+        Assert.Equal(lines[0][2], $"{chain:x16}");
+        foreach (var line in lines.Skip(1))
+        {
+            chain = FrameChain.AddFrame(chain, Convert.FromHexString(line[0]));
+            Assert.Equal(line[1], $"{chain:x16}");
+        }
     }
 
     [Fact]

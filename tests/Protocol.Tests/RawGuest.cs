@@ -12,6 +12,8 @@ internal sealed class RawGuest(Session host)
 
     public uint Sequence { get; set; }
     public long Now { get; set; } = 1_000_000;
+    public int StreamCredit { get; init; } = 1 << 20;
+    public long SessionCredit { get; init; } = 1 << 30;
 
     /// <summary>Begins a link and makes the handshake.</summary>
     public void Connect()
@@ -43,9 +45,10 @@ internal sealed class RawGuest(Session host)
             LinkCount = link,
             Capabilities = ChannelCapabilities.Offered,
             HeartbeatInterval = 1000,
-            StreamCredit = new(1 << 20, 1 << 20, 1 << 20),
-            SessionCredit = 1 << 30,
+            StreamCredit = new(StreamCredit, StreamCredit, StreamCredit),
+            SessionCredit = SessionCredit,
             MaxStreams = new(100, 100, 100),
+            Chain = FrameChain.Seed(s_nonce, _session),
         };
         Span<byte> payload = stackalloc byte[Hello.Size];
         hello.Write(payload);
@@ -72,10 +75,32 @@ internal sealed class RawGuest(Session host)
         Send(FrameType.Credit, stream, payload);
     }
 
+    /// <summary>Payload sizes of the DATA frames that the host sends now.</summary>
+    public List<int> ReadData()
+    {
+        var sizes = new List<int>();
+        for (var output = host.GetOutput(Now).Span; !output.IsEmpty; output = host.GetOutput(Now).Span)
+        {
+            for (var at = 0; at < output.Length;)
+            {
+                Assert.Equal(HeaderStatus.Ok, FrameHeader.TryRead(output[at..], out var header));
+                at += FrameHeader.Size + header.Length;
+                if (header.Type == FrameType.Data)
+                {
+                    sizes.Add(header.Length);
+                }
+            }
+
+            host.AdvanceOutput(output.Length);
+        }
+
+        return sizes;
+    }
+
     private Hello ReadHello()
     {
         var output = host.GetOutput(Now);
-        Assert.True(Hello.TryRead(output.Span.Slice(FrameHeader.Size, Hello.Size), out var hello, out var problem), problem);
+        var hello = Hello.Read(output.Span.Slice(FrameHeader.Size, Hello.Size));
         host.AdvanceOutput(output.Length);
         return hello;
     }

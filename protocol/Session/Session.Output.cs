@@ -162,8 +162,8 @@ internal sealed partial class Session
             credit = Math.Min(credit, _sendSessionLimit - _sendSession);
         }
 
-        // A frame of a few bytes because the credit ends there would cost more than it brings.
-        if (credit < FrameHeader.Size + Math.Min(rest, MinPiece))
+        // Even one byte goes if no more is allowed: the receiver decides in what steps it gives credit, and may wait for it.
+        if (credit < FrameHeader.Size + Math.Min(rest, 1))
         {
             return Progress.NoCredit;
         }
@@ -194,8 +194,6 @@ internal sealed partial class Session
 
         return Progress.Made;
     }
-
-    private const int MinPiece = 1024;
 
     private void ProduceOpen(SessionStream stream, ReadOnlySpan<byte> header, bool fin)
     {

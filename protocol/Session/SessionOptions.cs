@@ -21,7 +21,7 @@ public sealed record SessionOptions
     /// <summary>Produced and not yet sent bytes above which no bulk frame is added: the most that a control message waits behind.</summary>
     public int OutputBatch { get; init; } = 64 << 10;
 
-    /// <summary>Bytes that the peer may have outstanding on one stream, by class.</summary>
+    /// <summary>Bytes that the peer may have outstanding on one stream, by class, 1 KiB to 256 MiB; a frame costs 24 beside its payload.</summary>
     public StreamClassValues StreamWindow { get; init; } = new(16 << 10, 64 << 10, 1 << 20);
 
     /// <summary>Streams that the peer may have open at a time, by class, 1 to 65,535 each.</summary>

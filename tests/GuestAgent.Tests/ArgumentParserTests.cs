@@ -45,6 +45,7 @@ public class ArgumentParserTests
     }
 
     [Theory]
+    [InlineData("'run' starts the daemon; commands are run, status, version, help")]
     [InlineData("'stauts' is not a command; did you mean 'status'?", "stauts")]
     [InlineData("'frobnicate' is not a command; allowed are run, status, version, help", "frobnicate")]
     [InlineData("'--endpiont' is not a flag of run; did you mean '--endpoint'?", "run", "--endpiont", "x")]

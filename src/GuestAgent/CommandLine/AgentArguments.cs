@@ -10,7 +10,7 @@ internal enum AgentCommand
 }
 
 /// <summary>A parsed command line.</summary>
-/// <param name="Command">The sub-command; <see cref="AgentCommand.Run"/> if none is named.</param>
+/// <param name="Command">The sub-command; <see cref="AgentCommand.Run"/> if only flags are given.</param>
 /// <param name="ConfigFile">The value of --config, or null.</param>
 /// <param name="Json">Whether status prints JSON.</param>
 /// <param name="Overrides">Key and value of each flag that stands for a key of the configuration file.</param>

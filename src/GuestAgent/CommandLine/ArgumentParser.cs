@@ -17,6 +17,10 @@ internal static class ArgumentParser
     public static AgentArguments Parse(IReadOnlyList<string> arguments)
     {
         int next = 0;
+        if (arguments.Count == 0)
+        {
+            throw Error($"'run' starts the daemon; commands are {string.Join(", ", s_commands)}, and 'help' tells of them");
+        }
         AgentCommand command = AgentCommand.Run;
         if (arguments.Count > 0 && !arguments[0].StartsWith('-'))
         {

@@ -6,7 +6,7 @@ internal static class HelpText
     public const string Text = """
         channel-agent: the guest's end of the channel to its host
 
-        channel-agent [run] [flags]     run as a daemon in the foreground, log to standard error
+        channel-agent run [flags]       run as a daemon in the foreground, log to standard error
           --endpoint URI                way to the host (auto: the port org.channelsdk.agent.0,
                                         under Xen vchan-listen://0/org.channelsdk.agent.0)
           --config FILE                 configuration (/etc/channel-agent/agent.conf if it is there)

@@ -1,9 +1,11 @@
 using System.Globalization;
 using System.Text;
+using ChannelSdk.HostEndpoint;
 using ChannelSdk.HostEndpoint.Services;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Runtime;
+using ChannelSdk.Transports;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
@@ -207,6 +209,58 @@ public class ExecTests
         }
         await GoneAsync([int.Parse(await File.ReadAllTextAsync(done), CultureInfo.InvariantCulture)], rig.Soon);
         await session.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_program_ends_soon_after_its_host_was_killed()
+    {
+        await using var rig = new AgentRig();
+        await rig.DetachAsync();
+        await using var host = new HostEndpoint.HostEndpoint();
+        Instance killed = host.Attach("vm1", new OnceEndpoint(TransportEndpoints.Create(rig.Uri)));
+        ExecOptions options = Shell("echo $$; exec sleep 600") with { LinkLoss = TimeSpan.FromMilliseconds(500) };
+        await using ExecSession session = await killed.Exec.StartAsync(options, rig.Soon);
+        using var reader = new StreamReader(session.StandardOutput);
+        int pid = int.Parse((await reader.ReadLineAsync(rig.Soon))!, CultureInfo.InvariantCulture);
+
+        killed.DropLink("as a killed process does");
+
+        await GoneAsync([pid], rig.Soon);
+    }
+
+    [Fact]
+    public async Task As_many_arguments_are_taken_as_shells_and_their_tools_give()
+    {
+        await using var rig = new AgentRig();
+        ExecOptions options = Shell("echo $#") with { };
+        string[] many = [.. Enumerable.Range(0, 10_000).Select(static i => $"/folder/file-{i}")];
+        ExecResult result = await rig.Instance.Exec.RunAsync(options with { Command = [.. options.Command, "sh", .. many] }, cancellationToken: rig.Soon);
+        Assert.Equal("10000\n", Text(result.Output));
+        ChannelException error = await Assert.ThrowsAsync<ChannelException>(
+            () => rig.Instance.Exec.RunAsync(options with { Command = [.. options.Command, new string('x', 131_072)] }, cancellationToken: rig.Soon));
+        Assert.Contains("at most 131071 bytes", error.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Yields one link, as for a process that is dead then.</summary>
+    private sealed class OnceEndpoint(ITransportEndpoint inner) : ITransportEndpoint
+    {
+        private bool _isDead;
+
+        public string Uri => inner.Uri;
+
+        public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
+        {
+            if (_isDead)
+            {
+                await Task.Delay(Timeout.Infinite, cancellationToken);
+            }
+
+            ITransportLink link = await inner.OpenAsync(cancellationToken);
+            _isDead = true;
+            return link;
+        }
+
+        public ValueTask DisposeAsync() => inner.DisposeAsync();
     }
 
     [Fact]

@@ -9,8 +9,10 @@ namespace ChannelSdk.GuestAgent.Exec;
 /// <param name="spec">What was asked for.</param>
 /// <param name="process">What was started.</param>
 /// <param name="stream">The host.</param>
-internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream stream)
+/// <param name="upSession">The session whose link is up now, or null.</param>
+internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream stream, Func<UInt128?> upSession)
 {
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(200);
     private volatile bool _isAlone;
     private volatile ChannelException? _wrong;
 
@@ -31,6 +33,10 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
         Send(Message(ExecMessage.Started, new ExecStarted { Run = run, Pid = (uint)process.Pid, IsLimited = process.IsLimited }));
         pump.Start();
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        if (spec.LinkLoss is { } most)
+        {
+            _ = WatchLinkAsync(most, upSession(), pump.Ended);
+        }
         Task reading = ReadAsync(pump, over.Token);
         await Task.WhenAny(pump.Ended, reading).ConfigureAwait(false);
         if (pump.Ended.IsCompleted)
@@ -48,6 +54,25 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
         }
         _isAlone = true;
         await reading.ConfigureAwait(false);
+    }
+
+    /// <summary>Kills the program once its session has had no link for too long: whoever ran it may be dead.</summary>
+    private async Task WatchLinkAsync(TimeSpan most, UInt128? owner, Task ended)
+    {
+        long seen = Environment.TickCount64;
+        while (!ended.IsCompleted)
+        {
+            await Task.WhenAny(ended, Task.Delay(s_look)).ConfigureAwait(false);
+            if (upSession() is { } now && (owner ??= now) == now)
+            {
+                seen = Environment.TickCount64;
+            }
+            else if (Environment.TickCount64 - seen > most.TotalMilliseconds && !ended.IsCompleted)
+            {
+                process.Kill();
+                return;
+            }
+        }
     }
 
     /// <summary>Takes input from the host. Ends only by an error, after which the program is alone.</summary>

@@ -10,7 +10,8 @@ namespace ChannelSdk.GuestAgent.Exec;
 /// <summary>exec.Run and exec.Signal.</summary>
 /// <param name="policy">What the image allows.</param>
 /// <param name="log">Every run is told there.</param>
-internal sealed class ExecService(AgentPolicy policy, AgentLog log)
+/// <param name="upSession">The session whose link is up now, or null.</param>
+internal sealed class ExecService(AgentPolicy policy, AgentLog log, Func<UInt128?> upSession)
 {
     // Each has a thread, five descriptors and 32 KiB.
     private const int MaxRuns = 8;
@@ -23,7 +24,7 @@ internal sealed class ExecService(AgentPolicy policy, AgentLog log)
     public async ValueTask RunAsync(ExecRequest request, ChannelStream stream, CancellationToken cancellationToken)
     {
         (ExecSpec spec, ulong run, ExecProcess process) = Start(request, isMerged: false);
-        await new ExecRun(spec, process, stream).ServeAsync(run, () => Forget(run), cancellationToken).ConfigureAwait(false);
+        await new ExecRun(spec, process, stream, upSession).ServeAsync(run, () => Forget(run), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Runs a program whose output is given to a function, on the program's own thread.</summary>

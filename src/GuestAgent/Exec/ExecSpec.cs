@@ -11,8 +11,12 @@ namespace ChannelSdk.GuestAgent.Exec;
 /// <summary>A checked request to run a program.</summary>
 internal sealed class ExecSpec
 {
-    private const int MaxArguments = 1024;
-    private const int MaxArgumentBytes = 128 << 10;
+    private const int MaxArguments = 32 << 10;
+    // Less than Linux takes (ARG_MAX, 2 MiB), as a request is one message, of at most 256 KiB, with some bytes around each.
+    private const int MaxArgumentBytes = 256_000;
+    private const int BytesAroundOne = 4;
+    // MAX_ARG_STRLEN of Linux, with the zero at the end.
+    private const int MaxOneArgument = 131_071;
     private const int MaxVariables = 256;
     private const int DefaultProcesses = 256;
     private const int MaxProcesses = 4096;
@@ -30,6 +34,7 @@ internal sealed class ExecSpec
     {
         (Program, Argv, Environment, Folder) = (program, argv, environment, folder);
         KeepOnSessionLoss = request.KeepOnSessionLoss;
+        LinkLoss = request.LinkLossMs == 0 || request.KeepOnSessionLoss ? null : TimeSpan.FromMilliseconds(request.LinkLossMs);
         MostProcesses = request.MaxProcesses == 0 ? DefaultProcesses : (int)request.MaxProcesses;
         Words = [.. argv.Select(Encoding.UTF8.GetString)];
         Words[0] = Encoding.UTF8.GetString(program);
@@ -46,13 +51,16 @@ internal sealed class ExecSpec
 
     public bool KeepOnSessionLoss { get; }
 
+    /// <summary>How long its session may be without a link before it is killed; null: as long as the session lives.</summary>
+    public TimeSpan? LinkLoss { get; }
+
     public int MostProcesses { get; }
 
     /// <summary>The program's path and its arguments, for the policy.</summary>
     public string[] Words { get; }
 
-    /// <summary>For the log.</summary>
-    public string Shown => LogText.Escape(string.Join(' ', Words), 300);
+    /// <summary>For the log, as the record has it: arguments may hold secrets.</summary>
+    public string Shown => $"{LogText.Escape(Words[0], 300)} with {Words.Length - 1} arguments";
 
     /// <summary>Checks a request and finds its program.</summary>
     /// <exception cref="ChannelException">InvalidArgument, or NotFound for a program that is nowhere.</exception>
@@ -66,9 +74,13 @@ internal sealed class ExecSpec
         {
             throw Invalid($"at most {MaxVariables} variables and {MaxProcesses} processes are allowed");
         }
-        if (untrusted.Argv.Concat(untrusted.Environment).Sum(static text => text.Length + 1L) > MaxArgumentBytes)
+        if (untrusted.Argv.Concat(untrusted.Environment).Sum(static text => text.Length + (long)BytesAroundOne) > MaxArgumentBytes)
         {
             throw Invalid($"arguments and environment together have at most {MaxArgumentBytes} bytes");
+        }
+        if (untrusted.Argv.Concat(untrusted.Environment).Any(static text => text.Length > MaxOneArgument))
+        {
+            throw Invalid($"an argument or variable has at most {MaxOneArgument} bytes");
         }
         if (untrusted.Argv.Concat(untrusted.Environment).Any(static text => text.Span.Contains((byte)0)))
         {

@@ -45,7 +45,7 @@ internal static class FileFailure
             Eacces or Eperm => (ChannelError.PermissionDenied, ErrorClass.Refused, "the guest's system does not let the agent"),
             Erofs => (ChannelError.FailedPrecondition, ErrorClass.Refused, "the file system is read-only"),
             Eisdir => (ChannelError.FailedPrecondition, ErrorClass.Refused, "it is a folder"),
-            Eexist => (ChannelError.FailedPrecondition, ErrorClass.Refused, "it exists; ask to overwrite it, or choose another name"),
+            Eexist => (ChannelError.FailedPrecondition, ErrorClass.Refused, "it exists; ask to overwrite it (channelctl cp --overwrite), or choose another name"),
             Enospc => (ChannelError.ResourceExhausted, ErrorClass.Refused, "the disk is full"),
             Edquot => (ChannelError.ResourceExhausted, ErrorClass.Refused, "the quota is used up"),
             Efbig => (ChannelError.ResourceExhausted, ErrorClass.Refused, "the file system takes no file of this size"),

@@ -85,6 +85,11 @@ internal sealed class CopyOut(Instance instance, GuestPath source, string destin
 
         Locally(() =>
         {
+            if (!Directory.Exists(Path.GetDirectoryName(_partial)))
+            {
+                throw Failed(ChannelError.NotFound, $"there is no folder {Path.GetDirectoryName(_partial)} on this host");
+            }
+
             var free = new DriveInfo(Path.GetDirectoryName(_partial)!).AvailableFreeSpace;
             var needed = (long)Math.Min(untrusted.Size, untrusted.AllocatedBytes);
             if (needed > free)
@@ -94,7 +99,7 @@ internal sealed class CopyOut(Instance instance, GuestPath source, string destin
 
             if (!options.Overwrite && File.Exists(destination))
             {
-                throw Failed(ChannelError.FailedPrecondition, $"{destination} exists; ask to overwrite it, or choose another name");
+                throw Failed(ChannelError.FailedPrecondition, $"{destination} exists; ask to overwrite it (Overwrite; channelctl cp --overwrite), or choose another name");
             }
 
             _file = LocalPlace.Create(_partial);

@@ -24,6 +24,7 @@ public sealed class ExecClient
             WorkingFolder = ByteString.CopyFromUtf8(options.WorkingFolder),
             KeepOnSessionLoss = options.KeepOnSessionLoss,
             MaxProcesses = (uint)options.MaxProcesses,
+            LinkLossMs = options.LinkLoss is { } loss ? (uint)Math.Clamp(loss.TotalMilliseconds, 1, uint.MaxValue) : 0,
         };
         request.Argv.AddRange(options.Command.Select(ByteString.CopyFromUtf8));
         request.Environment.AddRange(options.Environment.Select(pair => ByteString.CopyFromUtf8($"{pair.Key}={pair.Value}")));

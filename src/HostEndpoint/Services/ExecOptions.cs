@@ -3,7 +3,7 @@ namespace ChannelSdk.HostEndpoint.Services;
 /// <summary>A program to run in the guest.</summary>
 public sealed record ExecOptions
 {
-    /// <summary>The program, as a name or an absolute path, and its arguments: 1 to 1,024.</summary>
+    /// <summary>The program, as a name or an absolute path, and its arguments: 1 to 32,768, of at most 131,071 bytes each and 256,000 in all with the variables, four more for each.</summary>
     public required IReadOnlyList<string> Command { get; init; }
 
     /// <summary>Variables beside PATH. The guest refuses those that make a program do something else, PATH and LD_PRELOAD among them.</summary>
@@ -14,6 +14,12 @@ public sealed record ExecOptions
 
     /// <summary>It goes on in the guest when the session is lost; otherwise it is killed with all that it started.</summary>
     public bool KeepOnSessionLoss { get; init; }
+
+    /// <summary>
+    /// How long this instance may be without a link before the guest ends the program; null: as long as the session waits to be
+    /// resumed. <see cref="KeepOnSessionLoss"/> goes before it. 1 ms to 49 days.
+    /// </summary>
+    public TimeSpan? LinkLoss { get; init; }
 
     /// <summary>Most processes that it may have at a time, 1 to 4,096, where the guest can see to that.</summary>
     public int MaxProcesses { get; init; } = 256;

@@ -35,7 +35,7 @@ public sealed class MeasureClient
 
         await stream.CompleteAsync(cancellationToken).ConfigureAwait(false);
         using var message = await stream.ReadAsync(cancellationToken).ConfigureAwait(false);
-        var report = SinkReport.Parser.ParseFrom(message.Span);
+        var report = GuestReply.Parse(SinkReport.Parser, message, "the transfer");
         if (report.Bytes != (ulong)bytes || report.Crc32C != MeasureChecksum.Finish(sum))
         {
             throw new ChannelException(ChannelError.CorruptFrame, ErrorClass.Fatal,
@@ -67,6 +67,11 @@ public sealed class MeasureClient
             }
 
             received += message.Memory.Length;
+            if (message.Span.IsEmpty || received > bytes)
+            {
+                throw new ChannelException(ChannelError.CorruptFrame, ErrorClass.Fatal, $"the guest sent {(received > bytes ? $"more than the {bytes} bytes that it was asked for" : "an empty part")}");
+            }
+
             progress?.Report(received);
         }
 

@@ -1,9 +1,10 @@
+using ChannelSdk.HostEndpoint.Diagnosis;
 using ChannelSdk.HostEndpoint.Install;
 using ChannelSdk.Protocol;
 
 namespace ChannelSdk.Tool;
 
-/// <summary>What the tool's exit says; documented in its help.</summary>
+/// <summary>What the tool's exit says; documented in docs/OPERATIONS.md.</summary>
 internal static class ExitCode
 {
     public const int Ok = 0;
@@ -15,7 +16,10 @@ internal static class ExitCode
     public const int TimedOut = 124;
     /// <summary>Of exec, whose other codes are the program's: as other tools that run programs elsewhere have it.</summary>
     public const int ExecFailed = 125;
+    /// <summary>Stopped; 128 and the signal's number where a signal did it (<see cref="ToolSignals.Code"/>).</summary>
     public const int Stopped = 130;
+    /// <summary>Nobody reads standard output any more: 128 and SIGPIPE.</summary>
+    public const int ReaderGone = 141;
 
     public static int Of(InstallOutcome outcome) => outcome switch
     {
@@ -31,6 +35,24 @@ internal static class ExitCode
         { Place: ErrorPlace.Transport } => CannotReach,
         { Code: ChannelError.PermissionDenied or ChannelError.FailedPrecondition or ChannelError.UnknownMethod } => Refused,
         { Class: ErrorClass.Refused } => Refused,
+        _ => Failed,
+    };
+
+    /// <summary>Of why: a code for each finding, so that a script need not read the text.</summary>
+    public static int Of(Condition finding) => finding switch
+    {
+        Condition.Ready => Ok,
+        Condition.NeverConnected => 10,
+        Condition.Booting => 11,
+        Condition.DriverOrAgentMissing => 12,
+        Condition.AgentSilent => 13,
+        Condition.Busy => 14,
+        Condition.Frozen => 15,
+        Condition.Paused => 16,
+        Condition.RateLimited => 17,
+        Condition.Stopping => 18,
+        Condition.Dead => 19,
+        Condition.InUse => 20,
         _ => Failed,
     };
 }

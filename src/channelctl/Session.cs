@@ -9,10 +9,10 @@ namespace ChannelSdk.Tool;
 internal sealed class Session
 {
     private readonly Argument<string> _uri = new("URI") { Description = "Endpoint of the instance's channel, for instance virtio-serial:///run/vm1.sock, or qga:///run/vm1.qga for a guest with qemu-ga alone" };
-    private readonly Option<string?> _qga = new("--qga") { Description = "Path of the QEMU guest agent's socket, to use that agent where the guest has no other" };
-    private readonly Option<string> _policy = new("--policy") { Description = "JSON file: what may be asked of guests (host_may) and by them (guest_may); see docs/SECURITY.md" };
-    private readonly Option<string> _audit = new("--audit") { Description = "File that gets a line for each refused and each privileged call" };
-    private readonly Option<double> _timeout = new("--timeout") { Description = "Seconds to wait for the agent", DefaultValueFactory = _ => 10 };
+    private readonly Option<string> _qga = ToolOptions.Path("--qga", "Path of the QEMU guest agent's socket, to use that agent where the guest has no other");
+    private readonly Option<string> _policy = ToolOptions.Path("--policy", "JSON file: what may be asked of guests (host_may) and by them (guest_may); see docs/SECURITY.md");
+    private readonly Option<string> _audit = ToolOptions.Path("--audit", "File that gets a line for each refused and each privileged call");
+    private readonly Option<double> _timeout = ToolOptions.Seconds("--timeout", "Seconds to wait for the agent, and for each of its answers", 10, 0.01, 86_400);
 
     public Session(Command command)
     {
@@ -24,41 +24,50 @@ internal sealed class Session
     }
 
     /// <summary>Attaches, waits for the agent, runs the action; turns every error into one line and an exit code.</summary>
-    public async Task<int> RunAsync(ParseResult parsed, Func<Instance, CancellationToken, Task> action, CancellationToken cancellationToken, bool waitReady = true)
+    public Task<int> RunAsync(ParseResult parsed, Func<Instance, CancellationToken, Task> action, CancellationToken cancellationToken, bool waitReady = true, TimeSpan? linkLoss = null) =>
+        RunAsync(parsed, async (instance, cancel) =>
+        {
+            await action(instance, cancel);
+            return ExitCode.Ok;
+        }, cancellationToken, waitReady, linkLoss);
+
+    /// <summary>As the other one, for an action with an exit code of its own.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="action">What is done.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <param name="waitReady">Whether the agent is waited for first.</param>
+    /// <param name="linkLoss">How long the session waits for a link that was lost; null: as long as a session does.</param>
+    public async Task<int> RunAsync(ParseResult parsed, Func<Instance, CancellationToken, Task<int>> action, CancellationToken cancellationToken, bool waitReady = true, TimeSpan? linkLoss = null)
     {
         var uri = parsed.GetValue(_uri)!;
         try
         {
+            using var audit = parsed.GetValue(_audit) is { } file ? new AuditFile(file, uri) : null;
             await using var host = new HostEndpoint.HostEndpoint();
-            var instance = host.Attach("instance", uri, Options(parsed, uri));
+            var instance = host.Attach("instance", uri, Options(parsed, audit, linkLoss));
             if (waitReady)
             {
                 await WaitReadyAsync(instance, TimeSpan.FromSeconds(parsed.GetValue(_timeout)), cancellationToken);
             }
 
-            await action(instance, cancellationToken);
-            return ExitCode.Ok;
+            return await action(instance, cancellationToken);
         }
-        catch (ChannelException e)
+        catch (Exception e)
         {
-            Console.Error.WriteLine($"channelctl: {uri}: {GuestText.Escape(e.Message)} ({e.Code}, {e.Class})");
-            return ExitCode.Of(e);
-        }
-        catch (OperationCanceledException)
-        {
-            return ExitCode.Stopped;
+            return Failure.Tell(e, GuestText.Escape(uri, 200));
         }
     }
 
-    private InstanceOptions Options(ParseResult parsed, string uri)
+    private InstanceOptions Options(ParseResult parsed, AuditFile? audit, TimeSpan? linkLoss)
     {
-        var audit = parsed.GetValue(_audit);
-        return new InstanceOptions
+        var usual = new InstanceOptions();
+        return usual with
         {
             QgaSocket = parsed.GetValue(_qga),
             Policy = parsed.GetValue(_policy) is { } file ? HostPolicy.Load(file) : HostPolicy.Open,
-            // The command knows its instance by nothing but the endpoint.
-            Audit = audit is null ? null : record => File.AppendAllText(audit, $"{record with { Instance = uri }}\n"),
+            Audit = audit is null ? null : audit.Write,
+            CallTimeout = parsed.GetResult(_timeout) is { Implicit: false } ? TimeSpan.FromSeconds(parsed.GetValue(_timeout)) : usual.CallTimeout,
+            Channel = linkLoss is { } time ? usual.Channel with { Session = usual.Channel.Session with { ResumeTimeout = time } } : usual.Channel,
         };
     }
 

@@ -49,7 +49,7 @@ public class ToolTests
         Assert.Contains("Double", info.Out);
         Assert.DoesNotContain("\u001b[2J", info.Out);
         var json = await RunAsync("info", guest.Uri, "--json");
-        Assert.Contains("\"prettyName\": \"Double\"", json.Out);
+        Assert.Contains("\"pretty_name\": \"Double\"", json.Out);
         Assert.Contains("3 calls", (await RunAsync("ping", guest.Uri, "--count", "3")).Out);
         Assert.Contains("checksum right", (await RunAsync("send", guest.Uri, "--bytes", "1000000")).Out);
         Assert.Contains("checksum right", (await RunAsync("receive", guest.Uri, "--bytes", "1000000")).Out);
@@ -96,11 +96,14 @@ public class ToolTests
     {
         await using var guest = new GuestDouble();
         Assert.StartsWith("Ready: ", (await RunAsync("why", guest.Uri)).Out);
+        Assert.Equal(0, (await RunAsync("why", guest.Uri)).Code);
         var until = DateTimeOffset.UtcNow.AddMinutes(1);
         guest.Channel.SetState(StateWord.Frozen, until);
-        Assert.StartsWith($"Frozen: its file systems are frozen until {until:u}", (await RunAsync("why", guest.Uri)).Out);
+        var frozen = await RunAsync("why", guest.Uri);
+        Assert.Equal(15, frozen.Code);
+        Assert.StartsWith($"Frozen: its file systems are frozen until {until:u}", frozen.Out);
         var never = await RunAsync("why", "unix:///nonexistent/x.sock", "--patience", "0.3");
-        Assert.Equal(0, never.Code);
+        Assert.Equal(10, never.Code);
         Assert.StartsWith("NeverConnected: the channel cannot be opened (", never.Out);
         Assert.Contains("/nonexistent/x.sock", never.Out);
         Assert.StartsWith("Dead: ", (await RunAsync("why", guest.Uri, "--qmp", "/nonexistent/qmp.sock")).Out);
@@ -117,7 +120,9 @@ public class ToolTests
 
     [Theory]
     [InlineData(3, "/nonexistent/x.sock", "info", "unix:///nonexistent/x.sock", "--timeout", "0.5")]
-    [InlineData(2, "virtio-serial", "info", "carrier-pigeon:///x")]
+    [InlineData(2, "did you mean 'virtio-serial'?", "info", "virtio-serail:///x")]
+    [InlineData(2, "the record /nonexistent/a cannot be written", "info", "unix:///x", "--audit", "/nonexistent/a")]
+    [InlineData(2, "--timeout takes 0.01 to 86400 seconds", "info", "unix:///x", "--timeout", "nan")]
     [InlineData(2, "--nonsense", "info", "unix:///x", "--nonsense")]
     [InlineData(2, "--count takes 1", "ping", "unix:///x", "--count", "0")]
     [InlineData(2, "Required argument missing for command: 'info'", "info")]

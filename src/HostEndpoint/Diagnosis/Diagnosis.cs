@@ -25,6 +25,8 @@ public enum Condition
     Stopping,
     /// <summary>The machine has ended, crashed or was shut down.</summary>
     Dead,
+    /// <summary>Another client holds the channel's socket, which takes one at a time.</summary>
+    InUse,
 }
 
 /// <summary>The answer to "why does this instance not answer?".</summary>

@@ -59,6 +59,11 @@ public static class Diagnostician
     {
         var error = status.Channel.LastError;
         var reason = error is null ? "" : $" ({GuestText.Escape(error.Message)})";
+        if (error is { Code: ChannelError.EndpointBusy })
+        {
+            return new Diagnosis(Condition.InUse, $"another client holds the channel{reason}; stop it, or ask through it");
+        }
+
         if (machine is null && status.Channel.LinkState == LinkState.Opening && error is { Place: ErrorPlace.Transport })
         {
             return status.Reachability == Reachability.NeverConnected

@@ -11,10 +11,10 @@ internal static class ApplianceCommand
 
     public static Command Create()
     {
-        var output = new Option<string>("--output") { Description = "Folder of the appliance: vmlinuz and initrd; by default .cache/appliance beside the script's folder" };
+        var output = ToolOptions.Path("--output", "Folder of the appliance: vmlinuz and initrd; by default .cache/appliance beside the script's folder");
         var hooks = new Option<string[]>("--hooks") { Description = "Folder with programs that change the appliance's root folder; may be given several times" };
-        var agent = new Option<string>("--agent") { Description = "The agent's file; by default it is built" };
-        var script = new Option<string>("--script") { Description = $"Path of {ScriptName}; by default it is looked for above this program" };
+        var agent = ToolOptions.Path("--agent", "The agent's file; by default it is built");
+        var script = ToolOptions.Path("--script", $"Path of {ScriptName}; by default it is looked for above this program");
         var build = new Command("build", "Makes an appliance of Debian packages and the agent. Nothing is done if its inputs are the same as last time.") { output, hooks, agent, script };
         build.SetAction((parsed, cancel) => StateOption.RunAsync(() => BuildAsync(parsed.GetValue(script) ?? Find(),
         [

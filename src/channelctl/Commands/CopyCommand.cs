@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using ChannelSdk.HostEndpoint.Services;
 using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
 using Spectre.Console;
 
 namespace ChannelSdk.Tool.Commands;
@@ -10,16 +11,17 @@ namespace ChannelSdk.Tool.Commands;
 internal static class CopyCommand
 {
     private const string GuestPrefix = "guest:";
+    private const string Standard = "-";
 
     public static Command Create()
     {
-        var overwrite = new Option<bool>("--overwrite") { Description = "Replace a file at the destination" };
-        var preserve = new Option<bool>("--preserve", "-p") { Description = "Keep mode, owner and modification time" };
-        var live = new Option<bool>("--live") { Description = "Take a file that changes meanwhile as it is" };
+        var overwrite = ToolOptions.Flag("--overwrite", "Replace a file at the destination");
+        var preserve = ToolOptions.Flag("--preserve", "Keep mode, owner and modification time", "-p");
+        var live = ToolOptions.Flag("--live", "Take a file that changes meanwhile as it is");
         var command = new Command("cp", "Copies a file out of or into the guest; goes on after a lost link or agent.") { overwrite, preserve, live };
         var session = new Session(command);
-        var source = new Argument<string>("SOURCE") { Description = $"A path on this host, or {GuestPrefix}/PATH" };
-        var destination = new Argument<string>("DESTINATION") { Description = $"A path on this host, or {GuestPrefix}/PATH" };
+        var source = new Argument<string>("SOURCE") { Description = $"A path on this host, - for standard input, or {GuestPrefix}/PATH" };
+        var destination = new Argument<string>("DESTINATION") { Description = $"A path on this host, - for standard output, or {GuestPrefix}/PATH" };
         command.Add(source);
         command.Add(destination);
         command.Validators.Add(result =>
@@ -27,6 +29,11 @@ internal static class CopyCommand
             if (IsGuest(result.GetValue(source)) == IsGuest(result.GetValue(destination)))
             {
                 result.AddError($"one of the two paths is the guest's and begins with {GuestPrefix}");
+            }
+
+            foreach (var why in new[] { source, destination }.Select(a => ToolOptions.WhyNoPath(result.GetValue(a) ?? "")).OfType<string>())
+            {
+                result.AddError($"a path {why}");
             }
         });
         command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
@@ -37,27 +44,64 @@ internal static class CopyCommand
                 Overwrite = parsed.GetValue(overwrite), KeepMode = keep, KeepOwner = keep, KeepTime = keep, AllowChange = parsed.GetValue(live),
             };
             var start = Stopwatch.GetTimestamp();
-            var result = await WithProgressAsync(progress => CopyAsync(instance.Files, parsed.GetValue(source)!, parsed.GetValue(destination)!, options, progress, cancel));
+            var (from, to, streams) = (parsed.GetValue(source)!, parsed.GetValue(destination)!, ToolStreams.Of(parsed));
+            // What is told must not mix with a file that goes to standard output.
+            var told = to == Standard ? Console.Error : Console.Out;
+            var result = await WithProgressAsync(told, progress => CopyAsync(instance.Files, from, to, streams, options, progress, cancel));
             var time = Stopwatch.GetElapsedTime(start);
             var resumed = result.Resumes == 0 ? "" : $", went on {result.Resumes} times after a lost session";
-            Console.WriteLine(FormattableString.Invariant(
+            told.WriteLine(FormattableString.Invariant(
                 $"{result.Bytes} bytes ({result.DataBytes} travelled) in {time.TotalSeconds:F3} s, {result.Bytes / time.TotalSeconds / 1e6:F1} MB/s, hash {result.Hash:x16}{resumed}"));
         }, token));
         return command;
     }
 
-    private static Task<FileCopyResult> CopyAsync(
-        FileClient files, string source, string destination, FileCopyOptions options, IProgress<FileProgress> progress, CancellationToken cancel)
+    private static async Task<FileCopyResult> CopyAsync(
+        FileClient files, string source, string destination, ToolStreams streams, FileCopyOptions options, IProgress<FileProgress> progress, CancellationToken cancel)
     {
+        // A copy goes on after a lost session and is checked as a whole, for which both sides need a file.
+        if (source == Standard)
+        {
+            using var spool = new SpoolFile();
+            await spool.FillAsync(streams.StandardInput, cancel);
+            return await files.CopyInAsync(spool.Path, destination[GuestPrefix.Length..], options, progress, cancel);
+        }
+
+        if (destination == Standard)
+        {
+            using var spool = new SpoolFile();
+            var result = await files.CopyOutAsync(source[GuestPrefix.Length..], spool.Path, options with { Overwrite = true }, progress, cancel);
+            await spool.EmptyAsync(streams.StandardOutput, cancel);
+            return result;
+        }
+
         if (IsGuest(source))
         {
             var path = source[GuestPrefix.Length..];
             var local = Directory.Exists(destination) ? Path.Combine(destination, NameOf(path)) : destination;
-            return files.CopyOutAsync(path, local, options, progress, cancel);
+            return await files.CopyOutAsync(path, local, options, progress, cancel);
         }
 
         var inGuest = destination[GuestPrefix.Length..];
-        return files.CopyInAsync(source, inGuest.EndsWith('/') ? inGuest + NameOf(source) : inGuest, options, progress, cancel);
+        return await files.CopyInAsync(source, await IsFolderAsync(files, inGuest, cancel) ? $"{inGuest.TrimEnd('/')}/{NameOf(source)}" : inGuest, options, progress, cancel);
+    }
+
+    private static async Task<bool> IsFolderAsync(FileClient files, string path, CancellationToken cancel)
+    {
+        if (path.EndsWith('/'))
+        {
+            return true;
+        }
+
+        try
+        {
+            return (await files.StatAsync(path, cancel)).Kind == FileKind.Folder;
+        }
+        catch (ChannelException e) when (e.Class == ErrorClass.Refused)
+        {
+            // There is nothing yet, or the policy lets it be written and not looked at: the copy itself tells what is wrong.
+            return false;
+        }
     }
 
     private static string NameOf(string path) => Path.GetFileName(path) is { Length: > 0 } name
@@ -66,11 +110,11 @@ internal static class CopyCommand
 
     private static bool IsGuest(string? path) => path?.StartsWith(GuestPrefix, StringComparison.Ordinal) ?? false;
 
-    private static async Task<FileCopyResult> WithProgressAsync(Func<IProgress<FileProgress>, Task<FileCopyResult>> copy)
+    private static async Task<FileCopyResult> WithProgressAsync(TextWriter told, Func<IProgress<FileProgress>, Task<FileCopyResult>> copy)
     {
-        if (Console.IsOutputRedirected)
+        if (Console.IsOutputRedirected || told != Console.Out)
         {
-            return await copy(new Quarters());
+            return await copy(new Quarters(told));
         }
 
         return await AnsiConsole.Progress()
@@ -85,17 +129,17 @@ internal static class CopyCommand
     }
 
     /// <summary>A line for each quarter, where there is no terminal to draw on.</summary>
-    private sealed class Quarters : IProgress<FileProgress>
+    private sealed class Quarters(TextWriter told) : IProgress<FileProgress>
     {
         private long _told;
 
         public void Report(FileProgress value)
         {
-            var quarter = value.Bytes * 4 / Math.Max(1, value.Total);
+            var quarter = (long)(value.Bytes * 4.0 / Math.Max(1, value.Total));
             if (quarter > _told)
             {
                 _told = quarter;
-                Console.WriteLine(FormattableString.Invariant($"{quarter * 25} % of {value.Total} bytes"));
+                told.WriteLine(FormattableString.Invariant($"{quarter * 25} % of {value.Total} bytes"));
             }
         }
     }

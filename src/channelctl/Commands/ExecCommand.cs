@@ -8,58 +8,82 @@ namespace ChannelSdk.Tool.Commands;
 /// <summary>channelctl exec</summary>
 internal static class ExecCommand
 {
-    public static Command Create()
+    private const int MaxName = 1024;
+
+    public static Command Create(ToolSignals signals)
     {
-        var folder = new Option<string>("--folder") { Description = "Where the program begins", DefaultValueFactory = _ => "/" };
-        var variables = new Option<string[]>("--env") { Description = "NAME=value; may be given more than once" };
-        var keep = new Option<bool>("--keep") { Description = "The program goes on when the session is lost" };
-        var command = new Command("exec", $"Runs a program in the guest with this one's standard streams; exits with its code, or {ExitCode.ExecFailed} if that is not known.") { folder, variables, keep };
+        var folder = StateOption.Folder("--folder", "Where the program begins", "/");
+        var variables = new Option<string[]>("--env") { Description = "NAME=value; may be given more than once, the last one of a name counts", HelpName = "NAME=VALUE" };
+        var keep = ToolOptions.Flag("--keep", "The program goes on when this command or its session is lost");
+        var linkLoss = ToolOptions.Seconds("--link-loss", "Seconds without a link to this command after which the program is ended", 10, 1, 600);
+        var command = new Command("exec", $"Runs a program in the guest with this one's standard streams; exits with its code, or {ExitCode.ExecFailed} if that is not known. The program ends with this command, whatever ends it.") { folder, variables, keep, linkLoss };
         var session = new Session(command);
         var words = new Argument<string[]>("COMMAND") { Description = "The program and its arguments, behind --", Arity = ArgumentArity.OneOrMore };
         command.Add(words);
         variables.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<string[]>()?.Any(v => v.IndexOf('=') <= 0) ?? false)
+            if (result.GetValueOrDefault<string[]>()?.Any(v => v.IndexOf('=') is <= 0 or > MaxName || v.Contains('\0', StringComparison.Ordinal)) ?? false)
             {
                 result.AddError("--env takes NAME=value");
             }
         });
         command.SetAction(async (parsed, token) =>
         {
+            var loss = TimeSpan.FromSeconds(parsed.GetValue(linkLoss));
             var options = new ExecOptions
             {
                 Command = parsed.GetValue(words)!,
                 WorkingFolder = parsed.GetValue(folder)!,
                 KeepOnSessionLoss = parsed.GetValue(keep),
-                Environment = (parsed.GetValue(variables) ?? []).Select(v => v.Split('=', 2)).ToDictionary(v => v[0], v => v[1]),
+                LinkLoss = loss,
+                Environment = (parsed.GetValue(variables) ?? []).Select(v => v.Split('=', 2)).GroupBy(v => v[0], v => v[1]).ToDictionary(v => v.Key, v => v.Last()),
             };
+            var streams = ToolStreams.Of(parsed);
             var exit = default(ExecExit);
-            var code = await session.RunAsync(parsed, async (instance, cancel) => exit = await RunAsync(instance, options, cancel), token);
-            return code is ExitCode.Ok ? exit.ShellCode : code is ExitCode.Stopped ? code : ExitCode.ExecFailed;
+            var code = await session.RunAsync(parsed, async (instance, cancel) =>
+            {
+                streams.OnReaderGone(() => signals.End(ExitCode.ReaderGone));
+                exit = await RunAsync(instance, options, streams, cancel);
+                return ExitCode.Ok;
+            }, token, linkLoss: loss);
+            return code is ExitCode.Ok ? exit.ShellCode : code is ExitCode.Stopped or ExitCode.ReaderGone ? code : ExitCode.ExecFailed;
         });
         return command;
     }
 
-    private static async Task<ExecExit> RunAsync(Instance instance, ExecOptions options, CancellationToken cancel)
+    private static async Task<ExecExit> RunAsync(Instance instance, ExecOptions options, ToolStreams streams, CancellationToken cancel)
     {
         await using var session = await instance.Exec.StartAsync(options, cancel);
-        await using var output = Console.OpenStandardOutput();
-        await using var error = Console.OpenStandardError();
         // Nobody waits for it: a program may end long before our own input does.
-        _ = FeedAsync(session, cancel);
-        await Task.WhenAll(session.StandardOutput.CopyToAsync(output, cancel), session.StandardError.CopyToAsync(error, cancel));
+        _ = FeedAsync(session, streams.StandardInput, cancel);
+        List<Task> left = [session.StandardOutput.CopyToAsync(streams.StandardOutput, cancel), session.StandardError.CopyToAsync(streams.StandardError, cancel)];
+        while (left.Count > 0)
+        {
+            // The first failure ends the program, and with it the other stream.
+            var done = await Task.WhenAny(left);
+            await done;
+            left.Remove(done);
+        }
+
         return await session.ExitAsync(cancel);
     }
 
-    private static async Task FeedAsync(ExecSession session, CancellationToken cancel)
+    private static async Task FeedAsync(ExecSession session, Stream input, CancellationToken cancel)
     {
         try
         {
-            await using var input = Console.OpenStandardInput();
-            await input.CopyToAsync(session.StandardInput, cancel);
+            try
+            {
+                await input.CopyToAsync(session.StandardInput, cancel);
+            }
+            catch (IOException)
+            {
+                // An input that cannot be read has ended.
+            }
+
             await session.StandardInput.DisposeAsync();
         }
-        catch (Exception e) when (e is ChannelException or OperationCanceledException or IOException or ObjectDisposedException)
+        catch (Exception e) when (e is ChannelException or OperationCanceledException or ObjectDisposedException)
         {
             // The program has ended, or its outputs tell what is wrong.
         }

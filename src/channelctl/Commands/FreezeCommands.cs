@@ -9,13 +9,13 @@ namespace ChannelSdk.Tool.Commands;
 /// <summary>channelctl freeze, thaw</summary>
 internal static class FreezeCommands
 {
-    public static Command CreateFreeze()
+    public static Command CreateFreeze(ToolSignals signals)
     {
-        var lease = new Option<double>("--lease") { Description = "Seconds after which the guest thaws by itself", DefaultValueFactory = _ => 60 };
+        var lease = ToolOptions.Seconds("--lease", "Seconds after which the guest thaws by itself", 60, 1, 86_400);
         var mounts = new Option<string[]>("--mount") { Description = "A mount point; may be given several times; none: all file systems" };
-        var linkLoss = new Option<double?>("--link-loss") { Description = "Seconds without a link to this session after which it thaws; the session ends with this command" };
-        var renew = new Option<bool>("--renew") { Description = "Prolong the lease of a guest that is frozen" };
-        var hold = new Option<bool>("--hold") { Description = "Stay, renew the lease, and thaw when standard input ends or on Ctrl-C; a kill leaves the rest of the lease" };
+        var linkLoss = ToolOptions.Seconds("--link-loss", "Seconds without a link to this session after which it thaws; the session ends with this command", 0.001, 86_400);
+        var renew = ToolOptions.Flag("--renew", "Prolong the lease of a guest that is frozen");
+        var hold = ToolOptions.Flag("--hold", "Stay, renew the lease, and thaw when standard input ends or on a signal; a kill leaves the rest of the lease");
         var command = new Command("freeze", "Freezes the guest's file systems for a snapshot, under a lease.") { lease, mounts, linkLoss, renew, hold };
         var session = new Session(command);
         command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
@@ -26,7 +26,7 @@ internal static class FreezeCommands
                     "this guest has only the QEMU guest agent, which keeps no lease: its freeze lasts as long as this command, so give --hold");
             }
 
-            var length = TimeSpan.FromSeconds(Math.Clamp(parsed.GetValue(lease), 0, int.MaxValue / 1000));
+            var length = TimeSpan.FromSeconds(parsed.GetValue(lease));
             try
             {
                 Print(parsed.GetValue(renew)
@@ -41,16 +41,17 @@ internal static class FreezeCommands
 
             if (parsed.GetValue(hold))
             {
-                await HoldAsync(instance, length, cancel);
+                // The thaw is worth waiting for.
+                signals.Grace = null;
+                await HoldAsync(instance, length, ToolStreams.Of(parsed).StandardInput, cancel);
             }
         }, token));
         return command;
     }
 
-    private static async Task HoldAsync(Instance instance, TimeSpan lease, CancellationToken cancel)
+    private static async Task HoldAsync(Instance instance, TimeSpan lease, Stream input, CancellationToken cancel)
     {
-        // The console's reader has no real asynchrony: it would keep this thread.
-        var ended = Task.Run(Console.In.ReadToEnd, CancellationToken.None);
+        var ended = input.CopyToAsync(Stream.Null, CancellationToken.None);
         try
         {
             while (await Task.WhenAny(ended, Task.Delay(lease / 3, cancel)) != ended && !cancel.IsCancellationRequested)
@@ -68,7 +69,7 @@ internal static class FreezeCommands
 
     public static Command CreateThaw()
     {
-        var force = new Option<bool>("--force") { Description = "Thaw every file system, whoever froze it" };
+        var force = ToolOptions.Flag("--force", "Thaw every file system, whoever froze it");
         var command = new Command("thaw", "Thaws the guest's file systems; fails if the lease had ended before.") { force };
         var session = new Session(command);
         command.SetAction((parsed, token) => session.RunAsync(

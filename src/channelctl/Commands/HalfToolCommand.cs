@@ -19,7 +19,7 @@ internal static class HalfToolCommand
     public static bool Is(string[] args) => args is [Name, ..] && args is not [Name, "--help" or "-h" or "-?"];
 
     /// <summary>Runs it.</summary>
-    public static async Task<int> RunAsync(string[] args)
+    public static async Task<int> RunAsync(string[] args, ToolStreams streams)
     {
         if (args.Length == 1)
         {
@@ -27,9 +27,7 @@ internal static class HalfToolCommand
             return HalfExit.Usage;
         }
 
-        await using var input = Console.OpenStandardInput();
-        await using var output = Console.OpenStandardOutput();
-        var command = new HalfCommand(input, output, text => Console.Error.WriteLine($"channelctl half: {GuestText.Escape(text)}"));
+        var command = new HalfCommand(streams.StandardInput, streams.StandardOutput, text => Console.Error.WriteLine($"channelctl half: {GuestText.Escape(text)}"));
         return await command.RunAsync(args[1..], Environment.GetEnvironmentVariable(HalfVariables.Socket));
     }
 }

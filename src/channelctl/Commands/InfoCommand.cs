@@ -1,16 +1,19 @@
 using System.CommandLine;
+using System.Globalization;
 using ChannelSdk.HostEndpoint;
-using Google.Protobuf;
-using Spectre.Console;
+using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.Tool.Commands;
 
 /// <summary>channelctl info</summary>
 internal static class InfoCommand
 {
+    /// <summary>Entries of a list that are shown; a guest may send as many as a message holds.</summary>
+    private const int MaxShown = 64;
+
     public static Command Create()
     {
-        var json = new Option<bool>("--json") { Description = "Print JSON" };
+        var json = ToolOptions.Flag("--json", "Print JSON, with the names of info.proto");
         var command = new Command("info", "Shows what the guest says of itself.") { json };
         var session = new Session(command);
         command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
@@ -18,38 +21,58 @@ internal static class InfoCommand
             var info = await instance.Info.GetAsync(cancel);
             if (parsed.GetValue(json))
             {
-                Console.WriteLine(JsonFormatter.Default.Format(info));
+                Console.WriteLine(MessageJson.Format(info));
                 return;
             }
 
-            var table = new Table().AddColumns("", "").HideHeaders().Border(TableBorder.None);
-            void Row(string name, string value) => table.AddRow(Markup.Escape(GuestText.Escape(name)), Markup.Escape(GuestText.Escape(value)));
-            Row("system", info.Os.PrettyName);
-            Row("kernel", $"{info.Kernel.Name} {info.Kernel.Release} {info.Kernel.Architecture}");
-            Row("host name", info.HostName);
-            // qemu-ga does not tell these.
-            if (info.Memory.TotalBytes > 0)
+            var rows = Rows(info, instance.Agent).ToList();
+            var width = Math.Min(40, rows.Max(r => r.Name.Length));
+            foreach (var (name, value) in rows)
             {
-                Row("up", TimeSpan.FromMilliseconds(info.UptimeMs).ToString(@"d\.hh\:mm\:ss", System.Globalization.CultureInfo.InvariantCulture));
-                Row("memory", $"{info.Memory.AvailableBytes >> 20} of {info.Memory.TotalBytes >> 20} MiB available");
-                Row("load", FormattableString.Invariant($"{info.Load.OneMinute:F2} {info.Load.FiveMinutes:F2} {info.Load.FifteenMinutes:F2}"));
+                Console.WriteLine($"{name.PadRight(width)}  {value}".TrimEnd());
             }
-
-            foreach (var card in info.Network?.Interfaces ?? [])
-            {
-                Row(card.Name, $"{card.State} {card.Hardware} {string.Join(' ', card.Addresses)}");
-            }
-
-            foreach (var file in info.FileSystems.Where(f => f.TotalBytes > 0 || f.Silent.Length > 0))
-            {
-                Row(file.Mount, file.Silent.Length > 0 ? $"{file.Type}, no answer from {file.Silent}" : $"{file.Type}, {file.AvailableBytes >> 20} of {file.TotalBytes >> 20} MiB available");
-            }
-
-            Row("agent in use", instance.Agent == AgentKind.ChannelAgent ? "channel-agent" : "QEMU guest agent");
-            Row("agent", $"{info.Agent.Version}, protocol {info.Agent.ProtocolVersion}, pid {info.Agent.Pid}, {info.Agent.RssBytes / 1024} KiB resident");
-            Row("methods", string.Join(' ', info.Methods));
-            AnsiConsole.Write(table);
         }, token));
         return command;
     }
+
+    // Every field is a claim, and any of them may be missing.
+    private static IEnumerable<(string Name, string Value)> Rows(GuestInfo info, AgentKind agent)
+    {
+        static (string, string) Row(string name, string value) => (GuestText.Escape(name, 80), GuestText.Escape(value));
+        yield return Row("system", info.Os?.PrettyName ?? "");
+        yield return Row("kernel", info.Kernel is { } kernel ? $"{kernel.Name} {kernel.Release} {kernel.Architecture}" : "");
+        yield return Row("host name", info.HostName);
+        // qemu-ga does not tell these.
+        if (info.Memory is { TotalBytes: > 0 } memory)
+        {
+            yield return Row("up", Age(info.UptimeMs));
+            yield return Row("memory", $"{memory.AvailableBytes >> 20} of {memory.TotalBytes >> 20} MiB available");
+            yield return Row("load", info.Load is { } load ? FormattableString.Invariant($"{load.OneMinute:F2} {load.FiveMinutes:F2} {load.FifteenMinutes:F2}") : "");
+        }
+
+        var cards = info.Network?.Interfaces ?? [];
+        foreach (var card in cards.Take(MaxShown))
+        {
+            yield return Row(card.Name, $"{card.State} {card.Hardware} {string.Join(' ', card.Addresses.Take(MaxShown))}");
+        }
+
+        var files = info.FileSystems.Where(f => f.TotalBytes > 0).ToList();
+        foreach (var file in files.Take(MaxShown))
+        {
+            yield return Row(file.Mount, $"{file.Type}, {file.AvailableBytes >> 20} of {file.TotalBytes >> 20} MiB available");
+        }
+
+        if (cards.Count > MaxShown || files.Count > MaxShown)
+        {
+            yield return Row("not shown", $"{Math.Max(0, cards.Count - MaxShown)} interfaces, {Math.Max(0, files.Count - MaxShown)} file systems; --json has them");
+        }
+
+        yield return Row("agent in use", agent == AgentKind.ChannelAgent ? "channel-agent" : "QEMU guest agent");
+        yield return Row("agent", info.Agent is { } own ? $"{own.Version}, protocol {own.ProtocolVersion}, pid {own.Pid}, {own.RssBytes / 1024} KiB resident" : "");
+        yield return Row("methods", string.Join(' ', info.Methods.Take(MaxShown * 4)));
+    }
+
+    private static string Age(ulong milliseconds) => milliseconds < (ulong)TimeSpan.MaxValue.TotalMilliseconds / 2
+        ? TimeSpan.FromMilliseconds(milliseconds).ToString(@"d\.hh\:mm\:ss", CultureInfo.InvariantCulture)
+        : $"{milliseconds} ms";
 }

@@ -9,34 +9,35 @@ namespace ChannelSdk.Tool.Commands;
 /// <summary>channelctl install create, export, import, rename: one operation, with live bars, until its end.</summary>
 internal static class InstallCommand
 {
-    public static Command Create() => new("install", "Runs the scripts of an OS definition for an instance, on this host and in an appliance, and shows their progress.")
+    public static Command Create(ToolSignals signals) => new("install", "Runs the scripts of an OS definition for an instance, on this host and in an appliance, and shows their progress.")
     {
-        Operation(InstallAction.Create, "Installs an operating system onto the instance's blank disks."),
-        Operation(InstallAction.Export, "Takes what is on the instance's disks away."),
-        Operation(InstallAction.Import, "Puts what an export has made onto the instance's disks."),
-        Operation(InstallAction.Rename, "Tells the installed system the instance's new name."),
+        Operation(signals, InstallAction.Create, "Installs an operating system onto the instance's blank disks."),
+        Operation(signals, InstallAction.Export, "Takes what is on the instance's disks away."),
+        Operation(signals, InstallAction.Import, "Puts what an export has made onto the instance's disks."),
+        Operation(signals, InstallAction.Rename, "Tells the installed system the instance's new name."),
         OperationCommands.Watch(),
         OperationCommands.List(),
         OperationCommands.Log(),
     };
 
-    private static Command Operation(InstallAction action, string description)
+    private static Command Operation(ToolSignals signals, InstallAction action, string description)
     {
         var instance = new Argument<string>("INSTANCE") { Description = "Name of the instance, which has a record (channelctl instance set)" };
         var state = StateOption.Create();
-        var definitions = new Option<string>("--definitions") { Description = "Folder of the OS definitions", DefaultValueFactory = _ => "/srv/channelsdk/os" };
-        var appliance = new Option<string>("--appliance") { Description = "Folder of the appliance (channelctl appliance build)" };
+        var definitions = StateOption.Folder("--definitions", "Folder of the OS definitions", "/srv/channelsdk/os");
+        var appliance = ToolOptions.Path("--appliance", "Folder of the appliance (channelctl appliance build)");
         var append = new Option<string>("--append") { Description = "What the appliance's kernel is told beside", DefaultValueFactory = _ => "" };
-        var transport = new Option<ApplianceTransport>("--transport") { Description = "VirtioSerial, Tap or UserNet: how the appliance reaches this host" };
-        var forward = new Option<string>("--forward-program") { Description = "Path of channel-forward, for UserNet" };
+        var transport = ToolOptions.Choice<ApplianceTransport>("--transport", "How the appliance reaches this host; without it by virtio-serial",
+            ("virtio-serial", ApplianceTransport.VirtioSerial), ("vsock", ApplianceTransport.Vsock), ("tap", ApplianceTransport.Tap), ("usernet", ApplianceTransport.UserNet));
+        var forward = ToolOptions.Path("--forward-program", "Path of channel-forward, for usernet");
         var disks = new Option<string[]>("--disk") { Description = "A disk of the instance, FILE or FILE:FORMAT (raw, qcow2); may be given several times" };
-        var deadline = new Option<double>("--deadline") { Description = "Seconds that all of it may take", DefaultValueFactory = _ => 1800 };
+        var deadline = ToolOptions.Seconds("--deadline", "Seconds that all of it may take", 1800, 1, 604_800);
         var secrets = new Option<string[]>("--secret") { Description = $"NAME=SOURCE: the value of a secret OS parameter; SOURCE is {SecretSource.Help}; may be given several times" };
         var user = new Option<string>("--package-user") { Description = "User for the server of the personalization package" };
         var password = new Option<string>("--package-password") { Description = $"Where its password is: {SecretSource.Help}" };
         var networks = new Option<string[]>("--package-network") { Description = "A network with inner addresses that the personalization package may come from, for instance 10.1.0.0/16; may be given several times" };
-        var forbid = new Option<bool>("--forbid-trusted") { Description = "No script of the definition may run on this host" };
-        var json = new Option<bool>("--json") { Description = "Print the events as JSON, one a line" };
+        var forbid = ToolOptions.Flag("--forbid-trusted", "No script of the definition may run on this host");
+        var json = ToolOptions.Flag("--json", "Print the events as JSON, one a line");
         var name = new Option<string>("--new-name") { Description = "The new name" };
         var command = new Command(action.ToString().ToLowerInvariant(), $"{description} Exits with 0, {ExitCode.TimedOut} if the deadline passed, {ExitCode.Failed} if it failed.")
         {
@@ -77,7 +78,19 @@ internal static class InstallCommand
                 NewName = action == InstallAction.Rename ? parsed.GetValue(name) : null,
             });
             await using var stopping = cancel.Register(operation.Cancel);
-            await InstallView.ShowAsync(operation.Events.ReadAsync(0, CancellationToken.None), parsed.GetValue(json));
+            // What the operation has started is ended before this process is.
+            signals.Grace = null;
+            try
+            {
+                await InstallView.ShowAsync(operation.Events.ReadAsync(0, CancellationToken.None), parsed.GetValue(json));
+            }
+            catch
+            {
+                operation.Cancel();
+                await operation.Completion;
+                throw;
+            }
+
             var result = await operation.Completion;
             if (!parsed.GetValue(json))
             {

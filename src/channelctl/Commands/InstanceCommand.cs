@@ -12,8 +12,8 @@ internal static class InstanceCommand
 
     private static Command Set()
     {
-        var mode = new Option<ExecutionMode?>("--mode") { Description = "run, self_install or install", CustomParser = r => ParseMode(r) };
-        var communication = new Option<bool?>("--communication") { Description = "Whether it has a channel in run mode" };
+        var mode = ToolOptions.Choice<ExecutionMode?>("--mode", "What the instance is to do", ("run", ExecutionMode.Run), ("self_install", ExecutionMode.SelfInstall), ("install", ExecutionMode.Install));
+        var communication = ToolOptions.Choice<bool?>("--communication", "Whether it has a channel in run mode", ("true", true), ("false", false));
         var os = new Option<string>("--os") { Description = "Name of the OS definition" };
         var image = new Option<string>("--image") { Description = "The image that it installs itself from" };
         var package = new Option<string>("--package") { Description = "URL of its personalization package, without credentials; empty: none" };
@@ -91,19 +91,6 @@ internal static class InstanceCommand
             return Task.FromResult(ExitCode.Ok);
         }));
         return command;
-    }
-
-    private static ExecutionMode? ParseMode(System.CommandLine.Parsing.ArgumentResult result)
-    {
-        switch (result.Tokens[0].Value)
-        {
-            case "run": return ExecutionMode.Run;
-            case "self_install": return ExecutionMode.SelfInstall;
-            case "install": return ExecutionMode.Install;
-            default:
-                result.AddError("--mode takes run, self_install or install");
-                return null;
-        }
     }
 
     private static string Read(string file)

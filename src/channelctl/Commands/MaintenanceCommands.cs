@@ -8,7 +8,7 @@ internal static class MaintenanceCommands
 {
     public static Command CreateClock()
     {
-        var set = new Option<bool>("--set") { Description = "Set the guest's clock to this machine's" };
+        var set = ToolOptions.Flag("--set", "Set the guest's clock to this machine's");
         var command = new Command("clock", "Says how far the guest's clock is from this machine's.") { set };
         var session = new Session(command);
         command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>

@@ -8,18 +8,17 @@ internal static class OperationCommands
 {
     public static Command Watch()
     {
-        var after = new Option<long>("--after") { Description = "Cursor of the last event that is known already" };
-        var json = new Option<bool>("--json") { Description = "Print the events as JSON, one a line" };
+        var after = ToolOptions.Number("--after", "Cursor of the last event that is known already", 0, 0, long.MaxValue);
+        var json = ToolOptions.Flag("--json", "Print the events as JSON, one a line");
         var command = new Command("watch", "Shows an operation from its begin, or from behind a cursor, to its end; exits as the operation does.") { after, json };
         return Of(command, Operation(), async (installer, operation, parsed, cancel) =>
             await InstallView.ShowAsync(installer.WatchAsync(operation, parsed.GetValue(after), cancel), parsed.GetValue(json)) is { } result ? ExitCode.Of(result.Outcome) : ExitCode.Failed);
     }
 
-    public static Command Log() => Of(new Command("log", "Prints the log of an operation."), Operation(), async (installer, operation, _, cancel) =>
+    public static Command Log() => Of(new Command("log", "Prints the log of an operation."), Operation(), async (installer, operation, parsed, cancel) =>
     {
         await using var file = new FileStream(installer.LogOf(operation), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-        await using var output = Console.OpenStandardOutput();
-        await file.CopyToAsync(output, cancel);
+        await file.CopyToAsync(ToolStreams.Of(parsed).StandardOutput, cancel);
         return ExitCode.Ok;
     });
 

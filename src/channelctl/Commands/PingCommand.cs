@@ -7,14 +7,7 @@ internal static class PingCommand
 {
     public static Command Create()
     {
-        var count = new Option<int>("--count") { Description = "How many", DefaultValueFactory = _ => 5 };
-        count.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int>() is < 1 or > 1_000_000)
-            {
-                result.AddError("--count takes 1 to 1000000");
-            }
-        });
+        var count = ToolOptions.Number("--count", "How many", 5, 1, 1_000_000);
         var command = new Command("ping", "Measures the round trip to the agent.") { count };
         var session = new Session(command);
         command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>

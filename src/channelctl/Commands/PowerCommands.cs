@@ -10,8 +10,8 @@ internal static class PowerCommands
     public static Command Create(string name, string description, PowerAction action)
     {
         var reason = new Option<string>("--reason") { Description = "For the guest's log", DefaultValueFactory = _ => "" };
-        var wait = new Option<double?>("--wait") { Description = "Wait until the guest is gone, at most so many seconds" };
-        var force = new Option<bool>("--force") { Description = "Without the guest's init system" };
+        var wait = ToolOptions.Seconds("--wait", "Wait until the guest is gone, at most so many seconds", 0, 86_400);
+        var force = ToolOptions.Flag("--force", "Without the guest's init system");
         var command = new Command(name, description) { reason, wait };
         if (action != PowerAction.SuspendRam)
         {
@@ -33,6 +33,11 @@ internal static class PowerCommands
                 PowerAction.Reboot => instance.Power.RebootAsync(words, cancel),
                 _ => instance.Power.HaltAsync(words, cancel),
             });
+            if (!answer.Accepted)
+            {
+                throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Refused, $"the guest did not accept it: {answer.How}");
+            }
+
             Console.WriteLine($"accepted: {answer.How}");
             if (parsed.GetValue(wait) is { } seconds)
             {

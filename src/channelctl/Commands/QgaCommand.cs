@@ -18,11 +18,18 @@ internal static class QgaCommand
     {
         var uri = new Argument<string>("URI") { Description = "The QEMU guest agent's socket, for instance qga:///run/vm1.qga" };
         var name = new Argument<string>("COMMAND") { Description = "For instance guest-get-osinfo" };
+        name.Validators.Add(result =>
+        {
+            if (string.IsNullOrWhiteSpace(result.GetValueOrDefault<string>()))
+            {
+                result.AddError("COMMAND is empty");
+            }
+        });
         var arguments = new Argument<string?>("JSON") { Description = "Its arguments, a JSON object", Arity = ArgumentArity.ZeroOrOne };
-        var timeout = new Option<double>("--timeout") { Description = "Seconds to wait for the reply", DefaultValueFactory = _ => 10 };
+        var timeout = ToolOptions.Seconds("--timeout", "Seconds to wait for the reply", 10, 0.1, 86_400);
         var command = new Command("qga", "Calls a command of the QEMU guest agent's protocol, of qemu-ga or of our agent's face.") { uri, name, arguments, timeout };
         command.SetAction((parsed, token) => RunAsync(
-            parsed.GetValue(uri)!, parsed.GetValue(name)!, parsed.GetValue(arguments), TimeSpan.FromSeconds(Math.Clamp(parsed.GetValue(timeout), 0.1, 86400)), token));
+            parsed.GetValue(uri)!, parsed.GetValue(name)!, parsed.GetValue(arguments), TimeSpan.FromSeconds(parsed.GetValue(timeout)), token));
         return command;
     }
 
@@ -42,14 +49,9 @@ internal static class QgaCommand
             Console.WriteLine(Format(await client.CallAsync(name, arguments, timeout, cancellationToken)));
             return ExitCode.Ok;
         }
-        catch (ChannelException e)
+        catch (Exception e)
         {
-            Console.Error.WriteLine($"channelctl: {uri}: {GuestText.Escape(e.Message)} ({e.Code}, {e.Class})");
-            return ExitCode.Of(e);
-        }
-        catch (OperationCanceledException)
-        {
-            return ExitCode.Stopped;
+            return Failure.Tell(e, GuestText.Escape(uri, 200));
         }
     }
 

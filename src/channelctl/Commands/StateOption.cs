@@ -8,7 +8,15 @@ namespace ChannelSdk.Tool.Commands;
 /// <summary>What the commands around installs share: the folder with records and operations, and errors as one line.</summary>
 internal static class StateOption
 {
-    public static Option<string> Create() => new("--state") { Description = "Folder of the instances' records and operations", DefaultValueFactory = _ => "/var/lib/channelsdk" };
+    public static Option<string> Create() => Folder("--state", "Folder of the instances' records and operations", "/var/lib/channelsdk");
+
+    /// <summary>A folder with a default.</summary>
+    public static Option<string> Folder(string name, string description, string usual)
+    {
+        var option = ToolOptions.Path(name, description);
+        option.DefaultValueFactory = _ => usual;
+        return option;
+    }
 
     public static InstanceRecordStore Records(string folder) => new(Path.Combine(folder, "records"));
 
@@ -19,14 +27,9 @@ internal static class StateOption
         {
             return await action();
         }
-        catch (ChannelException e)
+        catch (Exception e)
         {
-            Console.Error.WriteLine($"channelctl: {GuestText.Escape(e.Message)} ({e.Code}, {e.Class})");
-            return ExitCode.Of(e);
-        }
-        catch (OperationCanceledException)
-        {
-            return ExitCode.Stopped;
+            return Failure.Tell(e);
         }
     }
 

@@ -8,16 +8,11 @@ namespace ChannelSdk.Tool.Commands;
 /// <summary>channelctl send, receive</summary>
 internal static class TransferCommands
 {
+    private static readonly TimeSpan s_linkLoss = TimeSpan.FromSeconds(30);
+
     public static Command Create(string name, string description, Func<MeasureClient, long, IProgress<long>, CancellationToken, Task> transfer)
     {
-        var bytes = new Option<long>("--bytes") { Description = "How many", DefaultValueFactory = _ => 64L << 20 };
-        bytes.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<long>() is < 1 or > 1L << 40)
-            {
-                result.AddError("--bytes takes 1 to 1099511627776 (1 TiB)");
-            }
-        });
+        var bytes = ToolOptions.Number("--bytes", "How many", 64L << 20, 1, 1L << 40);
         var command = new Command(name, description) { bytes };
         var session = new Session(command);
         command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
@@ -39,7 +34,7 @@ internal static class TransferCommands
 
             var time = Stopwatch.GetElapsedTime(start);
             Console.WriteLine(FormattableString.Invariant($"{total} bytes in {time.TotalSeconds:F3} s, {total / time.TotalSeconds / 1e6:F1} MB/s, checksum right"));
-        }, token));
+        }, token, linkLoss: s_linkLoss));
         return command;
     }
 

@@ -7,12 +7,13 @@ namespace ChannelSdk.Tool.Commands;
 /// <summary>channelctl watch</summary>
 internal static class WatchCommand
 {
-    public static Command Create()
+    public static Command Create(ToolSignals signals)
     {
         var command = new Command("watch", "Prints the instance's events until it is stopped: link, session, state of the agent.");
         var session = new Session(command);
         command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
         {
+            ToolStreams.Of(parsed).OnReaderGone(() => signals.End(ExitCode.ReaderGone));
             await foreach (var next in instance.WatchAsync(cancel))
             {
                 Console.WriteLine($"{next.At:yyyy-MM-ddTHH:mm:ss.fffZ} {next.Kind} {Describe(next)}");

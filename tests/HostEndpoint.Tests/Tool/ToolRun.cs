@@ -1,0 +1,70 @@
+using System.Text;
+using ChannelSdk.Tool;
+
+namespace ChannelSdk.HostEndpoint.Tests;
+
+/// <summary>channelctl in this process: what each run writes is its own, however many there are at a time.</summary>
+internal static class ToolRun
+{
+    private static readonly AsyncLocal<StringBuilder?> s_out = new();
+    private static readonly AsyncLocal<StringBuilder?> s_error = new();
+
+    static ToolRun()
+    {
+        Console.SetOut(new Router(s_out, Console.Out));
+        Console.SetError(new Router(s_error, Console.Error));
+    }
+
+    /// <summary>Codes that docs/OPERATIONS.md has.</summary>
+    public static readonly int[] DocumentedCodes = [0, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 124, 125, 130];
+
+    /// <summary>Runs a command line, stopped after a time as by a signal.</summary>
+    public static async Task<(int Code, string Out, string Error)> RunAsync(TimeSpan stopAfter, params string[] arguments)
+    {
+        (s_out.Value, s_error.Value) = (new StringBuilder(), new StringBuilder());
+        using var signals = new ToolSignals(takesSignals: false);
+        await using var stop = new Timer(_ => signals.End(130), null, stopAfter, Timeout.InfiniteTimeSpan);
+        var streams = ToolStreams.Of(Stream.Null, Stream.Null, Stream.Null);
+        var code = await ChannelSdk.Tool.Tool.RunAsync(arguments, streams, signals).WaitAsync(TimeSpan.FromSeconds(60));
+        lock (s_out.Value)
+        {
+            return (code, s_out.Value.ToString(), s_error.Value.ToString());
+        }
+    }
+
+    /// <summary>What is wrong with the way a command ended; null: nothing.</summary>
+    public static string? Complaint((int Code, string Out, string Error) run, string what)
+    {
+        var why = !DocumentedCodes.Contains(run.Code) ? $"the code {run.Code} is not documented"
+            : run.Error.Count(c => c == '\n') > 1 ? "more than one line"
+            : run.Error.Contains("   at ", StringComparison.Ordinal) || run.Error.Contains("unexpected ", StringComparison.Ordinal) || run.Error.Contains("System.", StringComparison.Ordinal) ? "an exception shows"
+            : run.Code is not (0 or 130) && run.Code is < 10 or > 20 && run.Error.Length == 0 ? "nothing says why"
+            : (run.Out + run.Error).Any(c => c != '\n' && (char.IsControl(c) || c is '\u202e' or '\u200e')) ? "a terminal would obey it"
+            : null;
+        return why is null ? null : $"{what}: {why}: {run.Code} {run.Error} {run.Out[..Math.Min(200, run.Out.Length)]}";
+    }
+
+    private sealed class Router(AsyncLocal<StringBuilder?> own, TextWriter other) : TextWriter
+    {
+        public override Encoding Encoding => Encoding.UTF8;
+
+        public override void Write(char value) => Write(value.ToString());
+
+        public override void Write(string? value)
+        {
+            if (own.Value is { } text)
+            {
+                lock (text)
+                {
+                    text.Append(value);
+                }
+            }
+            else
+            {
+                other.Write(value);
+            }
+        }
+
+        public override void WriteLine(string? value) => Write(value + "\n");
+    }
+}

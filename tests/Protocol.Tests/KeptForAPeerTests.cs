@@ -61,12 +61,12 @@ public sealed class KeptForAPeerTests : IRpcHandler
     public void A_peer_that_leaves_answers_unacknowledged_loses_its_link_and_then_its_session()
     {
         var opened = 0;
-        for (; _host.Session.Fault is null; opened++)
+        for (; _host.Session.Fault is null && opened < 100_000; opened++)
         {
             Open(opened, []);
         }
 
-        Assert.Equal(ChannelError.ResourceExhausted, _host.Session.Fault!.Value.Code);
+        Assert.Equal(ChannelError.ResourceExhausted, _host.Session.Fault?.Code);
         Assert.InRange(_host.Session.HeldBytes, 100_000, (1 << 20) / 8);
         Assert.Equal(0, Lost);
         _guest.Connect();

@@ -88,6 +88,10 @@ internal sealed partial class Link
         }
     }
 
+    /// <summary>When <see cref="Tick"/> has something to do, whatever is to be sent.</summary>
+    public long NextDeadlineWhileSending =>
+        Fault is not null ? Never : IsEstablished ? Math.Min(_nextProbe, _lastHeard + _livenessTimeout) : _nextProbe;
+
     public void Tick(long now)
     {
         if (IsEstablished && now >= _lastHeard + _livenessTimeout)

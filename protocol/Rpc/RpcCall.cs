@@ -13,6 +13,10 @@ internal sealed class RpcCall(bool wipes)
 {
     internal SessionStream? Stream;
     internal long Deadline;
+    /// <summary>The deadline once the peer has answered, 0 for none.</summary>
+    internal long FinalDeadline;
+    /// <summary><see cref="Deadline"/> is for the peer's first message only.</summary>
+    internal bool AwaitsAnswer;
     internal RpcCall? WheelPrevious;
     internal RpcCall? WheelNext;
     internal int WheelSlot = -1;
@@ -90,9 +94,9 @@ internal sealed class RpcCall(bool wipes)
     internal void Reuse(bool isIncoming, bool isStream, object? state)
     {
         (IsIncoming, IsStream, State) = (isIncoming, isStream, state);
-        PeerDone = OwnDone = RequestTaken = false;
+        PeerDone = OwnDone = RequestTaken = AwaitsAnswer = false;
         Status = null;
-        Deadline = 0;
+        Deadline = FinalDeadline = 0;
         PartLength = PartCredit = PartFrames = LastLength = 0;
         Version++;
     }

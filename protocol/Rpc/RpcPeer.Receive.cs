@@ -125,6 +125,16 @@ internal sealed partial class RpcPeer
             call.Received.Enqueue(new RpcMessage(buffer, untrustedMessage.Length, credit, frames));
         }
 
+        if (call.AwaitsAnswer)
+        {
+            call.AwaitsAnswer = false;
+            _deadlines.Remove(call);
+            if (call.FinalDeadline != 0)
+            {
+                _deadlines.Add(call, call.FinalDeadline);
+            }
+        }
+
         if (call.PeerDone && !call.IsIncoming)
         {
             call.Status ??= new RpcStatus(ChannelError.None, ErrorClass.Retry, "");

@@ -57,8 +57,9 @@ internal sealed partial class RpcPeer : ISessionHandler
     /// <param name="deadline">Absolute time in microseconds, or 0.</param>
     /// <param name="now">Time.</param>
     /// <param name="state">The owner's object.</param>
+    /// <param name="answerBy">Absolute time in microseconds by which a stream's first message must have come, or 0.</param>
     /// <exception cref="ChannelException">No further stream can be opened.</exception>
-    public RpcCall Begin(ReadOnlySpan<byte> method, StreamClass streamClass, bool isStream, long deadline, long now, object? state)
+    public RpcCall Begin(ReadOnlySpan<byte> method, StreamClass streamClass, bool isStream, long deadline, long now, object? state, long answerBy = 0)
     {
         Span<byte> header = stackalloc byte[RpcHeader.FixedSize + RpcHeader.MaxMethod];
         var left = deadline == 0 ? 0 : (uint)Math.Clamp((deadline - now) / 1000, 1, uint.MaxValue);
@@ -74,7 +75,13 @@ internal sealed partial class RpcPeer : ISessionHandler
             throw;
         }
 
-        if (deadline != 0)
+        call.FinalDeadline = deadline;
+        if (answerBy != 0 && (deadline == 0 || answerBy < deadline))
+        {
+            call.AwaitsAnswer = true;
+            _deadlines.Add(call, answerBy);
+        }
+        else if (deadline != 0)
         {
             _deadlines.Add(call, deadline);
         }

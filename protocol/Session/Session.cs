@@ -104,10 +104,12 @@ internal sealed partial class Session : ILinkOwner
     {
         get
         {
-            var next = _link?.NextDeadline ?? Link.Never;
+            // While a send is under way nothing else can be sent, however long it is due.
+            var isSending = _loan != Loan.None;
+            var next = (isSending ? _link?.NextDeadlineWhileSending : _link?.NextDeadline) ?? Link.Never;
             if (IsEstablished)
             {
-                return Math.Min(next, Math.Min(_ackDue, _creditDue));
+                return isSending ? next : Math.Min(next, Math.Min(_ackDue, _creditDue));
             }
 
             return _linkLostAt == Link.Never ? next : Math.Min(next, _linkLostAt + (long)_options.ResumeTimeout.TotalMicroseconds);

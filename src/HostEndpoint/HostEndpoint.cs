@@ -11,6 +11,7 @@ public sealed class HostEndpoint : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<string, Instance> _instances = new(StringComparer.Ordinal);
     private readonly Lock _gate = new();
+    private volatile bool _isDisposed;
 
     /// <summary>The attached instances.</summary>
     public IReadOnlyCollection<Instance> Instances => [.. _instances.Values];
@@ -22,17 +23,24 @@ public sealed class HostEndpoint : IAsyncDisposable
     /// only the QEMU guest agent.
     /// </param>
     /// <param name="options">Bounds and times; null for the defaults.</param>
-    /// <exception cref="ChannelException">BadConfiguration: a name or URI that is not allowed or already in use.</exception>
-    public Instance Attach(string name, string endpointUri, InstanceOptions? options = null) =>
-        Attach(name, endpointUri.StartsWith(QgaEndpoint.Prefix, StringComparison.OrdinalIgnoreCase)
+    /// <exception cref="ChannelException">BadConfiguration: a name or option that is not allowed, or already in use; BadEndpointUri.</exception>
+    /// <exception cref="ObjectDisposedException">This was disposed of.</exception>
+    public Instance Attach(string name, string endpointUri, InstanceOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(endpointUri);
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        return Attach(name, endpointUri.StartsWith(QgaEndpoint.Prefix, StringComparison.OrdinalIgnoreCase)
             ? QgaEndpoint.Create(endpointUri, (options ?? new InstanceOptions()).Alarm) : TransportEndpoints.Create(endpointUri), options);
+    }
 
     /// <summary>As <see cref="Attach(string, string, InstanceOptions?)"/>, over an endpoint that the instance owns from now on.</summary>
     public Instance Attach(string name, ITransportEndpoint endpoint, InstanceOptions? options = null)
     {
+        ArgumentNullException.ThrowIfNull(endpoint);
         InstanceName.Check(name);
         lock (_gate)
         {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
             if (_instances.ContainsKey(name))
             {
                 throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"an instance {name} is attached already; detach it first");
@@ -61,12 +69,14 @@ public sealed class HostEndpoint : IAsyncDisposable
         return true;
     }
 
-    /// <summary>Detaches all.</summary>
+    /// <summary>Detaches all, at the same time. Nothing can be attached afterwards.</summary>
     public async ValueTask DisposeAsync()
     {
-        foreach (var name in _instances.Keys)
+        lock (_gate)
         {
-            await DetachAsync(name).ConfigureAwait(false);
+            _isDisposed = true;
         }
+
+        await Task.WhenAll(_instances.Keys.Select(name => DetachAsync(name).AsTask())).ConfigureAwait(false);
     }
 }

@@ -25,7 +25,8 @@ public sealed record InstanceOptions
 
     /// <summary>
     /// Told of each call that was refused here and of each privileged one that was let through; null: nobody is. It runs
-    /// within the call, at most ten times a second for what a guest does: return at once.
+    /// within the call, at most ten times a second for what a guest does: return at once. What it throws goes to <see cref="Alarm"/>, at
+    /// most once a minute, and to the channel's events; the call goes on.
     /// </summary>
     public Action<AuditRecord>? Audit { get; init; }
 
@@ -45,8 +46,28 @@ public sealed record InstanceOptions
     /// </summary>
     public Action<string> Alarm { get; init; } = Console.Error.WriteLine;
 
-    /// <summary>Deadline of a call that gives none.</summary>
+    /// <summary>
+    /// Deadline of a call that gives none, 1 ms to 7 days. For a program, a copy out of the guest or a list: until the guest has begun with it.
+    /// An agent that is killed afterwards and stays away fails it after <see cref="SessionOptions.ResumeTimeout"/>.
+    /// </summary>
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ChannelException">Code BadConfiguration; the text names the option and what is allowed.</exception>
+    public void Validate()
+    {
+        Channel.Validate();
+        Check(nameof(CallTimeout), CallTimeout, TimeSpan.FromMilliseconds(1));
+        Check(nameof(QgaAfter), QgaAfter, TimeSpan.Zero);
+
+        static void Check(string name, TimeSpan value, TimeSpan min)
+        {
+            if (value < min || value > TimeSpan.FromDays(7))
+            {
+                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{name} is {value}; allowed are {min} to 7 days");
+            }
+        }
+    }
 }
 
 /// <summary>Which agent an instance is reached by.</summary>
@@ -88,6 +109,7 @@ public sealed class Instance : IAsyncDisposable
 
     internal Instance(string name, ITransportEndpoint endpoint, InstanceOptions options)
     {
+        options.Validate();
         (Name, EndpointUri, Options) = (name, endpoint.Uri, options);
         var services = new ServiceRegistry();
         if (options.Metadata is { } metadata)
@@ -96,7 +118,8 @@ public sealed class Instance : IAsyncDisposable
                 async (_, stream, context) => await metadata.AcceptAsync(new ChannelByteStream(stream), context.CancellationToken).ConfigureAwait(false));
         }
 
-        var bounds = options.Channel with { Guard = new InstanceGuard(name, options, TimeProvider.System) };
+        var guard = new InstanceGuard(name, options, TimeProvider.System) { SinkFailed = e => Channel.ReportFault("the audit sink failed", e) };
+        var bounds = options.Channel with { Guard = guard };
         _own = new Channel(PeerRole.Host, endpoint, services, bounds);
         _qga = endpoint as QgaEndpoint;
         if (options.QgaSocket is { } socket && _qga is null)
@@ -196,21 +219,29 @@ public sealed class Instance : IAsyncDisposable
             return;
         }
 
-        var own = _own.WaitReadyAsync(cancellationToken).AsTask();
-        await Task.WhenAny(own, Task.Delay(Options.QgaAfter, cancellationToken)).ConfigureAwait(false);
-        if (!own.IsCompleted)
+        // What is still waited for when one of them is there ends with this method.
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var own = _own.WaitReadyAsync(ended.Token).AsTask();
+        var fallback = Task.CompletedTask;
+        try
         {
-            StartFallback(_fallback);
-            await Task.WhenAny(own, _fallback.WaitReadyAsync(cancellationToken).AsTask()).ConfigureAwait(false);
-            _usesFallback = !own.IsCompleted;
-        }
+            await Task.WhenAny(own, Task.Delay(Options.QgaAfter, ended.Token)).ConfigureAwait(false);
+            if (!own.IsCompleted)
+            {
+                StartFallback(_fallback);
+                fallback = _fallback.WaitReadyAsync(ended.Token).AsTask();
+                await Task.WhenAny(own, fallback).ConfigureAwait(false);
+                _usesFallback = !own.IsCompleted;
+            }
 
-        if (!_usesFallback)
+            await (_usesFallback ? fallback : own).ConfigureAwait(false);
+        }
+        finally
         {
-            await own.ConfigureAwait(false);
+            await ended.CancelAsync().ConfigureAwait(false);
+            await own.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await fallback.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-
-        cancellationToken.ThrowIfCancellationRequested();
     }
 
     // Not before it is needed: others may want the socket, which takes one client at a time.

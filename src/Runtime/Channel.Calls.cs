@@ -31,7 +31,15 @@ public sealed partial class Channel : IRpcHandler
                 }
             }
 
-            action.Run();
+            try
+            {
+                action.Run();
+            }
+            catch (Exception e)
+            {
+                // Each on its own: what one does hurts neither the next nor the loop that runs them.
+                ReportFault("a callback failed", e);
+            }
         }
     }
 
@@ -70,6 +78,11 @@ public sealed partial class Channel : IRpcHandler
         catch (InvalidProtocolBufferException)
         {
             Rpc.Finish(call, new RpcStatus(ChannelError.InvalidArgument, ErrorClass.Refused, $"the request of {incoming.Method} cannot be decoded"));
+            return;
+        }
+        catch (Exception e)
+        {
+            Rpc.Finish(call, CallStatus.Of(e));
             return;
         }
 
@@ -190,13 +203,20 @@ public sealed partial class Channel : IRpcHandler
                 return;
             }
 
-            Rpc.Abort(call, ChannelError.Cancelled);
-            pending.SetError(new OperationCanceledException("the call was cancelled; it may have run", token));
+            var mayHaveRun = Rpc.Abort(call, ChannelError.Cancelled);
+            pending.SetError(Cancelled(mayHaveRun, token));
             Defer(pending);
         }
 
         RunDeferred();
         Flush();
+    }
+
+    /// <summary>The cancellation with, inside of it, the error whose class tells whether the call may have run.</summary>
+    internal static OperationCanceledException Cancelled(bool mayHaveRun, CancellationToken token)
+    {
+        var text = mayHaveRun ? "the call was cancelled; it may have run" : "the call was cancelled before it was sent; it did not run";
+        return new OperationCanceledException(text, new ChannelException(ChannelError.Cancelled, mayHaveRun ? ErrorClass.MayHaveRun : ErrorClass.Retry, text), token);
     }
 
     private void ResetReady()
@@ -227,6 +247,13 @@ public sealed partial class Channel : IRpcHandler
             catch (ChannelException e)
             {
                 channel.Finish(incoming, new RpcStatus(e.Code, e.Class, e.Message));
+                return;
+            }
+            catch (Exception e)
+            {
+                // A policy that cannot be asked allows nothing.
+                channel.ReportFault($"the guard of {incoming.Method} failed", e);
+                channel.Finish(incoming, new RpcStatus(ChannelError.Internal, ErrorClass.Refused, "the call could not be checked"));
                 return;
             }
 

@@ -21,6 +21,7 @@ public sealed partial class Channel
     private int _end;
     private bool _isSending;
     private bool _isSendBroken;
+    private int _sendLength;
     private ValueTaskAwaiter<int> _send;
     private TaskCompletionSource? _sendIdle;
     private long _timerAt = long.MaxValue;
@@ -35,7 +36,8 @@ public sealed partial class Channel
             try
             {
                 SetLinkState(LinkState.Opening);
-                var link = await _endpoint.OpenAsync(_stopping.Token).ConfigureAwait(false);
+                var link = await _endpoint.OpenAsync(_stopping.Token).ConfigureAwait(false)
+                    ?? throw new ChannelException(ChannelError.Internal, ErrorClass.Fatal, $"{_endpoint.Uri} opened no link");
                 _events.ClearEndpointFailure();
                 // A link that failed by its peer's fault, or before it was up, must not make us spin.
                 retry = await RunLinkAsync(link).ConfigureAwait(false) ? _options.RetryMin : Next(retry);
@@ -44,14 +46,16 @@ public sealed partial class Channel
             {
                 break;
             }
-            catch (ChannelException e)
+            catch (Exception e)
             {
+                // Whatever it is: this loop ends with the channel, not before.
+                var error = Unexpected("the endpoint failed unexpectedly", e);
                 lock (Gate)
                 {
-                    _lastError = e;
+                    _lastError = error;
                 }
 
-                _events.Publish(ChannelEventKind.EndpointFailed, e.Code, e.Message);
+                _events.Publish(ChannelEventKind.EndpointFailed, error.Code, error.Message);
                 retry = Next(retry);
             }
 
@@ -79,13 +83,14 @@ public sealed partial class Channel
     {
         bool wasGood;
         bool isTooLate;
+        var peer = link.Peer;
         lock (Gate)
         {
             isTooLate = _isClosed;
             if (!isTooLate)
             {
                 (_link, _linkError, _isSendBroken) = (link, null, false);
-                (_peer, _linkState) = (link.Peer, LinkState.Handshake);
+                (_peer, _linkState) = (peer, LinkState.Handshake);
                 (_buffer, _start, _end) = (ArrayPool<byte>.Shared.Rent(_options.ReceiveBufferMin), 0, 0);
                 Rpc.Session.LinkUp(Now);
                 Rearm();
@@ -95,7 +100,7 @@ public sealed partial class Channel
         if (isTooLate)
         {
             // Who disposes of the channel saw no link to end, so nothing would end this one.
-            await link.DisposeAsync().ConfigureAwait(false);
+            await DisposeSafelyAsync(link, "a link could not be disposed of").ConfigureAwait(false);
             return false;
         }
 
@@ -104,12 +109,9 @@ public sealed partial class Channel
         {
             await ReceiveAsync(link).ConfigureAwait(false);
         }
-        catch (ChannelException e)
+        catch (Exception e)
         {
-            lock (Gate)
-            {
-                _linkError ??= e;
-            }
+            NoteLinkError("the link failed unexpectedly", e);
         }
 
         await DrainAndAbortAsync().ConfigureAwait(false);
@@ -127,8 +129,17 @@ public sealed partial class Channel
         }
 
         RunDeferred();
-        await link.DisposeAsync().ConfigureAwait(false);
+        await DisposeSafelyAsync(link, "a link could not be disposed of").ConfigureAwait(false);
         return wasGood;
+    }
+
+    /// <summary>Why the link ends: the first reason stays.</summary>
+    private void NoteLinkError(string what, Exception e)
+    {
+        lock (Gate)
+        {
+            _linkError ??= Unexpected(what, e);
+        }
     }
 
     private async ValueTask ReceiveAsync(ITransportLink link)
@@ -161,6 +172,8 @@ public sealed partial class Channel
             {
                 return;
             }
+
+            ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)count, (uint)space.Length, "received");
 
             bool failed;
             lock (Gate)
@@ -281,17 +294,27 @@ public sealed partial class Channel
                 (link, _isSending) = (_link!, true);
             }
 
-#pragma warning disable CA2012 // The awaiter is used once: here if the send is done, else in its continuation, without a state machine.
-            var send = link.SendAsync(output).GetAwaiter();
-#pragma warning restore CA2012
-            if (!send.IsCompleted)
+            _sendLength = output.Length;
+            try
             {
-                _send = send;
-                send.UnsafeOnCompleted(_sendContinuation);
-                return;
+#pragma warning disable CA2012 // The awaiter is used once: here if the send is done, else in its continuation, without a state machine.
+                var send = link.SendAsync(output).GetAwaiter();
+#pragma warning restore CA2012
+                if (!send.IsCompleted)
+                {
+                    _send = send;
+                    send.UnsafeOnCompleted(_sendContinuation);
+                    return;
+                }
+
+                EndSend(send);
+            }
+            catch (Exception e)
+            {
+                // It was thrown before there was a send.
+                EndSend(0, Unexpected("a send failed unexpectedly", e));
             }
 
-            EndSend(send);
             RunDeferred();
         }
     }
@@ -309,13 +332,20 @@ public sealed partial class Channel
         ChannelException? error = null;
         try
         {
-            count = send.GetResult();
+            var sent = send.GetResult();
+            ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)sent, (uint)_sendLength, nameof(sent));
+            count = sent;
         }
-        catch (ChannelException e)
+        catch (Exception e)
         {
-            error = e;
+            error = Unexpected("a send failed unexpectedly", e);
         }
 
+        EndSend(count, error);
+    }
+
+    private void EndSend(int count, ChannelException? error)
+    {
         lock (Gate)
         {
             _isSending = false;
@@ -326,7 +356,7 @@ public sealed partial class Channel
                 // Nothing more goes out. What the peer said last, a goodbye perhaps, is there to be received still.
                 _linkError ??= error;
                 _isSendBroken = true;
-                _ = AbortSoonAsync(_link);
+                _ = ObserveAsync(AbortSoonAsync(_link));
             }
             else
             {
@@ -336,6 +366,21 @@ public sealed partial class Channel
     }
 
     private void OnTimer()
+    {
+        try
+        {
+            DoWhatIsDue();
+        }
+        catch (Exception e)
+        {
+            // Out of a timer it would end the process.
+            NoteLinkError("the link failed unexpectedly", e);
+            ReportFault("the link failed unexpectedly", e);
+            _ = ObserveAsync(DrainAndAbortAsync());
+        }
+    }
+
+    private void DoWhatIsDue()
     {
         var failed = false;
         lock (Gate)
@@ -363,7 +408,7 @@ public sealed partial class Channel
         Flush();
         if (failed)
         {
-            _ = DrainAndAbortAsync();
+            _ = ObserveAsync(DrainAndAbortAsync());
         }
     }
 

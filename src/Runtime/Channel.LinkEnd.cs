@@ -31,11 +31,13 @@ public sealed partial class Channel
             await WaitForPeersCloseAsync().ConfigureAwait(false);
         }
 
+        ITransportLink? link;
         lock (Gate)
         {
-            _link?.Abort();
+            link = _link;
         }
 
+        Abort(link);
         // An aborted link ends its send at once.
         Flush();
         await idle.Task.ConfigureAwait(false);
@@ -59,7 +61,15 @@ public sealed partial class Channel
                 return;
             }
 
-            link.CompleteSend();
+            try
+            {
+                link.CompleteSend();
+            }
+            catch (Exception e)
+            {
+                ReportFault("the transport could not end its sending", e);
+                return;
+            }
         }
 
         await Task.WhenAny(_running, Task.Delay(s_lastWords, _time)).ConfigureAwait(false);
@@ -68,7 +78,7 @@ public sealed partial class Channel
     private async Task AbortSoonAsync(ITransportLink? link)
     {
         await Task.Delay(s_lastWords, _time).ConfigureAwait(false);
-        link?.Abort();
+        Abort(link);
     }
 
     private void AbortLink(ChannelError code, string reason)
@@ -76,7 +86,7 @@ public sealed partial class Channel
         lock (Gate)
         {
             _linkError ??= new ChannelException(code, ErrorClass.Retry, reason);
-            _link?.Abort();
+            Abort(_link);
         }
     }
 }

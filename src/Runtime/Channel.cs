@@ -32,6 +32,8 @@ public sealed partial class Channel : IAsyncDisposable
     /// <exception cref="ChannelException">An option is out of range (BadConfiguration).</exception>
     public Channel(PeerRole role, ITransportEndpoint endpoint, ServiceRegistry services, ChannelOptions? options = null, TimeProvider? time = null)
     {
+        ArgumentNullException.ThrowIfNull(endpoint);
+        ArgumentNullException.ThrowIfNull(services);
         _options = options ?? (role == PeerRole.Guest ? ChannelOptions.ForGuest : new ChannelOptions());
         _options.Validate();
         (_endpoint, _services, _time) = (endpoint, services, time ?? TimeProvider.System);
@@ -137,6 +139,8 @@ public sealed partial class Channel : IAsyncDisposable
         where TRequest : class, IMessage<TRequest>, new()
         where TReply : class, IMessage<TReply>, new()
     {
+        ArgumentNullException.ThrowIfNull(method);
+        ArgumentNullException.ThrowIfNull(request);
         cancellationToken.ThrowIfCancellationRequested();
         _options.Guard?.OnCalling(method.Name, method.IsPrivileged);
         var size = CheckSize(request);
@@ -147,7 +151,7 @@ public sealed partial class Channel : IAsyncDisposable
             ThrowIfClosed();
             var call = Begin(method.NameBytes, method.StreamClass, isStream: false, options, pending);
             pending.Attach(call);
-            request.WriteTo(call.RentWriteBuffer(size));
+            WriteRequest(call, request, size);
             Rpc.Write(call, size, DataFlags.Fin);
             Rearm();
         }
@@ -166,6 +170,8 @@ public sealed partial class Channel : IAsyncDisposable
         StreamMethod<TRequest> method, TRequest request, CallOptions options = default, CancellationToken cancellationToken = default)
         where TRequest : class, IMessage<TRequest>, new()
     {
+        ArgumentNullException.ThrowIfNull(method);
+        ArgumentNullException.ThrowIfNull(request);
         cancellationToken.ThrowIfCancellationRequested();
         _options.Guard?.OnCalling(method.Name, method.IsPrivileged);
         var size = CheckSize(request);
@@ -178,7 +184,7 @@ public sealed partial class Channel : IAsyncDisposable
             var call = Begin(method.NameBytes, method.StreamClass, isStream: true, options, null);
             stream = new ChannelStream(this, call);
             call.State = stream;
-            request.WriteTo(call.RentWriteBuffer(size));
+            WriteRequest(call, request, size);
             taken = Rpc.Write(call, size, DataFlags.None);
             if (!taken)
             {
@@ -220,15 +226,23 @@ public sealed partial class Channel : IAsyncDisposable
 
         RunDeferred();
         Flush();
-        await _stopping.CancelAsync().ConfigureAwait(false);
-        await DrainAndAbortAsync(isGoodbye: true).ConfigureAwait(false);
-        await _running.ConfigureAwait(false);
+        try
+        {
+            await _stopping.CancelAsync().ConfigureAwait(false);
+        }
+        catch (AggregateException e)
+        {
+            ReportFault("the endpoint failed to stop", e);
+        }
+
+        await ObserveAsync(DrainAndAbortAsync(isGoodbye: true)).ConfigureAwait(false);
+        await ObserveAsync(_running).ConfigureAwait(false);
         if (_timer is not null)
         {
             await _timer.DisposeAsync().ConfigureAwait(false);
         }
 
-        await _endpoint.DisposeAsync().ConfigureAwait(false);
+        await DisposeSafelyAsync(_endpoint, "the endpoint could not be disposed of").ConfigureAwait(false);
         _events.Complete();
         _stopping.Dispose();
     }
@@ -236,8 +250,29 @@ public sealed partial class Channel : IAsyncDisposable
     private RpcCall Begin(byte[] method, StreamClass streamClass, bool isStream, CallOptions options, object? state)
     {
         var now = Now;
-        var deadline = options.Deadline is { } d ? now + Math.Max(1, (long)d.TotalMicroseconds) : 0;
-        return Rpc.Begin(method, streamClass, isStream, deadline, now, state);
+        var deadline = At(options.Deadline, "deadline");
+        return Rpc.Begin(method, streamClass, isStream, deadline, now, state, At(options.AnswerWithin, "time for an answer"));
+
+        long At(TimeSpan? time, string what) => time switch
+        {
+            null => 0,
+            { Ticks: <= 0 } => throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"a call's {what} is {time}; it must be above 0"),
+            _ => now + Math.Max(1, (long)time.Value.TotalMicroseconds),
+        };
+    }
+
+    private void WriteRequest(RpcCall call, IMessage request, int size)
+    {
+        try
+        {
+            request.WriteTo(call.RentWriteBuffer(size));
+        }
+        catch
+        {
+            // A message that its owner changes meanwhile, or one that cannot be written: there is no call.
+            Rpc.Abort(call, ChannelError.Cancelled);
+            throw;
+        }
     }
 
     private int CheckSize(IMessage request)

@@ -64,6 +64,11 @@ public enum ChannelEventKind
     EndpointFailed,
     /// <summary>The watcher was too slow: events before this one were dropped.</summary>
     Dropped,
+    /// <summary>
+    /// A callback, a handler's cancellation, an audit sink or the transport threw what it must not; the channel goes on. At most one a
+    /// second; the next one counts those in between.
+    /// </summary>
+    Fault,
 }
 
 /// <summary>One event.</summary>

@@ -112,8 +112,8 @@ public sealed class ChannelStream : IAsyncDisposable
 
     private void CancelWrite()
     {
-        Fail(new ChannelException(ChannelError.Cancelled, ErrorClass.MayHaveRun, "a write on the stream was cancelled"));
-        _channel.Rpc.Abort(_call, ChannelError.Cancelled);
+        var mayHaveRun = _channel.Rpc.Abort(_call, ChannelError.Cancelled);
+        Fail(new ChannelException(ChannelError.Cancelled, mayHaveRun ? ErrorClass.MayHaveRun : ErrorClass.Retry, "a write on the stream was cancelled"));
     }
 
     private bool TryRead(out ReceivedMessage message, out ChannelException? error)

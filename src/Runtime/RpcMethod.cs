@@ -47,5 +47,8 @@ public sealed class StreamMethod<TRequest>(string name, StreamClass streamClass,
 }
 
 /// <summary>What a caller may say about one call.</summary>
-/// <param name="Deadline">Time that the call may take in all; null: no limit but the caller's token.</param>
-public readonly record struct CallOptions(TimeSpan? Deadline = null);
+/// <param name="Deadline">Time that the call may take in all, above 0; null: no limit but the caller's token.</param>
+/// <param name="AnswerWithin">
+/// Time until the first message of a stream's peer, above 0: its waiting for a link counts, what comes afterwards does not. Null: no limit.
+/// </param>
+public readonly record struct CallOptions(TimeSpan? Deadline = null, TimeSpan? AnswerWithin = null);

@@ -75,6 +75,66 @@ public class InstanceTests
         Assert.Equal(Departure.Asked, await gone);
     }
 
+    [Fact]
+    public async Task An_audit_sink_that_fails_is_alarmed_and_ends_neither_a_call_nor_the_channel()
+    {
+        var alarms = new System.Collections.Concurrent.ConcurrentQueue<string>();
+        await using var guest = new GuestDouble();
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri, new InstanceOptions { Audit = _ => throw new IOException("No space left on device"), Alarm = alarms.Enqueue });
+        await instance.WaitReadyAsync(Soon);
+        var events = instance.WatchAsync(Soon);
+        for (var i = 0; i < 3; i++)
+        {
+            var missing = new Runtime.RpcMethod<PowerCommand, PowerCommand>("nope.Nope", StreamClass.Rpc);
+            var error = await Assert.ThrowsAsync<ChannelException>(async () => await guest.Channel.CallAsync(missing, new PowerCommand(), cancellationToken: Soon));
+            Assert.Equal(ChannelError.UnknownMethod, error.Code);
+        }
+
+        Assert.True(await instance.Info.PingAsync(Soon) > TimeSpan.Zero);
+        await foreach (var next in events)
+        {
+            if (next.Kind == Runtime.ChannelEventKind.Fault)
+            {
+                Assert.Contains("No space left on device", next.Text);
+                break;
+            }
+        }
+
+        Assert.Contains("vm1", Assert.Single(alarms));
+        instance.DropLink("test");
+        Assert.True((await instance.Power.ShutdownAsync("", Soon)).Accepted);
+    }
+
+    [Fact]
+    public async Task Nothing_can_be_attached_to_a_host_that_was_disposed_of()
+    {
+        var host = new HostEndpoint();
+        await host.DisposeAsync();
+        Assert.Throws<ObjectDisposedException>(() => host.Attach("vm1", "unix:///nonexistent/x"));
+        Assert.Throws<ArgumentNullException>(() => host.Attach("vm1", (Transports.ITransportEndpoint)null!));
+    }
+
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(0)]
+    public async Task A_time_for_calls_that_cannot_be_is_refused(int seconds)
+    {
+        await using var host = new HostEndpoint();
+        var error = Assert.Throws<ChannelException>(() => host.Attach("vm1", "unix:///nonexistent/x", new InstanceOptions { CallTimeout = TimeSpan.FromSeconds(seconds) }));
+        Assert.Equal(ChannelError.BadConfiguration, error.Code);
+        Assert.Contains("CallTimeout", error.Message);
+    }
+
+    [Fact]
+    public async Task A_program_for_an_agent_that_is_absent_ends_by_the_time_for_calls_and_did_not_run()
+    {
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", "unix:///nonexistent/x", new InstanceOptions { CallTimeout = TimeSpan.FromMilliseconds(50) });
+        var error = await Assert.ThrowsAsync<ChannelException>(async () => await instance.Exec.RunAsync(new ExecOptions { Command = ["true"] }, cancellationToken: Soon));
+        Assert.Equal((ChannelError.DeadlineExceeded, ErrorClass.Retry), (error.Code, error.Class));
+    }
+
     [Theory]
     [InlineData(StateWord.Stopping, Departure.Announced)]
     [InlineData(StateWord.Ready, Departure.Unannounced)]

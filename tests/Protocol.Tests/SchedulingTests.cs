@@ -183,6 +183,18 @@ public class SchedulingTests
     }
 
     [Fact]
+    public void A_side_whose_send_is_under_way_waits_for_nothing_but_the_peers_silence()
+    {
+        var wire = Connected();
+        var end = wire.Now;
+        Flood(wire.Guest, "flood", StreamClass.Bulk, 10_000, count: 3);
+        Assert.NotEqual(0, wire.Guest.Session.GetOutput(wire.Now).Length);
+        // The peer reads nothing. Heartbeats, acknowledgements and credit are due soon; the send is first.
+        wire.Guest.Tick(wire.Now + 5_000_000);
+        Assert.InRange(wire.Guest.NextDeadline, end + 9_000_000, end + 10_000_000);
+    }
+
+    [Fact]
     public void An_idle_session_exchanges_heartbeats_only()
     {
         var wire = Connected();

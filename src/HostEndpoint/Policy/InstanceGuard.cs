@@ -12,10 +12,17 @@ internal sealed class InstanceGuard(string instance, InstanceOptions options, Ti
     /// <summary>Lines a second that a guest can cause; what is above it is counted in the next one.</summary>
     private const int MaxGuestLines = 10;
 
+    /// <summary>Seconds between two alarms about a record that cannot be written.</summary>
+    private const int AlarmGap = 60;
+
     private readonly Lock _gate = new();
     private long _second;
     private int _lines;
     private long _dropped;
+    private long _nextAlarm = long.MinValue;
+
+    /// <summary>Told of each failure of the record's sink.</summary>
+    public Action<Exception>? SinkFailed { get; set; }
 
     /// <inheritdoc/>
     public void OnCalling(string method, bool isPrivileged)
@@ -71,6 +78,40 @@ internal sealed class InstanceGuard(string instance, InstanceOptions options, Ti
         Record(CallDirection.ToHost, method, reason);
     }
 
-    private void Record(CallDirection direction, string method, string? refusal) =>
-        options.Audit?.Invoke(new AuditRecord(time.GetUtcNow(), instance, direction, method, refusal));
+    /// <summary>The record is for the operator: that it cannot be written is told, and neither a call nor the channel ends by it.</summary>
+    private void Record(CallDirection direction, string method, string? refusal)
+    {
+        try
+        {
+            options.Audit?.Invoke(new AuditRecord(time.GetUtcNow(), instance, direction, method, refusal));
+        }
+        catch (Exception e)
+        {
+            AlarmOf(e);
+            SinkFailed?.Invoke(e);
+        }
+    }
+
+    private void AlarmOf(Exception e)
+    {
+        lock (_gate)
+        {
+            var second = time.GetTimestamp() / time.TimestampFrequency;
+            if (second < _nextAlarm)
+            {
+                return;
+            }
+
+            _nextAlarm = second + AlarmGap;
+        }
+
+        try
+        {
+            options.Alarm($"{instance}: the audit record cannot be written ({e.GetType().Name}: {e.Message}); calls go on without it");
+        }
+        catch (Exception)
+        {
+            // Both ways to the operator are shut; the channel's event is left.
+        }
+    }
 }

@@ -37,7 +37,7 @@ internal sealed class CopyOut(Instance instance, GuestPath source, string destin
     private async Task AttemptAsync(CancellationToken cancellationToken)
     {
         var request = new FileReadRequest { Path = source.Bytes, Offset = (ulong)_hash.Length, Expect = _facts, AllowChange = options.AllowChange };
-        var stream = await instance.Channel.OpenStreamAsync(ServiceMethods.FilesRead, request, default, cancellationToken).ConfigureAwait(false);
+        var stream = await instance.Channel.OpenStreamAsync(ServiceMethods.FilesRead, request, new CallOptions(AnswerWithin: instance.Options.CallTimeout), cancellationToken).ConfigureAwait(false);
         await using var _ = stream.ConfigureAwait(false);
         using (var first = await stream.ReadAsync(cancellationToken).ConfigureAwait(false))
         {

@@ -19,6 +19,7 @@ public sealed class ExecClient
     /// </exception>
     public async Task<ExecSession> StartAsync(ExecOptions options, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(options);
         var request = new ExecRequest
         {
             WorkingFolder = ByteString.CopyFromUtf8(options.WorkingFolder),
@@ -28,7 +29,7 @@ public sealed class ExecClient
         };
         request.Argv.AddRange(options.Command.Select(ByteString.CopyFromUtf8));
         request.Environment.AddRange(options.Environment.Select(pair => ByteString.CopyFromUtf8($"{pair.Key}={pair.Value}")));
-        var stream = await _instance.Channel.OpenStreamAsync(ServiceMethods.ExecRun, request, default, cancellationToken).ConfigureAwait(false);
+        var stream = await _instance.Channel.OpenStreamAsync(ServiceMethods.ExecRun, request, new CallOptions(AnswerWithin: _instance.Options.CallTimeout), cancellationToken).ConfigureAwait(false);
         try
         {
             using var first = await stream.ReadAsync(cancellationToken).ConfigureAwait(false);

@@ -27,7 +27,7 @@ public sealed class FileClient
     /// <exception cref="ChannelException">NotFound, PermissionDenied, or the stream failed.</exception>
     public async IAsyncEnumerable<FileEntry> ListAsync(GuestPath path, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        var stream = await _instance.Channel.OpenStreamAsync(ServiceMethods.FilesList, new FileListRequest { Path = path.Bytes }, default, cancellationToken).ConfigureAwait(false);
+        var stream = await _instance.Channel.OpenStreamAsync(ServiceMethods.FilesList, new FileListRequest { Path = path.Bytes }, new CallOptions(AnswerWithin: _instance.Options.CallTimeout), cancellationToken).ConfigureAwait(false);
         await using var _ = stream.ConfigureAwait(false);
         while (true)
         {

@@ -50,7 +50,7 @@ public sealed class MeasureClient
     /// <exception cref="ChannelException">CorruptFrame if a byte differs or the count does; or the stream failed.</exception>
     public async Task ReceiveAsync(long bytes, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
-        var stream = await _instance.Channel.OpenStreamAsync(ServiceMethods.MeasureSource, new SourceRequest { Bytes = (ulong)bytes }, default, cancellationToken).ConfigureAwait(false);
+        var stream = await _instance.Channel.OpenStreamAsync(ServiceMethods.MeasureSource, new SourceRequest { Bytes = (ulong)bytes }, new CallOptions(AnswerWithin: _instance.Options.CallTimeout), cancellationToken).ConfigureAwait(false);
         await using var _ = stream.ConfigureAwait(false);
         long received = 0;
         while (true)

@@ -7,12 +7,19 @@ namespace ChannelSdk.HostEndpoint.Services;
 /// <summary>What the guest answered to a power request.</summary>
 /// <param name="Accepted">It will act.</param>
 /// <param name="How">What it does, in its own escaped words.</param>
-public sealed record PowerResult(bool Accepted, string How);
+public sealed record PowerResult(bool Accepted, string How)
+{
+    /// <summary>
+    /// Ends when the guest has gone because of the request; watched from before it was sent, so no event is missed. Null where
+    /// nothing is to go: it was not accepted, or is a suspend. Cancelled if the instance is detached first.
+    /// </summary>
+    public Task<Departure>? Gone { get; init; }
+}
 
 /// <summary>How a guest went.</summary>
 public enum Departure
 {
-    /// <summary>It had accepted a request of this client.</summary>
+    /// <summary>It had accepted a request of this client, and has not gone since.</summary>
     Asked,
     /// <summary>Nobody asked it here; its agent said before that it is on its way down.</summary>
     Announced,
@@ -24,7 +31,8 @@ public enum Departure
 public sealed class PowerClient
 {
     private readonly Instance _instance;
-    private volatile bool _isAccepted;
+    /// <summary>The departure that was accepted last.</summary>
+    private volatile Task<Departure>? _asked;
 
     internal PowerClient(Instance instance) => _instance = instance;
 
@@ -56,13 +64,16 @@ public sealed class PowerClient
 
     /// <summary>
     /// Waits until the guest is gone: its agent said goodbye or stopped talking, or <paramref name="machineExited"/>
-    /// (what the manager knows of the machine itself) has ended. Call it before the request, so that no event is missed.
+    /// (what the manager knows of the machine itself) has ended. For a departure that was asked for here, <see cref="PowerResult.Gone"/>
+    /// is simpler: this one sees only what happens after it was called.
     /// </summary>
     /// <param name="machineExited">Ends when the virtual machine has ended, if the manager can tell.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>Whether it was asked to go, said so by itself, or went without a word.</returns>
     public async Task<Departure> WaitGoneAsync(Task? machineExited = null, CancellationToken cancellationToken = default)
     {
+        var before = _asked;
+        var isOpen = before is { IsCompleted: false };
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var goodbye = WaitGoodbyeAsync(_instance.Channel.WatchAsync(stop.Token));
         var first = await Task.WhenAny(machineExited is null ? [goodbye] : [goodbye, machineExited]).ConfigureAwait(false);
@@ -74,12 +85,13 @@ public sealed class PowerClient
         }
 
         await stop.CancelAsync().ConfigureAwait(false);
-        var wasStopping = await goodbye.ConfigureAwait(false);
-        return _isAccepted ? Departure.Asked : wasStopping ? Departure.Announced : Departure.Unannounced;
+        var (wasStopping, _) = await goodbye.ConfigureAwait(false);
+        // A departure that was over before this call is not this one.
+        return isOpen || _asked != before ? Departure.Asked : wasStopping ? Departure.Announced : Departure.Unannounced;
     }
 
-    /// <summary>True if the last state that the guest told was that it is stopping.</summary>
-    private static async Task<bool> WaitGoodbyeAsync(IAsyncEnumerable<ChannelEvent> events)
+    /// <summary>Whether the last state that the guest told was that it is stopping; and whether it went.</summary>
+    private static async Task<(bool WasStopping, bool HasGone)> WaitGoodbyeAsync(IAsyncEnumerable<ChannelEvent> events)
     {
         var wasStopping = false;
         try
@@ -89,7 +101,7 @@ public sealed class PowerClient
                 wasStopping = next.Heartbeat is { } heartbeat ? heartbeat.State == StateWord.Stopping : wasStopping;
                 if (next.Kind is ChannelEventKind.SessionLost or ChannelEventKind.LinkLost)
                 {
-                    return wasStopping;
+                    return (wasStopping, true);
                 }
             }
         }
@@ -98,14 +110,38 @@ public sealed class PowerClient
             // The caller gave up, or the machine ended first.
         }
 
-        return wasStopping;
+        return (wasStopping, false);
     }
 
     private async ValueTask<PowerResult> RequestAsync(PowerAction action, string reason, bool force, CancellationToken cancellationToken)
     {
         var command = new PowerCommand { Action = action, Reason = reason, Force = force };
-        var reply = await _instance.Channel.CallAsync(ServiceMethods.PowerRequest, command, new CallOptions(_instance.Options.CallTimeout), cancellationToken).ConfigureAwait(false);
-        _isAccepted = action is PowerAction.Shutdown or PowerAction.Reboot or PowerAction.Halt;
-        return new PowerResult(reply.Accepted, GuestText.Escape(reply.How));
+        var stop = new CancellationTokenSource();
+        var goodbye = WaitGoodbyeAsync(_instance.Channel.WatchAsync(stop.Token));
+        var isKept = false;
+        try
+        {
+            var reply = await _instance.Channel.CallAsync(ServiceMethods.PowerRequest, command, new CallOptions(_instance.Options.CallTimeout), cancellationToken).ConfigureAwait(false);
+            isKept = reply.Accepted && (action is PowerAction.Shutdown or PowerAction.Reboot or PowerAction.Halt);
+            var gone = isKept ? GoneAsync(goodbye, stop) : null;
+            _asked = gone ?? _asked;
+            return new PowerResult(reply.Accepted, GuestText.Escape(reply.How)) { Gone = gone };
+        }
+        finally
+        {
+            if (!isKept)
+            {
+                await stop.CancelAsync().ConfigureAwait(false);
+                stop.Dispose();
+            }
+        }
+    }
+
+    private static async Task<Departure> GoneAsync(Task<(bool WasStopping, bool HasGone)> goodbye, CancellationTokenSource stop)
+    {
+        using (stop)
+        {
+            return (await goodbye.ConfigureAwait(false)).HasGone ? Departure.Asked : throw new OperationCanceledException("the instance was detached before the guest had gone");
+        }
     }
 }

@@ -26,24 +26,22 @@ internal sealed class UnaryHandler<TRequest, TReply>(string name, Func<TRequest,
 
     public override void Invoke(Channel channel, IncomingCall call, object request)
     {
-        ValueTask<TReply> task;
         try
         {
-            task = handler((TRequest)request, call);
+            var task = handler((TRequest)request, call);
+            if (task.IsCompletedSuccessfully)
+            {
+                // A reply that cannot be written is the handler's failure too.
+                channel.Reply(call, task.Result);
+            }
+            else
+            {
+                _ = AwaitAsync(channel, call, task);
+            }
         }
         catch (Exception e)
         {
             channel.Finish(call, StatusOf(e));
-            return;
-        }
-
-        if (task.IsCompletedSuccessfully)
-        {
-            channel.Reply(call, task.Result);
-        }
-        else
-        {
-            _ = AwaitAsync(channel, call, task);
         }
     }
 

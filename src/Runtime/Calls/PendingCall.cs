@@ -61,7 +61,7 @@ internal sealed class PendingCall<TReply> : IPendingCall, IValueTaskSource<TRepl
         {
             _reply = s_parser.ParseFrom(untrustedReply);
         }
-        catch (InvalidProtocolBufferException e)
+        catch (Exception e)
         {
             _error = new ChannelException(ChannelError.InvalidArgument, ErrorClass.MayHaveRun, "the peer's reply cannot be decoded", e);
         }

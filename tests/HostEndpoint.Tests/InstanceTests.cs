@@ -76,6 +76,17 @@ public class InstanceTests
     }
 
     [Fact]
+    public async Task A_request_carries_the_departure_that_it_leads_to()
+    {
+        await using var guest = new GuestDouble();
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri);
+        await instance.WaitReadyAsync(Soon);
+        var result = await instance.Power.RebootAsync("", Soon);
+        Assert.Equal(Departure.Asked, await result.Gone!.WaitAsync(Soon));
+    }
+
+    [Fact]
     public async Task An_audit_sink_that_fails_is_alarmed_and_ends_neither_a_call_nor_the_channel()
     {
         var alarms = new System.Collections.Concurrent.ConcurrentQueue<string>();

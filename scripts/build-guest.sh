@@ -5,6 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 out=.cache/guest
 mkdir -p "$out" .cache/debs
+# Tests and ./demo call this at the same time: the second waits for what the first makes.
+exec 9>"$out/lock"
+flock 9
 fail() { echo "build-guest: $*" >&2; exit 1; }
 
 # The kernel, unpacked beside everything else; nothing goes to /boot.

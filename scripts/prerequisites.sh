@@ -41,7 +41,6 @@ if [[ $asked == *" guest "* ]]; then
   want modprobe kmod
   want mkfs.ext4 e2fsprogs
   want dpkg-deb dpkg
-  want mkfs.ext4 e2fsprogs
   want mkfs.xfs xfsprogs
   want mmdebstrap mmdebstrap
   want xz xz-utils

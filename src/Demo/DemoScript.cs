@@ -27,7 +27,7 @@ internal sealed class DemoScript(string folder, DemoInstall install, DemoMachine
         await using var metadata = await DemoMetadata.StartAsync();
         await using var guest = await machine.StartAsync(install.Disk, metadata.Instance, cancellationToken);
         await using var host = new HostEndpoint.HostEndpoint();
-        var instance = host.Attach("demo", machine.Endpoint(guest), new InstanceOptions { Metadata = metadata.Instance });
+        var instance = host.Attach("demo", machine.Endpoint(guest), new InstanceOptions { Metadata = metadata.Instance, Alarm = Console.Error.WriteLine });
         var events = ShowEventsAsync(instance, cancellationToken);
         await TimeAsync("booted, agent connected", async () =>
         {

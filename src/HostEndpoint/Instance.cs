@@ -42,9 +42,9 @@ public sealed record InstanceOptions
 
     /// <summary>
     /// Told, on any thread, what an operator must know at once: a guest that was frozen by qemu-ga and cannot be thawed. By
-    /// default it goes to standard error.
+    /// default nobody is told; a host manager should give it a place.
     /// </summary>
-    public Action<string> Alarm { get; init; } = Console.Error.WriteLine;
+    public Action<string> Alarm { get; init; } = static _ => { };
 
     /// <summary>
     /// Deadline of a call that gives none, 1 ms to 7 days. For a program, a copy out of the guest or a list: until the guest has begun with it.

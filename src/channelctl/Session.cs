@@ -64,6 +64,7 @@ internal sealed class Session
         return usual with
         {
             QgaSocket = parsed.GetValue(_qga),
+            Alarm = static text => Console.Error.WriteLine($"channelctl: {GuestText.Escape(text)}"),
             Policy = parsed.GetValue(_policy) is { } file ? HostPolicy.Load(file) : HostPolicy.Open,
             Audit = audit is null ? null : audit.Write,
             CallTimeout = parsed.GetResult(_timeout) is { Implicit: false } ? TimeSpan.FromSeconds(parsed.GetValue(_timeout)) : usual.CallTimeout,

@@ -104,16 +104,21 @@ public abstract class AgentTests
     }
 
     [Fact]
-    public async Task A_new_host_process_gets_a_new_session_with_the_same_agent()
+    public async Task Each_channel_of_a_host_gets_a_session_of_its_own_from_the_same_boot()
     {
         await using var started = await StartAsync();
+        var sessions = new HashSet<UInt128>();
+        var boots = new HashSet<string>();
         for (var i = 0; i < 3; i++)
         {
             await using var channel = started.Attach();
-            await channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), cancellationToken: Soon);
+            boots.Add((await channel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon)).BootId);
+            sessions.Add(channel.Status.SessionId!.Value);
         }
-    }
 
+        Assert.Equal(3, sessions.Count);
+        Assert.NotEmpty(Assert.Single(boots));
+    }
 
     [Fact]
     public async Task A_shutdown_is_accepted_and_the_guest_goes()

@@ -246,7 +246,7 @@ public class HalfTests
         var parameters = new HalfParameters();
         byte[] secret = [.. "hunter2"u8];
         parameters.Add("root_password", secret);
-        Assert.Equal("hunter2"u8.ToArray(), parameters.Get("root_password"));
+        Assert.Equal("hunter2"u8.ToArray(), parameters.Get("root_password").ToArray());
         Assert.Equal("OSP_ROOT_PASSWORD", HalfVariables.OfParameter("root_password"));
         Assert.Equal(ChannelError.InvalidArgument, Fail(() => parameters.Add("ROOT_password", [])).Code);
         Assert.Equal(ChannelError.NotFound, Fail(() => parameters.Get("other")).Code);

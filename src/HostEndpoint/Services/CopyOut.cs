@@ -7,14 +7,25 @@ using Microsoft.Win32.SafeHandles;
 namespace ChannelSdk.HostEndpoint.Services;
 
 /// <summary>One copy from the guest to this host.</summary>
-internal sealed class CopyOut(Instance instance, GuestPath source, string destination, FileCopyOptions options, IProgress<FileProgress>? progress) : IDisposable
+/// <param name="instance">The guest's.</param>
+/// <param name="source">In the guest.</param>
+/// <param name="destination">On this host.</param>
+/// <param name="options">How.</param>
+/// <param name="progress">Told after each block; null: nobody is.</param>
+/// <param name="freeBytes">Tells what is free in the file system of a folder; null: its own word.</param>
+internal sealed class CopyOut(
+    Instance instance, GuestPath source, string destination, FileCopyOptions options, IProgress<FileProgress>? progress, Func<string, long>? freeBytes = null) : IDisposable
 {
+    // So many bytes are written before the free space is looked at again.
+    private const long SpaceStep = 16 << 20;
+
     private readonly string _partial = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(destination))!, $".channel-{Guid.NewGuid():N}.part");
     private readonly CopyAttempts _attempts = new(instance, options.ResumeTimeout);
     private SafeFileHandle? _file;
     private FileStat? _facts;
     private ContentHash _hash;
     private long _dataBytes;
+    private long _granted;
 
     /// <summary>Copies; leaves nothing behind if that fails.</summary>
     public async Task<FileCopyResult> RunAsync(CancellationToken cancellationToken)
@@ -90,12 +101,8 @@ internal sealed class CopyOut(Instance instance, GuestPath source, string destin
                 throw Failed(ChannelError.NotFound, $"there is no folder {Path.GetDirectoryName(_partial)} on this host");
             }
 
-            var free = new DriveInfo(Path.GetDirectoryName(_partial)!).AvailableFreeSpace;
-            var needed = (long)Math.Min(untrusted.Size, untrusted.AllocatedBytes);
-            if (needed > free)
-            {
-                throw Failed(ChannelError.ResourceExhausted, $"it needs {needed} bytes and {Path.GetDirectoryName(_partial)} has {free} left");
-            }
+            // Its own word, which only spares a copy that cannot end well; what comes is counted as it comes.
+            RequireSpace((long)Math.Min(untrusted.Size, untrusted.AllocatedBytes));
 
             if (!options.Overwrite && File.Exists(destination))
             {
@@ -116,6 +123,13 @@ internal sealed class CopyOut(Instance instance, GuestPath source, string destin
         }
 
         RequireHash(record.Hash, XxHash3.Hash(block), $"the block at {record.Offset}");
+        if (_granted < block.Length)
+        {
+            var needed = record.Length;
+            Locally(() => _granted = Math.Min(SpaceStep, RequireSpace(needed)));
+        }
+
+        _granted -= block.Length;
         try
         {
             LocalFile.Write(_file!, block, record.Offset, record.HasHoles);
@@ -127,6 +141,16 @@ internal sealed class CopyOut(Instance instance, GuestPath source, string destin
 
         _hash.AppendHashed(record.Hash, block.Length);
         _dataBytes += block.Length;
+    }
+
+    /// <summary>What may be written so that the reserve stays free, at least so much.</summary>
+    private long RequireSpace(long needed)
+    {
+        var folder = Path.GetDirectoryName(_partial)!;
+        var free = freeBytes?.Invoke(folder) ?? new DriveInfo(folder).AvailableFreeSpace;
+        var usable = Math.Max(0, free - options.ReserveBytes);
+        return needed <= usable ? usable : throw Failed(ChannelError.ResourceExhausted,
+            $"it needs {needed} bytes more, and {folder} has {free} left, of which {options.ReserveBytes} stay free ({nameof(FileCopyOptions.ReserveBytes)})");
     }
 
     private void Commit()

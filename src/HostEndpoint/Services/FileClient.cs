@@ -104,9 +104,14 @@ public sealed class FileClient
     private static FileCopyOptions Checked(FileCopyOptions? options)
     {
         options ??= new FileCopyOptions();
-        return options.MaxBytes is >= 0 and <= ContentHash.MaxLength
-            ? options
-            : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-                $"{nameof(FileCopyOptions.MaxBytes)} is {options.MaxBytes}; allowed are 0 to {ContentHash.MaxLength}");
+        foreach (var (name, value) in ((string, long)[])[(nameof(FileCopyOptions.MaxBytes), options.MaxBytes), (nameof(FileCopyOptions.ReserveBytes), options.ReserveBytes)])
+        {
+            if (value is < 0 or > ContentHash.MaxLength)
+            {
+                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{name} is {value}; allowed are 0 to {ContentHash.MaxLength}");
+            }
+        }
+
+        return options;
     }
 }

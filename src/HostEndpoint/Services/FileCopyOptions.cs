@@ -21,8 +21,14 @@ public sealed record FileCopyOptions
     /// <summary>Takes the content up to the size at the beginning, though the source changes meanwhile. Without it that is an error.</summary>
     public bool AllowChange { get; init; }
 
-    /// <summary>Largest source, 0 to 16 TiB (2^44 bytes); a guest can claim any size.</summary>
-    public long MaxBytes { get; init; } = 1L << 40;
+    /// <summary>Largest source, 0 to 16 TiB (2^44 bytes), by default 64 GiB; a guest can claim any size.</summary>
+    public long MaxBytes { get; init; } = 1L << 36;
+
+    /// <summary>
+    /// Bytes that a copy from a guest leaves free in this host's file system, 0 to 16 TiB, by default 256 MiB: it is given up
+    /// before it takes them. Guests must not fill the disk of their host.
+    /// </summary>
+    public long ReserveBytes { get; init; } = 256 << 20;
 
     /// <summary>How long a copy waits for the guest's agent after its session was lost, before it gives up.</summary>
     public TimeSpan ResumeTimeout { get; init; } = TimeSpan.FromMinutes(10);

@@ -6,11 +6,17 @@ namespace ChannelSdk.Runtime.Halves;
 public sealed class HalfParameters
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, byte[]> _values = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (ReadOnlyMemory<byte> Value, byte[]? Own)> _values = new(StringComparer.Ordinal);
 
     /// <summary>Adds one. The array is kept, and zeroed by <see cref="Wipe"/>.</summary>
     /// <exception cref="ChannelException">InvalidArgument: a wrong name, or one that is there already but for upper and lower case.</exception>
-    public void Add(string untrustedName, byte[] value)
+    public void Add(string untrustedName, byte[] value) => Add(untrustedName, value, value);
+
+    /// <summary>Adds one by reference: the memory stays its owner's, who keeps it until <see cref="Wipe"/> and overwrites it then.</summary>
+    /// <exception cref="ChannelException">As for the other.</exception>
+    public void Add(string untrustedName, ReadOnlyMemory<byte> value) => Add(untrustedName, value, null);
+
+    private void Add(string untrustedName, ReadOnlyMemory<byte> value, byte[]? own)
     {
         if (!HalfNames.IsParameter(untrustedName))
         {
@@ -24,30 +30,30 @@ public sealed class HalfParameters
                 throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, $"the parameter {untrustedName} is there twice; upper and lower case do not make a difference");
             }
 
-            _values.Add(untrustedName, value);
+            _values.Add(untrustedName, (value, own));
         }
     }
 
-    /// <summary>A value: the array that is kept, so that no copy of it outlives <see cref="Wipe"/>. It is not to be changed.</summary>
+    /// <summary>A value: the memory that is kept, so that no copy of it outlives <see cref="Wipe"/>. </summary>
     /// <exception cref="ChannelException">NotFound.</exception>
-    public byte[] Get(string untrustedName)
+    public ReadOnlyMemory<byte> Get(string untrustedName)
     {
         lock (_gate)
         {
             return _values.TryGetValue(untrustedName, out var value)
-                ? value
+                ? value.Value
                 : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, "the operation has no parameter of this name");
         }
     }
 
-    /// <summary>Zeroes all values and forgets them.</summary>
+    /// <summary>Zeroes the values that are its own, and forgets all.</summary>
     public void Wipe()
     {
         lock (_gate)
         {
-            foreach (var value in _values.Values)
+            foreach (var (_, own) in _values.Values)
             {
-                Array.Clear(value);
+                Array.Clear(own ?? []);
             }
 
             _values.Clear();

@@ -81,7 +81,7 @@ public sealed class ScriptHalf
 
     /// <summary>The value of a parameter.</summary>
     /// <exception cref="ChannelException">NotFound.</exception>
-    public byte[] Parameter(string name) => _parameters.Get(name);
+    public ReadOnlyMemory<byte> Parameter(string name) => _parameters.Get(name);
 
     /// <summary>Takes what came from the other side; never waits.</summary>
     /// <param name="kind">Message, Barrier, Ended or Taken.</param>

@@ -82,7 +82,10 @@ internal static class ServeCommand
 
         public MetadataListeners Listeners(string name) => Find(name).Listeners;
 
-        public void Relay(string name, string uri) => _host.Attach(name, uri, new InstanceOptions { Metadata = Find(name).Instance });
+        public void Relay(string name, string uri) => _host.Attach(name, uri, new InstanceOptions
+        {
+            Metadata = Find(name).Instance, Alarm = static text => Console.Error.WriteLine($"channelctl: {GuestText.Escape(text)}"),
+        });
 
         public async ValueTask DisposeAsync()
         {

@@ -125,6 +125,21 @@ public sealed partial class SourceFolderTests : IDisposable
     }
 
     [Fact]
+    public void A_secret_that_a_script_of_the_host_may_ask_for_has_no_copy()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/create", "#!/bin/sh\n");
+        using var secrets = new SecretParameters();
+        var secret = SecretValue.CopyOf("MARKED"u8);
+        secrets.Add("root_password", secret);
+        var plan = OperationPlan.Make(new InstallRequest { Instance = "vm1", Secrets = secrets }, rig.Records.Get("vm1"), new DefinitionCatalog(rig.At("definitions")));
+        var parameters = plan.ToHalfParameters();
+        Assert.True(parameters.Get("root_password").Span.Overlaps(secret.GetSpan()));
+        parameters.Wipe();
+        Assert.Equal("MARKED"u8, secret.GetSpan());
+    }
+
+    [Fact]
     public async Task A_launcher_that_never_comes_back_does_not_outlast_the_deadline_and_what_it_launches_later_is_killed()
     {
         using var release = new ManualResetEventSlim();

@@ -105,15 +105,13 @@ internal sealed class OperationPlan
         return [.. variables.Select(v => Encoding.UTF8.GetBytes($"{v.Key}={v.Value}")), .. Parameters.Select(Variable)];
     }
 
-    /// <summary>What a script of the host may ask for, in pinned arrays that go with <see cref="HalfParameters.Wipe"/>.</summary>
+    /// <summary>What a script of the host may ask for, by reference: a secret has no copy. Its owner wipes it when the operation is over.</summary>
     public HalfParameters ToHalfParameters()
     {
         var result = new HalfParameters();
         foreach (var parameter in Parameters)
         {
-            var value = GC.AllocateUninitializedArray<byte>(parameter.Value.Length, pinned: true);
-            parameter.Value.Span.CopyTo(value);
-            result.Add(parameter.Name, value);
+            result.Add(parameter.Name, parameter.Value);
         }
 
         return result;

@@ -113,6 +113,20 @@ internal sealed partial class Link
         return count;
     }
 
+    /// <summary>Whether a whole HELLO is among the first bytes of a link.</summary>
+    internal static bool HoldsHello(ReadOnlySpan<byte> untrusted)
+    {
+        for (int at; (at = untrusted.IndexOf(Hello.Marker)) >= 0; untrusted = untrusted[(at + 1)..])
+        {
+            if (TryReadHello(untrusted[at..], out _) > 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>Size of the HELLO frame at the start, 0 if more bytes are needed, -1 if it is none.</summary>
     private static int TryReadHello(ReadOnlySpan<byte> untrusted, out Hello hello)
     {

@@ -1,4 +1,5 @@
 using ChannelSdk.Protocol;
+using ChannelSdk.Runtime.Links;
 using ChannelSdk.Transports;
 using ChannelSdk.Transports.Native;
 using Google.Protobuf;
@@ -36,7 +37,10 @@ public sealed partial class Channel : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(services);
         _options = options ?? (role == PeerRole.Guest ? ChannelOptions.ForGuest : new ChannelOptions());
         _options.Validate();
-        (_endpoint, _services, _time) = (endpoint, services, time ?? TimeProvider.System);
+        (_services, _time) = (services, time ?? TimeProvider.System);
+        _endpoint = endpoint is IListeningEndpoint { HasCandidates: true } listening
+            ? new CandidateEndpoint(listening, _options.CandidateTime, _time)
+            : endpoint;
         _events = new EventHub(_options.EventBacklog, _time);
         Rpc = new RpcPeer(role, _options.Session, _options.MaxMessage, this, NextNonce);
         _sendContinuation = OnSendCompleted;

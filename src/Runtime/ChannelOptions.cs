@@ -17,6 +17,12 @@ public sealed record ChannelOptions
     /// <summary>Longest wait between two attempts at a link.</summary>
     public TimeSpan RetryMax { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>
+    /// How long a connection to a listening endpoint may take for its first frame, 100 ms to 10 min. Until then it ends no link that
+    /// is up; four are waited for at a time, and one more drops the oldest.
+    /// </summary>
+    public TimeSpan CandidateTime { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Receive buffer of an idle link, bytes; it grows to <see cref="ReceiveBufferMax"/> under load.</summary>
     public int ReceiveBufferMin { get; init; } = 4 << 10;
 
@@ -57,6 +63,7 @@ public sealed record ChannelOptions
         Check(nameof(ReceiveBufferMin), ReceiveBufferMin, 1 << 10, 64 << 10);
         Check(nameof(ReceiveBufferMax), ReceiveBufferMax, 128 << 10, 16 << 20);
         Check(nameof(EventBacklog), EventBacklog, 2, 1 << 20);
+        Check(nameof(CandidateTime), (long)CandidateTime.TotalMilliseconds, 100, 600_000);
         Check(nameof(RetryMin), (long)RetryMin.TotalMilliseconds, 1, 60_000);
         Check(nameof(RetryMax), (long)RetryMax.TotalMilliseconds, (long)RetryMin.TotalMilliseconds, 600_000);
 

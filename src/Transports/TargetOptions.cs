@@ -6,6 +6,9 @@ namespace ChannelSdk.Transports;
 /// <summary>The path and the <c>?name=value&amp;name=value</c> of a URI's target. Each name at most once; no escapes.</summary>
 internal sealed class TargetOptions
 {
+    /// <summary>The option of endpoints that take links from privileged ports of a guest only, unless it says <c>any</c>.</summary>
+    internal const string SourcePorts = "source-ports";
+
     private readonly EndpointUri _uri;
     private readonly Dictionary<string, string> _values = new(StringComparer.Ordinal);
 
@@ -29,8 +32,12 @@ internal sealed class TargetOptions
         }
     }
 
-    /// <summary>The absolute path.</summary>
+    /// <summary>What stands before the options: the absolute path, or for some schemes a name.</summary>
     internal string Path { get; }
+
+    /// <summary>Whether the source port of a guest's connection does not matter.</summary>
+    internal bool TakesAnySourcePort => _values.TryGetValue(SourcePorts, out string? text)
+        && (text == "any" ? true : throw _uri.Bad($"its {SourcePorts} is not 'any'"));
 
     /// <summary>A number that must be there unless there is a default.</summary>
     internal uint Number(string name, uint least, uint? byDefault = null)

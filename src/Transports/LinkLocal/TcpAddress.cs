@@ -44,10 +44,18 @@ internal sealed record TcpAddress(IPAddress Address, int Port)
         return Libc.Connect(fd, address, length) < 0 ? Errno.Last : 0;
     }
 
+    /// <summary>Binds: 0 or an errno.</summary>
+    private unsafe int Bind(SafeFd fd)
+    {
+        byte* address = stackalloc byte[V6Length];
+        uint length = Write(new Span<byte>(address, V6Length));
+        return Libc.Bind(fd, address, length) < 0 ? Errno.Last : 0;
+    }
+
     /// <summary>A listening socket.</summary>
     /// <param name="uri">For error texts.</param>
     /// <param name="beforeAddressIsReady">Whether the address may still be on its way to its device (ip(7) IP_FREEBIND).</param>
-    internal unsafe SafeFd Listen(string uri, bool beforeAddressIsReady = false)
+    internal SafeFd Listen(string uri, bool beforeAddressIsReady = false)
     {
         SafeFd fd = NewSocket(uri);
         SetOption(fd, Linux.SOL_SOCKET, Linux.SO_REUSEADDR, 1);
@@ -55,15 +63,30 @@ internal sealed record TcpAddress(IPAddress Address, int Port)
         {
             SetOption(fd, IsV6 ? Linux.IPPROTO_IPV6 : Linux.IPPROTO_IP, IsV6 ? Linux.IPV6_FREEBIND : Linux.IP_FREEBIND, 1);
         }
-        byte* address = stackalloc byte[V6Length];
-        uint length = Write(new Span<byte>(address, V6Length));
-        if (Libc.Bind(fd, address, length) < 0 || Libc.Listen(fd, Backlog) < 0)
+        int errno = Bind(fd);
+        if (errno != 0 || Libc.Listen(fd, Backlog) < 0)
         {
-            int errno = Errno.Last;
+            errno = errno != 0 ? errno : Errno.Last;
             fd.Dispose();
             throw Error(errno, "listen on", uri);
         }
         return fd;
+    }
+
+    /// <summary>Binds a socket that shall dial to a source port that only a privileged process has, if this one is.</summary>
+    internal void BindReserved(SafeFd fd)
+    {
+        IPAddress any = IsV6 ? IPAddress.IPv6Any : IPAddress.Any;
+        ReservedPort.Bind(port => new TcpAddress(any, (int)port).Bind(fd));
+    }
+
+    /// <summary>The port at the other end of a connected socket; the highest if it has gone.</summary>
+    internal static unsafe uint PeerPort(SafeFd fd)
+    {
+        byte* address = stackalloc byte[V6Length];
+        uint length = V6Length;
+        // The port is at the same place in both families.
+        return Libc.GetPeerName(fd, address, &length) < 0 ? ushort.MaxValue : BinaryPrimitives.ReadUInt16BigEndian(new ReadOnlySpan<byte>(address + 2, 2));
     }
 
     /// <summary>Makes a connected socket fit for small messages, and for a peer that vanishes without a word.</summary>

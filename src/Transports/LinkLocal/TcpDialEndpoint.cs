@@ -17,6 +17,7 @@ internal sealed class TcpDialEndpoint(string uri, TcpAddress address) : ITranspo
         ObjectDisposedException.ThrowIf(_disposed, this);
         cancellationToken.ThrowIfCancellationRequested();
         SafeFd fd = address.NewSocket(uri);
+        address.BindReserved(fd);
         return await SocketDial.FinishAsync(fd, address.Connect(fd), errno => TcpAddress.Error(errno, "dial", uri), connected =>
         {
             TcpAddress.Tune(connected);

@@ -7,13 +7,15 @@ namespace ChannelSdk.Transports.UnixSocket;
 /// Listens on a Unix socket and gives one connection after another. The socket is made by the first
 /// <see cref="OpenAsync"/> and removed with the endpoint.
 /// </summary>
-internal sealed class UnixListenEndpoint(UnixSocketPlace place) : ITransportEndpoint
+internal sealed class UnixListenEndpoint(UnixSocketPlace place, bool hasCandidates = true) : IListeningEndpoint
 {
     private readonly Lock _gate = new();
     private UnixListener? _listener;
     private bool _disposed;
 
     public string Uri => place.Uri;
+
+    public bool HasCandidates => hasCandidates;
 
     public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
     {

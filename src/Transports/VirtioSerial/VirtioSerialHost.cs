@@ -17,5 +17,5 @@ internal static class VirtioSerialHost
 
     /// <summary>For <c>-chardev socket,path=...,reconnect=1</c>.</summary>
     internal static ITransportEndpoint Listen(string path) => new UnixListenEndpoint(new UnixSocketPlace(ListenScheme,
-        path, $"Give QEMU -chardev socket,id=chan0,path={path},reconnect=1."));
+        path, $"Give QEMU -chardev socket,id=chan0,path={path},reconnect=1."), hasCandidates: false);
 }

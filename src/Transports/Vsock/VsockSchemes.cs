@@ -9,12 +9,13 @@ internal static class VsockSchemes
 {
     internal static ITransportEndpoint Device(EndpointUri uri)
     {
-        var options = new TargetOptions(uri, "cid", "port", "hybrid");
+        var options = new TargetOptions(uri, "cid", "port", "hybrid", TargetOptions.SourcePorts);
         uint port = options.Number("port", 0);
         var device = new VsockDevice(new VsockDeviceOptions
         {
             SocketPath = options.Path,
             GuestCid = options.Number("cid", VsockDeviceOptions.MinGuestCid, VsockDeviceOptions.MinGuestCid),
+            AnySourcePort = options.TakesAnySourcePort,
             HybridPath = options.AbsolutePath("hybrid"),
         });
         return new VsockDeviceListener(device, port, ownsDevice: true);

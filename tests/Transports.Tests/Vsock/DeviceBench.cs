@@ -14,7 +14,7 @@ internal sealed class DeviceBench : IAsyncDisposable
 
     internal DeviceBench(int maxConnections = 128)
     {
-        Device = new VsockDevice(new VsockDeviceOptions { SocketPath = _directory["v"], MaxConnections = maxConnections });
+        Device = new VsockDevice(new VsockDeviceOptions { SocketPath = _directory["v"], MaxConnections = maxConnections, AnySourcePort = true });
         Device.Start();
         Listener = Device.Listen(Port);
     }

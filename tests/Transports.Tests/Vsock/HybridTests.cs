@@ -117,7 +117,7 @@ public sealed class HybridTests
     {
         using var directory = new TestDirectory();
         await using var left = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["l"], HybridPath = directory["h"] });
-        await using var right = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["r"] });
+        await using var right = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["r"], AnySourcePort = true });
         left.Start();
         right.Start();
         using var cable = new DeviceCable(directory["l"], directory["r"]);

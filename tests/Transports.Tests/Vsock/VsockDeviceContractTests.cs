@@ -20,8 +20,8 @@ internal static class DeviceRig
     internal static TransportRig New(ulong features)
     {
         var directory = new TestDirectory();
-        var left = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["l"] });
-        var right = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["r"] });
+        var left = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["l"], AnySourcePort = true });
+        var right = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["r"], AnySourcePort = true });
         left.Start();
         right.Start();
         var cable = new DeviceCable(directory["l"], directory["r"], features);

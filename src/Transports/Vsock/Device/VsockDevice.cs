@@ -129,6 +129,8 @@ public sealed class VsockDevice : IAsyncDisposable
         _stopping.Dispose();
     }
 
+    internal bool TakesAnySourcePort => _options.AnySourcePort;
+
     internal string UriOf(uint port) => $"{Scheme}://{TargetOf(port)}";
 
     internal void Listen(uint port, VsockDeviceListener listener)

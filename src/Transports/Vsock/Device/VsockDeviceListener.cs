@@ -1,4 +1,5 @@
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 using ChannelSdk.Transports.Reactor;
 using ChannelSdk.Transports.Vsock.Packets;
 
@@ -8,13 +9,16 @@ namespace ChannelSdk.Transports.Vsock.Device;
 /// <param name="device">The device.</param>
 /// <param name="port">The port.</param>
 /// <param name="ownsDevice">Whether the device ends with this endpoint.</param>
-internal sealed class VsockDeviceListener(VsockDevice device, uint port, bool ownsDevice) : ITransportEndpoint, IVsockAcceptor
+internal sealed class VsockDeviceListener(VsockDevice device, uint port, bool ownsDevice) : IListeningEndpoint, IVsockAcceptor
 {
     private readonly LinkQueue<VsockDeviceLink> _links = new(device.UriOf(port), static link => link.IsDead);
     private bool _isListening;
+    private bool _hasRefused;
     private bool _isDisposed;
 
     public string Uri => device.UriOf(port);
+
+    public bool HasCandidates => true;
 
     public ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
     {
@@ -26,6 +30,16 @@ internal sealed class VsockDeviceListener(VsockDevice device, uint port, bool ow
 
     public IVsockUser? Accept(VsockConnection connection)
     {
+        if (connection.GuestPort >= ReservedPort.End && !device.TakesAnySourcePort)
+        {
+            if (!_hasRefused)
+            {
+                _hasRefused = true;
+                _links.Fail(new ChannelException(ChannelError.EndpointDenied, ErrorClass.Retry,
+                    $"{Uri} refused a connection. {ReservedPort.Refusal(connection.GuestPort)}"));
+            }
+            return null;
+        }
         VsockDeviceLink link = device.NewLink(connection, port);
         return _links.Offer(link) ? link : null;
     }

@@ -33,6 +33,12 @@ public sealed record VsockDeviceOptions
     /// </summary>
     public string? HybridPath { get; init; }
 
+    /// <summary>
+    /// Whether endpoints take connections from any port of the guest. Off: from ports below 1024 only, which an unprivileged process of
+    /// the guest cannot have. The programs of <see cref="HybridPath"/> get connections from any.
+    /// </summary>
+    public bool AnySourcePort { get; init; }
+
     internal void Validate()
     {
         Check(GuestCid is >= MinGuestCid and < uint.MaxValue, $"a guest CID of {GuestCid}; {MinGuestCid} to {uint.MaxValue - 1} are allowed");

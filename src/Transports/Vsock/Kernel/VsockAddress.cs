@@ -8,6 +8,9 @@ namespace ChannelSdk.Transports.Vsock.Kernel;
 /// <param name="Port">The port.</param>
 internal readonly record struct VsockAddress(uint Cid, uint Port)
 {
+    /// <summary>VMADDR_CID_HOST.</summary>
+    internal const uint HostCid = 2;
+
     /// <summary>VMADDR_CID_ANY.</summary>
     internal const uint AnyCid = uint.MaxValue;
 
@@ -15,9 +18,9 @@ internal readonly record struct VsockAddress(uint Cid, uint Port)
     private const int Length = 16;
 
     /// <summary>Reads <c>CID:PORT</c>, or with no CID <c>:PORT</c> if that is allowed.</summary>
-    internal static VsockAddress Parse(EndpointUri uri, bool takesAny)
+    internal static VsockAddress Parse(EndpointUri uri, string target, bool takesAny)
     {
-        string[] parts = uri.Target.Split(':');
+        string[] parts = target.Split(':');
         bool isAny = takesAny && parts[0].Length == 0;
         uint cid = AnyCid;
         if (parts.Length == 2 && (isAny || TryParse(parts[0], out cid)) && TryParse(parts[1], out uint port))

@@ -25,6 +25,7 @@ internal sealed class VsockDialEndpoint(string uri, VsockAddress address) : ITra
             throw VsockErrors.Of(Errno.Last, "dial", uri);
         }
         var fd = new SafeFd(number);
+        ReservedPort.Bind(port => new VsockAddress(VsockAddress.AnyCid, port).Bind(fd));
         // The kernel gives up after 2 s by itself (SO_VM_SOCKETS_CONNECT_TIMEOUT).
         return await SocketDial.FinishAsync(fd, address.Connect(fd), errno => VsockErrors.Of(errno, "dial", uri),
             connected => SocketLink.Attach(connected, new PeerIdentity(Scheme, address.ToString())), cancellationToken).ConfigureAwait(false);

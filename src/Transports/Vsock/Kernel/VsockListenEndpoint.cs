@@ -8,22 +8,28 @@ namespace ChannelSdk.Transports.Vsock.Kernel;
 /// Gives the connections that one CID makes to a port of this machine, or any CID that no other endpoint of the port is
 /// for. The endpoints of a port share its socket: the CID, which the kernel tells, chooses the endpoint.
 /// </summary>
-internal sealed class VsockListenEndpoint : ITransportEndpoint
+internal sealed class VsockListenEndpoint : IListeningEndpoint
 {
     internal const string Scheme = "vsock-listen";
 
     private readonly VsockAddress _address;
     private readonly LinkQueue<SocketLink> _links;
     private VsockPort? _port;
+    private readonly bool _takesAnyPort;
+    private bool _hasRefused;
     private bool _disposed;
 
-    internal VsockListenEndpoint(string uri, VsockAddress address)
+    internal VsockListenEndpoint(EndpointUri place)
     {
-        (Uri, _address) = (uri, address);
+        var options = new TargetOptions(place, TargetOptions.SourcePorts);
+        var uri = place.ToString();
+        (Uri, _address, _takesAnyPort) = (uri, VsockAddress.Parse(place, options.Path, takesAny: true), options.TakesAnySourcePort);
         _links = new LinkQueue<SocketLink>(uri, static link => link.IsClosed);
     }
 
     public string Uri { get; }
+
+    public bool HasCandidates => true;
 
     public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
     {
@@ -53,6 +59,16 @@ internal sealed class VsockListenEndpoint : ITransportEndpoint
     /// <summary>Takes a connection of its CID, or closes it.</summary>
     internal void Take(SafeFd fd, VsockAddress peer)
     {
+        if (peer.Port >= ReservedPort.End && peer.Cid != VsockAddress.HostCid && !_takesAnyPort)
+        {
+            fd.Dispose();
+            if (!_hasRefused)
+            {
+                _hasRefused = true;
+                _links.Fail(new ChannelException(ChannelError.EndpointDenied, ErrorClass.Retry, $"{Uri} refused a connection. {ReservedPort.Refusal(peer.Port)}"));
+            }
+            return;
+        }
         SocketLink link = SocketLink.Attach(fd, new PeerIdentity(Scheme, peer.ToString()));
         if (!_links.Offer(link))
         {

@@ -5,13 +5,14 @@ using ChannelSdk.Transports.Reactor;
 namespace ChannelSdk.Transports.LinkLocal;
 
 /// <summary>
-/// Gives the connections of one guest. Its newest one counts: a guest that was killed or restored leaves connections that
-/// nobody ends, and only it can connect here, so it harms nobody but itself by connecting again.
+/// Gives the connections of one guest as they come. A guest that was killed or restored leaves connections that nobody ends, so a
+/// newer one may come while one is up.
 /// </summary>
 /// <param name="uri">The endpoint's URI.</param>
 /// <param name="peer">Who connects, by construction.</param>
 /// <param name="open">Makes the source of connected sockets; called by the first open.</param>
-internal sealed class NewestLinkEndpoint(string uri, PeerIdentity peer, Func<ISocketSource> open) : ITransportEndpoint
+/// <param name="portOf">The source port of a connection, if only those below <see cref="ReservedPort.End"/> are taken; else null.</param>
+internal sealed class AcceptEndpoint(string uri, PeerIdentity peer, Func<ISocketSource> open, Func<SafeFd, uint>? portOf = null) : IListeningEndpoint
 {
     /// <summary>The kernel keeps what comes faster; a guest that connects in a loop costs this much at most.</summary>
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(5);
@@ -19,10 +20,12 @@ internal sealed class NewestLinkEndpoint(string uri, PeerIdentity peer, Func<ISo
     private readonly LinkQueue<SocketLink> _links = new(uri, static link => link.IsClosed);
     private readonly CancellationTokenSource _stopping = new();
     private ISocketSource? _source;
-    private SocketLink? _newest;
+    private bool _hasRefused;
     private Task _accepting = Task.CompletedTask;
 
     public string Uri => uri;
+
+    public bool HasCandidates => true;
 
     public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
     {
@@ -60,13 +63,7 @@ internal sealed class NewestLinkEndpoint(string uri, PeerIdentity peer, Func<ISo
             while (true)
             {
                 SafeFd fd = await source.AcceptAsync(_stopping.Token).ConfigureAwait(false);
-                TcpAddress.Tune(fd);
-                SocketLink link = SocketLink.Attach(fd, peer, endsBothWays: true);
-                Interlocked.Exchange(ref _newest, link)?.Abort();
-                if (!_links.Offer(link))
-                {
-                    link.Abort();
-                }
+                Take(fd);
                 await Task.Delay(s_pause, _stopping.Token).ConfigureAwait(false);
             }
         }
@@ -77,6 +74,36 @@ internal sealed class NewestLinkEndpoint(string uri, PeerIdentity peer, Func<ISo
         catch (ChannelException error)
         {
             _links.Fail(error);
+        }
+    }
+
+    private void Take(SafeFd fd)
+    {
+        if (portOf is not null && portOf(fd) is var port and >= ReservedPort.End)
+        {
+            fd.Dispose();
+            if (!_hasRefused)
+            {
+                // Once: a guest can do it in a loop, and who opens waits a while after each error.
+                _hasRefused = true;
+                _links.Fail(new ChannelException(ChannelError.EndpointDenied, ErrorClass.Retry, $"{uri} refused a connection. {ReservedPort.Refusal(port)}"));
+            }
+            return;
+        }
+        TcpAddress.Tune(fd);
+        SocketLink link;
+        try
+        {
+            link = SocketLink.Attach(fd, peer, endsBothWays: true);
+        }
+        catch (ChannelException)
+        {
+            // Of no use any more, or the kernel lacks something for it: the next one may have it.
+            return;
+        }
+        if (!_links.Offer(link))
+        {
+            link.Abort();
         }
     }
 }

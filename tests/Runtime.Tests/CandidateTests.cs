@@ -1,0 +1,70 @@
+using System.Net.Sockets;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Transports;
+using Google.Protobuf.WellKnownTypes;
+using Xunit;
+
+namespace ChannelSdk.Runtime.Tests;
+
+/// <summary>On a listening endpoint a connection counts once its handshake has begun.</summary>
+public sealed class CandidateTests
+{
+    [Fact]
+    public async Task Silent_connections_neither_end_a_link_nor_hold_the_endpoint()
+    {
+        var folder = Directory.CreateTempSubdirectory("channel-");
+        var path = $"{folder.FullName}/socket";
+        var host = TransportEndpoints.Create($"unix-listen://{path}");
+        await using (var pair = new ChannelPair(TransportEndpoints.Create($"unix://{path}"), host))
+        {
+            await pair.Host.WaitReadyAsync(ChannelPair.Soon);
+            var session = pair.Host.Status.SessionId;
+            var resumes = pair.Host.Status.Resumes;
+            var silent = Enumerable.Range(0, 8).Select(_ => Connect(path)).ToList();
+            // More than may be candidates: the oldest are dropped.
+            foreach (var dropped in silent.Take(4))
+            {
+                Assert.Equal(0, await dropped.ReceiveAsync(new byte[1]).WaitAsync(ChannelPair.Soon));
+            }
+
+            await pair.Host.CallAsync(ChannelPair.Echo, new BytesValue(), cancellationToken: ChannelPair.Soon);
+            Assert.Equal((session, resumes), (pair.Host.Status.SessionId, pair.Host.Status.Resumes));
+
+            // The agent comes back while they are there.
+            pair.Guest.DropLink("test");
+            await pair.Host.CallAsync(ChannelPair.Echo, new BytesValue(), cancellationToken: ChannelPair.Soon);
+            Assert.Equal(session, pair.Host.Status.SessionId);
+            silent.ForEach(static socket => socket.Dispose());
+        }
+
+        folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task A_silent_connection_is_ended_after_its_time()
+    {
+        var folder = Directory.CreateTempSubdirectory("channel-");
+        var path = $"{folder.FullName}/socket";
+        await using (var host = new Channel(Protocol.PeerRole.Host, TransportEndpoints.Create($"unix-listen://{path}"), new ServiceRegistry(),
+            new ChannelOptions { CandidateTime = TimeSpan.FromMilliseconds(200) }))
+        {
+            host.Start();
+            while (!File.Exists(path))
+            {
+                await Task.Yield();
+            }
+
+            using var silent = Connect(path);
+            Assert.Equal(0, await silent.ReceiveAsync(new byte[1]).WaitAsync(ChannelPair.Soon));
+        }
+
+        folder.Delete(recursive: true);
+    }
+
+    private static Socket Connect(string path)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Connect(new UnixDomainSocketEndPoint(path));
+        return socket;
+    }
+}

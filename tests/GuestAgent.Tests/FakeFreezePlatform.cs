@@ -36,16 +36,28 @@ internal sealed class FakeFreezePlatform : IFreezePlatform
     /// <summary>Called within a freeze, before it takes hold.</summary>
     public Action<MountEntry> OnFreeze { get; set; } = static _ => { };
 
+    /// <summary>Called within an open, a read of the mounts and a thaw.</summary>
+    public Action<MountEntry> OnOpen { get; set; } = static _ => { };
+
+    public Action OnReadMounts { get; set; } = static () => { };
+
+    public Action<MountEntry> OnThaw { get; set; } = static _ => { };
+
     public bool IsMemoryLocked { get; private set; }
 
     public int OpenHandles => _handles.Count;
 
-    public MountTable ReadMounts() => MountTable.Parse(Mounts);
+    public MountTable ReadMounts()
+    {
+        OnReadMounts();
+        return MountTable.Parse(Mounts);
+    }
 
     public IReadOnlyList<string> BackingFiles(MountEntry mount) => Backing.GetValueOrDefault(mount.Path, []);
 
     public int Open(MountEntry mount, out int handle)
     {
+        OnOpen(mount);
         lock (_lock)
         {
             handle = Hidden.Contains(mount.Path) ? -1 : _nextHandle++;
@@ -83,9 +95,14 @@ internal sealed class FakeFreezePlatform : IFreezePlatform
 
     public int Thaw(int handle)
     {
+        MountEntry mount;
         lock (_lock)
         {
-            MountEntry mount = _handles[handle];
+            mount = _handles[handle];
+        }
+        OnThaw(mount);
+        lock (_lock)
+        {
             if (!Frozen.Remove(mount.Device))
             {
                 return 22;

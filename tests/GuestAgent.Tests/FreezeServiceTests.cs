@@ -20,6 +20,9 @@ public sealed class FreezeServiceTests : IDisposable
     private readonly FreezeService _service;
     private UInt128? _session = 7;
 
+    private Action _onHooks = static () => { };
+    private Action _onState = static () => { };
+
     public FreezeServiceTests()
     {
         _marker = new FreezeMarker($"{_folder.FullName}/state/frozen");
@@ -151,7 +154,6 @@ public sealed class FreezeServiceTests : IDisposable
     [Theory]
     [InlineData(5, MountOutcome.Failed, "EIO")]
     [InlineData(1, MountOutcome.Failed, "CAP_SYS_ADMIN")]
-    [InlineData(16, MountOutcome.AlreadyFrozen, "somebody else")]
     public async Task A_failure_in_the_middle_thaws_what_was_frozen_and_names_the_culprit(int error, MountOutcome outcome, string word)
     {
         _platform.FreezeErrors["/"] = error;
@@ -278,14 +280,193 @@ public sealed class FreezeServiceTests : IDisposable
         Assert.False(FreezeRecovery.Run(_marker, _platform, _log));
     }
 
+    [Theory]
+    [InlineData("hooks")]
+    [InlineData("mounts")]
+    [InlineData("open")]
+    [InlineData("freeze")]
+    [InlineData("state")]
+    public async Task A_failure_that_nobody_expected_leaves_the_guest_thawed_with_the_reason(string where)
+    {
+        bool isOver = false;
+        void Fail(string place)
+        {
+            if (place == where && !isOver)
+            {
+                throw new InvalidOperationException("unheard of");
+            }
+        }
+        _onHooks = () => Fail("hooks");
+        _platform.OnReadMounts = () => Fail("mounts");
+        _platform.OnOpen = mount => Fail(mount.Path == "/" ? "open" : "");
+        _platform.OnFreeze = mount => Fail(mount.Path == "/" ? "freeze" : "");
+        _onState = () => Fail("state");
+
+        FreezeReport report = await FreezeAsync().WaitAsync(_timeout.Token);
+
+        Assert.Contains("unheard of", report.Failure, StringComparison.Ordinal);
+        Assert.Equal(FreezeState.Thawed, report.State);
+        Assert.Null(_service.Restriction);
+        Assert.Empty(_platform.Frozen);
+        Assert.False(_marker.Exists);
+        Assert.False(_platform.IsMemoryLocked);
+        Assert.Contains("unheard of", (await Assert.ThrowsAsync<ChannelException>(() => _service.ThawAsync(new ThawRequest()).AsTask().WaitAsync(_timeout.Token))).Message, StringComparison.Ordinal);
+        isOver = true;
+        Assert.Equal(FreezeState.Frozen, (await FreezeAsync()).State);
+    }
+
+    [Fact]
+    public async Task A_folder_of_hooks_that_cannot_be_listed_calls_the_freeze_off()
+    {
+        File.WriteAllText($"{_folder.FullName}/hooks.d", "no folder");
+
+        FreezeReport report = await FreezeAsync().WaitAsync(_timeout.Token);
+
+        Assert.Contains("the hooks cannot be listed", report.Failure, StringComparison.Ordinal);
+        Assert.Equal(FreezeState.Thawed, report.State);
+        Assert.Empty(_platform.Done);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_freeze_that_is_stuck_in_an_open_ends_with_its_lease_and_says_where(bool byThaw)
+    {
+        using var hang = new ManualResetEventSlim();
+        using var hangs = new ManualResetEventSlim();
+        _platform.OnOpen = mount =>
+        {
+            if (mount.Path == "/")
+            {
+                hangs.Set();
+                hang.Wait(_timeout.Token);
+            }
+        };
+        Task<FreezeReport> freeze = FreezeAsync();
+        hangs.Wait(_timeout.Token);
+
+        Task ended = byThaw ? _service.ThawAsync(new ThawRequest()).AsTask() : Task.CompletedTask;
+        if (!byThaw)
+        {
+            _time.Advance(TimeSpan.FromSeconds(60));
+        }
+
+        FreezeReport report = await freeze.WaitAsync(_timeout.Token);
+        await ended.WaitAsync(_timeout.Token);
+        Assert.Contains("stuck in the open of /", report.Failure, StringComparison.Ordinal);
+        Assert.Equal(FreezeState.Thawed, _service.Status().State);
+        Assert.Null(_service.Restriction);
+        Assert.Empty(_platform.Frozen);
+        Assert.Contains("stuck in the open of /", (await Assert.ThrowsAsync<ChannelException>(() => FreezeAsync())).Message, StringComparison.Ordinal);
+
+        hang.Set();
+        while (_platform.OpenHandles > 0 || _marker.Exists)
+        {
+            await Task.Delay(1, _timeout.Token);
+        }
+        _platform.OnOpen = static _ => { };
+        while (true)
+        {
+            try
+            {
+                Assert.Equal(FreezeState.Frozen, (await FreezeAsync()).State);
+                return;
+            }
+            catch (ChannelException e) when (e.Class == ErrorClass.Retry)
+            {
+                await Task.Delay(1, _timeout.Token);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_file_system_whose_thaw_hangs_does_not_keep_the_others_frozen()
+    {
+        using var hang = new ManualResetEventSlim();
+        await FreezeAsync();
+        _platform.OnThaw = mount =>
+        {
+            if (mount.Path == "/")
+            {
+                hang.Wait(_timeout.Token);
+            }
+        };
+
+        FreezeReport thawed = await _service.ThawAsync(new ThawRequest()).AsTask().WaitAsync(_timeout.Token);
+
+        Assert.Equal([("/", MountOutcome.Failed), ("/data", MountOutcome.Thawed)], thawed.Mounts.Select(m => (m.Mount, m.Outcome)));
+        Assert.Contains("does not answer", thawed.Mounts[0].Reason, StringComparison.Ordinal);
+        hang.Set();
+        while (_platform.Frozen.Count > 0 || _platform.OpenHandles > 0)
+        {
+            await Task.Delay(1, _timeout.Token);
+        }
+    }
+
+    [Fact]
+    public async Task What_a_hook_unmounts_is_not_missed_and_what_it_mounts_is_frozen()
+    {
+        _onHooks = () => _platform.Mounts = """
+            20 1 254:0 / / rw - ext4 /dev/vda rw
+            21 20 0:20 / /tmp rw - tmpfs tmpfs rw
+            23 20 254:32 / /new rw - ext4 /dev/vdc rw
+            """;
+
+        FreezeReport report = await FreezeAsync();
+
+        Assert.Equal("", report.Failure);
+        Assert.Equal(["/new", "/"], report.Mounts.Select(static m => m.Mount));
+    }
+
+    [Fact]
+    public async Task A_mount_that_is_hidden_and_one_that_somebody_else_froze_are_told_and_fail_nothing()
+    {
+        _platform.Mounts += "\n30 20 254:32 / /hidden rw - xfs /dev/vdc rw";
+        _platform.Hidden.Add("/hidden");
+        _platform.Frozen.Add("254:16");
+
+        FreezeReport report = await FreezeAsync();
+
+        Assert.Equal((FreezeState.Frozen, ""), (report.State, report.Failure));
+        Assert.Equal(
+            [("/", MountOutcome.Frozen), ("/data", MountOutcome.AlreadyFrozen), ("/hidden", MountOutcome.Skipped)],
+            report.Mounts.OrderBy(static m => m.Mount, StringComparer.Ordinal).Select(m => (m.Mount, m.Outcome)));
+        await _service.ThawAsync(new ThawRequest());
+        Assert.Equal(["254:16"], _platform.Frozen);
+    }
+
+    [Fact]
+    public async Task By_the_QEMU_protocols_rules_what_is_no_mount_point_is_passed_over_and_nothing_to_freeze_is_no_failure()
+    {
+        FreezeReport nothing = await _service.FreezeAsync(new FreezeRequest { LeaseMs = 60_000, Mounts = { "/nowhere" } }, ignoreUnknown: true);
+        Assert.Equal((FreezeState.Thawed, ""), (nothing.State, nothing.Failure));
+
+        FreezeReport one = await _service.FreezeAsync(new FreezeRequest { LeaseMs = 60_000, Mounts = { "/nowhere", "/data" } }, ignoreUnknown: true);
+        Assert.Equal(["/data"], one.Mounts.Select(static m => m.Mount));
+        await _service.ThawAsync(new ThawRequest());
+
+        Assert.Equal(ChannelError.NotFound, (await Assert.ThrowsAsync<ChannelException>(
+            () => _service.FreezeAsync(new FreezeRequest { LeaseMs = 60_000, Mounts = { "/nowhere" } }).AsTask())).Code);
+        Assert.Null(_service.Restriction);
+    }
+
     private Task<FreezeReport> FreezeAsync(uint lease = 60_000, uint linkLoss = 0) =>
         _service.FreezeAsync(new FreezeRequest { LeaseMs = lease, LinkLossMs = linkLoss }).AsTask();
 
     private FreezeService Service()
     {
-        var run = new FreezeRun(_platform, _marker, () => new HookFolder($"{_folder.FullName}/hooks.d", TimeSpan.FromSeconds(10)), _log);
+        var run = new FreezeRun(_platform, _marker, () =>
+        {
+            _onHooks();
+            return new HookFolder($"{_folder.FullName}/hooks.d", TimeSpan.FromSeconds(10));
+        }, _log);
         return new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), run, () => _session,
-            (word, until) => _states.Writer.TryWrite((word, until)), _log, _time);
+            (word, until) =>
+            {
+                _onState();
+                _states.Writer.TryWrite((word, until));
+            },
+            _log, _time);
     }
 
     // The look for the owner that is under way may still see the session, so the clock moves until it has not.

@@ -14,9 +14,23 @@ internal sealed class FreezeEngine(IFreezePlatform platform)
     internal const int InvalidArgument = 22;
     internal const int NotSupported = 95;
 
+    private const int Gone = 2;
+
+    // Storage that takes longer goes on by itself; the other file systems must not wait for it.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_impatience = TimeSpan.FromMilliseconds(100);
     private readonly Lock _lock = new();
     private readonly Stack<(MountEntry Mount, int Handle)> _frozen = [];
+    private readonly Dictionary<string, DetachableWork> _forced = new(StringComparer.Ordinal);
+    private volatile string _step = "";
     private bool _isEnded;
+
+    /// <summary>What is under way, for a person who asks why it does not end.</summary>
+    public string Step
+    {
+        get => _step;
+        set => _step = value;
+    }
 
     /// <summary>Begins anew after <see cref="End"/>.</summary>
     public void Begin()
@@ -30,11 +44,20 @@ internal sealed class FreezeEngine(IFreezePlatform platform)
     /// <summary>Freezes one file system; what is frozen after an <see cref="End"/> from another thread is thawed at once.</summary>
     public MountResult Freeze(FreezeTarget target)
     {
+        Step = $"the open of {target.Main.Path}";
         int error = Open(target, out MountEntry mount, out int handle);
         if (error != 0)
         {
-            return FreezePlan.Result(target.Main, MountOutcome.Failed, $"none of its {target.Mounts.Count} mount points can be opened: {Words(error)}");
+            return error == Gone
+                ? FreezePlan.Result(target.Main, MountOutcome.Skipped, "not reached by its name, so not frozen: another mount hides it, or it has gone")
+                : FreezePlan.Result(target.Main, MountOutcome.Failed, $"none of its {target.Mounts.Count} mount points can be opened: {Words(error)}");
         }
+        if (IsEnded)
+        {
+            platform.Close(handle);
+            return FreezePlan.Result(target.Main, MountOutcome.Failed, "opened too late");
+        }
+        Step = $"the freeze of {target.Main.Path}";
         error = platform.Freeze(handle);
         if (error == 0)
         {
@@ -63,22 +86,71 @@ internal sealed class FreezeEngine(IFreezePlatform platform)
     public IReadOnlyList<MountResult> End()
     {
         var results = new List<MountResult>();
+        TimeSpan patience = s_patience;
         lock (_lock)
         {
             _isEnded = true;
             while (_frozen.TryPop(out (MountEntry Mount, int Handle) next))
             {
-                results.Add(Thaw(next.Mount, next.Handle));
+                results.Add(ThawWithin(next.Mount, next.Handle, ref patience));
             }
         }
         return results;
     }
 
-    /// <summary>Thaws a file system whoever froze it.</summary>
+    /// <summary>Thaws a file system whoever froze it. One that does not answer is left.</summary>
     public MountResult Force(FreezeTarget target)
     {
-        int error = Open(target, out _, out int handle);
-        return error == 0 ? Thaw(target.Main, handle) : FreezePlan.Result(target.Main, MountOutcome.Failed, Words(error));
+        lock (_forced)
+        {
+            if (_forced.TryGetValue(target.Main.Device, out DetachableWork? last) && last.IsAway)
+            {
+                return FreezePlan.Result(target.Main, MountOutcome.Failed, "it does not answer; an earlier try still waits for it");
+            }
+            var result = new MountResult();
+            DetachableWork work = DetachableWork.Start(
+                () =>
+                {
+                    int error = Open(target, out _, out int handle);
+                    result = error == 0 ? Thaw(target.Main, handle) : FreezePlan.Result(target.Main, MountOutcome.Failed, Words(error));
+                },
+                static () => { });
+            _forced[target.Main.Device] = work;
+            return work.Wait(static () => true, s_patience) ? result
+                : FreezePlan.Result(target.Main, MountOutcome.Failed, "it does not answer; it is thawed as soon as it does");
+        }
+    }
+
+    private bool IsEnded
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _isEnded;
+            }
+        }
+    }
+
+    private MountResult ThawWithin(MountEntry mount, int handle, ref TimeSpan patience)
+    {
+        var result = new MountResult();
+        DetachableWork work;
+        try
+        {
+            work = DetachableWork.Start(() => result = Thaw(mount, handle), static () => { });
+        }
+        catch (OutOfMemoryException)
+        {
+            // No thread is to be had: then on this one.
+            return Thaw(mount, handle);
+        }
+        if (work.Wait(static () => true, patience))
+        {
+            return result;
+        }
+        patience = s_impatience;
+        return FreezePlan.Result(mount, MountOutcome.Failed, "its storage does not answer; it is thawed as soon as it does");
     }
 
     private MountResult Thaw(MountEntry mount, int handle)
@@ -113,7 +185,7 @@ internal sealed class FreezeEngine(IFreezePlatform platform)
     private static string Words(int error) => error switch
     {
         NotPermitted => "not permitted: the agent lacks CAP_SYS_ADMIN",
-        2 => "the mount point has gone, or another mount hides it",
+        Gone => "the mount point has gone, or another mount hides it",
         13 => "the agent may not open it",
         5 => "the storage reports an error (EIO)",
         _ => $"the kernel reports error {error}",

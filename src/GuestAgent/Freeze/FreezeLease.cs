@@ -22,7 +22,7 @@ internal sealed class FreezeLease : IDisposable
 
     /// <summary>Makes it; the thread comes with the first lease.</summary>
     /// <param name="isOwnerThere">Whether the session that holds the lease has a link now. May block.</param>
-    /// <param name="ended">Called once on the thread when a lease is over, with the reason.</param>
+    /// <param name="ended">Called once on the thread when a lease is over, with the reason. What it throws is lost.</param>
     /// <param name="time">The clock.</param>
     public FreezeLease(Func<bool> isOwnerThere, Action<string> ended, TimeProvider time)
     {
@@ -120,7 +120,14 @@ internal sealed class FreezeLease : IDisposable
                 _isRunning = false;
                 _presence!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             }
-            _ended(reason);
+            try
+            {
+                _ended(reason);
+            }
+            catch (Exception)
+            {
+                // This thread is what thaws: it watches the next lease too.
+            }
         }
     }
 
@@ -141,13 +148,23 @@ internal sealed class FreezeLease : IDisposable
         {
             return;
         }
-        if (_isOwnerThere())
+        try
         {
-            lock (_lock)
+            if (_isOwnerThere())
             {
-                _seenAt = _time.GetTimestamp();
+                lock (_lock)
+                {
+                    _seenAt = _time.GetTimestamp();
+                }
             }
         }
-        Volatile.Write(ref _looking, 0);
+        catch (Exception)
+        {
+            // No answer counts as no; thrown on, it would end the process.
+        }
+        finally
+        {
+            Volatile.Write(ref _looking, 0);
+        }
     }
 }

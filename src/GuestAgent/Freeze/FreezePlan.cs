@@ -26,10 +26,12 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
     /// <param name="table">The mounts.</param>
     /// <param name="asked">Mount points that must be in it; empty for all that can be.</param>
     /// <param name="backingFiles">The files behind a mount's storage.</param>
+    /// <param name="ignoreUnknown">Whether an asked path that is no mount point is passed over.</param>
     /// <exception cref="ChannelException">Code 408: an asked path is no mount point.</exception>
-    public static FreezePlan Make(MountTable table, IReadOnlyCollection<string> asked, Func<MountEntry, IReadOnlyList<string>> backingFiles)
+    public static FreezePlan Make(
+        MountTable table, IReadOnlyCollection<string> asked, Func<MountEntry, IReadOnlyList<string>> backingFiles, bool ignoreUnknown = false)
     {
-        string[] unknown = [.. asked.Where(path => !table.Entries.Any(entry => entry.Path == path))];
+        string[] unknown = ignoreUnknown ? [] : [.. asked.Where(path => !table.Entries.Any(entry => entry.Path == path))];
         if (unknown.Length > 0)
         {
             throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,

@@ -1,5 +1,4 @@
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Freeze;
@@ -34,8 +33,9 @@ internal static class FreezeRecovery
             }
             _ = marker.Remove();
         }
-        catch (ChannelException e)
+        catch (Exception e)
         {
+            // Whatever it is: an agent that does not start helps nobody.
             log.Error($"what an agent left frozen cannot be found: {e.Message}");
         }
         finally

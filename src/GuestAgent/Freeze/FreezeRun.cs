@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.Protocol.Services;
 
@@ -14,10 +15,18 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
     private const int MaxTargets = 1000;
     private const int MaxResults = 300;
 
+    // A hook that is killed has 2 s to go.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_hookMargin = TimeSpan.FromSeconds(5);
     private readonly FreezeEngine _engine = new(platform);
-    private readonly Stack<string> _hooksDue = [];
+    private readonly ConcurrentStack<string> _hooksDue = [];
+    private readonly Lock _finishing = new();
     private Func<bool> _mustStop = static () => false;
     private HookFolder? _hooks;
+    private volatile DetachableWork? _work;
+
+    /// <summary>Where the thread of a freeze that is over still waits for the kernel; null if it waits nowhere.</summary>
+    public string? StuckIn => _work is { IsAway: true } ? _engine.Step : null;
 
     /// <summary>Begins anew.</summary>
     /// <param name="mustStop">Whether the freeze is called off; asked all the time.</param>
@@ -27,40 +36,56 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
         _engine.Begin();
     }
 
-    /// <summary>Runs hooks and freezes. After a failure <see cref="Thaw"/> and <see cref="Finish"/> are due, as after a success.</summary>
+    /// <summary>
+    /// Runs hooks and freezes. After a failure <see cref="Thaw"/> and <see cref="Finish"/> are due, as after a success. Comes back
+    /// soon once the freeze is called off, whatever the kernel does: see <see cref="StuckIn"/>.
+    /// </summary>
     /// <param name="mounts">Mount points, or none for all.</param>
     /// <param name="left">How much of the lease is left.</param>
+    /// <param name="ignoreUnknown">Whether mount points that are none, and that nothing can be frozen, are no failure.</param>
     /// <param name="report">Gets the results.</param>
     /// <returns>Why it failed, or null.</returns>
-    public string? Freeze(IReadOnlyCollection<string> mounts, Func<TimeSpan> left, FreezeReport report)
+    public string? Freeze(IReadOnlyCollection<string> mounts, Func<TimeSpan> left, bool ignoreUnknown, FreezeReport report)
     {
-        MountTable table = platform.ReadMounts();
-        FreezePlan plan = FreezePlan.Make(table, mounts, platform.BackingFiles);
-        string? failure = plan.Targets.Count is 0 or > MaxTargets
-            ? $"{plan.Targets.Count} file systems can be frozen; between 1 and {MaxTargets} are possible"
-            : table.Containing(marker.Path) is { } home && plan.Targets.Any(target => target.Main.Device == home.Device)
-                ? $"{marker.Path} lies on a file system that is to be frozen ({home.Path}); the agent needs /run on a tmpfs" : null;
-        failure ??= RunHooks(report, left) ?? Prepare(plan) ?? FreezeAll(plan, report);
-        report.Mounts.AddRange(plan.Skipped.Take(MaxResults - Math.Min(MaxResults, report.Mounts.Count)));
+        string? failure = null;
+        var own = new FreezeReport();
+        DetachableWork work = DetachableWork.Start(
+            () => failure = FreezeNow(mounts, left, ignoreUnknown, own),
+            () =>
+            {
+                _engine.End();
+                Finish(new FreezeReport());
+                _ = marker.Remove();
+            });
+        _work = work;
+        if (!work.Wait(_mustStop, s_patience))
+        {
+            return $"stuck in {_engine.Step}";
+        }
+        report.MergeFrom(own);
         return failure;
     }
 
     /// <summary>Thaws the file systems, and nothing else. From any thread.</summary>
     public IReadOnlyList<MountResult> Thaw() => _engine.End();
 
-    /// <summary>What follows when the file systems are thawed.</summary>
+    /// <summary>What follows when the file systems are thawed. A freeze that is stuck does it once more when it comes back.</summary>
     /// <param name="report">Gets the hooks' results.</param>
     public void Finish(FreezeReport report)
     {
-        if (!marker.Remove())
+        lock (_finishing)
         {
-            log.Warning($"{marker.Path} cannot be removed");
-        }
-        platform.UnlockMemory();
-        log.Release();
-        while (_hooksDue.TryPop(out string? hook))
-        {
-            report.Hooks.Add(RunHook(hook, "thaw", static () => false));
+            // While a freeze is stuck in the kernel, a successor may find its file system frozen after all.
+            if (StuckIn is null && !marker.Remove())
+            {
+                log.Warning($"{marker.Path} cannot be removed");
+            }
+            platform.UnlockMemory();
+            log.Release();
+            while (_hooksDue.TryPop(out string? hook))
+            {
+                ThawHook(hook, report);
+            }
         }
     }
 
@@ -77,15 +102,53 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
         _hooks = hooks();
         foreach (string hook in _hooks.List().Reverse())
         {
-            RunHook(hook, "thaw", static () => false);
+            ThawHook(hook, new FreezeReport());
         }
+    }
+
+    private string? FreezeNow(IReadOnlyCollection<string> mounts, Func<TimeSpan> left, bool ignoreUnknown, FreezeReport report)
+    {
+        // The mounts are looked for behind the hooks, which may have mounted or unmounted.
+        if ((RunHooks(report, left) ?? (_mustStop() ? "called off" : null)) is { } early)
+        {
+            return early;
+        }
+        _engine.Step = "the list of mounts";
+        MountTable table = platform.ReadMounts();
+        FreezePlan plan = FreezePlan.Make(table, mounts, platform.BackingFiles, ignoreUnknown);
+        if (plan.Targets.Count == 0 && ignoreUnknown)
+        {
+            return null;
+        }
+        string? failure = plan.Targets.Count is 0 or > MaxTargets
+            ? $"{plan.Targets.Count} file systems can be frozen; between 1 and {MaxTargets} are possible"
+            : table.Containing(marker.Path) is { } home && plan.Targets.Any(target => target.Main.Device == home.Device)
+                ? $"{marker.Path} lies on a file system that is to be frozen ({home.Path}); the agent needs /run on a tmpfs" : null;
+        failure ??= Prepare(plan) ?? FreezeAll(plan, report, ignoreUnknown);
+        report.Mounts.AddRange(plan.Skipped.Take(MaxResults - Math.Min(MaxResults, report.Mounts.Count)));
+        return failure;
     }
 
     private string? RunHooks(FreezeReport report, Func<TimeSpan> left)
     {
+        _engine.Step = "the list of the hooks";
         _hooks = hooks();
-        foreach (string hook in _hooks.List())
+        IReadOnlyList<string> list;
+        try
         {
+            list = _hooks.List();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return $"the hooks cannot be listed: {e.Message}";
+        }
+        foreach (string hook in list)
+        {
+            if (_mustStop())
+            {
+                return "called off";
+            }
+            _engine.Step = $"hook {hook}";
             _hooksDue.Push(hook);
             HookResult result = RunHook(hook, "freeze", () => _mustStop() || left() == TimeSpan.Zero);
             report.Hooks.Add(result);
@@ -95,6 +158,23 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
             }
         }
         return null;
+    }
+
+    // A program on a file system that does not answer cannot even be started: nobody waits for that.
+    private void ThawHook(string hook, FreezeReport report)
+    {
+        var result = new HookResult();
+        try
+        {
+            DetachableWork work = DetachableWork.Start(() => result = RunHook(hook, "thaw", static () => false), static () => { });
+            result = work.Wait(static () => true, _hooks!.Limit + s_hookMargin) ? result
+                : new HookResult { Name = LogText.Escape(Path.GetFileName(hook), 255), TimedOut = true, Output = "it cannot be started: its file system does not answer" };
+        }
+        catch (Exception e)
+        {
+            log.Warning($"hook {hook} thaw: {e.Message}");
+        }
+        report.Hooks.Add(result);
     }
 
     private HookResult RunHook(string hook, string argument, Func<bool> mustStop)
@@ -126,7 +206,7 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
         return null;
     }
 
-    private string? FreezeAll(FreezePlan plan, FreezeReport report)
+    private string? FreezeAll(FreezePlan plan, FreezeReport report, bool mayBeNone)
     {
         int frozen = 0;
         foreach (FreezeTarget target in plan.Targets)
@@ -137,15 +217,15 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
             }
             MountResult result = _engine.Freeze(target);
             frozen += result.Outcome == MountOutcome.Frozen ? 1 : 0;
-            if (report.Mounts.Count < MaxResults || result.Outcome is MountOutcome.Failed or MountOutcome.AlreadyFrozen)
+            if (report.Mounts.Count < MaxResults || result.Outcome == MountOutcome.Failed)
             {
                 report.Mounts.Add(result);
             }
-            if (result.Outcome is MountOutcome.Failed or MountOutcome.AlreadyFrozen)
+            if (result.Outcome == MountOutcome.Failed)
             {
                 return $"{result.Mount} could not be frozen: {result.Reason}";
             }
         }
-        return frozen > 0 ? null : "none of the file systems can be frozen";
+        return frozen > 0 || mayBeNone ? null : "none of the file systems can be frozen";
     }
 }

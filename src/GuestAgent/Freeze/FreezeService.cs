@@ -55,7 +55,9 @@ internal sealed class FreezeService : IDisposable
 
     /// <summary>Freezes, or says why nothing is frozen.</summary>
     /// <exception cref="ChannelException">Code 401 for times out of range, 408 for a mount that is none, 405 while frozen.</exception>
-    public ValueTask<FreezeReport> FreezeAsync(FreezeRequest request)
+    /// <param name="request">What to freeze, and for how long.</param>
+    /// <param name="ignoreUnknown">Whether mount points that are none are passed over, and nothing to freeze is no failure.</param>
+    public ValueTask<FreezeReport> FreezeAsync(FreezeRequest request, bool ignoreUnknown = false)
     {
         TimeSpan length = CheckLease(request.LeaseMs);
         TimeSpan linkLoss = request.LinkLossMs == 0 ? length : TimeSpan.FromMilliseconds(request.LinkLossMs);
@@ -70,14 +72,26 @@ internal sealed class FreezeService : IDisposable
             {
                 throw Refused(ChannelError.FailedPrecondition, $"the guest is {Word(_state)} already; freeze.Renew prolongs the lease, freeze.Thaw ends it");
             }
+            if (_run.StuckIn is { } place)
+            {
+                throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry,
+                    $"the last freeze, whose time is over, is still stuck in {place}; nothing can be frozen before that has come back");
+            }
             (_state, _owner, _why, _version) = (FreezeState.Freezing, owner, null, _version + 1);
             _ended = new TaskCompletionSource<FreezeReport>(TaskCreationOptions.RunContinuationsAsynchronously);
             _mounts = [];
             _run.Begin(() => _why is not null);
-            _lease.Start(length, linkLoss);
         }
-        // The freeze waits for storage and hooks as long as they take: no thread of the pool is held by it.
-        return new ValueTask<FreezeReport>(OnThread(() => Freeze([.. request.Mounts])));
+        try
+        {
+            _lease.Start(length, linkLoss);
+            // The freeze waits for storage and hooks as long as they take: no thread of the pool is held by it.
+            return new ValueTask<FreezeReport>(OnThread(() => Freeze([.. request.Mounts], ignoreUnknown)));
+        }
+        catch (Exception e)
+        {
+            return ValueTask.FromResult(Undo(new FreezeReport(), Reason(e)));
+        }
     }
 
     /// <summary>Thaws; with force whatever can be, without complaint.</summary>
@@ -130,7 +144,7 @@ internal sealed class FreezeService : IDisposable
         {
             _lastEnd = $"the agent ended while frozen, and the next one thawed at {_time.GetUtcNow():u}";
         }
-        _run.HooksAfterRecovery();
+        Safely(_run.HooksAfterRecovery);
     }
 
     /// <summary>Thaws for a reason of the agent's own; null if nothing is frozen, else the report once everything is thawed.</summary>
@@ -154,14 +168,21 @@ internal sealed class FreezeService : IDisposable
         if (was == FreezeState.Frozen)
         {
             // File systems first and on this thread, which may be the lease's own.
-            IReadOnlyList<MountResult> thawed = _run.Thaw();
-            _ = OnThread(() => Finish(thawed));
+            IReadOnlyList<MountResult> thawed = ThawAll();
+            try
+            {
+                _ = OnThread(() => Finish(thawed));
+            }
+            catch (OutOfMemoryException)
+            {
+                Finish(thawed);
+            }
         }
         else if (was == FreezeState.Freezing)
         {
             // What is frozen so far is thawed, which also frees whoever waits for it; the freezing thread does the rest
             // when it comes back.
-            _run.Thaw();
+            ThawAll();
         }
         return await ended.ConfigureAwait(false);
     }
@@ -169,40 +190,52 @@ internal sealed class FreezeService : IDisposable
     /// <summary>Ends the lease's thread.</summary>
     public void Dispose() => _lease.Dispose();
 
-    private FreezeReport Freeze(string[] mounts)
+    private FreezeReport Freeze(string[] mounts, bool ignoreUnknown)
     {
-        Announce();
         var report = new FreezeReport();
         string? failure;
         try
         {
-            failure = _run.Freeze(mounts, () => _lease.Left, report);
+            Announce();
+            failure = _run.Freeze(mounts, () => _lease.Left, ignoreUnknown, report);
         }
         catch (ChannelException e)
         {
-            lock (_lock)
-            {
-                _why ??= e.Message;
-            }
-            Finish([]);
+            Undo(report, e.Message);
             throw;
         }
+        catch (Exception e)
+        {
+            failure = Reason(e);
+        }
+        bool isNothing = failure is null && !report.Mounts.Any(static result => result.Outcome == MountOutcome.Frozen);
         lock (_lock)
         {
-            failure = _why ?? failure;
-            if (failure is null)
+            failure = _why is null ? failure : _run.StuckIn is { } place ? $"{_why}; stuck in {place}" : _why;
+            if (failure is null && !isNothing)
             {
                 (_state, _version) = (FreezeState.Frozen, _version + 1);
                 _mounts = [.. report.Mounts];
             }
-            _why ??= failure;
         }
-        if (failure is null)
+        if (failure is null && !isNothing)
         {
-            Announce();
+            Safely(Announce);
             return Fill(report);
         }
-        _run.Thaw();
+        return Undo(report, failure);
+    }
+
+    /// <summary>The way back of a freeze that has not become one.</summary>
+    /// <param name="report">What was done so far.</param>
+    /// <param name="failure">Why; null if there was nothing to freeze.</param>
+    private FreezeReport Undo(FreezeReport report, string? failure)
+    {
+        lock (_lock)
+        {
+            _why = failure ?? "there was nothing to freeze";
+        }
+        ThawAll();
         foreach (MountResult result in report.Mounts)
         {
             if (result.Outcome == MountOutcome.Frozen)
@@ -211,28 +244,52 @@ internal sealed class FreezeService : IDisposable
             }
         }
         report.Hooks.AddRange(Finish([]).Hooks);
-        report.Failure = failure;
+        report.Failure = failure ?? "";
         return Fill(report);
     }
 
-    /// <summary>Everything behind the thaw of the file systems themselves.</summary>
+    private IReadOnlyList<MountResult> ThawAll()
+    {
+        IReadOnlyList<MountResult> thawed = [];
+        Safely(() => thawed = _run.Thaw());
+        return thawed;
+    }
+
+    /// <summary>Everything behind the thaw of the file systems themselves. Whatever fails of it, the state is thawed at its end.</summary>
     private FreezeReport Finish(IEnumerable<MountResult> thawed)
     {
-        _lease.Stop();
         var report = new FreezeReport();
         report.Mounts.AddRange(thawed);
         string why = $"{_why}, at {_time.GetUtcNow():u}";
-        _run.Finish(report);
-        _log.Warning($"not frozen any more: {why}");
+        Safely(_lease.Stop);
+        Safely(() => _run.Finish(report));
+        Safely(() => _log.Warning($"not frozen any more: {why}"));
+        TaskCompletionSource<FreezeReport> ended;
         lock (_lock)
         {
+            // Taken with the state: the next freeze has its own.
+            ended = _ended;
             (_state, _lastEnd, _mounts, _version) = (FreezeState.Thawed, why, [], _version + 1);
         }
-        Announce();
+        Safely(Announce);
         Fill(report);
-        _ended.SetResult(report);
+        ended.TrySetResult(report);
         return report;
     }
+
+    private void Safely(Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception e)
+        {
+            _log.Error($"a step of the way back from a freeze failed: {Reason(e)}");
+        }
+    }
+
+    private static string Reason(Exception e) => e is ChannelException ? e.Message : $"{e.GetType().Name}: {e.Message}";
 
     /// <summary>Says the state in the heartbeats. Several threads may do so at once: the last state wins.</summary>
     private void Announce()

@@ -16,21 +16,29 @@ internal sealed class HookFolder(string folder, TimeSpan limit)
     private const int NotRun = 126;
     private static readonly string[] s_leftovers = ["~", ".bak", ".orig", ".rpmsave", ".rpmnew", ".rpmorig", ".dpkg-old", ".dpkg-new", ".dpkg-dist", ".swp"];
 
+    /// <summary>How long each may take.</summary>
+    public TimeSpan Limit => limit;
+
     /// <summary>The hooks in their order: executable files whose name does not begin with a dot or say that they are left over.</summary>
+    /// <exception cref="IOException">The folder is there and cannot be listed: whether there are hooks is not known.</exception>
+    /// <exception cref="UnauthorizedAccessException">As above.</exception>
     public IReadOnlyList<string> List()
     {
-        if (!Directory.Exists(folder))
+        try
+        {
+            return
+            [
+                .. Directory.EnumerateFiles(folder)
+                    .Where(static path => Path.GetFileName(path)[0] != '.' && !s_leftovers.Any(end => path.EndsWith(end, StringComparison.Ordinal)))
+                    .Where(static path => Libc.Access(path, Libc.ExecuteAccess) == 0)
+                    .Order(StringComparer.Ordinal)
+                    .Take(MaxHooks),
+            ];
+        }
+        catch (DirectoryNotFoundException) when (!File.Exists(folder))
         {
             return [];
         }
-        return
-        [
-            .. Directory.EnumerateFiles(folder)
-                .Where(static path => Path.GetFileName(path)[0] != '.' && !s_leftovers.Any(end => path.EndsWith(end, StringComparison.Ordinal)))
-                .Where(static path => Libc.Access(path, Libc.ExecuteAccess) == 0)
-                .Order(StringComparer.Ordinal)
-                .Take(MaxHooks),
-        ];
     }
 
     /// <summary>Runs one hook on this thread.</summary>

@@ -28,12 +28,12 @@ internal sealed class QgaFreeze(FreezeService freeze, Func<TimeSpan> lease)
         var request = new FreezeRequest { LeaseMs = (uint)lease().TotalMilliseconds };
         request.Mounts.AddRange(call.Arguments.Texts("mountpoints"));
         call.Arguments.End();
-        FreezeReport report = await freeze.FreezeAsync(request).ConfigureAwait(false);
+        FreezeReport report = await freeze.FreezeAsync(request, ignoreUnknown: true).ConfigureAwait(false);
         if (report.Failure.Length > 0)
         {
             throw new QgaException($"failed to freeze: {report.Failure}");
         }
-        _isThawDue = true;
+        _isThawDue = report.State == FreezeState.Frozen;
         Write(call.Json, report, MountOutcome.Frozen);
     }
 

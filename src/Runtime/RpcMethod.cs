@@ -9,8 +9,9 @@ namespace ChannelSdk.Runtime;
 /// <typeparam name="TReply">Reply message.</typeparam>
 /// <param name="name">1 to 128 printable ASCII characters, by habit <c>service.Method</c>.</param>
 /// <param name="streamClass">Priority class of its calls.</param>
-/// <param name="isPrivileged">Whether it changes the peer, so that calls of it are noted.</param>
-public sealed class RpcMethod<TRequest, TReply>(string name, StreamClass streamClass, bool isPrivileged = false)
+/// <param name="isPrivileged">Whether it changes the peer, so that both sides note calls of it.</param>
+/// <param name="isServedWhileFrozen">Whether a guest whose file systems stand still serves it; it touches no file then.</param>
+public sealed class RpcMethod<TRequest, TReply>(string name, StreamClass streamClass, bool isPrivileged = false, bool isServedWhileFrozen = false)
     where TRequest : class, IMessage<TRequest>, new()
     where TReply : class, IMessage<TReply>, new()
 {
@@ -20,8 +21,11 @@ public sealed class RpcMethod<TRequest, TReply>(string name, StreamClass streamC
     /// <summary>Priority class.</summary>
     public StreamClass StreamClass { get; } = streamClass;
 
-    /// <summary>Whether it changes the peer, so that calls of it are noted.</summary>
+    /// <summary>Whether it changes the peer, so that both sides note calls of it.</summary>
     public bool IsPrivileged { get; } = isPrivileged;
+
+    /// <summary>Whether a guest whose file systems stand still serves it.</summary>
+    public bool IsServedWhileFrozen { get; } = isServedWhileFrozen;
 
     internal byte[] NameBytes { get; } = Encoding.ASCII.GetBytes(name);
 }
@@ -30,8 +34,9 @@ public sealed class RpcMethod<TRequest, TReply>(string name, StreamClass streamC
 /// <typeparam name="TRequest">Request message.</typeparam>
 /// <param name="name">1 to 128 printable ASCII characters.</param>
 /// <param name="streamClass">Priority class of its calls.</param>
-/// <param name="isPrivileged">Whether it changes the peer, so that calls of it are noted.</param>
-public sealed class StreamMethod<TRequest>(string name, StreamClass streamClass, bool isPrivileged = false)
+/// <param name="isPrivileged">Whether it changes the peer, so that both sides note calls of it.</param>
+/// <param name="isServedWhileFrozen">Whether a guest whose file systems stand still serves it; it touches no file then.</param>
+public sealed class StreamMethod<TRequest>(string name, StreamClass streamClass, bool isPrivileged = false, bool isServedWhileFrozen = false)
     where TRequest : class, IMessage<TRequest>, new()
 {
     /// <summary>Name on the wire.</summary>
@@ -40,8 +45,11 @@ public sealed class StreamMethod<TRequest>(string name, StreamClass streamClass,
     /// <summary>Priority class.</summary>
     public StreamClass StreamClass { get; } = streamClass;
 
-    /// <summary>Whether it changes the peer, so that calls of it are noted.</summary>
+    /// <summary>Whether it changes the peer, so that both sides note calls of it.</summary>
     public bool IsPrivileged { get; } = isPrivileged;
+
+    /// <summary>Whether a guest whose file systems stand still serves it.</summary>
+    public bool IsServedWhileFrozen { get; } = isServedWhileFrozen;
 
     internal byte[] NameBytes { get; } = Encoding.ASCII.GetBytes(name);
 }

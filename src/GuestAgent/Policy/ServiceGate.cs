@@ -48,16 +48,13 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
     /// <summary>Registers a unary method.</summary>
     /// <param name="method">The method.</param>
     /// <param name="handler">What serves it.</param>
-    /// <param name="privileged">Whether it changes the guest, so that each call is noted.</param>
     /// <param name="denial">Why it may not be called now besides the policy, or null.</param>
-    /// <param name="always">Whether it is served under a <see cref="Restriction"/> too; it must touch no file then.</param>
     public void Unary<TRequest, TReply>(
-        RpcMethod<TRequest, TReply> method, Func<TRequest, CallContext, ValueTask<TReply>> handler,
-        bool privileged = false, Func<string?>? denial = null, bool always = false)
+        RpcMethod<TRequest, TReply> method, Func<TRequest, CallContext, ValueTask<TReply>> handler, Func<string?>? denial = null)
         where TRequest : class, IMessage<TRequest>, new()
         where TReply : class, IMessage<TReply>, new()
     {
-        Action<string> enter = Note(method.Name, privileged, denial, always);
+        Action<string> enter = Note(method.Name, method.IsPrivileged, method.IsServedWhileFrozen, denial);
         registry.Unary(method, (request, context) =>
         {
             enter("");
@@ -67,11 +64,10 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
 
     /// <summary>Registers a streaming method; the parameters are those of <see cref="Unary"/>.</summary>
     public void Stream<TRequest>(
-        StreamMethod<TRequest> method, Func<TRequest, ChannelStream, CallContext, ValueTask> handler,
-        bool privileged = false, Func<string?>? denial = null, bool always = false)
+        StreamMethod<TRequest> method, Func<TRequest, ChannelStream, CallContext, ValueTask> handler, Func<string?>? denial = null)
         where TRequest : class, IMessage<TRequest>, new()
     {
-        Action<string> enter = Note(method.Name, privileged, denial, always);
+        Action<string> enter = Note(method.Name, method.IsPrivileged, method.IsServedWhileFrozen, denial);
         registry.Stream(method, (request, stream, context) =>
         {
             enter("");
@@ -79,7 +75,7 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy)
         });
     }
 
-    private Action<string> Note(string name, bool privileged, Func<string?>? denial, bool always)
+    private Action<string> Note(string name, bool privileged, bool always, Func<string?>? denial)
     {
         denial ??= static () => null;
         _methods.Add((name, denial));

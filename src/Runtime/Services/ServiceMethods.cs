@@ -4,13 +4,13 @@ using ChannelSdk.Protocol.Services;
 namespace ChannelSdk.Runtime;
 
 /// <summary>
-/// The methods of the built-in services: the name on the wire, the message types and the priority class, in one place
-/// for both sides. The contracts are in <c>protocol/services/*.proto</c>.
+/// The methods of the built-in services: the name on the wire, the message types, the priority class, whether a call is noted and
+/// whether it is served while frozen, in one place for both sides. The contracts are in <c>protocol/services/*.proto</c>.
 /// </summary>
 public static class ServiceMethods
 {
     /// <summary>info.Ping: a small payload comes back together with the guest's time.</summary>
-    public static RpcMethod<PingRequest, PingReply> InfoPing { get; } = new("info.Ping", StreamClass.Control);
+    public static RpcMethod<PingRequest, PingReply> InfoPing { get; } = new("info.Ping", StreamClass.Control, isServedWhileFrozen: true);
 
     /// <summary>info.Get: what the guest says of itself. Every field is a claim of an untrusted party.</summary>
     public static RpcMethod<InfoRequest, GuestInfo> InfoGet { get; } = new("info.Get", StreamClass.Control);
@@ -25,19 +25,19 @@ public static class ServiceMethods
     /// <summary>
     /// freeze.Freeze: file systems stand still under a lease (freeze.proto). A reply with a failure means that nothing is frozen.
     /// </summary>
-    public static RpcMethod<FreezeRequest, FreezeReport> FreezeFreeze { get; } = new("freeze.Freeze", StreamClass.Control, isPrivileged: true);
+    public static RpcMethod<FreezeRequest, FreezeReport> FreezeFreeze { get; } = new("freeze.Freeze", StreamClass.Control, isPrivileged: true, isServedWhileFrozen: true);
 
     /// <summary>freeze.Thaw: fails with <see cref="ChannelError.FailedPrecondition"/> if nothing is frozen, and says how the freeze ended.</summary>
-    public static RpcMethod<ThawRequest, FreezeReport> FreezeThaw { get; } = new("freeze.Thaw", StreamClass.Control, isPrivileged: true);
+    public static RpcMethod<ThawRequest, FreezeReport> FreezeThaw { get; } = new("freeze.Thaw", StreamClass.Control, isPrivileged: true, isServedWhileFrozen: true);
 
     /// <summary>freeze.Renew: the lease has its time anew.</summary>
-    public static RpcMethod<RenewRequest, FreezeReport> FreezeRenew { get; } = new("freeze.Renew", StreamClass.Control, isPrivileged: true);
+    public static RpcMethod<RenewRequest, FreezeReport> FreezeRenew { get; } = new("freeze.Renew", StreamClass.Control, isPrivileged: true, isServedWhileFrozen: true);
 
     /// <summary>freeze.Status: whether the guest is frozen, what is, and how the last freeze ended.</summary>
-    public static RpcMethod<FreezeStatusRequest, FreezeReport> FreezeStatus { get; } = new("freeze.Status", StreamClass.Control);
+    public static RpcMethod<FreezeStatusRequest, FreezeReport> FreezeStatus { get; } = new("freeze.Status", StreamClass.Control, isServedWhileFrozen: true);
 
     /// <summary>time.Get: the guest's clocks.</summary>
-    public static RpcMethod<TimeRequest, TimeReply> TimeGet { get; } = new("time.Get", StreamClass.Control);
+    public static RpcMethod<TimeRequest, TimeReply> TimeGet { get; } = new("time.Get", StreamClass.Control, isServedWhileFrozen: true);
 
     /// <summary>time.Set: sets the guest's wall clock.</summary>
     public static RpcMethod<TimeSetRequest, TimeReply> TimeSet { get; } = new("time.Set", StreamClass.Control, isPrivileged: true);
@@ -85,10 +85,10 @@ public static class ServiceMethods
     public static RpcMethod<ExecSignalRequest, ExecSignalReply> ExecSignal { get; } = new("exec.Signal", StreamClass.Control, isPrivileged: true);
 
     /// <summary>install.Run: one operation in an appliance, in messages of <see cref="InstallMessage"/> kinds.</summary>
-    public static StreamMethod<InstallRunRequest> InstallRun { get; } = new("install.Run", StreamClass.Rpc);
+    public static StreamMethod<InstallRunRequest> InstallRun { get; } = new("install.Run", StreamClass.Rpc, isPrivileged: true);
 
     /// <summary>install.Overlay: a .tar.gz in raw messages; at its end the guest sends an <see cref="OverlayReply"/>.</summary>
-    public static StreamMethod<OverlayRequest> InstallOverlay { get; } = new("install.Overlay", StreamClass.Bulk);
+    public static StreamMethod<OverlayRequest> InstallOverlay { get; } = new("install.Overlay", StreamClass.Bulk, isPrivileged: true);
 
     /// <summary>half.Call: what a script asks of its own side. Only on the local socket of one half (half.proto).</summary>
     public static RpcMethod<HalfRequest, HalfReply> HalfCall { get; } = new("half.Call", StreamClass.Rpc);

@@ -78,5 +78,20 @@ public class AgentLogTests
         Assert.Equal(@"\ud800", LogText.Escape("\ud800", 100));
     }
 
+    [Fact]
+    public void What_a_host_is_refused_in_a_flood_does_not_hide_what_it_was_allowed()
+    {
+        AgentLog log = Log(1);
+        for (int i = 0; i < 100; i++)
+        {
+            log.Audit("refused x", isRefused: true);
+            log.Info("noise");
+        }
+        log.Audit("allowed y", isRefused: false);
+
+        Assert.Contains(_lines, static line => line.Contains("allowed y", StringComparison.Ordinal));
+        Assert.True(_lines.Count <= 6, $"{_lines.Count} lines");
+    }
+
     private AgentLog Log(int rate) => new(_lines.Add, _time, withTime: false) { Rate = rate };
 }

@@ -30,6 +30,7 @@ internal sealed class AgentRig : IAsyncDisposable
             Endpoint = $"unix-listen://{_root.FullName}/host.sock",
             ControlSocket = null,
             AllowInstall = install,
+            MaxPrograms = 8,
             PolicyFile = $"{_root.FullName}/policy.toml",
         };
         Config = config;
@@ -40,8 +41,8 @@ internal sealed class AgentRig : IAsyncDisposable
         Instance = _host.Attach("vm1", faults is null ? endpoint : new FaultyEndpoint(endpoint, faults), soon);
     }
 
-    /// <summary>A policy that lets any program be run.</summary>
-    public const string AnyCommand = "[[exec]]\nprogram = \"*\"\narguments = [\"...\"]\n";
+    /// <summary>A policy that lets any program be run with any variable.</summary>
+    public const string AnyCommand = "[[exec]]\nprogram = \"*\"\narguments = [\"...\"]\nenvironment = [\"*\"]\n";
 
     public AgentConfig Config { get; }
 

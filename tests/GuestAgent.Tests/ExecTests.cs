@@ -1,5 +1,8 @@
 using System.Globalization;
 using System.Text;
+using ChannelSdk.GuestAgent.Files;
+using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.HostEndpoint;
 using ChannelSdk.HostEndpoint.Services;
 using ChannelSdk.Protocol;
@@ -129,14 +132,79 @@ public class ExecTests
     [Theory]
     [InlineData("LD_PRELOAD")]
     [InlineData("PATH")]
-    [InlineData("BASH_ENV")]
-    [InlineData("PYTHONSTARTUP")]
-    public async Task A_variable_that_turns_a_permitted_program_into_another_is_refused(string name)
+    [InlineData("TAR_OPTIONS")]
+    [InlineData("OPENSSL_CONF")]
+    [InlineData("HOME")]
+    [InlineData("APP")]
+    public async Task A_variable_that_no_rule_names_is_refused_by_name(string name)
     {
-        await using var rig = new AgentRig();
+        await using var rig = new AgentRig(policy: static _ => "[[exec]]\nprogram = \"/bin/sh\"\narguments = [\"...\"]\nenvironment = [\"APP_*\"]\n");
         ChannelException e = await FailAsync(rig, Shell("exit 0") with { Environment = new Dictionary<string, string> { [name] = "x" } });
         Assert.Equal(ChannelError.PermissionDenied, e.Code);
         Assert.Contains(name, e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Variables_that_a_rule_names_and_those_of_the_language_reach_the_program_and_their_names_the_record()
+    {
+        await using var rig = new AgentRig(policy: static _ => "[[exec]]\nprogram = \"/usr/bin/env\"\nenvironment = [\"APP_*\", \"a.b\"]\n");
+        var options = new ExecOptions
+        {
+            Command = ["/usr/bin/env"],
+            Environment = new Dictionary<string, string> { ["APP_X"] = "hunter2", ["a.b"] = "c", ["LANG"] = "C.UTF-8", ["TZ"] = "Europe/Berlin" },
+        };
+
+        string output = Text((await rig.Instance.Exec.RunAsync(options, cancellationToken: rig.Soon)).Output);
+
+        Assert.Equal(
+            ["APP_X=hunter2", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TZ=Europe/Berlin", "a.b=c"],
+            output.TrimEnd().Split('\n').Order(StringComparer.Ordinal));
+        string line = Assert.Single(rig.Lines, static line => line.Contains("audit: allowed running /usr/bin/env", StringComparison.Ordinal));
+        Assert.All(["APP_X", "a.b", "LANG", "TZ"], name => Assert.Contains(name, line, StringComparison.Ordinal));
+        Assert.DoesNotContain("hunter2", line, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("TZ", "/etc/shadow")]
+    [InlineData("TZ", ":/etc/shadow")]
+    [InlineData("LANG", "../../x")]
+    [InlineData("LC_ALL", "%n%n")]
+    [InlineData("TERM", "/tmp/x")]
+    public void A_variable_of_the_language_that_names_a_file_needs_a_rule(string name, string value) =>
+        Assert.False(EnvironmentPattern.IsHarmless($"{name}={value}"));
+
+    [Fact]
+    public async Task A_program_whose_interpreter_is_missing_is_not_found()
+    {
+        await using var rig = new AgentRig();
+        string script = rig.NewFile("script", 1);
+        await File.WriteAllTextAsync(script, "#!/nowhere/sh\n");
+        File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        Assert.Equal(ChannelError.NotFound, (await FailAsync(rig, new ExecOptions { Command = [script] })).Code);
+    }
+
+    [Fact]
+    public void A_program_is_in_its_control_group_before_it_runs()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("agent-test-");
+        string processes = $"{folder.FullName}/cgroup.procs";
+        File.WriteAllText(processes, "");
+        var request = new SpawnRequest("/bin/sh"u8.ToArray(),
+            ["sh"u8.ToArray(), "-c"u8.ToArray(), "[ \"$(cat cgroup.procs)\" = $$ ]"u8.ToArray()], ["a.b=c"u8.ToArray()])
+        {
+            ProcessesFile = processes,
+            Folder = PathOpener.Open(RawPath.Parse(Google.Protobuf.ByteString.CopyFromUtf8(folder.FullName)), FileCalls.PathOnly | FileCalls.Folder),
+        };
+        Assert.Equal(0, ProcessSpawn.Start(request, out int pid, out bool hasJoined));
+        Assert.True(hasJoined);
+        Assert.Equal(pid, Libc.WaitPid(pid, out int status, 0));
+        Assert.Equal(0, ChildProcess.ExitCode(status));
+
+        Assert.Equal(2, ProcessSpawn.Start(request with { Program = "/nowhere"u8.ToArray() }, out _, out _));
+        Assert.Equal(0, ProcessSpawn.Start(request with { ProcessesFile = "/nowhere/cgroup.procs" }, out pid, out hasJoined));
+        Assert.False(hasJoined);
+        Libc.WaitPid(pid, out _, 0);
+        folder.Delete(recursive: true);
     }
 
     [Fact]

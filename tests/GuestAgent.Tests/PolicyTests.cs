@@ -50,6 +50,9 @@ public class PolicyTests
     [InlineData("[[exec]]\nprogram = \"ls\"", "p.toml:1: [[exec]]: needs program")]
     [InlineData("[[exec]]\nprogram = \"/bin/ls\"\nprogram = \"/bin/rm\"", "a key stands there twice")]
     [InlineData("[[exec]]\nprogram = \"/bin/ls\"\narguments = [\"...\", \"x\"]", "may only be the last")]
+    [InlineData("[[exec]]\nprogram = \"/bin/ls\"\nenvironment = \"A\"", "environment takes a list")]
+    [InlineData("[[exec]]\nprogram = \"/bin/ls\"\nenvironment = [\"A=b\"]", "environment takes a list")]
+    [InlineData("[[exec]]\nprogram = \"/bin/ls\"\nenvironment = [\"*A\"]", "environment takes a list")]
     [InlineData("[files]\nread = [\"/a\"", "p.toml:2: a list has no end")]
     [InlineData("[files]\nread = [\"/a\" \"/b\"]", "p.toml:2: between two items")]
     [InlineData("[files]\nread = [\"/a]\n", "p.toml:2: a text in quotes has no end")]
@@ -137,23 +140,23 @@ public class PolicyTests
             program = "/bin/true"
             """);
 
-        policy.CheckCommand(["/bin/echo", "a"]);
-        policy.CheckCommand(["/bin/echo", "a", "-x", "../secret"]);
-        policy.CheckCommand(["/bin/true"]);
-        Assert.Equal(ChannelError.PermissionDenied, CodeOf(() => policy.CheckCommand(["/bin/echo"])));
-        Assert.Equal(ChannelError.PermissionDenied, CodeOf(() => policy.CheckCommand(["/bin/true", "x"])));
-        Assert.Equal(ChannelError.PermissionDenied, CodeOf(() => policy.CheckCommand(["/bin/sh"])));
-        Assert.Equal(ChannelError.InvalidArgument, CodeOf(() => policy.CheckCommand([])));
-        Assert.Equal(ChannelError.InvalidArgument, CodeOf(() => policy.CheckCommand(["/bin/../bin/echo", "a"])));
-        Assert.Equal(ChannelError.InvalidArgument, CodeOf(() => policy.CheckCommand(["/bin/echo", "a\0b"])));
+        policy.CheckCommand(["/bin/echo", "a"], []);
+        policy.CheckCommand(["/bin/echo", "a", "-x", "../secret"], []);
+        policy.CheckCommand(["/bin/true"], []);
+        Assert.Equal(ChannelError.PermissionDenied, CodeOf(() => policy.CheckCommand(["/bin/echo"], [])));
+        Assert.Equal(ChannelError.PermissionDenied, CodeOf(() => policy.CheckCommand(["/bin/true", "x"], [])));
+        Assert.Equal(ChannelError.PermissionDenied, CodeOf(() => policy.CheckCommand(["/bin/sh"], [])));
+        Assert.Equal(ChannelError.InvalidArgument, CodeOf(() => policy.CheckCommand([], [])));
+        Assert.Equal(ChannelError.InvalidArgument, CodeOf(() => policy.CheckCommand(["/bin/../bin/echo", "a"], [])));
+        Assert.Equal(ChannelError.InvalidArgument, CodeOf(() => policy.CheckCommand(["/bin/echo", "a\0b"], [])));
     }
 
     [Fact]
     public void The_record_names_the_program_and_never_its_arguments()
     {
         AgentPolicy policy = Policy("[[exec]]\nprogram = \"/bin/echo\"\narguments = [\"*\"]");
-        policy.CheckCommand(["/bin/echo", "hunter2"]);
-        CodeOf(() => policy.CheckCommand(["/bin/sh", "hunter2"]));
+        policy.CheckCommand(["/bin/echo", "hunter2"], []);
+        CodeOf(() => policy.CheckCommand(["/bin/sh", "hunter2"], []));
 
         Assert.Equal(
             [
@@ -170,7 +173,7 @@ public class PolicyTests
 
         Assert.Equal("/", policy.CheckRead("/etc/passwd"));
         Assert.Equal(ChannelError.PermissionDenied, CodeOf(() => policy.CheckWrite("/tmp/x")));
-        Assert.Equal(ChannelError.PermissionDenied, CodeOf(() => policy.CheckCommand(["/bin/true"])));
+        Assert.Equal(ChannelError.PermissionDenied, CodeOf(() => policy.CheckCommand(["/bin/true"], [])));
         policy.RequireMethod("power.Request");
     }
 

@@ -50,7 +50,7 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         var install = new InstallService(_folder.FullName, static _ => { }, log);
         HostServices.Register(gate, () => _config, info, power, new MeasureService(time), _freeze,
             new TimeService(_clock.Set, time), new TrimService(_freezePlatform),
-            new FilesService(_policy, log, time), new ExecService(_policy, log, static () => null), install, new OverlayService(install, static () => 0, log));
+            new FilesService(_policy, log, time), new ExecService(_policy, static () => 32, log, static () => null), install, new OverlayService(install, static () => 0, log));
         _guest = new Channel(PeerRole.Guest, _pair.Guest, services, GuestOptions.For(_config));
         _host = new Channel(PeerRole.Host, _pair.Host, new ServiceRegistry());
     }

@@ -48,6 +48,9 @@ internal sealed record AgentConfig
     /// <summary>Absolute path of the policy; one that is not the default must exist.</summary>
     public string PolicyFile { get; init; } = DefaultPolicyFile;
 
+    /// <summary>How many programs the host may have running at a time, 1 to 256.</summary>
+    public int MaxPrograms { get; init; } = 32;
+
     /// <summary>Folder of the freeze hooks.</summary>
     public string FreezeHooks { get; init; } = "/etc/channel-agent/hooks.d";
 

@@ -40,6 +40,9 @@ internal static class ConfigKeys
                 && mebibytes is >= 1 and <= 1 << 20 ? config with { OverlayLimit = (long)mebibytes << 20 } : null),
         new("policy_file", "an absolute path",
             static (config, value) => IsPath(value) ? config with { PolicyFile = value } : null),
+        new("max_programs", "a whole number from 1 to 256",
+            static (config, value) => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int programs)
+                && programs is >= 1 and <= 256 ? config with { MaxPrograms = programs } : null),
         new("freeze_hooks", "an absolute path", static (config, value) => IsPath(value) ? config with { FreezeHooks = value } : null),
         new("freeze_hook_timeout", "a time from 100ms to 300s",
             static (config, value) => ParseTime(value) is { } time && time >= TimeSpan.FromMilliseconds(100)

@@ -69,7 +69,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         _install = new InstallService(system.RunFolder, OnInstall, log);
         var clock = new TimeService(system.SetClock, time);
         var trim = new TrimService(system.Freeze);
-        var exec = new ExecService(_policy, log, UpSession);
+        var exec = new ExecService(_policy, () => _config.MaxPrograms, log, UpSession);
         HostServices.Register(_gate, () => _config, info, power, new MeasureService(time), _freeze, clock, trim,
             new FilesService(_policy, log, time), exec, _install, new OverlayService(_install, () => _config.OverlayLimit, log));
         _policy.Current = LoadPolicy(config, services);

@@ -22,7 +22,7 @@ internal sealed class ExecCgroup
     /// <summary>Its folder.</summary>
     public string Path => _path;
 
-    /// <summary>The file that a process writes 0 to, to join.</summary>
+    /// <summary>The file that the number of a process is written to, to put it in.</summary>
     public string ProcessesFile => $"{_path}/cgroup.procs";
 
     /// <summary>Whether the number of processes is bounded.</summary>

@@ -1,4 +1,3 @@
-using System.Text;
 using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.Protocol;
@@ -6,6 +5,16 @@ using ChannelSdk.Protocol.Services;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.GuestAgent.Exec;
+
+/// <summary>Which of a program's output is taken.</summary>
+/// <param name="Output">Its standard output.</param>
+/// <param name="Error">Its standard error.</param>
+/// <param name="IsMerged">Whether its errors go into its output, in the order in which it writes them.</param>
+internal readonly record struct ExecCapture(bool Output, bool Error, bool IsMerged = false)
+{
+    /// <summary>Both, each for itself.</summary>
+    public static ExecCapture Both => new(true, true);
+}
 
 /// <summary>One program that was started: its pipes, its process group, its end.</summary>
 internal sealed class ExecProcess : IDisposable
@@ -15,7 +24,7 @@ internal sealed class ExecProcess : IDisposable
     private readonly int _pid;
     private bool _isReaped;
 
-    private ExecProcess(int pid, ExecCgroup? cgroup, SafeFileHandle input, SafeFileHandle output, SafeFileHandle error)
+    private ExecProcess(int pid, ExecCgroup? cgroup, SafeFileHandle input, SafeFileHandle? output, SafeFileHandle? error)
     {
         (_pid, _cgroup, Input, Output, Error) = (pid, cgroup, input, output, error);
         PidFd = ProcessCalls.PidFd(pid);
@@ -32,43 +41,53 @@ internal sealed class ExecProcess : IDisposable
     /// <summary>The writing end of its standard input; does not block.</summary>
     public SafeFileHandle Input { get; }
 
-    /// <summary>The reading end of its standard output.</summary>
-    public SafeFileHandle Output { get; }
+    /// <summary>The reading end of its standard output; null where that is thrown away.</summary>
+    public SafeFileHandle? Output { get; }
 
-    /// <summary>The reading end of its standard error.</summary>
-    public SafeFileHandle Error { get; }
+    /// <summary>The reading end of its standard error; null where that is thrown away, or goes into its output.</summary>
+    public SafeFileHandle? Error { get; }
 
     /// <summary>Starts it.</summary>
     /// <param name="spec">What to start.</param>
     /// <param name="name">Unique among the programs of this agent.</param>
-    /// <param name="isMerged">Whether its errors go into its output.</param>
+    /// <param name="capture">Which of its output is taken. What is not goes to /dev/null, where a daemon may write on for ever.</param>
     /// <exception cref="ChannelException">What the system said.</exception>
-    public static ExecProcess Start(ExecSpec spec, string name, bool isMerged)
+    public static ExecProcess Start(ExecSpec spec, string name, ExecCapture capture)
     {
         using SafeFileHandle folder = PathOpener.Open(spec.Folder, FileCalls.PathOnly | FileCalls.Folder);
         var ends = new List<SafeFileHandle>();
         ExecCgroup? cgroup = null;
+        (SafeFileHandle Read, SafeFileHandle Write) Pipe()
+        {
+            (SafeFileHandle read, SafeFileHandle write) = ProcessCalls.Pipe() ?? throw FileFailure.OfLast("make a pipe for", spec.Shown);
+            ends.AddRange(read, write);
+            return (read, write);
+        }
         try
         {
-            for (int i = 0; i < 3; i++)
+            (SafeFileHandle Read, SafeFileHandle Write) input = Pipe();
+            (SafeFileHandle Read, SafeFileHandle Write)? output = capture.Output ? Pipe() : null;
+            (SafeFileHandle Read, SafeFileHandle Write)? error = capture is { Error: true, IsMerged: false } ? Pipe() : null;
+            cgroup = ExecCgroup.Create(name, spec.MostProcesses);
+            var request = new SpawnRequest(spec.Program, spec.Argv, spec.Environment)
             {
-                (SafeFileHandle read, SafeFileHandle write) = ProcessCalls.Pipe() ?? throw FileFailure.OfLast("make a pipe for", spec.Shown);
-                ends.AddRange(read, write);
-            }
-            cgroup = Libc.Access("/bin/sh", Libc.ExecuteAccess) == 0 ? ExecCgroup.Create(name, spec.MostProcesses) : null;
-            SpawnRequest request = Request(spec, cgroup) with
-            {
-                Input = ends[0], Output = ends[3], Error = isMerged ? ends[3] : ends[5], Folder = folder, NewSession = true,
+                Input = input.Read, Output = output?.Write, Error = capture.IsMerged ? output?.Write : error?.Write, IsQuiet = true, Folder = folder,
+                NewSession = true, ProcessesFile = cgroup?.ProcessesFile,
             };
-            int error = ProcessSpawn.Start(request, out int pid);
-            if (error != 0)
+            int errno = ProcessSpawn.Start(request, out int pid, out bool hasJoined);
+            if (errno != 0)
             {
-                throw FileFailure.Of(error, "run", spec.Shown);
+                throw FileFailure.Of(errno, "run", spec.Shown);
             }
-            ends[0].Dispose();
-            ends[3].Dispose();
-            ends[5].Dispose();
-            return new ExecProcess(pid, cgroup, ends[1], ends[2], ends[4]);
+            if (!hasJoined)
+            {
+                cgroup?.Remove();
+                cgroup = null;
+            }
+            input.Read.Dispose();
+            output?.Write.Dispose();
+            error?.Write.Dispose();
+            return new ExecProcess(pid, cgroup, input.Write, output?.Read, error?.Read);
         }
         catch
         {
@@ -115,24 +134,9 @@ internal sealed class ExecProcess : IDisposable
     public void Dispose()
     {
         Input.Dispose();
-        Output.Dispose();
-        Error.Dispose();
+        Output?.Dispose();
+        Error?.Dispose();
         PidFd?.Dispose();
         _cgroup?.Remove();
-    }
-
-    private static SpawnRequest Request(ExecSpec spec, ExecCgroup? cgroup)
-    {
-        if (cgroup is null)
-        {
-            return new SpawnRequest(spec.Program, spec.Argv, spec.Environment);
-        }
-        // posix_spawn cannot put a program into a control group; a shell can put itself there and become the program.
-        byte[][] argv =
-        [
-            "sh"u8.ToArray(), "-c"u8.ToArray(), "echo 0 >\"$0\" && exec \"$@\""u8.ToArray(), Encoding.UTF8.GetBytes(cgroup.ProcessesFile),
-            spec.Program, .. spec.Argv.Skip(1),
-        ];
-        return new SpawnRequest("/bin/sh"u8.ToArray(), argv, spec.Environment);
     }
 }

@@ -142,9 +142,9 @@ internal sealed class ExecPump : IDisposable
         }
     }
 
-    private unsafe bool Take(SafeFileHandle pipe, short ready, ExecMessage kind)
+    private unsafe bool Take(SafeFileHandle? pipe, short ready, ExecMessage kind)
     {
-        if (ready == 0 || pipe.IsClosed)
+        if (ready == 0 || pipe is null || pipe.IsClosed)
         {
             return false;
         }

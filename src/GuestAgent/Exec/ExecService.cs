@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Policy;
+using ChannelSdk.GuestAgent.Services;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Runtime;
@@ -9,12 +10,11 @@ namespace ChannelSdk.GuestAgent.Exec;
 
 /// <summary>exec.Run and exec.Signal.</summary>
 /// <param name="policy">What the image allows.</param>
+/// <param name="maxPrograms">How many may run at a time: each has a thread, five descriptors and 32 KiB.</param>
 /// <param name="log">Every run is told there.</param>
 /// <param name="upSession">The session whose link is up now, or null.</param>
-internal sealed class ExecService(AgentPolicy policy, AgentLog log, Func<UInt128?> upSession)
+internal sealed class ExecService(AgentPolicy policy, Func<int> maxPrograms, AgentLog log, Func<UInt128?> upSession)
 {
-    // Each has a thread, five descriptors and 32 KiB.
-    private const int MaxRuns = 8;
     private const int MaxSignal = 64;
     private readonly ConcurrentDictionary<ulong, ExecProcess> _runs = new();
     private ulong _lastRun;
@@ -23,20 +23,21 @@ internal sealed class ExecService(AgentPolicy policy, AgentLog log, Func<UInt128
     /// <summary>Runs a program for a stream.</summary>
     public async ValueTask RunAsync(ExecRequest request, ChannelStream stream, CancellationToken cancellationToken)
     {
-        (ExecSpec spec, ulong run, ExecProcess process) = Start(request, isMerged: false);
+        // Not on the channel's own thread: where the program or its folder lies may not answer.
+        (ExecSpec spec, ulong run, ExecProcess process) = await OwnThread.RunAsync(() => Start(request, ExecCapture.Both)).ConfigureAwait(false);
         await new ExecRun(spec, process, stream, upSession).ServeAsync(run, () => Forget(run), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Runs a program whose output is given to a function, on the program's own thread.</summary>
     /// <param name="request">What to run.</param>
-    /// <param name="isMerged">Whether its errors go into its output, in the order in which it writes them.</param>
+    /// <param name="capture">Which of its output is taken.</param>
     /// <param name="take">Takes a message of <see cref="ExecMessage"/> kind; never waits.</param>
     /// <param name="pid">The program's number.</param>
     /// <returns>Takes the program's input and tells its end.</returns>
     /// <exception cref="ChannelException">It is not allowed, or cannot be started.</exception>
-    public ExecPump Start(ExecRequest request, bool isMerged, Func<ReadOnlyMemory<byte>, bool> take, out int pid)
+    public ExecPump Start(ExecRequest request, ExecCapture capture, Func<ReadOnlyMemory<byte>, bool> take, out int pid)
     {
-        (ExecSpec _, ulong run, ExecProcess process) = Start(request, isMerged);
+        (ExecSpec _, ulong run, ExecProcess process) = Start(request, capture);
         pid = process.Pid;
         var pump = new ExecPump(process, take);
         _ = pump.Ended.ContinueWith(
@@ -62,19 +63,21 @@ internal sealed class ExecService(AgentPolicy policy, AgentLog log, Func<UInt128
             : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"run {request.Run} has ended");
     }
 
-    private (ExecSpec Spec, ulong Run, ExecProcess Process) Start(ExecRequest request, bool isMerged)
+    private (ExecSpec Spec, ulong Run, ExecProcess Process) Start(ExecRequest request, ExecCapture capture)
     {
         ExecSpec spec = ExecSpec.Parse(request);
-        policy.CheckCommand(spec.Words);
-        if (Interlocked.Increment(ref _count) > MaxRuns)
+        policy.CheckCommand(spec.Words, spec.Variables);
+        int most = maxPrograms();
+        if (Interlocked.Increment(ref _count) > most)
         {
             Interlocked.Decrement(ref _count);
-            throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"{MaxRuns} programs run already; try again when one has ended");
+            throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry,
+                $"{most} programs run already, which is what the image's agent.conf allows (max_programs); try again when one has ended");
         }
         ulong run = Interlocked.Increment(ref _lastRun);
         try
         {
-            ExecProcess process = ExecProcess.Start(spec, run.ToString(null, null), isMerged);
+            ExecProcess process = ExecProcess.Start(spec, run.ToString(null, null), capture);
             log.Info($"the host runs {spec.Shown} as process {process.Pid}");
             _runs[run] = process;
             return (spec, run, process);

@@ -11,6 +11,7 @@ internal static class FileFailure
     public const int Eintr = 4;
     public const int Enxio = 6;
     public const int Eagain = 11;
+    public const int Ebusy = 16;
     public const int Eexist = 17;
     public const int Enosys = 38;
     private const int Enomem = 12;
@@ -19,6 +20,9 @@ internal static class FileFailure
     private const int Eisdir = 21;
     private const int Enfile = 23;
     private const int Emfile = 24;
+    private const int Enodev = 19;
+    private const int Etxtbsy = 26;
+    private const int Enoexec = 8;
     private const int Efbig = 27;
     private const int Enospc = 28;
     private const int Erofs = 30;
@@ -46,6 +50,10 @@ internal static class FileFailure
             Erofs => (ChannelError.FailedPrecondition, ErrorClass.Refused, "the file system is read-only"),
             Eisdir => (ChannelError.FailedPrecondition, ErrorClass.Refused, "it is a folder"),
             Eexist => (ChannelError.FailedPrecondition, ErrorClass.Refused, "it exists; ask to overwrite it (channelctl cp --overwrite), or choose another name"),
+            Ebusy => (ChannelError.FailedPrecondition, ErrorClass.Retry, "it is in use: mounted, frozen or held by somebody"),
+            Etxtbsy => (ChannelError.FailedPrecondition, ErrorClass.Retry, "it is a program that runs"),
+            Enxio or Enodev => (ChannelError.FailedPrecondition, ErrorClass.Refused, "there is nothing behind it"),
+            Enoexec => (ChannelError.FailedPrecondition, ErrorClass.Refused, "it is no program that this system can run"),
             Enospc => (ChannelError.ResourceExhausted, ErrorClass.Refused, "the disk is full"),
             Edquot => (ChannelError.ResourceExhausted, ErrorClass.Refused, "the quota is used up"),
             Efbig => (ChannelError.ResourceExhausted, ErrorClass.Refused, "the file system takes no file of this size"),

@@ -197,7 +197,7 @@ internal sealed class FileWriter : IDisposable
             throw FileFailure.OfLast("look at the file system of", _path.Shown);
         }
         ulong available = free.FragmentSize * free.AvailableFragments;
-        ulong needed = _request.DataBytes == 0 ? _request.Size : Math.Min(_request.DataBytes, _request.Size);
+        ulong needed = !_request.HasDataBytes ? _request.Size : Math.Min(_request.DataBytes, _request.Size);
         ulong present = FileFacts.Raw(partial.File, _path.Shown).Blocks512 * 512;
         if (needed > present && needed - present > available)
         {

@@ -32,6 +32,7 @@ internal sealed class FilesService(AgentPolicy policy, AgentLog log, TimeProvide
     /// <summary>Sends a folder's entries.</summary>
     public async ValueTask ListAsync(FileListRequest request, ChannelStream stream, CancellationToken cancellationToken)
     {
+        await Task.Yield();
         RawPath path = Readable(request.Path);
         using SafeFileHandle folder = PathOpener.Open(path, FileCalls.ReadOnly | FileCalls.Folder);
         var reader = new FolderReader(folder, path.Shown);
@@ -42,27 +43,29 @@ internal sealed class FilesService(AgentPolicy policy, AgentLog log, TimeProvide
     }
 
     /// <summary>Sends a file's content.</summary>
-    public ValueTask ReadAsync(FileReadRequest request, ChannelStream stream, CancellationToken cancellationToken)
+    public async ValueTask ReadAsync(FileReadRequest request, ChannelStream stream, CancellationToken cancellationToken)
     {
+        await Task.Yield();
         RawPath path = Readable(request.Path);
-        return CountedAsync(async () =>
+        await CountedAsync(async () =>
         {
             using var reader = new FileReader(path, request);
             await reader.SendAsync(stream, cancellationToken).ConfigureAwait(false);
-        });
+        }).ConfigureAwait(false);
     }
 
     /// <summary>Takes a file's content and puts it in place.</summary>
-    public ValueTask WriteAsync(FileWriteRequest request, ChannelStream stream, CancellationToken cancellationToken)
+    public async ValueTask WriteAsync(FileWriteRequest request, ChannelStream stream, CancellationToken cancellationToken)
     {
+        await Task.Yield();
         RawPath path = RawPath.Parse(request.Path);
         policy.CheckWrite(path.Text);
-        return CountedAsync(async () =>
+        await CountedAsync(async () =>
         {
             using var writer = new FileWriter(path, request, time);
             log.Info($"the host writes {path.Shown}, {request.Size} bytes{(request.Resume ? ", going on" : "")}");
             await writer.ReceiveAsync(stream, cancellationToken).ConfigureAwait(false);
-        });
+        }).ConfigureAwait(false);
     }
 
     private RawPath Readable(ByteString untrustedPath)

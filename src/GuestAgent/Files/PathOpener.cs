@@ -26,6 +26,22 @@ internal static class PathOpener
     /// <exception cref="ChannelException">What the system said.</exception>
     public static SafeFileHandle Open(RawPath path, int flags) => Open(path.Bytes, flags, path.Shown);
 
+    /// <summary>Finds a file with links followed, to see where it lies: nothing of it is opened. Null if it is not there or cannot be told.</summary>
+    /// <param name="path">With a terminating zero.</param>
+    public static unsafe SafeFileHandle? Follow(ReadOnlySpan<byte> path)
+    {
+        if (WithoutOpenAt2)
+        {
+            return null;
+        }
+        fixed (byte* bytes = path)
+        {
+            var how = new FileCalls.OpenHow { Flags = FileCalls.PathOnly | FileCalls.CloseOnExec, Resolve = ResolveNoMagicLinks };
+            int fd = FileCalls.OpenAt2(FileCalls.CurrentFolder, bytes, &how);
+            return fd < 0 ? null : new SafeFileHandle(fd, ownsHandle: true);
+        }
+    }
+
     /// <summary>Opens the folder that a file is in.</summary>
     public static SafeFileHandle OpenParent(RawPath path) =>
         Open(path.Parent, FileCalls.ReadOnly | FileCalls.Folder, $"the folder of {path.Shown}");

@@ -105,7 +105,7 @@ internal sealed class InstallOperation : IDisposable
             WorkingFolder = ByteString.CopyFromUtf8(_place.Scripts),
             MaxProcesses = MostProcesses,
         };
-        _process = ExecProcess.Start(ExecSpec.Parse(request), Path.GetFileName(_place.Folder), isMerged: false);
+        _process = ExecProcess.Start(ExecSpec.Parse(request), Path.GetFileName(_place.Folder), ExecCapture.Both);
         _pump = new ExecPump(_process, Send);
         // It has no standard input.
         _process.Input.Dispose();

@@ -67,6 +67,8 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
 
     private async Task RunAsync(InstallSpec spec, InstallTarget target, ChannelStream stream, CancellationToken cancellationToken)
     {
+        // Not on the channel's own thread: mounts and disks take their time.
+        await Task.Yield();
         await _leftovers.RemoveAsync().ConfigureAwait(false);
         InstallPlace place = InstallPlace.Create(runFolder, spec.Operation, Target);
         log.Info($"the operation {spec.Operation} runs {spec.Action} for the instance {LogText.Escape(spec.Instance, 100)}");

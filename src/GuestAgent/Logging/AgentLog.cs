@@ -14,8 +14,10 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
     private const int MaxLine = 1000;
     private const int MaxHeld = 500;
     private readonly Lock _lock = new();
-    private double _tokens = 2;
-    private long _refilledAt = time.GetTimestamp();
+
+    // What a host is refused, which it can cause as often as it likes, must not hide what it was allowed; nor may other lines hide both.
+    private readonly double[] _tokens = [2, 2, 2];
+    private readonly long[] _refilledAt = [time.GetTimestamp(), time.GetTimestamp(), time.GetTimestamp()];
     private int _leftOut;
     private Queue<string>? _held;
     private int _heldLost;
@@ -23,7 +25,7 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
     /// <summary>Lines below this level are not written.</summary>
     public LogLevel Level { get; set; } = LogLevel.Info;
 
-    /// <summary>Lines per second; a burst of twice as many is allowed.</summary>
+    /// <summary>Lines per second of each kind (allowed, refused, all others); a burst of twice as many is allowed.</summary>
     public int Rate
     {
         get;
@@ -32,7 +34,7 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
             lock (_lock)
             {
                 field = value;
-                _tokens = 2 * value;
+                Array.Fill(_tokens, 2.0 * value);
             }
         }
     } = 1;
@@ -69,7 +71,9 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
     }
 
     /// <summary>A line of the audit record; no level leaves it out.</summary>
-    public void Audit(string text) => Write(LogLevel.Error, "audit", text);
+    /// <param name="text">What.</param>
+    /// <param name="isRefused">Whether it was refused, else allowed.</param>
+    public void Audit(string text, bool isRefused) => Write(LogLevel.Error, "audit", text, isRefused ? 2 : 1);
 
     public void Error(string text) => Write(LogLevel.Error, "error", text);
 
@@ -79,7 +83,7 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
 
     public void Debug(string text) => Write(LogLevel.Debug, "debug", text);
 
-    private void Write(LogLevel level, string word, string text)
+    private void Write(LogLevel level, string word, string text, int kind = 0)
     {
         if (level > Level)
         {
@@ -87,7 +91,7 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
         }
         lock (_lock)
         {
-            if (!TakeToken())
+            if (!TakeToken(kind))
             {
                 _leftOut++;
                 return;
@@ -116,16 +120,16 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
         _held.Enqueue(line);
     }
 
-    private bool TakeToken()
+    private bool TakeToken(int kind)
     {
         long now = time.GetTimestamp();
-        _tokens = Math.Min(2.0 * Rate, _tokens + time.GetElapsedTime(_refilledAt, now).TotalSeconds * Rate);
-        _refilledAt = now;
-        if (_tokens < 1)
+        _tokens[kind] = Math.Min(2.0 * Rate, _tokens[kind] + time.GetElapsedTime(_refilledAt[kind], now).TotalSeconds * Rate);
+        _refilledAt[kind] = now;
+        if (_tokens[kind] < 1)
         {
             return false;
         }
-        _tokens--;
+        _tokens[kind]--;
         return true;
     }
 

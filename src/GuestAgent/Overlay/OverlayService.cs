@@ -24,6 +24,8 @@ internal sealed class OverlayService(InstallService install, Func<long> limit, A
 
     private async Task<OverlayReply> LayAsync(InstallTarget target, ChannelStream stream, CancellationToken cancellationToken)
     {
+        // Not on the channel's own thread: the installed system's disk takes its time.
+        await Task.Yield();
         using var tree = new OverlayTree(target.Folder);
         using FileStream archive = tree.OpenUnnamed();
         await TakeAsync(archive, stream, cancellationToken).ConfigureAwait(false);

@@ -10,6 +10,7 @@ namespace ChannelSdk.GuestAgent.Policy;
 /// <param name="audit">The record of refusals and privileged calls.</param>
 internal sealed class AgentPolicy(PolicyRules rules, AuditLog audit)
 {
+    private const int MaxNotedVariables = 20;
     private volatile PolicyRules _current = rules;
 
     /// <summary>The rules that hold now.</summary>
@@ -32,20 +33,28 @@ internal sealed class AgentPolicy(PolicyRules rules, AuditLog audit)
         }
     }
 
-    /// <summary>Returns if a program may be run with its arguments; the program is noted, its arguments are not.</summary>
+    /// <summary>Returns if a program may be run; the program and the names of its variables are noted, arguments and values are not.</summary>
     /// <param name="argv">The program's absolute path, then its arguments.</param>
+    /// <param name="variables">"NAME=value" each.</param>
     /// <exception cref="ChannelException">Code 401 for no or no absolute program or a zero character; 403.</exception>
-    public void CheckCommand(IReadOnlyList<string> argv)
+    public void CheckCommand(IReadOnlyList<string> argv, IReadOnlyList<string> variables)
     {
         if (argv.Count == 0 || !PathPrefix.IsPlain(argv[0]) || argv.Any(static word => word.Contains('\0', StringComparison.Ordinal)))
         {
             throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused,
                 "a command is the absolute path of a program without . and .. parts and its arguments, none with a zero character");
         }
-        string what = $"running {argv[0]} with {argv.Count - 1} arguments";
-        if (!Current.AllowsCommand(argv))
+        string names = string.Join(", ", variables.Take(MaxNotedVariables).Select(static variable => EnvironmentPattern.NameOf(variable).ToString()));
+        string what = $"running {argv[0]} with {argv.Count - 1} arguments{(variables.Count == 0 ? ""
+            : $" and {variables.Count} variables ({names}{(variables.Count > MaxNotedVariables ? ", ..." : "")})")}";
+        PolicyRules rules = Current;
+        if (!rules.AllowsCommand(argv))
         {
             throw Denied(what, $"the image's policy has no [[exec]] that allows {argv[0]} with these arguments");
+        }
+        if (!rules.AllowsCommand(argv, variables))
+        {
+            throw Denied(what, $"the image's policy does not let {argv[0]} have all of the variables {names}; an [[exec]] lists them: environment = [\"NAME\"]");
         }
         audit.Privileged(what);
     }

@@ -12,9 +12,9 @@ internal sealed class AuditLog(AgentLog log)
     /// <summary>A call was refused.</summary>
     /// <param name="what">The method or the object, for instance <c>files.Write /etc/passwd</c>.</param>
     /// <param name="reason">Why.</param>
-    public void Refused(string what, string reason) => log.Audit($"refused {what}: {reason}");
+    public void Refused(string what, string reason) => log.Audit($"refused {what}: {reason}", isRefused: true);
 
     /// <summary>A call that changes the guest was let through.</summary>
     /// <param name="what">The method or the object.</param>
-    public void Privileged(string what) => log.Audit($"allowed {what}");
+    public void Privileged(string what) => log.Audit($"allowed {what}", isRefused: false);
 }

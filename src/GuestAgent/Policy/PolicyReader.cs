@@ -13,7 +13,7 @@ internal static class PolicyReader
     {
         ["services"] = ["allow", "deny"],
         ["files"] = ["read", "write"],
-        ["exec"] = ["program", "arguments"],
+        ["exec"] = ["program", "arguments", "environment"],
     };
 
     /// <summary>The rules of a file, or the defaults if it is not there and need not be.</summary>
@@ -154,7 +154,12 @@ internal static class PolicyReader
         {
             return $"[[exec]]: \"{ArgumentPattern.Rest}\" may only be the last item of arguments";
         }
-        commands.Add(new CommandRule(program, patterns));
+        object environment = pairs.Find(pair => pair.Key == "environment")?.Value ?? Array.Empty<string>();
+        if (environment is not string[] variables || !Array.TrueForAll(variables, EnvironmentPattern.IsPattern))
+        {
+            return "[[exec]]: environment takes a list of variables that the host may set, each a name, NAME_* or *; without it only LANG, LC_*, TZ and TERM";
+        }
+        commands.Add(new CommandRule(program, patterns, variables));
         return null;
     }
 

@@ -3,7 +3,19 @@ namespace ChannelSdk.GuestAgent.Policy;
 /// <summary>A program that the host may run.</summary>
 /// <param name="Program">Its absolute path; <c>*</c> for any.</param>
 /// <param name="Arguments">A pattern for each argument; see <see cref="ArgumentPattern"/>.</param>
-internal sealed record CommandRule(string Program, IReadOnlyList<string> Arguments);
+/// <param name="Environment">Names of the variables that it may get; a star at the end stands for any rest of a name.</param>
+internal sealed record CommandRule(string Program, IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment)
+{
+    /// <summary>Whether the program and its arguments are this rule's.</summary>
+    /// <param name="command">The program's path and its arguments.</param>
+    public bool Allows(IReadOnlyList<string> command) =>
+        (Program == "*" || Program == command[0]) && ArgumentPattern.MatchesAll(Arguments, [.. command.Skip(1)]);
+
+    /// <summary>Whether the program may get a variable.</summary>
+    /// <param name="variable">"NAME=value".</param>
+    public bool AllowsVariable(string variable) =>
+        EnvironmentPattern.IsHarmless(variable) || Environment.Any(pattern => EnvironmentPattern.Matches(pattern, variable));
+}
 
 /// <summary>
 /// What an image allows its host. The defaults hold without a file: all methods, no command, no writing; reading is
@@ -34,8 +46,13 @@ internal sealed record PolicyRules
 
     /// <summary>Whether a program may be run with these arguments.</summary>
     /// <param name="command">The program's path and its arguments.</param>
-    public bool AllowsCommand(IReadOnlyList<string> command) => Commands.Any(rule =>
-        (rule.Program == "*" || rule.Program == command[0]) && ArgumentPattern.MatchesAll(rule.Arguments, [.. command.Skip(1)]));
+    public bool AllowsCommand(IReadOnlyList<string> command) => Commands.Any(rule => rule.Allows(command));
+
+    /// <summary>Whether one rule allows a program with its arguments and all its variables.</summary>
+    /// <param name="command">The program's path and its arguments.</param>
+    /// <param name="variables">"NAME=value" each.</param>
+    public bool AllowsCommand(IReadOnlyList<string> command, IReadOnlyList<string> variables) =>
+        Commands.Any(rule => rule.Allows(command) && !variables.Any(variable => !rule.AllowsVariable(variable)));
 
     private static bool Names(IReadOnlyList<string> patterns, string method)
     {

@@ -44,13 +44,15 @@ internal sealed class QgaArguments(QgaValue? value, string path = "")
             return null;
         }
         Memory<byte> text = found.Kind == JsonTokenType.String ? found.AsBytes() : throw WrongType(name, "string");
+        // Line ends are passed over, as qemu-ga's decoder has it: encoders wrap at 76 signs and end with one.
+        text = WithoutLineEnds(text);
         // The last signs may be left out, as GLib's decoder, which clients were made for, has it.
         int whole = text.Length / 4 * 4;
         int rest = text.Length - whole;
         Span<byte> last = stackalloc byte[4] { (byte)'=', (byte)'=', (byte)'=', (byte)'=' };
         text.Span[whole..].CopyTo(last);
         int tail = 0;
-        bool isValid = rest != 1 && !text.Span.ContainsAny(" \t\r\n"u8)
+        bool isValid = rest != 1 && !text.Span.ContainsAny(" \t\r"u8)
             && (rest == 0 || (Base64.DecodeFromUtf8InPlace(last, out tail) == OperationStatus.Done && !text.Span[..whole].Contains((byte)'=')));
         if (!isValid || Base64.DecodeFromUtf8InPlace(text.Span[..whole], out int length) != OperationStatus.Done)
         {
@@ -58,6 +60,24 @@ internal sealed class QgaArguments(QgaValue? value, string path = "")
         }
         last[..tail].CopyTo(text.Span[length..]);
         return text[..(length + tail)];
+    }
+
+    private static Memory<byte> WithoutLineEnds(Memory<byte> text)
+    {
+        Span<byte> signs = text.Span;
+        int kept = signs.IndexOf((byte)'\n');
+        if (kept < 0)
+        {
+            return text;
+        }
+        for (int i = kept; i < signs.Length; i++)
+        {
+            if (signs[i] != '\n')
+            {
+                signs[kept++] = signs[i];
+            }
+        }
+        return text[..kept];
     }
 
     /// <summary>An argument of more than one type, or null.</summary>

@@ -48,6 +48,7 @@ internal sealed class QgaCommands
         Add("guest-shutdown", power, control.Shutdown, isSilent: true);
         Add("guest-suspend-ram", power, control.SuspendToRam, isSilent: true);
         Add("guest-suspend-disk", power, control.SuspendToDisk, isSilent: true);
+        Add("guest-suspend-hybrid", power, control.SuspendHybrid, isSilent: true);
         Add("guest-get-time", ServiceMethods.TimeGet.Name, control.GetTime);
         Add("guest-set-time", ServiceMethods.TimeSet.Name, control.SetTime);
         Add("guest-file-open", read, static call => call.Client.Files.Open(call));
@@ -57,7 +58,7 @@ internal sealed class QgaCommands
         Add("guest-file-flush", read, static call => call.Client.Files.Flush(call));
         Add("guest-file-close", read, static call => call.Client.Files.Close(call));
         Add("guest-exec", exec, static call => call.Client.Programs.Start(call));
-        Add("guest-exec-status", exec, static call => call.Client.Programs.Status(call));
+        Add(new QgaCommand("guest-exec-status", exec, static call => call.Client.Programs.StatusAsync(call)));
         Add("guest-get-osinfo", info, QgaFacts.System);
         Add("guest-get-host-name", info, QgaFacts.Host);
         Add("guest-get-timezone", info, QgaFacts.TimeZone);

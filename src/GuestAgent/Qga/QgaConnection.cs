@@ -30,9 +30,10 @@ internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCo
             long heard = time.GetTimestamp();
             while (await link.ReceiveAsync(_framer.Space).ConfigureAwait(false) is > 0 and var count)
             {
-                if (_framer.HasPart && time.GetElapsedTime(heard) > PartKeptFor)
+                if (_framer.HasPart && time.GetElapsedTime(heard) > PartKeptFor && QgaRequest.Begins(_framer.NewBytes(count)))
                 {
-                    // The new bytes, which lie behind the old ones, are not its own yet.
+                    // The new bytes, which lie behind the old ones, are not its own yet. That they begin a request tells another
+                    // client from one whose request a pause of the guest has split.
                     _framer.Drop();
                 }
                 heard = time.GetTimestamp();
@@ -79,7 +80,7 @@ internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCo
         QgaValue? id = null;
         try
         {
-            QgaValue value = QgaValue.Parse(untrusted);
+            QgaValue value = QgaValue.Parse(QgaQuotes.Normalize(untrusted));
             id = value.Find("id");
             QgaRequest request = QgaRequest.Read(value);
             QgaCommand command = commands.Enter(request.Command);

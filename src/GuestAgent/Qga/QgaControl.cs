@@ -25,6 +25,9 @@ internal sealed class QgaControl(PowerService power, TimeService time)
 
     public void SuspendToDisk(QgaCall call) => Request(call, PowerAction.SuspendDisk);
 
+    // To the memory, and to the disk beside it: the system's own affair where it has a way.
+    public void SuspendHybrid(QgaCall call) => Request(call, PowerAction.SuspendHybrid);
+
     public void GetTime(QgaCall call)
     {
         call.Arguments.End();

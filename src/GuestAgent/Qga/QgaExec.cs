@@ -11,14 +11,11 @@ namespace ChannelSdk.GuestAgent.Qga;
 /// <summary>The programs of one client, and what they have written and nobody has asked for yet.</summary>
 internal sealed class QgaExec(ExecService exec) : IDisposable
 {
-    // As many ends as are kept for a client that has not asked for them.
-    private const int MaxRuns = 32;
-    private const int MaxKept = 1 << 20;
+    // As many ends as are kept for a client that has not asked for them. How many run is for the service to bound.
+    private const int MaxEnds = 256;
 
-    // Of all programs of all clients, so that it stays within the heap's hard limit.
-    private const int MaxKeptInAll = 4 << 20;
-    private static int s_kept;
-    private readonly Dictionary<long, Run> _runs = [];
+    // In the order of their start.
+    private readonly OrderedDictionary<long, Run> _runs = [];
 
     /// <summary>guest-exec.</summary>
     public void Start(QgaCall call)
@@ -36,30 +33,35 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
         }
         // The memory of the request is another one's soon.
         byte[] input = call.Arguments.BytesOrNull("input-data")?.ToArray() ?? [];
-        (bool output, bool error, bool isMerged) = Capture(call.Arguments);
+        ExecCapture capture = Capture(call.Arguments);
         call.Arguments.End();
         MakeRoom();
-        var run = new Run(output, error);
+        var run = new Run(capture.Output, capture.Error);
         ExecPump pump;
         int pid;
         try
         {
-            pump = exec.Start(request, isMerged, run.Take, out pid);
+            pump = exec.Start(request, capture, run.Take, out pid);
         }
         catch (ChannelException e) when (e.Code == ChannelError.NotFound)
         {
             throw new QgaException($"Guest agent command failed, error was 'Failed to execute child process “{path}” (No such file or directory)'");
         }
         run.Ended = pump.Ended;
-        _runs[pid] = run;
+        // A number that comes again is a new program's, and the last in the order.
+        if (_runs.Remove(pid, out Run? old))
+        {
+            old.Release();
+        }
+        _runs.Add(pid, run);
         _ = FeedAsync(pump, input);
         call.Json.WriteStartObject();
         call.Json.WriteNumber("pid"u8, pid);
         call.Json.WriteEndObject();
     }
 
-    /// <summary>guest-exec-status; an end that was told is forgotten.</summary>
-    public void Status(QgaCall call)
+    /// <summary>guest-exec-status; an end that was told is forgotten. The output is sent as it lies, so its length costs no memory.</summary>
+    public async ValueTask StatusAsync(QgaCall call)
     {
         long pid = call.Arguments.Integer("pid");
         call.Arguments.End();
@@ -67,18 +69,20 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
         {
             throw new QgaException("Invalid parameter 'pid'");
         }
-        call.Json.WriteStartObject();
         // Asked once: it may end in the middle of this, and an end is told by one reply alone.
-        bool hasEnded = run.Ended.IsCompleted;
-        call.Json.WriteBoolean("exited"u8, hasEnded);
-        if (hasEnded)
+        if (!run.Ended.IsCompleted)
         {
-            ExecExited end = run.Ended.Result;
-            call.Json.WriteNumber(end.Signal != 0 ? "signal"u8 : "exitcode"u8, end.Signal != 0 ? end.Signal : end.Code);
-            run.Write(call.Json);
-            Forget(pid, run);
+            call.Json.WriteStartObject();
+            call.Json.WriteBoolean("exited"u8, false);
+            call.Json.WriteEndObject();
+            return;
         }
-        call.Json.WriteEndObject();
+        ExecExited end = await run.Ended.ConfigureAwait(false);
+        string how = end.Signal != 0 ? $"\"signal\": {end.Signal}" : $"\"exitcode\": {end.Code}";
+        await call.SendAsync(Encoding.ASCII.GetBytes($"{Encoding.ASCII.GetString(QgaCall.ReplyStart)}{{\"exited\": true, {how}")).ConfigureAwait(false);
+        await run.SendAsync(call).ConfigureAwait(false);
+        call.SentUpTo = "}";
+        Forget(pid, run);
     }
 
     /// <summary>Drops what was kept. Programs go on.</summary>
@@ -97,29 +101,35 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
         await pump.WriteAsync(default, CancellationToken.None).ConfigureAwait(false);
     }
 
-    private static (bool Output, bool Error, bool IsMerged) Capture(QgaArguments arguments)
+    private static ExecCapture Capture(QgaArguments arguments)
     {
         QgaValue? value = arguments.Any("capture-output");
         return value?.Kind switch
         {
-            null or JsonTokenType.False => (false, false, false),
-            JsonTokenType.True => (true, true, false),
+            null or JsonTokenType.False => default,
+            JsonTokenType.True => ExecCapture.Both,
             JsonTokenType.String => value.AsText() switch
             {
-                "none" => (false, false, false),
-                "stdout" => (true, false, false),
-                "stderr" => (false, true, false),
-                "separated" => (true, true, false),
-                "merged" => (true, false, true),
+                "none" => default,
+                "stdout" => new ExecCapture(true, false),
+                "stderr" => new ExecCapture(false, true),
+                "separated" => ExecCapture.Both,
+                "merged" => new ExecCapture(true, false, IsMerged: true),
                 var other => throw new QgaException($"Parameter 'capture-output' does not accept value '{other}'"),
             },
             _ => throw arguments.WrongType("capture-output", "GuestExecCaptureOutput"),
         };
     }
 
+    /// <summary>Forgets the oldest of the ends that are one too many.</summary>
     private void MakeRoom()
     {
-        if (_runs.Count < MaxRuns)
+        int ends = 0;
+        foreach (Run run in _runs.Values)
+        {
+            ends += run.Ended.IsCompleted ? 1 : 0;
+        }
+        if (ends < MaxEnds)
         {
             return;
         }
@@ -131,7 +141,6 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
                 return;
             }
         }
-        throw new QgaException($"{MaxRuns} programs run; wait for the end of one");
     }
 
     private void Forget(long pid, Run run)
@@ -142,8 +151,8 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
 
     private sealed class Run(bool output, bool error)
     {
-        private readonly Kept? _output = output ? new Kept() : null;
-        private readonly Kept? _error = error ? new Kept() : null;
+        private readonly QgaOutput? _output = output ? new QgaOutput() : null;
+        private readonly QgaOutput? _error = error ? new QgaOutput() : null;
 
         public Task<ExecExited> Ended { get; set; } = Task.FromResult(new ExecExited());
 
@@ -154,78 +163,21 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
             return true;
         }
 
-        public void Write(Utf8JsonWriter json)
+        public async ValueTask SendAsync(QgaCall call)
         {
-            _output?.Write(json, "out-data", "out-truncated");
-            _error?.Write(json, "err-data", "err-truncated");
+            foreach ((QgaOutput? kept, string name) in ((QgaOutput?, string)[])[(_output, "out"), (_error, "err")])
+            {
+                if (kept is not null)
+                {
+                    await kept.SendAsync(call, name).ConfigureAwait(false);
+                }
+            }
         }
 
         public void Release()
         {
             _output?.Release();
             _error?.Release();
-        }
-    }
-
-    /// <summary>The beginning of what was written to one stream. The pump's thread adds, the client's asks and releases.</summary>
-    private sealed class Kept
-    {
-        private readonly Lock _lock = new();
-        private byte[] _bytes = [];
-        private int _length;
-        private bool _isCut;
-        private bool _isReleased;
-
-        public void Add(ReadOnlySpan<byte> more)
-        {
-            lock (_lock)
-            {
-                int take = Math.Min(more.Length, MaxKept - _length);
-                if (!_isReleased && _length + take > _bytes.Length && !Grow(Math.Min(MaxKept, Math.Max(_length + take, _bytes.Length * 2))))
-                {
-                    take = _bytes.Length - _length;
-                }
-                take = _isReleased ? 0 : take;
-                _isCut |= take < more.Length;
-                more[..take].CopyTo(_bytes.AsSpan(_length));
-                _length += take;
-            }
-        }
-
-        public void Write(Utf8JsonWriter json, string data, string truncated)
-        {
-            lock (_lock)
-            {
-                if (_length > 0)
-                {
-                    json.WriteBase64String(data, _bytes.AsSpan(0, _length));
-                }
-                if (_isCut)
-                {
-                    json.WriteBoolean(truncated, true);
-                }
-            }
-        }
-
-        public void Release()
-        {
-            lock (_lock)
-            {
-                Interlocked.Add(ref s_kept, -_bytes.Length);
-                (_bytes, _length, _isReleased) = ([], 0, true);
-            }
-        }
-
-        private bool Grow(int wanted)
-        {
-            int more = wanted - _bytes.Length;
-            if (Interlocked.Add(ref s_kept, more) > MaxKeptInAll)
-            {
-                Interlocked.Add(ref s_kept, -more);
-                return false;
-            }
-            Array.Resize(ref _bytes, wanted);
-            return true;
         }
     }
 }

@@ -44,14 +44,14 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
         {
             gate.Pass(ServiceMethods.FilesWrite.Name, "guest-file-open");
         }
-        RawPath raw = RawPath.Parse(ByteString.CopyFromUtf8(path));
-        if ((flags & 3) != FileCalls.WriteOnly)
+        bool reads = (flags & 3) != FileCalls.WriteOnly;
+        RawPath named = RawPath.Parse(ByteString.CopyFromUtf8(PathFollower.Normalize(path)));
+        Check(named, reads, writes);
+        RawPath raw = PathFollower.Resolve(path, named);
+        if (raw.Text != named.Text)
         {
-            policy.CheckRead(raw.Text);
-        }
-        if (writes)
-        {
-            policy.CheckWrite(raw.Text);
+            // Through a link: what is allowed is asked of the place that it leads to as well.
+            Check(raw, reads, writes);
         }
         Forget();
         SafeFileHandle file;
@@ -183,6 +183,18 @@ internal sealed class QgaFiles(AgentPolicy policy, ServiceGate gate, TimeProvide
             file.Handle.Dispose();
         }
         _files.Clear();
+    }
+
+    private void Check(RawPath path, bool reads, bool writes)
+    {
+        if (reads)
+        {
+            policy.CheckRead(path.Text);
+        }
+        if (writes)
+        {
+            policy.CheckWrite(path.Text);
+        }
     }
 
     private QgaFile Find(QgaCall call)

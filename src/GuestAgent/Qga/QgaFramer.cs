@@ -18,7 +18,7 @@ internal sealed class QgaFramer
     private const int MaxLarge = 6 << 20;
     private const int Small = 4 << 10;
     private const byte Reset = 0xFF;
-    private static readonly SearchValues<byte> s_endsString = SearchValues.Create([(byte)'"', (byte)'\\', Reset]);
+    private static readonly SearchValues<byte> s_endsString = SearchValues.Create([(byte)'"', (byte)'\'', (byte)'\\', Reset]);
     private static int s_large;
 
     private byte[] _buffer = new byte[Small];
@@ -27,6 +27,7 @@ internal sealed class QgaFramer
     private int _end;
     private int _depth;
     private State _state;
+    private byte _quote;
 
     private enum State
     {
@@ -59,6 +60,9 @@ internal sealed class QgaFramer
             return _buffer.AsMemory(_end);
         }
     }
+
+    /// <summary>The bytes that were put into <see cref="Space"/> and not yet taken.</summary>
+    public ReadOnlySpan<byte> NewBytes(int count) => _buffer.AsSpan(_end, count);
 
     /// <summary>Says how many bytes were put into <see cref="Space"/>.</summary>
     public void Take(int count) => _end += count;
@@ -130,11 +134,15 @@ internal sealed class QgaFramer
             case State.Escape:
                 _state = State.String;
                 return false;
+            case State.String when next == '\\':
+                _state = State.Escape;
+                return false;
             case State.String:
-                _state = next == '"' ? State.Structure : State.Escape;
-                return next == '"' && _depth == 0;
+                // A quote of the other kind is a character.
+                _state = next == _quote ? State.Structure : State.String;
+                return next == _quote && _depth == 0;
             case State.Word:
-                bool isOver = next is <= (byte)' ' or (byte)'{' or (byte)'}' or (byte)'[' or (byte)']' or (byte)'"';
+                bool isOver = next is <= (byte)' ' or (byte)'{' or (byte)'}' or (byte)'[' or (byte)']' or (byte)'"' or (byte)'\'';
                 _scanned -= isOver ? 1 : 0;
                 return isOver;
             case State.Between when next <= (byte)' ':
@@ -154,8 +162,8 @@ internal sealed class QgaFramer
                 return ++_depth > MaxDepth ? throw Fail("JSON nesting depth limit exceeded") : false;
             case (byte)'}' or (byte)']':
                 return --_depth <= 0;
-            case (byte)'"':
-                _state = State.String;
+            case (byte)'"' or (byte)'\'':
+                (_state, _quote) = (State.String, next);
                 return false;
             default:
                 _state = _state == State.Between ? State.Word : _state;

@@ -7,6 +7,19 @@ namespace ChannelSdk.GuestAgent.Qga;
 /// <param name="Arguments">With what.</param>
 internal sealed record QgaRequest(string Command, QgaArguments Arguments)
 {
+    /// <summary>Whether bytes are the beginning of a request, which are in no other place of one.</summary>
+    public static bool Begins(ReadOnlySpan<byte> untrusted)
+    {
+        untrusted = untrusted.TrimStart(" \t\r\n"u8);
+        if (untrusted is not [(byte)'{', ..])
+        {
+            return false;
+        }
+        untrusted = untrusted[1..].TrimStart(" \t\r\n"u8);
+        return untrusted is [(byte)'"' or (byte)'\'', ..]
+            && (untrusted[1..].StartsWith("execute"u8) || untrusted[1..].StartsWith("arguments"u8) || untrusted[1..].StartsWith("id"u8));
+    }
+
     /// <summary>Reads a request.</summary>
     /// <param name="untrusted">What came.</param>
     /// <exception cref="QgaException">It is none.</exception>

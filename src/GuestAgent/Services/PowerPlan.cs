@@ -30,7 +30,7 @@ internal sealed record PowerPlan(PowerAction Action, string? Program, IReadOnlyL
     /// <exception cref="ChannelException">Code 401 for an unknown action, 407 if the agent lacks the privilege.</exception>
     public static PowerPlan Choose(PowerAction action, IPowerPlatform platform, bool force = false)
     {
-        if (action is PowerAction.SuspendRam or PowerAction.SuspendDisk or PowerAction.SuspendIdle)
+        if (action is PowerAction.SuspendRam or PowerAction.SuspendDisk or PowerAction.SuspendIdle or PowerAction.SuspendHybrid)
         {
             return ChooseSleep(action, platform, force);
         }
@@ -40,7 +40,7 @@ internal sealed record PowerPlan(PowerAction Action, string? Program, IReadOnlyL
             PowerAction.Reboot => ("reboot", Libc.SigTerm),
             PowerAction.Halt => ("halt", Libc.SigUsr1),
             _ => throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused,
-                $"power action {(int)action} is not known; allowed are 1 shutdown, 2 reboot, 3 halt, 4 to 6 suspends"),
+                $"power action {(int)action} is not known; allowed are 1 shutdown, 2 reboot, 3 halt, 4 to 7 suspends"),
         };
         if (force)
         {
@@ -74,6 +74,7 @@ internal sealed record PowerPlan(PowerAction Action, string? Program, IReadOnlyL
         {
             PowerAction.SuspendRam => ("mem", "suspend"),
             PowerAction.SuspendDisk => ("disk", "hibernate"),
+            PowerAction.SuspendHybrid => ("disk", "hybrid-sleep"),
             _ => ("freeze", ""),
         };
         if (force)
@@ -84,8 +85,12 @@ internal sealed record PowerPlan(PowerAction Action, string? Program, IReadOnlyL
         {
             throw Unsupported($"this guest cannot sleep in state '{state}'; its kernel has: {(platform.SleepStates.Length > 0 ? platform.SleepStates : "none")}");
         }
-        return verb.Length > 0 && platform.IsDirectory("/run/systemd/system") && Find(s_systemctl, platform) is { } systemctl
-            ? new PowerPlan(action, systemctl, [verb], 0, null, $"{systemctl} {verb}")
+        if (verb.Length > 0 && platform.IsDirectory("/run/systemd/system") && Find(s_systemctl, platform) is { } systemctl)
+        {
+            return new PowerPlan(action, systemctl, [verb], 0, null, $"{systemctl} {verb}");
+        }
+        return action == PowerAction.SuspendHybrid
+            ? throw Unsupported("this guest cannot sleep in memory and on the disk at once: it has no systemd")
             : new PowerPlan(action, null, [], 0, state, $"'{state}' to /sys/power/state");
     }
 

@@ -52,7 +52,7 @@ internal sealed class PowerService(
         setState(StateWord.Stopping);
         await Task.Delay(ReplyGrace, time).ConfigureAwait(false);
         string? failure = await CarryOutAsync(plan).ConfigureAwait(false);
-        if (failure is null && plan.Action is (PowerAction.SuspendRam or PowerAction.SuspendDisk or PowerAction.SuspendIdle))
+        if (failure is null && plan.Action is (PowerAction.SuspendRam or PowerAction.SuspendDisk or PowerAction.SuspendIdle or PowerAction.SuspendHybrid))
         {
             log.Info("the guest is awake again");
             setState(StateWord.Ready);

@@ -39,13 +39,39 @@ public sealed class QgaPolicyTests
     }
 
     [Fact]
-    public async Task Links_are_not_followed()
+    public async Task A_link_is_followed_where_the_policy_allows_the_place_that_it_leads_to()
     {
         await using var rig = new QgaRig();
-        File.CreateSymbolicLink($"{rig.Folder}/link", "/etc/hostname");
+        Directory.CreateDirectory($"{rig.Folder}/real");
+        File.WriteAllText($"{rig.Folder}/real/file", "x");
+        File.CreateSymbolicLink($"{rig.Folder}/away", "/etc/hostname");
+        File.CreateSymbolicLink($"{rig.Folder}/near", "real/file");
+        File.CreateSymbolicLink($"{rig.Folder}/folder", "real");
         QgaTestClient client = await rig.ConnectAsync();
-        Assert.Contains("symbolic link", (await client.FailAsync("guest-file-open", $"{{\"path\":\"{rig.Folder}/link\"}}")).Text, StringComparison.Ordinal);
-        Assert.Contains("symbolic link", (await client.FailAsync("guest-file-open", $"{{\"path\":\"{rig.Folder}/link\",\"mode\":\"w\"}}")).Text, StringComparison.Ordinal);
+
+        foreach (string path in (string[])["/etc/os-release", "/etc//hostname", "/etc/../etc/hostname", $"{rig.Folder}/away", $"{rig.Folder}/near", $"{rig.Folder}/folder/../real/file"])
+        {
+            await client.CallAsync("guest-file-open", $"{{\"path\":\"{path}\"}}");
+        }
+        await client.CallAsync("guest-file-open", $"{{\"path\":\"{rig.Folder}/folder//new\",\"mode\":\"w\"}}");
+        Assert.True(File.Exists($"{rig.Folder}/real/new"));
+        foreach (string path in (string[])["away", "folder/../../../../etc/hostname", "../x"])
+        {
+            Assert.Contains("writable folders", (await client.FailAsync("guest-file-open", $"{{\"path\":\"{rig.Folder}/{path}\",\"mode\":\"a\"}}")).Text, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_link_or_a_parent_part_leads_past_no_rule()
+    {
+        await using var rig = new QgaRig(policy: "[files]\nread = [\"/tmp\"]\n");
+        File.CreateSymbolicLink($"{rig.Folder}/link", "/etc/passwd");
+        File.CreateSymbolicLink($"{rig.Folder}/etc", "/etc");
+        QgaTestClient client = await rig.ConnectAsync();
+        foreach (string path in (string[])["link", "etc/passwd", "etc/../etc/passwd", "../../../etc/passwd", "../../..//etc/passwd"])
+        {
+            Assert.Contains("readable folders", (await client.FailAsync("guest-file-open", $"{{\"path\":\"{rig.Folder}/{path}\"}}")).Text, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

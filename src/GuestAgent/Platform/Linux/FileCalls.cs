@@ -136,6 +136,9 @@ internal static unsafe partial class FileCalls
     [LibraryImport("libc", EntryPoint = "statvfs", SetLastError = true)]
     public static partial int StatVfsAt(byte* path, StatVfs* result);
 
+    [LibraryImport("libc", EntryPoint = "readlink", SetLastError = true)]
+    public static partial nint ReadLink(byte* path, byte* buffer, nuint length);
+
     [LibraryImport("libc", EntryPoint = "fstatvfs", SetLastError = true)]
     public static partial int FStatVfs(SafeFileHandle file, StatVfs* result);
 

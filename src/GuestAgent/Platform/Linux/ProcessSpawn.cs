@@ -12,6 +12,9 @@ internal sealed record SpawnRequest(byte[] Program, IReadOnlyList<byte[]> Argv, 
     /// <summary>Standard input; null for /dev/null.</summary>
     public SafeFileHandle? Input { get; init; }
 
+    /// <summary>Whether standard output and errors that are not given go to /dev/null.</summary>
+    public bool IsQuiet { get; init; }
+
     /// <summary>Standard output; null for the agent's own.</summary>
     public SafeFileHandle? Output { get; init; }
 
@@ -29,6 +32,9 @@ internal sealed record SpawnRequest(byte[] Program, IReadOnlyList<byte[]> Argv, 
 
     /// <summary>In a session and process group of its own.</summary>
     public bool NewSession { get; init; }
+
+    /// <summary>The cgroup.procs of a control group that it is in from its first instruction on; null for the agent's own.</summary>
+    public string? ProcessesFile { get; init; }
 }
 
 /// <summary>
@@ -39,6 +45,7 @@ internal static unsafe class ProcessSpawn
 {
     // Larger than glibc's and musl's posix_spawnattr_t (336), posix_spawn_file_actions_t (80) and sigset_t (128).
     private const int OpaqueBytes = 512;
+    private const int WriteOnly = 1;
     private const short SetSigDefault = 0x04;
     private const short SetSigMask = 0x08;
     private const short SetSession = 0x80;
@@ -47,7 +54,27 @@ internal static unsafe class ProcessSpawn
 
     /// <summary>Starts it.</summary>
     /// <returns>0, or the errno.</returns>
-    public static int Start(SpawnRequest request, out int pid)
+    public static int Start(SpawnRequest request, out int pid) => Start(request, out pid, out _);
+
+    /// <summary>Starts it.</summary>
+    /// <param name="request">What to start.</param>
+    /// <param name="pid">Its number.</param>
+    /// <param name="hasJoined">Whether it is in the control group that was asked for.</param>
+    /// <returns>0, or the errno.</returns>
+    public static int Start(SpawnRequest request, out int pid, out bool hasJoined)
+    {
+        hasJoined = false;
+        if (request.ProcessesFile is null)
+        {
+            return Start(request, null, out pid);
+        }
+        int started = 0;
+        int error = SpawnGate.Start(request.ProcessesFile, gate => Start(request, gate, out started), out hasJoined);
+        pid = started;
+        return error;
+    }
+
+    private static int Start(SpawnRequest request, SpawnGate? gate, out int pid)
     {
         byte* attributes = stackalloc byte[OpaqueBytes];
         byte* actions = stackalloc byte[OpaqueBytes];
@@ -63,6 +90,11 @@ internal static unsafe class ProcessSpawn
             _ = Libc.SigEmptySet(signals);
             _ = Libc.SpawnAttributesSetSigMask(attributes, signals);
             _ = Libc.SpawnAttributesSetFlags(attributes, (short)(SetSigDefault | SetSigMask | (request.NewSession ? SetSession : 0)));
+            if (gate is not null)
+            {
+                // First of all; what is opened is replaced below.
+                _ = Libc.SpawnActionsAddOpen(actions, 0, Allocate(System.Text.Encoding.UTF8.GetBytes(gate.Path), strings), 0, 0);
+            }
             if (request.Folder is { } folder)
             {
                 _ = Libc.SpawnActionsAddFolder(actions, Number(folder));
@@ -75,8 +107,14 @@ internal static unsafe class ProcessSpawn
             {
                 _ = Libc.SpawnActionsAddOpen(actions, 0, Allocate("/dev/null"u8, strings), 0, 0);
             }
-            Redirect(actions, request.Output, 1);
-            Redirect(actions, request.Error, 2);
+            foreach ((SafeFileHandle? file, int number) in ((SafeFileHandle?, int)[])[(request.Output, 1), (request.Error, 2)])
+            {
+                if (file is null && request.IsQuiet)
+                {
+                    _ = Libc.SpawnActionsAddOpen(actions, number, Allocate("/dev/null"u8, strings), WriteOnly, 0);
+                }
+                Redirect(actions, file, number);
+            }
             // Last, as one of the others may have this number here.
             Redirect(actions, request.Kept, SpawnRequest.KeptNumber);
             return Libc.PosixSpawn(out pid, Allocate(request.Program, strings), actions, attributes,

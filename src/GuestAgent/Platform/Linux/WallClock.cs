@@ -22,10 +22,42 @@ internal static class WallClock
             : (Marshal.PtrToStringUTF8(*(nint*)(parts + nameAt)) ?? "UTC", *(long*)(parts + offsetAt));
     }
 
-    /// <summary>Sets it to nanoseconds since 1970-01-01 UTC, which are not negative; an errno number, 0 for success.</summary>
+    /// <summary>Sets it, and the hardware clock with it, to nanoseconds since 1970-01-01 UTC, which are not negative.</summary>
+    /// <returns>An errno number, 0 for success. That there is no hardware clock, or that it cannot be set, is no failure.</returns>
     public static unsafe int Set(long unixNanoseconds)
     {
         long* time = stackalloc long[2] { unixNanoseconds / NanosecondsPerSecond, unixNanoseconds % NanosecondsPerSecond };
-        return Libc.SetClock(Realtime, time) == 0 ? 0 : Marshal.GetLastPInvokeError();
+        if (Libc.SetClock(Realtime, time) != 0)
+        {
+            return Marshal.GetLastPInvokeError();
+        }
+        // hwclock(8): the third line of adjtime says what time the hardware clock has.
+        bool isLocal = SmallFile.Read("/etc/adjtime").Split('\n') is [_, _, "LOCAL", ..];
+        SetHardware(time[0] + (isLocal ? Zone().Offset : 0));
+        return 0;
+    }
+
+    /// <summary>Fields of struct rtc_time (rtc(4)): second, minute, hour, day, month from 0, year from 1900.</summary>
+    /// <param name="seconds">Since 1970 in the clock's own zone.</param>
+    internal static int[] HardwareTime(long seconds)
+    {
+        DateTime at = DateTime.UnixEpoch.AddSeconds(seconds);
+        return [at.Second, at.Minute, at.Hour, at.Day, at.Month - 1, at.Year - 1900, 0, 0, 0];
+    }
+
+    private static unsafe void SetHardware(long seconds)
+    {
+        // _IOW('p', 0x0a, struct rtc_time)
+        const nuint setTime = 0x4024700A;
+        const int closeOnExec = 0x80000;
+        int clock = Libc.Open("/dev/rtc0", closeOnExec);
+        if (clock >= 0)
+        {
+            fixed (int* fields = HardwareTime(seconds))
+            {
+                _ = Libc.Ioctl(clock, setTime, fields);
+            }
+            _ = Libc.Close(clock);
+        }
     }
 }

@@ -117,7 +117,7 @@ public class ExecTests
         await using var rig = new AgentRig();
         foreach (ExecOptions options in (ExecOptions[])
         [
-            new() { Command = [.. Enumerable.Repeat("x", 1025)] },
+            new() { Command = [.. Enumerable.Repeat("x", (32 << 10) + 1)] },
             new() { Command = ["true", new string('x', 140_000)] },
             Shell("exit 0") with { MaxProcesses = 5000 },
             Shell("exit 0") with { WorkingFolder = "relative" },

@@ -28,6 +28,9 @@ internal sealed class IncomingCall(Channel channel, RpcCall call, MethodHandler 
 {
     private CancellationTokenSource? _cancellation;
     private volatile bool _isCancelled;
+    private readonly StreamClass _class = call.Stream!.Class;
+    private int[]? _running;
+    private int _isCounted;
 
     public RpcCall Call { get; } = call;
     public int Version { get; } = call.Version;
@@ -52,6 +55,29 @@ internal sealed class IncomingCall(Channel channel, RpcCall call, MethodHandler 
             }
 
             return _cancellation.Token;
+        }
+    }
+
+    /// <summary>Under the lock: counts a handler about to run, unless as many of its class run as may.</summary>
+    public bool TryCount(int[] running, int most)
+    {
+        ref var count = ref running[(int)_class];
+        if (Volatile.Read(ref count) >= most)
+        {
+            return false;
+        }
+
+        Interlocked.Increment(ref count);
+        (_running, _isCounted) = (running, 1);
+        return true;
+    }
+
+    /// <summary>The handler has ended or will not begin; before the answer, so that the caller's next call finds its place.</summary>
+    public void Uncount()
+    {
+        if (Interlocked.Exchange(ref _isCounted, 0) != 0)
+        {
+            Interlocked.Decrement(ref _running![(int)_class]);
         }
     }
 

@@ -13,6 +13,8 @@ public sealed partial class Channel : IRpcHandler
     private long _heartbeatAt;
     private ChannelException? _lastError;
     private int _resumes;
+    /// <summary>Handlers that run, by class: also those whose call was reset, until they end.</summary>
+    private readonly int[] _handlersRunning = new int[StreamClassValues.Count];
 
     /// <summary>Under the lock: to be run by <see cref="RunDeferred"/>.</summary>
     internal void Defer(IDeferred action) => _deferred.Enqueue(action);
@@ -83,6 +85,13 @@ public sealed partial class Channel : IRpcHandler
         catch (Exception e)
         {
             Rpc.Finish(call, CallStatus.Of(e));
+            return;
+        }
+
+        var most = _options.Session.MaxStreams[call.Stream!.Class];
+        if (!incoming.TryCount(_handlersRunning, most))
+        {
+            Rpc.Finish(call, new RpcStatus(ChannelError.TooManyStreams, ErrorClass.Retry, $"{most} handlers of {call.Stream.Class} calls run, some for calls that were given up; no more may"));
             return;
         }
 
@@ -158,6 +167,7 @@ public sealed partial class Channel : IRpcHandler
     /// <summary>Answers a unary call.</summary>
     internal void Reply(IncomingCall incoming, IMessage reply)
     {
+        incoming.Uncount();
         var size = reply.CalculateSize();
         if (size > _options.MaxMessage)
         {
@@ -181,6 +191,7 @@ public sealed partial class Channel : IRpcHandler
     /// <summary>Ends an incoming call with a status.</summary>
     internal void Finish(IncomingCall incoming, RpcStatus status)
     {
+        incoming.Uncount();
         lock (Gate)
         {
             if (incoming.Call.Version == incoming.Version)
@@ -237,6 +248,7 @@ public sealed partial class Channel : IRpcHandler
             if (channel.IsOver(incoming))
             {
                 // The caller gave it up meanwhile, and may have told its own caller that it did not run.
+                incoming.Uncount();
                 return;
             }
 

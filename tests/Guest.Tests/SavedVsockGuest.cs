@@ -9,12 +9,13 @@ public sealed class SavedVsockGuest : SavedGuest
     public const uint Port = 5000;
 
     /// <summary>A device with a socket of its own, listening.</summary>
-    public static VsockDevice NewDevice(string name, uint cid = 3)
+    public static VsockDevice NewDevice(string name, uint cid = 3, bool anySourcePort = false)
     {
         var device = new VsockDevice(new VsockDeviceOptions
         {
             SocketPath = Path.Combine(Path.GetTempPath(), $"channelsdk-{name}-{Environment.ProcessId}.vsock"),
             GuestCid = cid,
+            AnySourcePort = anySourcePort,
         });
         device.Start();
         return device;

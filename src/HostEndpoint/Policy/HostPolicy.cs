@@ -13,6 +13,8 @@ public sealed record HostPolicy
     /// <summary>Everything that the image allows; and the guest may ask for everything that is served to it.</summary>
     public static HostPolicy Open { get; } = new();
 
+    private const int MaxBytes = 1 << 20;
+
     /// <summary>Methods that this host may call: <c>freeze.Freeze</c>, <c>freeze.*</c> or <c>*</c>.</summary>
     public IReadOnlyList<string> HostMay { get; init; } = ["*"];
 
@@ -26,7 +28,7 @@ public sealed record HostPolicy
     {
         try
         {
-            var document = JsonSerializer.Deserialize(File.ReadAllBytes(path), PolicyJson.Default.PolicyDocument)
+            var document = JsonSerializer.Deserialize(Read(path), PolicyJson.Default.PolicyDocument)
                 ?? throw new JsonException("it is null");
             return new HostPolicy { HostMay = Check(document.HostMay), GuestMay = Check(document.GuestMay) };
         }
@@ -35,6 +37,15 @@ public sealed record HostPolicy
             throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
                 $"the host's policy {path}: {e.Message}; it is like {{\"host_may\": [\"info.*\", \"freeze.*\"], \"guest_may\": [\"metadata.Relay\"]}}");
         }
+    }
+
+    /// <summary>The file's bytes; a device or pipe without an end is not read for ever.</summary>
+    private static ReadOnlySpan<byte> Read(string path)
+    {
+        var bytes = new byte[MaxBytes + 1];
+        using var file = File.OpenRead(path);
+        var count = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+        return count <= MaxBytes ? bytes.AsSpan(0, count) : throw new IOException($"it has more than {MaxBytes} bytes");
     }
 
     internal static bool Allows(IReadOnlyList<string> patterns, string method)

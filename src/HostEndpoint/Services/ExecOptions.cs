@@ -6,7 +6,7 @@ public sealed record ExecOptions
     /// <summary>The program, as a name or an absolute path, and its arguments: 1 to 32,768, of at most 131,071 bytes each and 256,000 in all with the variables, four more for each.</summary>
     public required IReadOnlyList<string> Command { get; init; }
 
-    /// <summary>Variables beside PATH. The guest refuses those that make a program do something else, PATH and LD_PRELOAD among them.</summary>
+    /// <summary>Variables beside PATH. The guest allows LANG, LC_*, TZ and TERM, and those that its policy names; it refuses any other.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Where it begins, an absolute path.</summary>

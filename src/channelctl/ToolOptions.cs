@@ -51,6 +51,8 @@ internal static class ToolOptions
         {
             Description = description,
             HelpName = words,
+            // Else a word that is no value of the type would be left to the next argument.
+            Arity = ArgumentArity.ExactlyOne,
             CustomParser = result =>
             {
                 foreach (var (word, value) in choices)

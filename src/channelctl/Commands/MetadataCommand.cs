@@ -1,4 +1,5 @@
 using System.CommandLine;
+using ChannelSdk.HostEndpoint;
 using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
 
@@ -41,7 +42,7 @@ internal static class MetadataCommand
         while (true)
         {
             var now = store.Find(instance);
-            Console.WriteLine(now is null ? $"{instance}: no metadata" : $"{instance}: version {now.Version}\n{now.Metadata.ToPublicJson()}");
+            Console.WriteLine(now is null ? $"{GuestText.Escape(instance)}: no metadata" : $"{instance}: version {now.Version}\n{now.Metadata.ToPublicJson()}");
             await store.WaitChangeAsync(instance, now, cancel);
         }
     });
@@ -96,6 +97,11 @@ internal static class MetadataCommand
 
     private static async Task<byte[]> ReadAsync(string path, CancellationToken cancellationToken)
     {
+        if (ToolOptions.WhyNoPath(path) is { } why)
+        {
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"FILE is a path, which {why}");
+        }
+
         try
         {
             await using var source = path == "-" ? Console.OpenStandardInput() : File.OpenRead(path);

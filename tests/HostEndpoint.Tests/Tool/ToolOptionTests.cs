@@ -12,7 +12,7 @@ public class ToolOptionTests
     private static readonly string[] s_noNumbers = ["", "abc", "nan", "NaN", "inf", "-inf", "-1", "1e30", "1e308", "0x10", "99999999999999999999", "1,5", " ", "\u001b[2J"];
     private static readonly string[] s_noChoices = ["", "7", "0", "RUN", "pigeon", "-1", "nan", "\u001b[2J"];
     private static readonly string[] s_paths = ["", s_long, "/dev/null/x", "/dev/full", "/proc/none/x"];
-    private static readonly string[] s_texts = ["", " ", "=", "/nonexistent/x", "../../x", "x\u001b[2J\n\u202ey", s_long];
+    private static readonly string[] s_texts = ["", " ", "=", "/dev/null/x", "../../x", "x\u001b[2J\n\u202ey", s_long];
 
     public static TheoryData<string> CommandPaths => [.. Leaves(Root(), "").Select(leaf => leaf.Path)];
 
@@ -31,7 +31,7 @@ public class ToolOptionTests
         foreach (var (what, arguments, isUsage) in cases)
         {
             var run = await ToolRun.RunAsync(s_stop, arguments);
-            complaints.Add(path == "half" ? null : ToolRun.Complaint(run, what) ?? (isUsage && run.Code != 2 ? $"{what}: code {run.Code} {run.Error}" : null));
+            complaints.Add(path == "half" ? null : ToolRun.Complaint(run, what) ?? (isUsage && run.Code != 2 && !IsOfTheProgram(path, what) ? $"{what}: code {run.Code} {run.Error}" : null));
         }
 
         Directory.Delete(folder, recursive: true);
@@ -73,7 +73,7 @@ public class ToolOptionTests
         "SECONDS" or "NUMBER" => s_noNumbers.Select(v => (v, true)),
         "PATH" => s_paths.Select(v => (v, v.Length is 0 or 5000)),
         { } words when words.Contains('|', StringComparison.Ordinal) => s_noChoices.Select(v => (v, true)),
-        _ when option.ValueType == typeof(bool) => [("maybe", true), ("", true)],
+        _ when option.ValueType == typeof(bool) => [("maybe", true)],
         _ when option.ValueType == typeof(string) || option.ValueType == typeof(string[]) => s_texts.Select(v => (v, false)),
         _ => throw new InvalidOperationException($"{option.Name} is of a type that this test has no values for: make it by ToolOptions"),
     };
@@ -86,16 +86,16 @@ public class ToolOptionTests
         {
             "URI" => path == "qga" ? "qga:///nonexistent/x.qga" : uri,
             "INSTANCE" => path.StartsWith("tap", StringComparison.Ordinal) ? "no/name" : "vm1",
-            "SOURCE" => "/nonexistent/x",
+            "SOURCE" => "/dev/null/x",
             "DESTINATION" => "guest:/x",
-            "FILE" => "/nonexistent/x",
+            "FILE" => "/dev/null/x",
             "COMMAND" => path == "exec" ? "true" : "guest-ping",
             "OPERATION" => "none",
             "WORD" => "progress",
             "JSON" => "{}",
             _ => throw new InvalidOperationException($"this test has no harmless value for {name}"),
         };
-        (string Name, string Value)[] safe = [("--state", folder), ("--store", folder), ("--script", "/nonexistent/x"), ("--new-name", "n"), ("--patience", "0.1")];
+        (string Name, string Value)[] safe = [("--state", folder), ("--store", folder), ("--script", "/dev/null/x"), ("--new-name", "n"), ("--patience", "0.1")];
         foreach (var (name, usual) in safe.Where(s => s.Name != option?.Name && command.Options.Any(o => o.Name == s.Name)))
         {
             line.AddRange([name, usual]);
@@ -110,6 +110,9 @@ public class ToolOptionTests
         line.AddRange(command.Arguments.Select(a => a == argument ? value : Usual(a.Name)));
         return [.. line];
     }
+
+    /// <summary>What follows a switch of exec is a word of the program's.</summary>
+    private static bool IsOfTheProgram(string path, string what) => path == "exec" && what.EndsWith("'maybe'", StringComparison.Ordinal);
 
     private static string Short(string value) => value.Length > 40 ? $"{value.Length} x" : GuestText.Escape(value);
 }

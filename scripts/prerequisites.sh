@@ -33,6 +33,7 @@ if [[ $asked == *" clients "* ]]; then
   want /usr/bin/aws awscli
 fi
 if [[ $asked == *" guest "* ]]; then
+  want python3 python3
   want qemu-system-x86_64 qemu-system-x86
   want /usr/share/seabios/bios-256k.bin seabios
   want /usr/lib/ipxe/qemu/efi-virtio.rom ipxe-qemu

@@ -43,9 +43,9 @@ internal static class QemuArguments
     /// <summary>A text as a value in one of QEMU's option lists, where a comma ends it.</summary>
     public static string Value(string text) => text.Replace(",", ",,", StringComparison.Ordinal);
 
-    // As libvirt does. A user network starts a program for each connection, in a session of its own, which "deny" would forbid it.
+    // As libvirt does. A user network starts a program for each connection, in a session of its own: both are forbidden elsewhere.
     private static string[] Sandbox(QemuOptions options) => !options.Sandbox ? []
-        : options.Network is QemuNetwork.User ? ["-sandbox", "on,obsolete=deny,elevateprivileges=children,spawn=allow,resourcecontrol=deny"]
+        : options.Network is QemuNetwork.User ? ["-sandbox", "on,obsolete=deny,elevateprivileges=allow,spawn=allow,resourcecontrol=deny"]
         : ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"];
 
     // Not by -runas: QEMU would have begun as the other user, and its sandbox forbids the change.

@@ -155,7 +155,7 @@ public sealed class QemuGuestTests : IAsyncDisposable
         Assert.Contains("socket,id=vsock0,path=/tmp/v,,x", arguments);
         Assert.Contains(arguments, a => a.EndsWith("-cmd:'/opt/my tools/f'\\''w' '/tmp/a b,,c'", StringComparison.Ordinal));
         Assert.DoesNotContain(arguments, a => a.Contains("reboot;", StringComparison.Ordinal) || a.StartsWith("exec:", StringComparison.Ordinal));
-        Assert.Contains("on,obsolete=deny,elevateprivileges=deny,spawn=allow,resourcecontrol=deny", arguments);
+        Assert.Contains("on,obsolete=deny,elevateprivileges=allow,spawn=allow,resourcecontrol=deny", arguments);
         Assert.Contains("on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", QemuArguments.Of(options with { Network = null }, "/tmp"));
         Assert.DoesNotContain("-sandbox", QemuArguments.Of(options with { Sandbox = false }, "/tmp"));
         Assert.Equal(["setpriv", "--reuid=7", "--regid=8", "--clear-groups", "--no-new-privs", "--", options.Program],

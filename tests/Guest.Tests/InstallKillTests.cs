@@ -36,7 +36,7 @@ public class InstallKillTests(Appliance appliance)
         {
             if (next is OutputEvent { Text: "begun" })
             {
-                var victim = MarkedProcesses.Find(operation.Id).Single(id => File.ReadAllText($"/proc/{id}/cmdline").Contains(words, StringComparison.Ordinal));
+                var victim = MarkedProcesses.Find(operation.Id).Single(id => File.ReadAllText($"/proc/{id}/{(words[0] == '/' ? "cmdline" : "comm")}").Contains(words, StringComparison.Ordinal));
                 Process.GetProcessById(victim).Kill();
             }
         }

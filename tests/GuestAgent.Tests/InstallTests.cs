@@ -211,7 +211,7 @@ public class InstallTests
             await using InstallDriver driver = await InstallDriver.OpenAsync(rig.Instance.Channel, change);
             Assert.Equal(ChannelError.InvalidArgument, (await driver.FailAsync()).Code);
         }
-        Assert.Empty(Directory.GetDirectories(rig.RunFolder));
+        Assert.False(Directory.Exists(rig.RunFolder));
     }
 
     [Theory]

@@ -14,7 +14,14 @@ internal static class WatchCommand
         command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
         {
             ToolStreams.Of(parsed).OnReaderGone(() => signals.End(ExitCode.ReaderGone));
-            await foreach (var next in instance.WatchAsync(cancel))
+            var events = instance.WatchAsync(cancel);
+            if (instance.Channel.Status is { LinkState: LinkState.Up, Peer: { } peer })
+            {
+                // It came up before anybody watched, and may be silent for long; said twice is better than not at all.
+                Console.WriteLine($"{DateTime.UtcNow:yyyy-MM-ddTHH:mm:ss.fffZ} {ChannelEventKind.LinkUp} link to {GuestText.Escape(peer.ToString())} is up");
+            }
+
+            await foreach (var next in events)
             {
                 Console.WriteLine($"{next.At:yyyy-MM-ddTHH:mm:ss.fffZ} {next.Kind} {Describe(next)}");
             }

@@ -17,7 +17,7 @@ public sealed partial class PartialFileTests
         PartialFile partial = PartialFile.Create(folder, transfer, "file");
         partial.Write("content"u8, 0, hasHoles: false);
         // What a fork would have until it calls execve.
-        using var inherited = new SafeFileHandle(Dup(partial.File), ownsHandle: true);
+        using var inherited = new SafeFileHandle(Duplicate(partial.File, DuplicateCloseOnExec, 0), ownsHandle: true);
         string path = Path.Combine(place.FullName, Encoding.ASCII.GetString(PartialFile.NameOf(transfer)).TrimEnd('\0'));
         Assert.Throws<IOException>(() => File.ReadAllText(path));
 
@@ -27,6 +27,9 @@ public sealed partial class PartialFileTests
         place.Delete(recursive: true);
     }
 
-    [LibraryImport("libc", EntryPoint = "dup", SetLastError = true)]
-    private static partial int Dup(SafeFileHandle file);
+    // F_DUPFD_CLOEXEC of fcntl(2): programs that other tests start meanwhile must not have it.
+    private const int DuplicateCloseOnExec = 1030;
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static partial int Duplicate(SafeFileHandle file, int command, int lowest);
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ChannelSdk.HostEndpoint.Policy;
 using ChannelSdk.HostEndpoint.Qga;
 using ChannelSdk.HostEndpoint.Services;
@@ -47,8 +48,10 @@ public sealed record InstanceOptions
     public Action<string> Alarm { get; init; } = static _ => { };
 
     /// <summary>
-    /// Deadline of a call that gives none, 1 ms to 7 days. For a program, a copy out of the guest or a list: until the guest has begun with it.
-    /// An agent that is killed afterwards and stays away fails it after <see cref="SessionOptions.ResumeTimeout"/>.
+    /// Deadline of a call that gives none, 1 ms to 7 days. For what takes its own time (programs, copies, lists, transfers, trim, freeze):
+    /// until the agent was reached, or has begun with it where it says so. An agent that is killed afterwards and stays away fails
+    /// it once the session has waited for <see cref="SessionOptions.ResumeTimeout"/>, ten minutes by default; a copy then waits for
+    /// <see cref="FileCopyOptions.ResumeTimeout"/> too.
     /// </summary>
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
@@ -241,6 +244,26 @@ public sealed class Instance : IAsyncDisposable
             await ended.CancelAsync().ConfigureAwait(false);
             await own.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await fallback.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>
+    /// Waits for the agent, as long as a call may take, for calls whose own time has another limit or none: without a link they
+    /// would wait for one for ever.
+    /// </summary>
+    /// <exception cref="ChannelException">DeadlineExceeded: there was none in time; nothing was sent.</exception>
+    internal async ValueTask ReachAsync(CancellationToken cancellationToken)
+    {
+        using var soon = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        soon.CancelAfter(Options.CallTimeout);
+        try
+        {
+            await Channel.WaitReadyAsync(soon.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new ChannelException(ChannelError.DeadlineExceeded, ErrorClass.Retry,
+                string.Create(CultureInfo.InvariantCulture, $"the guest's agent was not there within {Options.CallTimeout.TotalSeconds:0.###} s; nothing was asked of it"));
         }
     }
 

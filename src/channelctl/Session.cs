@@ -12,7 +12,7 @@ internal sealed class Session
     private readonly Option<string> _qga = ToolOptions.Path("--qga", "Path of the QEMU guest agent's socket, to use that agent where the guest has no other");
     private readonly Option<string> _policy = ToolOptions.Path("--policy", "JSON file: what may be asked of guests (host_may) and by them (guest_may); see docs/SECURITY.md");
     private readonly Option<string> _audit = ToolOptions.Path("--audit", "File that gets a line for each refused and each privileged call");
-    private readonly Option<double> _timeout = ToolOptions.Seconds("--timeout", "Seconds to wait for the agent, and for each of its answers", 10, 0.01, 86_400);
+    private readonly Option<double> _timeout = ToolOptions.Seconds("--timeout", "Seconds to wait for the agent, and for each of its answers; where it is given, also for a transfer, copy or trim that stands still", 10, 0.01, 86_400);
 
     public Session(Command command)
     {
@@ -22,6 +22,9 @@ internal sealed class Session
         command.Add(_audit);
         command.Add(_qga);
     }
+
+    /// <summary>The timeout where the command line has one; null: the default is no word about what may take long.</summary>
+    public TimeSpan? GivenTimeout(ParseResult parsed) => parsed.GetResult(_timeout) is { Implicit: false } ? TimeSpan.FromSeconds(parsed.GetValue(_timeout)) : null;
 
     /// <summary>Attaches, waits for the agent, runs the action; turns every error into one line and an exit code.</summary>
     public Task<int> RunAsync(ParseResult parsed, Func<Instance, CancellationToken, Task> action, CancellationToken cancellationToken, bool waitReady = true, TimeSpan? linkLoss = null) =>
@@ -67,7 +70,7 @@ internal sealed class Session
             Alarm = static text => Console.Error.WriteLine($"channelctl: {GuestText.Escape(text)}"),
             Policy = parsed.GetValue(_policy) is { } file ? HostPolicy.Load(file) : HostPolicy.Open,
             Audit = audit is null ? null : audit.Write,
-            CallTimeout = parsed.GetResult(_timeout) is { Implicit: false } ? TimeSpan.FromSeconds(parsed.GetValue(_timeout)) : usual.CallTimeout,
+            CallTimeout = GivenTimeout(parsed) ?? usual.CallTimeout,
             Channel = linkLoss is { } time ? usual.Channel with { Session = usual.Channel.Session with { ResumeTimeout = time } } : usual.Channel,
         };
     }

@@ -58,7 +58,10 @@ internal sealed class CopyIn : IDisposable
     private async Task AttemptAsync(CancellationToken cancellationToken)
     {
         _request.Resume = _attempts.Resumes > 0;
-        var stream = await _instance.Channel.OpenStreamAsync(ServiceMethods.FilesWrite, _request, default, cancellationToken).ConfigureAwait(false);
+        // An agent that goes on first takes the hash of what it has, which may be much.
+        var usual = _instance.Options.CallTimeout;
+        var begins = _request.Resume && _options.ResumeTimeout > usual ? _options.ResumeTimeout : usual;
+        var stream = await _instance.Channel.OpenStreamAsync(ServiceMethods.FilesWrite, _request, new CallOptions(AnswerWithin: begins), cancellationToken).ConfigureAwait(false);
         await using var _ = stream.ConfigureAwait(false);
         bool isComplete;
         using (var first = await stream.ReadAsync(cancellationToken).ConfigureAwait(false))

@@ -39,6 +39,7 @@ public sealed class FreezeClient
     {
         var request = new FreezeRequest { LeaseMs = Milliseconds(lease), LinkLossMs = linkLoss is { } loss ? Math.Max(1, Milliseconds(loss)) : 0 };
         request.Mounts.AddRange(mounts ?? []);
+        await _instance.ReachAsync(cancellationToken).ConfigureAwait(false);
         var report = await _instance.Channel.CallAsync(
             ServiceMethods.FreezeFreeze, request, new CallOptions(Limit(lease)), cancellationToken).ConfigureAwait(false);
         return report.State == FreezeState.Frozen && report.Failure.Length == 0 ? report : throw new FreezeFailedException(report);
@@ -50,9 +51,12 @@ public sealed class FreezeClient
     /// <exception cref="ChannelException">
     /// FailedPrecondition: nothing is frozen any more, with how that came. A snapshot taken meanwhile may not be clean.
     /// </exception>
-    public ValueTask<FreezeReport> ThawAsync(bool force = false, CancellationToken cancellationToken = default) =>
-        _instance.Channel.CallAsync(ServiceMethods.FreezeThaw, new ThawRequest { Force = force },
-            new CallOptions(_instance.Options.CallTimeout + s_grace), cancellationToken);
+    public async ValueTask<FreezeReport> ThawAsync(bool force = false, CancellationToken cancellationToken = default)
+    {
+        await _instance.ReachAsync(cancellationToken).ConfigureAwait(false);
+        return await _instance.Channel.CallAsync(ServiceMethods.FreezeThaw, new ThawRequest { Force = force },
+            new CallOptions(_instance.Options.CallTimeout + s_grace), cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>Lets the lease end so long from now, and makes this session the one that holds it.</summary>
     /// <exception cref="ChannelException">FailedPrecondition: nothing is frozen; InvalidArgument.</exception>

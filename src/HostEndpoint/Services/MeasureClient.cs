@@ -19,6 +19,8 @@ public sealed class MeasureClient
     /// <exception cref="ChannelException">CorruptFrame if the guest's count or checksum differs; or the stream failed.</exception>
     public async Task SendAsync(long bytes, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
+        // The sink's first word comes at the end, so the answer cannot have a time.
+        await _instance.ReachAsync(cancellationToken).ConfigureAwait(false);
         var stream = await _instance.Channel.OpenStreamAsync(ServiceMethods.MeasureSink, new SinkRequest(), default, cancellationToken).ConfigureAwait(false);
         await using var _ = stream.ConfigureAwait(false);
         var chunk = new byte[Chunk];

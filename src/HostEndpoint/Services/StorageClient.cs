@@ -14,14 +14,17 @@ public sealed class StorageClient
     /// <summary>Has the guest tell its storage which blocks are unused.</summary>
     /// <param name="mounts">Mount points; null for all.</param>
     /// <param name="minimumBytes">Ranges of fewer bytes are left alone.</param>
-    /// <param name="cancellationToken">Gives up the wait; the guest finishes nevertheless. There is no other limit, as storage may take long.</param>
+    /// <param name="cancellationToken">
+    /// Gives up the wait; the guest finishes nevertheless. Once its agent was reached there is no other limit, as storage may take long.
+    /// </param>
     /// <returns>A result for each file system, in the guest's words: escape them before they are shown.</returns>
-    /// <exception cref="ChannelException">NotFound (no such mount), FailedPrecondition (a trim runs, or the guest is frozen), PermissionDenied.</exception>
+    /// <exception cref="ChannelException">NotFound (no such mount), FailedPrecondition (a trim runs, or the guest is frozen), PermissionDenied, DeadlineExceeded (no agent in time).</exception>
     public async ValueTask<IReadOnlyList<TrimResult>> TrimAsync(
         IEnumerable<string>? mounts = null, ulong minimumBytes = 0, CancellationToken cancellationToken = default)
     {
         var request = new TrimRequest { MinimumBytes = minimumBytes };
         request.Mounts.AddRange(mounts ?? []);
+        await _instance.ReachAsync(cancellationToken).ConfigureAwait(false);
         return (await _instance.Channel.CallAsync(ServiceMethods.StorageTrim, request, default, cancellationToken).ConfigureAwait(false)).Mounts;
     }
 }

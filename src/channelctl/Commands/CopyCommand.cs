@@ -47,7 +47,20 @@ internal static class CopyCommand
             var (from, to, streams) = (parsed.GetValue(source)!, parsed.GetValue(destination)!, ToolStreams.Of(parsed));
             // What is told must not mix with a file that goes to standard output.
             var told = to == Standard ? Console.Error : Console.Out;
-            var result = await WithProgressAsync(told, progress => CopyAsync(instance.Files, from, to, streams, options, progress, cancel));
+            // A copy goes on after a lost session and is checked as a whole, for which both sides need a file.
+            using var spool = from == Standard || to == Standard ? new SpoolFile() : null;
+            if (from == Standard)
+            {
+                await spool!.FillAsync(streams.StandardInput, cancel);
+            }
+
+            var result = await SilenceLimit.RunAsync(session.GivenTimeout(parsed), (gotOn, soon) =>
+                WithProgressAsync(told, gotOn, progress => CopyAsync(instance.Files, from, to, spool?.Path, options, progress, soon)), cancel);
+            if (to == Standard)
+            {
+                await spool!.EmptyAsync(streams.StandardOutput, cancel);
+            }
+
             var time = Stopwatch.GetElapsedTime(start);
             var resumed = result.Resumes == 0 ? "" : $", went on {result.Resumes} times after a lost session";
             told.WriteLine(FormattableString.Invariant(
@@ -57,22 +70,16 @@ internal static class CopyCommand
     }
 
     private static async Task<FileCopyResult> CopyAsync(
-        FileClient files, string source, string destination, ToolStreams streams, FileCopyOptions options, IProgress<FileProgress> progress, CancellationToken cancel)
+        FileClient files, string source, string destination, string? spool, FileCopyOptions options, IProgress<FileProgress> progress, CancellationToken cancel)
     {
-        // A copy goes on after a lost session and is checked as a whole, for which both sides need a file.
         if (source == Standard)
         {
-            using var spool = new SpoolFile();
-            await spool.FillAsync(streams.StandardInput, cancel);
-            return await files.CopyInAsync(spool.Path, destination[GuestPrefix.Length..], options, progress, cancel);
+            return await files.CopyInAsync(spool!, destination[GuestPrefix.Length..], options, progress, cancel);
         }
 
         if (destination == Standard)
         {
-            using var spool = new SpoolFile();
-            var result = await files.CopyOutAsync(source[GuestPrefix.Length..], spool.Path, options with { Overwrite = true }, progress, cancel);
-            await spool.EmptyAsync(streams.StandardOutput, cancel);
-            return result;
+            return await files.CopyOutAsync(source[GuestPrefix.Length..], spool!, options with { Overwrite = true }, progress, cancel);
         }
 
         if (IsGuest(source))
@@ -110,31 +117,36 @@ internal static class CopyCommand
 
     private static bool IsGuest(string? path) => path?.StartsWith(GuestPrefix, StringComparison.Ordinal) ?? false;
 
-    private static async Task<FileCopyResult> WithProgressAsync(TextWriter told, Func<IProgress<FileProgress>, Task<FileCopyResult>> copy)
+    private static async Task<FileCopyResult> WithProgressAsync(TextWriter told, Action gotOn, Func<IProgress<FileProgress>, Task<FileCopyResult>> copy)
     {
         if (Console.IsOutputRedirected || told != Console.Out)
         {
-            return await copy(new Quarters(told));
+            return await copy(new Quarters(told, gotOn));
         }
 
         return await AnsiConsole.Progress()
             .Columns(new ProgressBarColumn(), new PercentageColumn(), new TransferSpeedColumn(), new RemainingTimeColumn())
-            .StartAsync(context => copy(new Bar(context.AddTask("cp"))));
+            .StartAsync(context => copy(new Bar(context.AddTask("cp"), gotOn)));
     }
 
     /// <summary>Told at once, on the copy's own thread.</summary>
-    private sealed class Bar(ProgressTask task) : IProgress<FileProgress>
+    private sealed class Bar(ProgressTask task, Action gotOn) : IProgress<FileProgress>
     {
-        public void Report(FileProgress value) => (task.MaxValue, task.Value) = (Math.Max(1, value.Total), value.Bytes);
+        public void Report(FileProgress value)
+        {
+            gotOn();
+            (task.MaxValue, task.Value) = (Math.Max(1, value.Total), value.Bytes);
+        }
     }
 
     /// <summary>A line for each quarter, where there is no terminal to draw on.</summary>
-    private sealed class Quarters(TextWriter told) : IProgress<FileProgress>
+    private sealed class Quarters(TextWriter told, Action gotOn) : IProgress<FileProgress>
     {
         private long _told;
 
         public void Report(FileProgress value)
         {
+            gotOn();
             var quarter = (long)(value.Bytes * 4.0 / Math.Max(1, value.Total));
             if (quarter > _told)
             {

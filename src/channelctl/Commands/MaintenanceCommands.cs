@@ -31,7 +31,8 @@ internal static class MaintenanceCommands
         var session = new Session(command);
         command.SetAction((parsed, token) => session.RunAsync(parsed, async (instance, cancel) =>
         {
-            foreach (var result in await instance.Storage.TrimAsync(parsed.GetValue(mounts), cancellationToken: cancel))
+            var results = await SilenceLimit.RunAsync(session.GivenTimeout(parsed), (_, soon) => instance.Storage.TrimAsync(parsed.GetValue(mounts), cancellationToken: soon).AsTask(), cancel);
+            foreach (var result in results)
             {
                 Console.WriteLine($"{GuestText.Escape(result.Mount)}: {(result.Reason.Length > 0 ? GuestText.Escape(result.Reason) : $"{result.TrimmedBytes} bytes")}");
             }

@@ -19,18 +19,23 @@ internal static class TransferCommands
         {
             var total = parsed.GetValue(bytes);
             var start = Stopwatch.GetTimestamp();
-            if (Console.IsOutputRedirected)
+            await SilenceLimit.RunAsync(session.GivenTimeout(parsed), async (gotOn, soon) =>
             {
-                await transfer(instance.Measure, total, new Immediate(null), cancel);
-            }
-            else
-            {
-                await AnsiConsole.Progress().Columns(new ProgressBarColumn(), new PercentageColumn(), new TransferSpeedColumn()).StartAsync(async context =>
+                if (Console.IsOutputRedirected)
                 {
-                    var task = context.AddTask(name, maxValue: total);
-                    await transfer(instance.Measure, total, new Immediate(task), cancel);
-                });
-            }
+                    await transfer(instance.Measure, total, new Immediate(null, gotOn), soon);
+                }
+                else
+                {
+                    await AnsiConsole.Progress().Columns(new ProgressBarColumn(), new PercentageColumn(), new TransferSpeedColumn()).StartAsync(async context =>
+                    {
+                        var task = context.AddTask(name, maxValue: total);
+                        await transfer(instance.Measure, total, new Immediate(task, gotOn), soon);
+                    });
+                }
+
+                return total;
+            }, cancel);
 
             var time = Stopwatch.GetElapsedTime(start);
             Console.WriteLine(FormattableString.Invariant($"{total} bytes in {time.TotalSeconds:F3} s, {total / time.TotalSeconds / 1e6:F1} MB/s, checksum right"));
@@ -39,10 +44,11 @@ internal static class TransferCommands
     }
 
     /// <summary>Told at once, on the transfer's own thread.</summary>
-    private sealed class Immediate(ProgressTask? task) : IProgress<long>
+    private sealed class Immediate(ProgressTask? task, Action gotOn) : IProgress<long>
     {
         public void Report(long value)
         {
+            gotOn();
             if (task is not null)
             {
                 task.Value = value;

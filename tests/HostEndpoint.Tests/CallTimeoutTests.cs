@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using ChannelSdk.HostEndpoint.Services;
+using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Runtime;
+using ChannelSdk.Transports;
+
+namespace ChannelSdk.HostEndpoint.Tests;
+
+/// <summary>How long calls wait for an agent that is not there, or is there no more.</summary>
+public sealed class CallTimeoutTests : IDisposable
+{
+    private static readonly TimeSpan s_callTimeout = TimeSpan.FromMilliseconds(50);
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("channelsdk-test-");
+
+    private static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(20)).Token;
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    public static TheoryData<string> Calls => [.. s_calls.Keys];
+
+    private static readonly Dictionary<string, Func<Instance, string, Task>> s_calls = new()
+    {
+        ["info"] = (vm, _) => vm.Info.GetAsync(Soon).AsTask(),
+        ["ping"] = (vm, _) => vm.Info.PingAsync(Soon).AsTask(),
+        ["shutdown"] = (vm, _) => vm.Power.ShutdownAsync("", Soon).AsTask(),
+        ["suspend"] = (vm, _) => vm.Power.SuspendAsync(cancellationToken: Soon).AsTask(),
+        ["freeze"] = (vm, _) => vm.Freeze.FreezeAsync(TimeSpan.FromMinutes(5), cancellationToken: Soon).AsTask(),
+        ["thaw"] = (vm, _) => vm.Freeze.ThawAsync(cancellationToken: Soon).AsTask(),
+        ["renew"] = (vm, _) => vm.Freeze.RenewAsync(TimeSpan.FromMinutes(5), Soon).AsTask(),
+        ["freeze status"] = (vm, _) => vm.Freeze.StatusAsync(Soon).AsTask(),
+        ["drift"] = (vm, _) => vm.Time.DriftAsync(Soon).AsTask(),
+        ["set the clock"] = (vm, _) => vm.Time.SetAsync(Soon).AsTask(),
+        ["trim"] = (vm, _) => vm.Storage.TrimAsync(cancellationToken: Soon).AsTask(),
+        ["send"] = (vm, _) => vm.Measure.SendAsync(1, null, Soon),
+        ["receive"] = (vm, _) => vm.Measure.ReceiveAsync(1, null, Soon),
+        ["stat"] = (vm, _) => vm.Files.StatAsync("/x", Soon).AsTask(),
+        ["list"] = async (vm, _) => await vm.Files.ListAsync("/x", Soon).GetAsyncEnumerator(Soon).MoveNextAsync(),
+        ["copy in"] = (vm, folder) => vm.Files.CopyInAsync(Source(folder), "/x", cancellationToken: Soon),
+        ["copy out"] = (vm, folder) => vm.Files.CopyOutAsync("/x", Path.Combine(folder, "copy"), cancellationToken: Soon),
+        ["start a program"] = (vm, _) => vm.Exec.StartAsync(new ExecOptions { Command = ["true"] }, Soon),
+        ["run a program"] = (vm, _) => vm.Exec.RunAsync(new ExecOptions { Command = ["true"] }, cancellationToken: Soon),
+    };
+
+    [Fact]
+    public void Every_call_of_an_instance_is_in_these_tests()
+    {
+        // A method that is added to a client of an instance fails here until it has a line above.
+        var methods = typeof(Instance).GetProperties().Where(p => p.PropertyType.Namespace == typeof(InfoClient).Namespace)
+            .SelectMany(p => p.PropertyType.GetMethods().Where(m => m.DeclaringType == p.PropertyType && m.Name.EndsWith("Async", StringComparison.Ordinal)))
+            .Select(m => m.Name);
+        // Reboot, halt and force are the shutdown's; WaitGoneAsync calls nothing.
+        Assert.Equal(s_calls.Count, methods.Count(name => name is not ("RebootAsync" or "HaltAsync" or "ForceAsync" or "WaitGoneAsync")));
+    }
+
+    [Theory]
+    [MemberData(nameof(Calls))]
+    public async Task A_call_of_an_absent_agent_ends_by_the_time_for_calls_and_did_not_run(string call)
+    {
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", "unix:///nonexistent/x", new InstanceOptions { CallTimeout = s_callTimeout });
+        var error = await Assert.ThrowsAsync<ChannelException>(() => s_calls[call](instance, _folder.FullName).WaitAsync(TimeSpan.FromSeconds(10)));
+        Assert.Equal((ChannelError.DeadlineExceeded, ErrorClass.Retry), (error.Code, error.Class));
+    }
+
+    [Theory]
+    [InlineData("run a program", ChannelError.SessionLost)]
+    [InlineData("send", ChannelError.SessionLost)]
+    [InlineData("receive", ChannelError.SessionLost)]
+    [InlineData("trim", ChannelError.SessionLost)]
+    // A copy waits for another session too.
+    [InlineData("copy in", ChannelError.DeadlineExceeded)]
+    [InlineData("copy out", ChannelError.DeadlineExceeded)]
+    public async Task An_agent_that_is_killed_and_stays_away_fails_what_is_under_way_once_the_session_is_given_up(string call, ChannelError code)
+    {
+        var resume = TimeSpan.FromMilliseconds(300);
+        var begun = new SemaphoreSlim(0);
+        await using var guest = new SilentGuest(() => begun.Release());
+        await using var host = new HostEndpoint();
+        await using var endpoint = new LosableEndpoint(TransportEndpoints.Create(guest.Uri));
+        var instance = host.Attach("vm1", endpoint, new InstanceOptions { Channel = new ChannelOptions { Session = new SessionOptions { ResumeTimeout = resume } } });
+        await instance.WaitReadyAsync(Soon);
+        var options = new FileCopyOptions { ResumeTimeout = resume };
+        var running = call switch
+        {
+            "copy in" => instance.Files.CopyInAsync(Source(_folder.FullName), "/x", options, cancellationToken: Soon),
+            "copy out" => instance.Files.CopyOutAsync("/x", Path.Combine(_folder.FullName, "copy"), options, cancellationToken: Soon),
+            _ => s_calls[call](instance, _folder.FullName),
+        };
+        await begun.WaitAsync(Soon);
+        var lost = Stopwatch.GetTimestamp();
+        endpoint.IsGone = true;
+        instance.DropLink("the agent was killed");
+
+        var error = await Assert.ThrowsAsync<ChannelException>(() => running.WaitAsync(TimeSpan.FromSeconds(15)));
+
+        Assert.Equal((code, ErrorClass.MayHaveRun), (error.Code, error.Class));
+        Assert.True(Stopwatch.GetElapsedTime(lost) >= resume * 0.9, "it gave up before the session did");
+    }
+
+    private static string Source(string folder)
+    {
+        var path = Path.Combine(folder, "source");
+        File.WriteAllText(path, "content");
+        return path;
+    }
+
+    /// <summary>An endpoint whose other side goes away for good.</summary>
+    private sealed class LosableEndpoint(ITransportEndpoint inner) : ITransportEndpoint
+    {
+        public bool IsGone { get; set; }
+
+        public string Uri => inner.Uri;
+
+        public ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken) => IsGone
+            ? throw new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry, "nobody is there")
+            : inner.OpenAsync(cancellationToken);
+
+        public ValueTask DisposeAsync() => inner.DisposeAsync();
+    }
+}

@@ -21,8 +21,16 @@ internal sealed class LongChainGuest : IHostilePeer
     {
         _guest = new GuestDouble(devicePath);
         _descriptors = descriptors;
-        _guest.Say(DeviceBench.Header(VsockOperation.Request));
-        _guest.Expect(VsockOperation.Response);
+        try
+        {
+            _guest.Say(DeviceBench.Header(VsockOperation.Request));
+            _guest.Expect(VsockOperation.Response);
+        }
+        catch
+        {
+            _guest.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Makes every receive buffer one byte of data large, with empty descriptors behind; what the host sends takes a chain a byte.</summary>

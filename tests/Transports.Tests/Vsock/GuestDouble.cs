@@ -31,13 +31,23 @@ internal sealed class GuestDouble : IDisposable
         FrontEnd = new FrontEndDouble(path);
         Receive = new RingDouble(Ram, 0, RingSize, usesEventIndex);
         Transmit = new RingDouble(Ram, RingDouble.Room, RingSize, usesEventIndex);
-        if (setUp)
+        if (!setUp)
+        {
+            return;
+        }
+        try
         {
             FrontEnd.Negotiate(features);
             FrontEnd.SetMemory(Ram);
             SetUp(0, Receive, ReceiveKick);
             SetUp(1, Transmit, TransmitKick);
             Fill();
+        }
+        catch
+        {
+            // The device serves one front-end at a time; this one must not stay.
+            Dispose();
+            throw;
         }
     }
 

@@ -1,0 +1,51 @@
+using ChannelSdk.HostEndpoint;
+using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Protocol;
+
+namespace ChannelSdk.Soak.Tests;
+
+/// <summary>All that the host has open towards the hostile side: a way in of each kind, and a monitor that it asks again and again.</summary>
+internal sealed class HostileTargets : IAsyncDisposable
+{
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(50);
+
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _monitor;
+
+    internal HostileTargets(HostEndpoint.HostEndpoint host, string folder)
+    {
+        // As on a full disk.
+        var options = new InstanceOptions { Audit = static _ => throw new IOException("no space left"), Alarm = static _ => { } };
+        host.Attach("link", $"unix://{folder}/guest.sock", options);
+        host.Attach("qga", $"qga://{folder}/qga.sock", options);
+        host.Attach("vsock", $"vhost-vsock://{folder}/vsock.sock?cid=3&port=5000&source-ports=any", options);
+        host.Attach("reserved", $"vhost-vsock://{folder}/reserved.sock?cid=3&port=5000", options);
+        host.Attach("usernet", $"usernet://{folder}/usernet.sock", options);
+        _monitor = AskMonitorAsync(Path.Combine(folder, "qmp.sock"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _monitor;
+        _stop.Dispose();
+    }
+
+    private async Task AskMonitorAsync(string path)
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                using var soon = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+                soon.CancelAfter(TimeSpan.FromSeconds(1));
+                await using QmpClient client = await QmpClient.ConnectAsync(path, soon.Token);
+                await client.ExecuteAsync("query-status", cancellationToken: soon.Token);
+            }
+            catch (Exception e) when (e is ChannelException or OperationCanceledException)
+            {
+                await Task.Delay(s_pause, CancellationToken.None);
+            }
+        }
+    }
+}

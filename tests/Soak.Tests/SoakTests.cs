@@ -1,0 +1,106 @@
+using System.Diagnostics;
+using System.Globalization;
+using ChannelSdk.Transports.Tests;
+using Xunit.Abstractions;
+
+namespace ChannelSdk.Soak.Tests;
+
+/// <summary>
+/// One hostile instance tries each attack in turn, beside quiet ones of the same process. The ordinary suite gives each
+/// attack a short turn; `./test --long` ten minutes to all, and then the quiet ones' p99 is judged as well.
+/// </summary>
+public sealed class SoakTests(ITestOutputHelper output)
+{
+    private const int Quiet = 20;
+    private const double MostOfP99 = 1.5;
+    private static readonly bool s_isLong = Environment.GetEnvironmentVariable("CHANNELSDK_LONG") == "1";
+
+    /// <summary>What is filled once and kept, caches and pools of buffers, may take.</summary>
+    private const long MoreBytes = 96 << 20;
+    private const int MoreFiles = 16;
+
+    /// <summary>How far one round may differ from the one before, when all is filled.</summary>
+    private const long UnevenBytes = 16 << 20;
+
+    [Fact]
+    public async Task Quiet_instances_do_not_notice_a_hostile_one()
+    {
+        using var folder = new TestDirectory();
+        string path = folder[""];
+        await using var host = new HostEndpoint.HostEndpoint();
+        await using var quiet = new QuietInstances(host, path, Quiet);
+        await quiet.StartAsync();
+        await using var targets = new HostileTargets(host, path);
+
+        int rounds = s_isLong ? 4 : 1;
+        TimeSpan each = s_isLong ? TimeSpan.FromMinutes(10) / (rounds * Attacks.All.Count * 2) : TimeSpan.FromSeconds(0.5);
+        var ratios = Attacks.All.ToDictionary(attack => attack.Name, _ => new List<double>());
+        List<(long Memory, int Files)> rests = [await RestAsync()];
+        for (int round = 0; round < rounds; round++)
+        {
+            foreach (Attack attack in Attacks.All)
+            {
+                await Task.Delay(each);
+                double before = quiet.TakeP99();
+                double during = await DuringAsync(attack, path, each, quiet);
+                ratios[attack.Name].Add(during / before);
+                output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{attack.Name}: p99 {before:F2} ms before, {during:F2} ms meanwhile; {Environment.WorkingSet >> 20} MiB, {OpenFiles()} files, {quiet.Disconnected} disconnected"));
+                Assert.Equal(0, quiet.Disconnected);
+            }
+
+            rests.Add(await RestAsync());
+            output.WriteLine($"{rests[0].Memory >> 20} MiB and {rests[0].Files} files before, {rests[^1].Memory >> 20} MiB and {rests[^1].Files} files after round {round}");
+        }
+
+        Assert.InRange(rests[^1].Memory, 0, rests[0].Memory + MoreBytes);
+        Assert.InRange(rests[^1].Files, 0, rests[0].Files + MoreFiles);
+        Assert.True(rounds == 1 || rests[^1].Memory <= rests[^2].Memory + UnevenBytes, "each round takes more memory");
+        foreach (var (name, all) in ratios)
+        {
+            double median = all.Order().ElementAt(all.Count / 2);
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {median:F2} of the p99 before"));
+            Assert.True(!s_isLong || median <= MostOfP99, $"the quiet instances' p99 is {median:F2} times what it was before {name}");
+        }
+    }
+
+    private static async Task<double> DuringAsync(Attack attack, string path, TimeSpan time, QuietInstances quiet)
+    {
+        // It gets the processor only when nobody else wants it: what is measured is what it makes the host do.
+        string program = Path.ChangeExtension(typeof(SoakTests).Assembly.Location, null);
+        using Process attacker = Process.Start(new ProcessStartInfo("chrt", ["--idle", "0", program, "attack", attack.Name, path])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
+        try
+        {
+            Assert.NotNull(await attacker.StandardOutput.ReadLineAsync());
+            await Task.Delay(time / 10);
+            quiet.TakeP99();
+            await Task.Delay(time);
+            Assert.False(attacker.HasExited, $"{attack.Name} has ended by itself: {(attacker.HasExited ? await attacker.StandardError.ReadToEndAsync() : "")}");
+            return quiet.TakeP99();
+        }
+        finally
+        {
+            attacker.Kill();
+            await attacker.WaitForExitAsync();
+        }
+    }
+
+    /// <summary>What the process has when what the attacks left has been given back: the least of some seconds.</summary>
+    private static async Task<(long Memory, int Files)> RestAsync()
+    {
+        (long memory, int files) = (long.MaxValue, int.MaxValue);
+        for (int i = 0; i < 10; i++)
+        {
+            await Task.Delay(300);
+            GC.Collect();
+            (memory, files) = (Math.Min(memory, Environment.WorkingSet), Math.Min(files, OpenFiles()));
+        }
+
+        return (memory, files);
+    }
+
+    private static int OpenFiles() => Directory.GetFiles("/proc/self/fd").Length;
+}

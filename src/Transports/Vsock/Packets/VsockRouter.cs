@@ -26,7 +26,8 @@ internal sealed partial class VsockRouter(ulong guestCid, VsockLimits limits)
     private readonly Queue<VsockConnection> _output = new();
     private readonly Queue<VsockHeader> _refusals = new();
     private readonly LinkedList<VsockConnection> _leaving = new();
-    private uint _nextPort = FirstEphemeralPort;
+    // A random place: the guest may still hold connections of the process that was here before, on the ports that one began at.
+    private uint _nextPort = (uint)Random.Shared.NextInt64(FirstEphemeralPort, uint.MaxValue);
 
     /// <summary>The connections in the table.</summary>
     internal int Count => _connections.Count;

@@ -31,6 +31,14 @@ internal static unsafe class TapDevice
     private const int RequestSize = 40;
     private const int ValueAt = 16;
 
+    private static readonly (string Name, string Value)[] s_v4 =
+    [
+        ("rp_filter", "1"), ("arp_ignore", "1"), ("route_localnet", "0"), ("accept_local", "0"),
+        ("accept_redirects", "0"), ("secure_redirects", "0"), ("send_redirects", "0"),
+    ];
+
+    private static readonly (string Name, string Value)[] s_v6 = [("forwarding", "0"), ("accept_ra", "0"), ("accept_redirects", "0")];
+
     /// <summary>Makes it, unless it is there, gives it its addresses and sees to it that nothing passes through. Idempotent.</summary>
     internal static void Ensure()
     {
@@ -41,13 +49,10 @@ internal static unsafe class TapDevice
             Create();
         }
         // A new namespace takes these from the first one, where they may be anything.
+        // This one first: where it was on, it changes what 'all' says of redirects.
         Set("net/ipv4/ip_forward", "0");
-        Set($"net/ipv4/conf/{Name}/rp_filter", "1");
-        Set($"net/ipv4/conf/{Name}/arp_ignore", "1");
-        Set($"net/ipv4/conf/{Name}/accept_redirects", "0");
-        Set($"net/ipv4/conf/{Name}/route_localnet", "0");
-        Set($"net/ipv6/conf/{Name}/accept_ra", "0");
-        Set($"net/ipv6/conf/{Name}/forwarding", "0");
+        SetEverywhere("net/ipv4/conf", s_v4);
+        SetEverywhere("net/ipv6/conf", s_v6);
         // No address of its own choice, and no wait for somebody who has ours: there is nobody else on this link.
         Set($"net/ipv6/conf/{Name}/addr_gen_mode", "1");
         Set($"net/ipv6/conf/{Name}/accept_dad", "0");
@@ -162,6 +167,21 @@ internal static unsafe class TapDevice
     {
         new Span<byte>(request, RequestSize).Clear();
         Encoding.ASCII.GetBytes(device, new Span<byte>(request, ValueAt - 1));
+    }
+
+    /// <summary>
+    /// What holds for a device is of most settings the larger, or either one, of its own and that of 'all', so both are set, and
+    /// the one of devices to come. All three are of this namespace and not of the host.
+    /// </summary>
+    private static void SetEverywhere(string folder, (string Name, string Value)[] settings)
+    {
+        foreach (string device in (string[])["all", "default", Name])
+        {
+            foreach ((string name, string value) in settings)
+            {
+                Set($"{folder}/{device}/{name}", value);
+            }
+        }
     }
 
     /// <summary>A kernel without the setting does not have what it is about.</summary>

@@ -1,0 +1,67 @@
+using System.Net;
+using System.Net.Sockets;
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.LinkLocal;
+using Xunit;
+
+namespace ChannelSdk.Transports.Tests.LinkLocal;
+
+/// <summary>Only a privileged process of the guest can be the agent on a tap.</summary>
+public sealed class TapSourcePortTests
+{
+    [Fact]
+    public async Task A_guest_that_connects_to_a_tap_from_a_port_any_process_can_have_is_refused_beside_the_agent()
+    {
+        using var test = new TestNetwork();
+        await using ITransportEndpoint endpoint = TransportEndpoints.Create($"tap://{test.Network.Name}");
+        Task<ITransportLink> open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        using Socket agent = Connect(test.Network, 1023);
+        await using ITransportLink link = await open.Within();
+        open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        foreach (int port in new[] { 1024, 48_550 })
+        {
+            using Socket program = Connect(test.Network, port);
+            program.ReceiveTimeout = 30_000;
+            AssertClosed(program);
+        }
+        ChannelException error = await Assert.ThrowsAsync<ChannelException>(() => open.Within());
+        Assert.Equal((ChannelError.EndpointDenied, ErrorClass.Retry), (error.Code, error.Class));
+        Assert.Contains("from port 1024", error.Message, StringComparison.Ordinal);
+        // The agent's link is the one that it was, and an agent that comes anew is taken.
+        Assert.Equal(2, agent.Send("up"u8));
+        Assert.Equal(2, await link.ReceiveAsync(new byte[8]).Within());
+        open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        using Socket again = Connect(test.Network, 600);
+        await (await open.Within()).DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_tap_that_takes_any_source_port_serves_programs_of_every_user()
+    {
+        using var test = new TestNetwork();
+        await using ITransportEndpoint endpoint = TransportEndpoints.Create($"tap://{test.Network.Name}?source-ports=any");
+        Task<ITransportLink> open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        using Socket program = Connect(test.Network, 48_550);
+        await (await open.Within()).DisposeAsync();
+    }
+
+    private static Socket Connect(LinkLocalNetwork network, int port) => network.Run(() =>
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(LinkLocalAddresses.Host, port));
+        socket.Connect(LinkLocalAddresses.Host, LinkLocalAddresses.ChannelPort);
+        return socket;
+    });
+
+    private static void AssertClosed(Socket socket)
+    {
+        try
+        {
+            Assert.Equal(0, socket.Receive(new byte[1]));
+        }
+        catch (SocketException error) when (error.SocketErrorCode == SocketError.ConnectionReset)
+        {
+            // As good an end.
+        }
+    }
+}

@@ -9,12 +9,13 @@ internal static class VsockSchemes
 {
     internal static ITransportEndpoint Device(EndpointUri uri)
     {
-        var options = new TargetOptions(uri, "cid", "port", "hybrid", TargetOptions.SourcePorts);
+        var options = new TargetOptions(uri, "cid", "port", "hybrid", "max-memory-mib", TargetOptions.SourcePorts);
         uint port = options.Number("port", 0);
         var device = new VsockDevice(new VsockDeviceOptions
         {
             SocketPath = options.Path,
             GuestCid = options.Number("cid", VsockDeviceOptions.MinGuestCid, VsockDeviceOptions.MinGuestCid),
+            MaxMemory = (long)options.Number("max-memory-mib", 1, 1 << 20) << 20,
             AnySourcePort = options.TakesAnySourcePort,
             HybridPath = options.AbsolutePath("hybrid"),
         });

@@ -12,9 +12,15 @@ internal sealed class DeviceBench : IAsyncDisposable
 
     private readonly TestDirectory _directory = new();
 
-    internal DeviceBench(int maxConnections = 128)
+    internal DeviceBench(int maxConnections = 128, long maxMemory = 1L << 40)
     {
-        Device = new VsockDevice(new VsockDeviceOptions { SocketPath = _directory["v"], MaxConnections = maxConnections, AnySourcePort = true });
+        Device = new VsockDevice(new VsockDeviceOptions
+        {
+            SocketPath = _directory["v"],
+            MaxConnections = maxConnections,
+            MaxMemory = maxMemory,
+            AnySourcePort = true,
+        });
         Device.Start();
         Listener = Device.Listen(Port);
     }

@@ -19,7 +19,7 @@ internal sealed class GuestDouble : IDisposable
     private const int ReceiveBuffers = 64 * 1024;
     private const int TransmitBuffers = ReceiveBuffers + RingSize * ReceiveRoom;
     private const int IndirectTables = TransmitBuffers + RingSize * TransmitRoom;
-    private const int RamSize = IndirectTables + 64 * 1024;
+    internal const int RamSize = IndirectTables + 64 * 1024;
 
     private readonly bool _usesIndirect;
     private readonly Queue<ushort> _freeTransmit = new();

@@ -15,11 +15,14 @@ internal sealed unsafe partial class GuestRam : IDisposable
 
     private readonly byte* _start;
 
-    internal GuestRam(int size, bool isSealed = true)
+    /// <param name="size">Bytes that the test sees.</param>
+    /// <param name="isSealed">Whether the file stays as large as it is.</param>
+    /// <param name="length">Bytes of the file, at first a hole behind <paramref name="size"/>; 0 for no more than those.</param>
+    internal GuestRam(int size, bool isSealed = true, long length = 0)
     {
         Size = size;
         File = new SafeFd(memfd_create("guest", MfdCloexecAllowSealing));
-        Assert.Equal(0, ftruncate(File, size));
+        Assert.Equal(0, ftruncate(File, Math.Max(size, length)));
         if (isSealed)
         {
             Assert.Equal(0, Libc.Fcntl(File, F_ADD_SEALS, Linux.F_SEAL_SHRINK));

@@ -137,6 +137,32 @@ public sealed class HostileFrontEndTests
         frontEnd.Tell(VhostUserRequest.SetMemoryTable, new byte[8], [.. Enumerable.Repeat(ram.File, 20)]);
     });
 
+    [Theory]
+    [InlineData(16L << 40, 1)]
+    [InlineData((1L << 40) + 4096, 1)]
+    [InlineData(513L << 30, 2)]
+    [InlineData(129L << 30, 8)]
+    public Task A_memory_table_above_the_limit_ends_the_device_before_it_is_mapped(long length, int regions) =>
+        Breaks($"a memory table of more than {1L << 40} bytes", frontEnd =>
+        {
+            // Sparse and sealed: nothing but its size is wrong.
+            using var ram = new GuestRam(4096, length: length);
+            ulong[] table = [(ulong)regions, .. Enumerable.Range(0, regions).SelectMany(i => (ulong[])[(ulong)i << 44, (ulong)length, (ulong)i << 44, 0])];
+            frontEnd.Tell(VhostUserRequest.SetMemoryTable, MemoryMarshal.AsBytes<ulong>(table), [.. Enumerable.Repeat(ram.File, regions)]);
+        });
+
+    [Fact]
+    public async Task A_memory_table_of_as_much_as_the_limit_is_served()
+    {
+        await using var bench = new DeviceBench(maxMemory: GuestDouble.RamSize);
+        await bench.AssertServes();
+        using var larger = new GuestRam(4096, length: GuestDouble.RamSize + 4096);
+        using var frontEnd = new FrontEndDouble(bench.Path);
+        frontEnd.Tell(VhostUserRequest.SetMemoryTable,
+            MemoryMarshal.AsBytes<ulong>([1, GuestRam.GuestBase, GuestDouble.RamSize + 4096, GuestRam.UserBase, 0]), larger.File);
+        await bench.AssertFault(frontEnd, $"more than {GuestDouble.RamSize} bytes");
+    }
+
     [Fact]
     public async Task A_memory_table_that_no_longer_holds_a_running_queue_ends_the_device()
     {

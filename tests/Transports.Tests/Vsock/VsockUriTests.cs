@@ -31,6 +31,7 @@ public sealed class VsockUriTests
     [InlineData("vhost-vsock:///run/v.sock?port=1&port=2", "each once")]
     [InlineData("vhost-vsock:///run/v.sock?port=1&color=red", "'color=red' is not one of its options")]
     [InlineData("vhost-vsock:///run/v.sock?port=1&hybrid=here", "its hybrid is not an absolute path")]
+    [InlineData("vhost-vsock:///run/v.sock?port=1&max-memory-mib=0", "its max-memory-mib is not a number from 1")]
     [InlineData("vhost-vsock://run/v.sock?port=1", "three slashes")]
     [InlineData("vhost-vsock:///run/?port=1", "names a directory")]
     [InlineData("vsock-hybrid:///run/v.sock?port", "'port' is not one of its options")]

@@ -17,7 +17,7 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
     private readonly DeviceCore _core;
     private readonly FrontEndSocket _socket;
     private readonly IoReactor _reactor;
-    private readonly ulong _guestCid;
+    private readonly VsockDeviceOptions _options;
     private readonly RingSetUp[] _rings;
     private readonly TaskCompletionSource<string?> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
@@ -26,9 +26,9 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
     private volatile string? _fault;
     private bool _isClosed;
 
-    private FrontEnd(DeviceCore core, FrontEndSocket socket, IoReactor reactor, ulong guestCid)
+    private FrontEnd(DeviceCore core, FrontEndSocket socket, IoReactor reactor, VsockDeviceOptions options)
     {
-        (_core, _socket, _reactor, _guestCid) = (core, socket, reactor, guestCid);
+        (_core, _socket, _reactor, _options) = (core, socket, reactor, options);
         _rings = [new RingSetUp(core, reactor, isTransmit: false), new RingSetUp(core, reactor, isTransmit: true)];
     }
 
@@ -36,9 +36,9 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
     internal Task<string?> Ended => _ended.Task;
 
     /// <summary>Takes over a connected, non-blocking socket.</summary>
-    internal static FrontEnd Attach(DeviceCore core, ForeignFd fd, IoReactor reactor, ulong guestCid)
+    internal static FrontEnd Attach(DeviceCore core, ForeignFd fd, IoReactor reactor, VsockDeviceOptions options)
     {
-        var frontEnd = new FrontEnd(core, new FrontEndSocket(fd), reactor, guestCid);
+        var frontEnd = new FrontEnd(core, new FrontEndSocket(fd), reactor, options);
         core.OnFault = frontEnd.OnFault;
         lock (frontEnd._gate)
         {
@@ -156,7 +156,7 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
                 // Nothing to do: there is one owner, errors end the socket, and the configuration is read-only.
                 break;
             case VhostUserRequest.SetMemoryTable:
-                _core.SetMemory(GuestMemory.Map(Regions(Checked(payload, 8)), _socket.Files, _socket.Closer));
+                _core.SetMemory(GuestMemory.Map(Regions(Checked(payload, 8)), _socket.Files, (ulong)_options.MaxMemory, _socket.Closer));
                 break;
             default:
                 SetUpRing(_socket.Request, Checked(payload, 8));
@@ -257,7 +257,7 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
         reply.Clear();
         payload[..12].CopyTo(reply);
         Span<byte> config = stackalloc byte[VhostUser.ConfigSize];
-        BinaryPrimitives.WriteUInt64LittleEndian(config, _guestCid);
+        BinaryPrimitives.WriteUInt64LittleEndian(config, _options.GuestCid);
         ReadOnlySpan<byte> wanted = config[(int)offset..];
         wanted[..(int)Math.Min(size, (uint)wanted.Length)].CopyTo(reply[12..]);
         _socket.Reply(reply);

@@ -23,14 +23,18 @@ internal sealed unsafe class GuestMemory : IDisposable
     private GuestMemory(ForeignCloser closer) => _closer = closer;
 
     /// <summary>Maps a table of regions, each from the descriptor of the same place.</summary>
-    /// <exception cref="DeviceFaultException">A region that is not possible, or whose file may become smaller.</exception>
-    internal static GuestMemory Map(ReadOnlySpan<MemoryRegionInfo> untrustedTable, IReadOnlyList<SafeFd> files, ForeignCloser closer)
+    /// <exception cref="DeviceFaultException">
+    /// A region that is not possible, or whose file may become smaller, or more than <paramref name="maxBytes"/> together.
+    /// </exception>
+    internal static GuestMemory Map(
+        ReadOnlySpan<MemoryRegionInfo> untrustedTable, IReadOnlyList<SafeFd> files, ulong maxBytes, ForeignCloser closer)
     {
         if (untrustedTable.Length is 0 or > MaxRegions || files.Count != untrustedTable.Length)
         {
             throw new DeviceFaultException(
                 $"a memory table of {untrustedTable.Length} regions with {files.Count} descriptors; 1 to {MaxRegions} with one each are allowed");
         }
+        CheckSize(untrustedTable, maxBytes);
         var memory = new GuestMemory(closer);
         try
         {
@@ -89,6 +93,19 @@ internal sealed unsafe class GuestMemory : IDisposable
             _closer.Unmap(region.Start, (nuint)region.Info.Length);
         }
         _regions.Clear();
+    }
+
+    private static void CheckSize(ReadOnlySpan<MemoryRegionInfo> untrustedTable, ulong maxBytes)
+    {
+        ulong left = maxBytes;
+        foreach (MemoryRegionInfo untrusted in untrustedTable)
+        {
+            if (untrusted.Length > left)
+            {
+                throw new DeviceFaultException($"a memory table of more than {maxBytes} bytes, which VsockDeviceOptions.MaxMemory allows (max-memory-mib= in a URI)");
+            }
+            left -= untrusted.Length;
+        }
     }
 
     private void Add(MemoryRegionInfo untrusted, SafeFd file)

@@ -238,7 +238,7 @@ public sealed class VsockDevice : IAsyncDisposable
 
     private async Task ServeAsync(ForeignFd fd)
     {
-        FrontEnd frontEnd = FrontEnd.Attach(_core, fd, IoReactor.Shared, _options.GuestCid);
+        FrontEnd frontEnd = FrontEnd.Attach(_core, fd, IoReactor.Shared, _options);
         lock (_gate)
         {
             _frontEnd = frontEnd;

@@ -27,6 +27,12 @@ public sealed record VsockDeviceOptions
     public int BufferBytes { get; init; } = 256 * 1024;
 
     /// <summary>
+    /// Guest memory that the front-end may share, bytes, 1 MiB to 64 TiB. A table of more ends the device before any of it is mapped.
+    /// The whole of it takes addresses of this process, which has 128 TiB of them for all its devices.
+    /// </summary>
+    public long MaxMemory { get; init; } = 1L << 40;
+
+    /// <summary>
     /// Absolute path of a hybrid socket, as Firecracker and Cloud Hypervisor have one, for the ports without an
     /// endpoint: programs write <c>CONNECT port</c> to it to reach the guest, and the guest reaches programs that listen
     /// on the path with <c>_port</c> appended. Null for none: connections to other ports are refused.
@@ -44,6 +50,7 @@ public sealed record VsockDeviceOptions
         Check(GuestCid is >= MinGuestCid and < uint.MaxValue, $"a guest CID of {GuestCid}; {MinGuestCid} to {uint.MaxValue - 1} are allowed");
         Check(MaxConnections is >= 1 and <= 65536, $"{MaxConnections} connections; 1 to 65536 are allowed");
         Check(BufferBytes is >= 4096 and <= 16 << 20, $"a buffer of {BufferBytes} bytes; 4096 to {16 << 20} are allowed");
+        Check(MaxMemory is >= 1 << 20 and <= 1L << 46, $"a limit of {MaxMemory} bytes of guest memory; {1 << 20} to {1L << 46} are allowed");
     }
 
     private void Check(bool isRight, string what)

@@ -84,19 +84,27 @@ internal sealed partial class Link
             }
 
             var next = Math.Min(_nextHello, _nextProbe);
-            return IsEstablished ? Math.Min(next, Math.Min(_nextHeartbeat, _lastHeard + _livenessTimeout)) : next;
+            return Math.Min(next, IsEstablished ? Math.Min(_nextHeartbeat, _lastHeard + _livenessTimeout) : _establishBy);
         }
     }
 
     /// <summary>When <see cref="Tick"/> has something to do, whatever is to be sent.</summary>
     public long NextDeadlineWhileSending =>
-        Fault is not null ? Never : IsEstablished ? Math.Min(_nextProbe, _lastHeard + _livenessTimeout) : _nextProbe;
+        Fault is not null ? Never : Math.Min(_nextProbe, IsEstablished ? _lastHeard + _livenessTimeout : _establishBy);
 
     public void Tick(long now)
     {
         if (IsEstablished && now >= _lastHeard + _livenessTimeout)
         {
             Fail(ChannelError.PeerSilent, $"nothing was heard from the peer for {_livenessTimeout / 1000} ms");
+        }
+
+        if (!IsEstablished && now >= _establishBy)
+        {
+            var seconds = _options.HandshakeTimeout.TotalSeconds;
+            Fail(ChannelError.NoHello, _peerEpoch == 0
+                ? $"no HELLO came within {seconds} s; is there an agent at the other end?"
+                : $"the peer said HELLO and did not end the handshake within {seconds} s");
         }
 
         if (now >= _nextProbe)

@@ -20,6 +20,7 @@ internal sealed partial class Link
     private long _nextProbe = Never;
     private bool _probeDue;
     private long _lastHeard;
+    private long _establishBy;
     private long _livenessTimeout;
 
     public const long Never = long.MaxValue;
@@ -32,6 +33,7 @@ internal sealed partial class Link
         _epoch = epoch;
         _helloRetry = Microseconds(options.HelloRetry);
         _nextHello = now;
+        _establishBy = now + Microseconds(options.HandshakeTimeout);
     }
 
     /// <summary>The handshake is done and frames flow.</summary>
@@ -380,6 +382,7 @@ internal sealed partial class Link
         _restarted = true;
         _nextProbe = Never;
         _skipped = 0;
+        _establishBy = now + Microseconds(_options.HandshakeTimeout);
         _helloRetry = Microseconds(_options.HelloRetry);
         _owner.OnLinkRestarted(now);
     }

@@ -48,6 +48,12 @@ public sealed record SessionOptions
     /// <summary>Longest time between two HELLOs.</summary>
     public TimeSpan HelloRetryMax { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>
+    /// How long a link may be without a finished handshake, 100 ms to 24 h; then it is given up, and a new one is made. It applies
+    /// to a peer that says nothing too, as a guest does that still boots: the new link waits for it again.
+    /// </summary>
+    public TimeSpan HandshakeTimeout { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>Bytes without a HELLO in them after which a link is given up (stale bytes of a former link come first on some transports).</summary>
     public int MaxBytesBeforeHello { get; init; } = 16 << 20;
 
@@ -106,6 +112,7 @@ public sealed record SessionOptions
         Range(nameof(AckDelay), AckDelay, 1, 10_000);
         Range(nameof(HelloRetry), HelloRetry, 1, 60_000);
         Range(nameof(HelloRetryMax), HelloRetryMax, (long)HelloRetry.TotalMilliseconds, 600_000);
+        Range(nameof(HandshakeTimeout), HandshakeTimeout, 100, 24L * 3_600_000);
         Range(nameof(StallProbe), StallProbe, 1, 60_000);
         Range(nameof(ResumeTimeout), ResumeTimeout, 1, 7L * 24 * 3_600_000);
         TotalLimit?.Validate(nameof(TotalLimit));

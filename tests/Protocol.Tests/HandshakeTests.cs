@@ -92,6 +92,60 @@ public class HandshakeTests
         Assert.InRange(sent / (FrameHeader.Size + Hello.Size), 25, 40);
     }
 
+    [Theory]
+    [InlineData(PeerRole.Host, false)]
+    [InlineData(PeerRole.Host, true)]
+    [InlineData(PeerRole.Guest, false)]
+    public void A_link_whose_handshake_does_not_end_is_given_up_after_its_time(PeerRole role, bool saysHello)
+    {
+        var session = new Peer(role, new SessionOptions { HandshakeTimeout = TimeSpan.FromSeconds(20) }).Session;
+        var now = 1_000_000L;
+        session.LinkUp(now);
+        var raw = new RawGuest(session) { Now = now };
+        while (true)
+        {
+            session.Tick(now);
+            if (session.Fault is not null || now > 100_000_000)
+            {
+                break;
+            }
+
+            var output = session.GetOutput(now);
+            session.AdvanceOutput(output.Length);
+            if (saysHello)
+            {
+                // Whole and valid, and in answer to no link of this side.
+                raw.SendHello(link: 1, echo: 0, peerNonce: 0);
+            }
+
+            now = Math.Min(now + 1_000_000, session.NextDeadline);
+            raw.Now = now;
+        }
+
+        Assert.Equal(ChannelError.NoHello, session.Fault?.Code);
+        Assert.InRange(now, 20_900_000, 21_100_000);
+        Assert.Contains(saysHello ? "did not end the handshake within 20 s" : "no HELLO came within 20 s", session.Fault?.Text);
+    }
+
+    [Fact]
+    public void A_link_that_went_back_to_the_handshake_has_the_time_anew()
+    {
+        var host = new Peer(PeerRole.Host, new SessionOptions { HandshakeTimeout = TimeSpan.FromSeconds(20) }, seed: 2);
+        var wire = new Wire(new Peer(PeerRole.Guest, seed: 1), host);
+        wire.Connect();
+        wire.Run(30_000_000);
+        Assert.True(host.Session.IsEstablished);
+        // The guest begins anew on the same bytes, and says no more than that.
+        wire.Guest.Session.LinkDown(ChannelError.LinkLost, "", wire.Now);
+        wire.Guest.Session.LinkUp(wire.Now);
+        wire.ToHost.Move(wire.Now);
+        wire.ToGuest.Stalled = true;
+        Assert.False(host.Session.IsEstablished);
+        Assert.False(wire.Run(19_000_000));
+        Assert.True(wire.Run(2_000_000));
+        Assert.Equal(0, host.Lost);
+    }
+
     [Fact]
     public void An_agent_that_restarts_begins_a_new_session_and_the_host_is_told()
     {

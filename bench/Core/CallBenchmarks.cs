@@ -18,7 +18,7 @@ public class CallBenchmarks
         _sessions = new LoopedSessions((role, nonces) =>
         {
             var end = role == PeerRole.Guest ? _guest : _host;
-            end.Peer = new RpcPeer(role, new SessionOptions { TotalLimit = null }, 1 << 20, end, nonces);
+            end.Peer = new RpcPeer(role, new SessionOptions { TotalLimit = null }, 1 << 20, 16 << 20, end, nonces);
             return end.Peer.Session;
         });
         for (var i = 0; i < 5000; i++)

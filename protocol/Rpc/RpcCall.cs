@@ -26,6 +26,11 @@ internal sealed class RpcCall(bool wipes)
     internal int LastLength;
     internal int PartCredit;
     internal int PartFrames;
+    /// <summary>Whether <see cref="AssemblyBudget"/> has a place for its message: the part, or the first of <see cref="Received"/>.</summary>
+    internal bool HasPlace;
+    internal bool AwaitsPlace;
+    /// <summary>A reader waits for the next message of the stream.</summary>
+    internal bool ReaderWaits;
     internal byte[]? WriteBuffer;
     internal readonly Queue<RpcMessage> Received = new();
     internal bool RequestTaken;
@@ -48,6 +53,8 @@ internal sealed class RpcCall(bool wipes)
     public bool IsOver => Stream is null;
     /// <summary>A message may be written.</summary>
     public bool CanWrite => Stream is { CanWrite: true } && !OwnDone;
+    /// <summary>The next message is taken the moment it is whole: it waits for no reader.</summary>
+    internal bool IsWanted => !IsStream || ReaderWaits || (IsIncoming && !RequestTaken);
     /// <summary>A whole message waits to be read.</summary>
     public bool HasMessage => Received.Count > 0;
 
@@ -68,11 +75,13 @@ internal sealed class RpcCall(bool wipes)
         }
     }
 
-    internal void AppendPart(ReadOnlySpan<byte> data)
+    /// <summary>Adds to the part; its memory is made for at most <paramref name="most"/> bytes before as many have come.</summary>
+    internal void AppendPart(ReadOnlySpan<byte> data, int most)
     {
         if (Part is null || Part.Length - PartLength < data.Length)
         {
-            var next = ArrayPool<byte>.Shared.Rent(Math.Max(PartLength + data.Length, Part is null ? LastLength : 2 * PartLength));
+            var wanted = Math.Min(Part is null ? LastLength : 2 * PartLength, most);
+            var next = ArrayPool<byte>.Shared.Rent(Math.Max(PartLength + data.Length, wanted));
             Part.AsSpan(0, PartLength).CopyTo(next);
             ReturnPart();
             Part = next;
@@ -94,7 +103,7 @@ internal sealed class RpcCall(bool wipes)
     internal void Reuse(bool isIncoming, bool isStream, object? state)
     {
         (IsIncoming, IsStream, State) = (isIncoming, isStream, state);
-        PeerDone = OwnDone = RequestTaken = AwaitsAnswer = false;
+        PeerDone = OwnDone = RequestTaken = AwaitsAnswer = ReaderWaits = false;
         Status = null;
         Deadline = FinalDeadline = 0;
         PartLength = PartCredit = PartFrames = LastLength = 0;

@@ -45,10 +45,10 @@ internal sealed partial class RpcPeer
         call.PeerDone |= (flags & DataFlags.Fin) != 0;
         if ((flags & DataFlags.More) != 0)
         {
-            call.AppendPart(untrustedData);
             call.PartCredit += untrustedData.Length;
             call.PartFrames++;
             ReleasePartCredit(call);
+            Append(call, untrustedData);
             return;
         }
 
@@ -58,7 +58,7 @@ internal sealed partial class RpcPeer
         }
         else
         {
-            call.AppendPart(untrustedData);
+            Append(call, untrustedData);
             OnMessage(call, call.Part.AsSpan(0, call.PartLength), untrustedData.Length, flags);
         }
     }
@@ -68,6 +68,12 @@ internal sealed partial class RpcPeer
     {
         var (stream, credit, frames) = (call.Stream!, call.PartCredit + lastFrame, call.PartFrames + 1);
         (call.PartCredit, call.PartFrames) = (0, 0);
+        if (call.AwaitsPlace)
+        {
+            // Its stream's window was enough.
+            _assembly.StopWaiting(call);
+        }
+
         if ((flags & DataFlags.Trailer) != 0)
         {
             OnTrailer(call, untrustedMessage);
@@ -97,6 +103,7 @@ internal sealed partial class RpcPeer
         _handler.OnMessage(call, untrustedMessage);
         call.PartLength = 0;
         call.ReturnPart();
+        FreePlace(call);
         if (!call.IsIncoming)
         {
             EndOwnDirection(stream);
@@ -166,15 +173,47 @@ internal sealed partial class RpcPeer
         }
     }
 
-    /// <summary>Fragments are paid for as they come while the reader keeps up; behind unread messages they wait for it.</summary>
+    /// <summary>
+    /// Parts of a message that its stream's window is too small for are paid for as they come, while the reader keeps up and
+    /// there is a place for the whole of it; behind unread messages they wait for the reader.
+    /// </summary>
     private void ReleasePartCredit(RpcCall call)
     {
-        if (call.PartFrames > 0 && call.Received.Count == 0)
+        if (call.PartFrames == 0 || call.Received.Count > 0)
         {
-            Session.Consume(call.Stream!, call.PartCredit, call.PartFrames);
-            (call.PartCredit, call.PartFrames) = (0, 0);
+            return;
+        }
+
+        // Not below half of the window: a sender can always come that far, and most messages end before.
+        var isLong = Math.Max(call.PartCredit + call.PartFrames * FrameHeader.Size, call.LastLength) >= _windows[call.Stream!.Class] / 2;
+        if (call.HasPlace || (isLong && _assembly.TryTake(call)))
+        {
+            PayParts(call);
         }
     }
+
+    private void PayParts(RpcCall call)
+    {
+        Session.Consume(call.Stream!, call.PartCredit, call.PartFrames);
+        (call.PartCredit, call.PartFrames) = (0, 0);
+    }
+
+    /// <summary>The call's place is for the calls that wait for one.</summary>
+    private void FreePlace(RpcCall call)
+    {
+        if (!_assembly.Free(call))
+        {
+            return;
+        }
+
+        while (_assembly.TryGrant(out var next))
+        {
+            PayParts(next);
+        }
+    }
+
+    private void Append(RpcCall call, ReadOnlySpan<byte> untrustedData) =>
+        call.AppendPart(untrustedData, call.HasPlace ? _maxMessage : _windows[call.Stream!.Class] / 2);
 
     private void Refuse(RpcCall call, ChannelError code, string text)
     {

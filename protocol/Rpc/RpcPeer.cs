@@ -11,6 +11,8 @@ internal sealed partial class RpcPeer : ISessionHandler
     private readonly IRpcHandler _handler;
     private readonly DeadlineWheel _deadlines = new();
     private readonly Stack<RpcCall> _recycled = new();
+    private readonly AssemblyBudget _assembly;
+    private readonly StreamClassValues _windows;
     private readonly int _maxMessage;
     private readonly bool _wipes;
     private long _now;
@@ -18,11 +20,13 @@ internal sealed partial class RpcPeer : ISessionHandler
     /// <param name="role">This side.</param>
     /// <param name="options">The session's bounds.</param>
     /// <param name="maxMessage">Largest message accepted, bytes.</param>
+    /// <param name="assemblyBytes">Bytes for messages that their streams' windows are too small for; two of the largest at least.</param>
     /// <param name="handler">Who is told.</param>
     /// <param name="nonceSource">Random numbers for session and link names.</param>
-    public RpcPeer(PeerRole role, SessionOptions options, int maxMessage, IRpcHandler handler, Func<UInt128> nonceSource)
+    public RpcPeer(PeerRole role, SessionOptions options, int maxMessage, int assemblyBytes, IRpcHandler handler, Func<UInt128> nonceSource)
     {
         (_maxMessage, _wipes, _handler) = (maxMessage, options.WipeMemory, handler);
+        (_assembly, _windows) = (new AssemblyBudget(maxMessage, assemblyBytes), options.StreamWindow);
         Session = new Session(role, options, this, nonceSource);
     }
 
@@ -142,6 +146,8 @@ internal sealed partial class RpcPeer : ISessionHandler
             return false;
         }
 
+        call.ReaderWaits = false;
+        FreePlace(call);
         if (call.Stream is { } stream)
         {
             Session.Consume(stream, message.Credit, message.Frames);
@@ -149,6 +155,19 @@ internal sealed partial class RpcPeer : ISessionHandler
         }
 
         return true;
+    }
+
+    /// <summary>A reader waits for the stream's next message. True: its sender was given credit for the rest of it.</summary>
+    public bool AwaitMessage(RpcCall call)
+    {
+        call.ReaderWaits = true;
+        if (call.IsOver || call.PartFrames == 0)
+        {
+            return false;
+        }
+
+        ReleasePartCredit(call);
+        return call.PartFrames == 0;
     }
 
     /// <summary>Cancels: the peer is told, no event follows. True if the peer may have seen the call.</summary>
@@ -194,6 +213,12 @@ internal sealed partial class RpcPeer : ISessionHandler
             stream.State = null;
             call.Stream = null;
         }
+
+        // What came whole keeps its place until it is read.
+        if (call.Received.Count == 0)
+        {
+            FreePlace(call);
+        }
     }
 
     private void Recycle(RpcCall call)
@@ -201,7 +226,9 @@ internal sealed partial class RpcPeer : ISessionHandler
         call.Version++;
         if (call.IsStream)
         {
-            // Its owner may still read what came before the end; the collector takes it.
+            // Its owner may still read what came whole before the end; the collector takes it.
+            call.PartLength = 0;
+            call.ReturnPart();
             return;
         }
 

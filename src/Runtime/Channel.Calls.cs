@@ -198,9 +198,23 @@ public sealed partial class Channel : IRpcHandler
             {
                 Rpc.Finish(incoming.Call, status);
             }
+
+            incoming.Stream?.DropUnread();
         }
 
         RunDeferred();
+        Flush();
+    }
+
+    /// <summary>A call that was given up before its handler began.</summary>
+    internal void GiveUp(IncomingCall incoming)
+    {
+        incoming.Uncount();
+        lock (Gate)
+        {
+            incoming.Stream?.DropUnread();
+        }
+
         Flush();
     }
 
@@ -248,7 +262,7 @@ public sealed partial class Channel : IRpcHandler
             if (channel.IsOver(incoming))
             {
                 // The caller gave it up meanwhile, and may have told its own caller that it did not run.
-                incoming.Uncount();
+                channel.GiveUp(incoming);
                 return;
             }
 

@@ -42,7 +42,7 @@ public sealed partial class Channel : IAsyncDisposable
             ? new CandidateEndpoint(listening, _options.CandidateTime, _time)
             : endpoint;
         _events = new EventHub(_options.EventBacklog, _time);
-        Rpc = new RpcPeer(role, _options.Session, _options.MaxMessage, this, NextNonce);
+        Rpc = new RpcPeer(role, _options.Session, _options.MaxMessage, _options.AssemblyBytes, this, NextNonce);
         _sendContinuation = OnSendCompleted;
     }
 

@@ -11,6 +11,13 @@ public sealed record ChannelOptions
     /// <summary>Largest message accepted, 1 KiB to 64 MiB. With less than 1 MiB a host cannot copy large files out of a guest.</summary>
     public int MaxMessage { get; init; } = 1 << 20;
 
+    /// <summary>
+    /// Bytes for messages that are longer than half of their stream's window, until they were read, 0 to 1 GiB; room for two of
+    /// <see cref="MaxMessage"/> is always there. A message that finds no room waits, and its sender with it. With
+    /// <see cref="SessionOptions.SessionWindow"/> it bounds what is kept of a peer's messages.
+    /// </summary>
+    public int AssemblyBytes { get; init; } = 16 << 20;
+
     /// <summary>First wait after an endpoint failed or a link died at once; doubles up to <see cref="RetryMax"/>, with jitter.</summary>
     public TimeSpan RetryMin { get; init; } = TimeSpan.FromMilliseconds(50);
 
@@ -44,6 +51,7 @@ public sealed record ChannelOptions
     /// <summary>For the agent in the guest: everything adds up to well below a 32 MiB heap.</summary>
     public static ChannelOptions ForGuest { get; } = new()
     {
+        AssemblyBytes = 4 << 20,
         Session = new SessionOptions
         {
             StreamWindow = new(16 << 10, 32 << 10, 512 << 10),
@@ -60,6 +68,7 @@ public sealed record ChannelOptions
     {
         Session.Validate();
         Check(nameof(MaxMessage), MaxMessage, 1 << 10, 64 << 20);
+        Check(nameof(AssemblyBytes), AssemblyBytes, 0, 1 << 30);
         Check(nameof(ReceiveBufferMin), ReceiveBufferMin, 1 << 10, 64 << 10);
         Check(nameof(ReceiveBufferMax), ReceiveBufferMax, 128 << 10, 16 << 20);
         Check(nameof(EventBacklog), EventBacklog, 2, 1 << 20);

@@ -51,7 +51,11 @@ public sealed class ChannelStream : IAsyncDisposable
             }
             else
             {
-                return _reader.Wait(static () => { }, cancellationToken);
+                result = _reader.Wait(static () => { }, cancellationToken);
+                if (!_channel.Rpc.AwaitMessage(_call))
+                {
+                    return result;
+                }
             }
         }
 
@@ -71,10 +75,7 @@ public sealed class ChannelStream : IAsyncDisposable
                 _channel.Rpc.Abort(_call, ChannelError.Cancelled);
             }
 
-            while (_channel.Rpc.TryRead(_call, out var message))
-            {
-                System.Buffers.ArrayPool<byte>.Shared.Return(message.Buffer);
-            }
+            DropUnread();
         }
 
         _channel.RunDeferred();
@@ -127,6 +128,15 @@ public sealed class ChannelStream : IAsyncDisposable
 
         error = _failure;
         return error is not null || _call.PeerDone;
+    }
+
+    /// <summary>Gives back what was received and not read: its handler has ended.</summary>
+    internal void DropUnread()
+    {
+        while (_channel.Rpc.TryRead(_call, out var message))
+        {
+            System.Buffers.ArrayPool<byte>.Shared.Return(message.Buffer);
+        }
     }
 
     /// <summary>Under the channel's lock: a message or the end has come.</summary>

@@ -14,7 +14,7 @@ internal sealed class CallPeer : IRpcHandler, IWireEnd
     public CallPeer(PeerRole role, SessionOptions? options = null, int seed = 1)
     {
         _nonces = (ulong)seed << 16 | (ulong)role;
-        Rpc = new RpcPeer(role, options ?? new SessionOptions(), maxMessage: 1 << 20, this, () => ++_nonces * 0x9E3779B97F4A7C15);
+        Rpc = new RpcPeer(role, options ?? new SessionOptions(), maxMessage: 1 << 20, assemblyBytes: 4 << 20, this, () => ++_nonces * 0x9E3779B97F4A7C15);
     }
 
     public RpcPeer Rpc { get; }
@@ -27,6 +27,7 @@ internal sealed class CallPeer : IRpcHandler, IWireEnd
     public List<string> Events { get; } = [];
     /// <summary>Whether a call is answered at once; if not, by <see cref="AnswerAll"/>.</summary>
     public bool AnswersAtOnce { get; set; } = true;
+    public int AnswerSize { get; init; } = 1;
     /// <summary>Called when an attempt has ended.</summary>
     public Action<int>? AttemptEnded { get; set; }
 
@@ -68,7 +69,7 @@ internal sealed class CallPeer : IRpcHandler, IWireEnd
     {
         if (call is { IsOver: false, IsIncoming: true, CanWrite: true })
         {
-            Rpc.Write(call, call.RentWriteBuffer(1).Length, DataFlags.Fin);
+            Rpc.Write(call, call.RentWriteBuffer(AnswerSize).Length, DataFlags.Fin);
         }
     }
 

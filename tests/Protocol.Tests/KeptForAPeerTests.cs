@@ -18,7 +18,7 @@ public sealed class KeptForAPeerTests : IRpcHandler
 
     public KeptForAPeerTests()
     {
-        _host = new RpcPeer(PeerRole.Host, new SessionOptions { TotalLimit = null }, 1 << 16, this, () => ++_nonce * 0x9E3779B97F4A7C15);
+        _host = new RpcPeer(PeerRole.Host, new SessionOptions { TotalLimit = null }, 1 << 16, 1 << 20, this, () => ++_nonce * 0x9E3779B97F4A7C15);
         _guest = new RawGuest(_host.Session);
         _guest.Connect();
     }

@@ -9,11 +9,15 @@ internal sealed class RawGuest(Session host)
     private readonly byte[] _frame = new byte[FrameHeader.Size + SessionOptions.LargestMaxFrame];
     private UInt128 _session;
     private uint _links;
+    private uint _arrived;
 
     public uint Sequence { get; set; }
     public long Now { get; set; } = 1_000_000;
     public int StreamCredit { get; init; } = 1 << 20;
     public long SessionCredit { get; init; } = 1 << 30;
+
+    /// <summary>Credit limits by stream, 0 for the session, that <see cref="ReadData"/> saw.</summary>
+    public Dictionary<uint, long> Limits { get; } = [];
 
     /// <summary>Begins a link and makes the handshake.</summary>
     public void Connect()
@@ -75,6 +79,9 @@ internal sealed class RawGuest(Session host)
         Send(FrameType.Credit, stream, payload);
     }
 
+    /// <summary>Says that all has arrived that the host has sent: frames that <see cref="ReadData"/> saw.</summary>
+    public void Acknowledge() => Send(FrameType.Ack, 0, [], sequence: _arrived);
+
     /// <summary>Payload sizes of the DATA frames that the host sends now.</summary>
     public List<int> ReadData()
     {
@@ -85,6 +92,12 @@ internal sealed class RawGuest(Session host)
             {
                 Assert.Equal(HeaderStatus.Ok, FrameHeader.TryRead(output[at..], out var header));
                 at += FrameHeader.Size + header.Length;
+                _arrived += header.IsSequenced ? 1u : 0;
+                if (header.Type == FrameType.Credit)
+                {
+                    Limits[header.Stream] = BinaryPrimitives.ReadInt64LittleEndian(output[(at - sizeof(long))..]);
+                }
+
                 if (header.Type == FrameType.Data)
                 {
                     sizes.Add(header.Length);

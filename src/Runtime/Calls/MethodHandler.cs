@@ -76,7 +76,7 @@ internal sealed class StreamHandler<TRequest>(string name, Func<TRequest, Channe
     {
         if (channel.IsOver(call))
         {
-            call.Uncount();
+            channel.GiveUp(call);
             return;
         }
 

@@ -1,0 +1,59 @@
+using ChannelSdk.Protocol;
+using ChannelSdk.Transports.InMemory;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Xunit;
+
+namespace ChannelSdk.Runtime.Tests;
+
+/// <summary>The memory of received messages, and of those that nobody reads.</summary>
+public sealed class MessageTests
+{
+    private static readonly StreamMethod<Empty> s_deaf = new("test.Deaf", StreamClass.Bulk);
+
+    [Fact]
+    public async Task Messages_that_nobody_reads_hold_up_no_call_and_go_with_their_handlers()
+    {
+        const int Large = 800 << 10;
+        var options = new ChannelOptions { AssemblyBytes = 4 << 20, Session = new SessionOptions { StreamWindow = new(16 << 10, 64 << 10, 64 << 10) } };
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var services = new ServiceRegistry();
+        services.Unary(ChannelPair.Echo, static (request, _) => ValueTask.FromResult(request));
+        services.Stream(s_deaf, async (_, _, _) => await release.Task);
+        await using var memory = new InMemoryPair();
+        await using var guest = new Channel(PeerRole.Guest, memory.Guest, services, options);
+        await using var host = new Channel(PeerRole.Host, memory.Host, new ServiceRegistry(), options);
+        guest.Start();
+        host.Start();
+        var large = new BytesValue { Value = ByteString.CopyFrom(new byte[Large]) };
+        for (var round = 0; round < 3; round++)
+        {
+            var streams = new List<ChannelStream>();
+            var writes = new List<Task>();
+            for (var i = 0; i < 8; i++)
+            {
+                streams.Add(await host.OpenStreamAsync(s_deaf, new Empty(), cancellationToken: ChannelPair.Soon));
+                writes.Add(streams[i].WriteAsync(new byte[Large]).AsTask());
+            }
+
+            // Some of the messages are whole by now, and the others wait.
+            await Task.WhenAny(writes).WaitAsync(ChannelPair.Soon);
+            await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => host.CallAsync(ChannelPair.Echo, large, cancellationToken: ChannelPair.Soon).AsTask()));
+            Assert.InRange(writes.Count(static write => write.IsCompletedSuccessfully), 1, 2);
+            release.SetResult();
+            foreach (var stream in streams)
+            {
+                using var end = await stream.ReadAsync(ChannelPair.Soon);
+                Assert.True(end.IsEnd);
+                await stream.DisposeAsync();
+            }
+
+            foreach (var write in writes)
+            {
+                await Record.ExceptionAsync(() => write);
+            }
+
+            release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+    }
+}

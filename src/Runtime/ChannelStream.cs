@@ -14,6 +14,7 @@ public sealed class ChannelStream : IAsyncDisposable
     private readonly Waiter<ReceivedMessage> _reader;
     private readonly Waiter<bool> _writer;
     private ChannelException? _failure;
+    private MessageOwner? _spareOwner;
 
     internal ChannelStream(Channel channel, RpcCall call)
     {
@@ -122,13 +123,17 @@ public sealed class ChannelStream : IAsyncDisposable
         (message, error) = (default, null);
         if (_channel.Rpc.TryRead(_call, out var next))
         {
-            message = new ReceivedMessage(next.Buffer, next.Length);
+            var owner = Interlocked.Exchange(ref _spareOwner, null) ?? new MessageOwner(this);
+            message = owner.Own(next.Buffer, next.Length);
             return true;
         }
 
         error = _failure;
         return error is not null || _call.PeerDone;
     }
+
+    /// <summary>An owner whose message was disposed of serves the next one.</summary>
+    internal void Reuse(MessageOwner owner) => _spareOwner = owner;
 
     /// <summary>Gives back what was received and not read: its handler has ended.</summary>
     internal void DropUnread()

@@ -1,30 +1,27 @@
-using System.Buffers;
-
 namespace ChannelSdk.Runtime;
 
-/// <summary>A message of a stream in pooled memory. Disposing gives the memory back; do it once, and use nothing of it afterwards.</summary>
+/// <summary>
+/// A message of a stream in pooled memory. Disposing of it, or of any copy, gives the memory back once, and ends all copies;
+/// disposing again does nothing.
+/// </summary>
 public readonly struct ReceivedMessage : IDisposable
 {
-    private readonly byte[]? _buffer;
-    private readonly int _length;
+    private readonly MessageOwner? _owner;
+    private readonly int _version;
 
-    internal ReceivedMessage(byte[] buffer, int length) => (_buffer, _length) = (buffer, length);
+    internal ReceivedMessage(MessageOwner owner, int version) => (_owner, _version) = (owner, version);
 
     /// <summary>The peer has ended its direction; there is no message.</summary>
-    public bool IsEnd => _buffer is null;
+    public bool IsEnd => _owner is null;
 
-    /// <summary>The message's bytes.</summary>
-    public ReadOnlyMemory<byte> Memory => _buffer.AsMemory(0, _length);
+    /// <summary>The message's bytes. What was got from here must not be used after the message was disposed of.</summary>
+    /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
+    public ReadOnlyMemory<byte> Memory => _owner is null ? default : _owner.Read(_version);
 
-    /// <summary>The message's bytes.</summary>
-    public ReadOnlySpan<byte> Span => _buffer.AsSpan(0, _length);
+    /// <summary>The message's bytes, as <see cref="Memory"/>.</summary>
+    /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
+    public ReadOnlySpan<byte> Span => Memory.Span;
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        if (_buffer is not null)
-        {
-            ArrayPool<byte>.Shared.Return(_buffer);
-        }
-    }
+    public void Dispose() => _owner?.Return(_version);
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports.InMemory;
 using Google.Protobuf;
@@ -10,6 +11,37 @@ namespace ChannelSdk.Runtime.Tests;
 public sealed class MessageTests
 {
     private static readonly StreamMethod<Empty> s_deaf = new("test.Deaf", StreamClass.Bulk);
+
+    [Fact]
+    public async Task A_message_that_is_disposed_of_twice_gives_its_memory_back_once()
+    {
+        await using var pair = new ChannelPair();
+        await using var stream = await pair.Host.OpenStreamAsync(ChannelPair.Source, new Int64Value { Value = 3 }, cancellationToken: ChannelPair.Soon);
+        var first = await stream.ReadAsync(ChannelPair.Soon);
+        var copy = first;
+        DisposeBoth(first, copy);
+        Assert.Throws<ObjectDisposedException>(() => copy.Memory);
+        Assert.Throws<ObjectDisposedException>(() => copy.Span.Length);
+
+        // An old copy does nothing to the message that came after it.
+        using var second = await stream.ReadAsync(ChannelPair.Soon);
+        copy.Dispose();
+        Assert.Equal(ChannelPair.Numbered(1), second.Memory);
+        using var third = await stream.ReadAsync(ChannelPair.Soon);
+        Assert.Equal(ChannelPair.Numbered(1), second.Memory);
+        Assert.Equal(ChannelPair.Numbered(2), third.Memory);
+        using var end = await stream.ReadAsync(ChannelPair.Soon);
+        Assert.True(end.IsEnd && end.Memory.IsEmpty);
+    }
+
+    /// <summary>On one thread, so the pool has what was given back at hand.</summary>
+    private static void DisposeBoth(ReceivedMessage message, ReceivedMessage copy)
+    {
+        var size = message.Memory.Length;
+        message.Dispose();
+        copy.Dispose();
+        Assert.NotSame(ArrayPool<byte>.Shared.Rent(size), ArrayPool<byte>.Shared.Rent(size));
+    }
 
     [Fact]
     public async Task Messages_that_nobody_reads_hold_up_no_call_and_go_with_their_handlers()

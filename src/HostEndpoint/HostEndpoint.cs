@@ -27,6 +27,7 @@ public sealed class HostEndpoint : IAsyncDisposable
     /// <exception cref="ObjectDisposedException">This was disposed of.</exception>
     public Instance Attach(string name, string endpointUri, InstanceOptions? options = null)
     {
+        ArgumentNullException.ThrowIfNull(name);
         ArgumentNullException.ThrowIfNull(endpointUri);
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         return Attach(name, endpointUri.StartsWith(QgaEndpoint.Prefix, StringComparison.OrdinalIgnoreCase)
@@ -36,6 +37,7 @@ public sealed class HostEndpoint : IAsyncDisposable
     /// <summary>As <see cref="Attach(string, string, InstanceOptions?)"/>, over an endpoint that the instance owns from now on.</summary>
     public Instance Attach(string name, ITransportEndpoint endpoint, InstanceOptions? options = null)
     {
+        ArgumentNullException.ThrowIfNull(name);
         ArgumentNullException.ThrowIfNull(endpoint);
         InstanceName.Check(name);
         lock (_gate)
@@ -60,6 +62,7 @@ public sealed class HostEndpoint : IAsyncDisposable
     /// <summary>Ends the talk with an instance. True if it was attached.</summary>
     public async ValueTask<bool> DetachAsync(string name)
     {
+        ArgumentNullException.ThrowIfNull(name);
         if (!_instances.TryRemove(name, out var instance))
         {
             return false;

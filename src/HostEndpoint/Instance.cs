@@ -59,7 +59,16 @@ public sealed record InstanceOptions
     /// <exception cref="ChannelException">Code BadConfiguration; the text names the option and what is allowed.</exception>
     public void Validate()
     {
+        RequireSet(nameof(Channel), Channel);
+        RequireSet(nameof(Policy), Policy);
+        RequireSet(nameof(Alarm), Alarm);
+        if (QgaSocket is { } socket && (socket.Length == 0 || socket.Contains('\0', StringComparison.Ordinal)))
+        {
+            throw Wrong($"{nameof(QgaSocket)} is no path; a path or null are allowed");
+        }
+
         Channel.Validate();
+        Policy.Validate();
         Check(nameof(CallTimeout), CallTimeout, TimeSpan.FromMilliseconds(1));
         Check(nameof(QgaAfter), QgaAfter, TimeSpan.Zero);
 
@@ -67,9 +76,19 @@ public sealed record InstanceOptions
         {
             if (value < min || value > TimeSpan.FromDays(7))
             {
-                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{name} is {value}; allowed are {min} to 7 days");
+                throw Wrong($"{name} is {value}; allowed are {min} to 7 days");
             }
         }
+
+        static void RequireSet(string name, object? value)
+        {
+            if (value is null)
+            {
+                throw Wrong($"{name} is null");
+            }
+        }
+
+        static ChannelException Wrong(string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, text);
     }
 }
 
@@ -278,7 +297,11 @@ public sealed class Instance : IAsyncDisposable
     }
 
     /// <summary>Cuts its link; the session resumes on the next one.</summary>
-    public void DropLink(string reason) => Channel.DropLink(reason);
+    public void DropLink(string reason)
+    {
+        ArgumentNullException.ThrowIfNull(reason);
+        Channel.DropLink(reason);
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

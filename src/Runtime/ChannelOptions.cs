@@ -66,6 +66,11 @@ public sealed record ChannelOptions
     /// <exception cref="ChannelException">Code BadConfiguration; the text names the option and what is allowed.</exception>
     public void Validate()
     {
+        if (Session is null)
+        {
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{nameof(Session)} is null");
+        }
+
         Session.Validate();
         Check(nameof(MaxMessage), MaxMessage, 1 << 10, 64 << 20);
         Check(nameof(AssemblyBytes), AssemblyBytes, 0, 1 << 30);

@@ -21,6 +21,10 @@ internal static class Failure
             case ChannelException known:
                 Complain($"{About(subject)}{known.Message} ({known.Code}, {known.Class})");
                 return ExitCode.Of(known);
+            case ArgumentException wrong:
+                // Its second part is a name in the library.
+                Complain($"{About(subject)}{wrong.Message.Split(" (Parameter '", 2)[0]}");
+                return ExitCode.Usage;
             case IOException or UnauthorizedAccessException:
                 Complain($"{About(subject)}{error.Message}");
                 return ExitCode.Failed;

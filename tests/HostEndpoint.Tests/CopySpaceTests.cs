@@ -70,7 +70,8 @@ public sealed class CopySpaceTests : IDisposable
         await using var guest = new GuestDouble();
         await using var host = new HostEndpoint();
         var files = host.Attach("vm1", guest.Uri).Files;
-        Assert.Equal(ChannelError.BadConfiguration, (await Assert.ThrowsAsync<ChannelException>(
-            () => files.CopyOutAsync(new GuestPath("/x"), _folder.At("copy"), new FileCopyOptions { ReserveBytes = -1 }))).Code);
+        var error = await Assert.ThrowsAsync<ArgumentOutOfRangeException>(
+            () => files.CopyOutAsync(new GuestPath("/x"), _folder.At("copy"), new FileCopyOptions { ReserveBytes = -1 }));
+        Assert.Equal(nameof(FileCopyOptions.ReserveBytes), error.ParamName);
     }
 }

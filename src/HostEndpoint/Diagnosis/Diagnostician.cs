@@ -17,6 +17,7 @@ public static class Diagnostician
     /// <param name="machine">What the monitor says; null without one.</param>
     public static Diagnosis Judge(InstanceStatus status, MachineFacts? machine = null)
     {
+        ArgumentNullException.ThrowIfNull(status);
         switch (machine?.RunState)
         {
             case null or "running":

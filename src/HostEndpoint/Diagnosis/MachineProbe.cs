@@ -16,6 +16,7 @@ public static class MachineProbe
     public static async Task<MachineFacts> AskAsync(
         string qmpPath, string portName = QemuOptions.DefaultPortName, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(qmpPath);
         // QMP does not tell how long the machine has run; its socket is made when it starts.
         TimeSpan? uptime = File.Exists(qmpPath) ? DateTime.UtcNow - File.GetLastWriteTimeUtc(qmpPath) : null;
         QmpClient qmp;
@@ -36,6 +37,8 @@ public static class MachineProbe
     public static async Task<MachineFacts> AskAsync(
         QmpClient qmp, string portName = QemuOptions.DefaultPortName, TimeSpan? uptime = null, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(qmp);
+        ArgumentNullException.ThrowIfNull(portName);
         var status = await qmp.ExecuteAsync("query-status", null, cancellationToken).ConfigureAwait(false);
         // A monitor is no more trusted than the guest that may have taken it over.
         var state = GuestText.Escape(UntrustedJson.Text(status, "status"), MaxState);

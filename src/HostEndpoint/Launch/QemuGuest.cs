@@ -49,8 +49,11 @@ public sealed class QemuGuest : IAsyncDisposable
 
     /// <summary>Starts QEMU and lets the guest run.</summary>
     /// <exception cref="ChannelException">QEMU is not installed or ended at once (TransportFailed, with its words).</exception>
+    /// <exception cref="ArgumentException">An option that is not allowed.</exception>
     public static async Task<QemuGuest> StartAsync(QemuOptions options, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
         var folder = options.Folder ?? Directory.CreateTempSubdirectory("channelsdk-guest-").FullName;
         QemuProcess? process = null;
         QmpClient qmp;
@@ -105,6 +108,7 @@ public sealed class QemuGuest : IAsyncDisposable
     /// <exception cref="ChannelException">NotFound, PermissionDenied or FailedPrecondition: the file; or why QEMU could not.</exception>
     public async Task SaveAsync(string path, bool goOn = false, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(path);
         using var file = Open(path, new FileStreamOptions
         {
             Mode = FileMode.Create, Access = FileAccess.Write, BufferSize = 0, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
@@ -123,6 +127,7 @@ public sealed class QemuGuest : IAsyncDisposable
     /// <param name="cancellationToken">Ends the wait.</param>
     public async Task PlugVsockAsync(string socket, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(socket);
         var address = new JsonObject { ["type"] = "unix", ["data"] = new JsonObject { ["path"] = socket } };
         var backend = new JsonObject { ["type"] = "socket", ["data"] = new JsonObject { ["server"] = false, ["addr"] = address } };
         await Qmp.ExecuteAsync("chardev-add", new JsonObject { ["id"] = "vsock0", ["backend"] = backend }.ToJsonString(), cancellationToken).ConfigureAwait(false);

@@ -47,7 +47,7 @@ public sealed record QemuLauncherOptions
     /// <summary>Absolute path of <c>channel-forward</c>, for <see cref="ApplianceTransport.UserNet"/>.</summary>
     public string? ForwardProgram { get; init; }
 
-    /// <summary>Memory in MiB.</summary>
+    /// <summary>Memory in MiB, 1 to 16,777,216.</summary>
     public int MemoryMiB { get; init; } = 512;
 
     /// <summary>"kvm", "tcg", or null to take KVM where this machine has it.</summary>
@@ -61,18 +61,45 @@ public sealed record QemuLauncherOptions
 
     /// <summary>Name of the program that makes overlays.</summary>
     public string ImageProgram { get; init; } = "qemu-img";
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>
+    internal QemuLauncherOptions Validated()
+    {
+        OptionCheck.Path(Kernel);
+        OptionCheck.Path(Initrd);
+        OptionCheck.PathOrNull(Disk);
+        OptionCheck.Path(DiskFormat);
+        OptionCheck.Text(Append);
+        OptionCheck.Defined(Transport);
+        OptionCheck.PathOrNull(ForwardProgram);
+        OptionCheck.Range(MemoryMiB, 1, 16 << 20);
+        OptionCheck.PathOrNull(Accelerator);
+        OptionCheck.Path(ImageProgram);
+        return this;
+    }
 }
 
 /// <summary>Starts appliances under QEMU, each from the same pristine state.</summary>
-/// <param name="options">What they are made of.</param>
-public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLauncher
+public sealed class QemuLauncher : IInstanceLauncher
 {
     private const uint VsockPort = 5000;
+    private readonly QemuLauncherOptions _options;
+
+    /// <summary>Makes a launcher.</summary>
+    /// <param name="options">What they are made of.</param>
+    /// <exception cref="ArgumentException">An option that is not allowed.</exception>
+    public QemuLauncher(QemuLauncherOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _options = options.Validated();
+    }
 
     /// <inheritdoc/>
     public async Task<ILaunchedInstance> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken = default)
     {
-        foreach (var file in (string?[])[options.Kernel, options.Initrd, options.Disk])
+        ArgumentNullException.ThrowIfNull(request);
+        foreach (var file in (string?[])[_options.Kernel, _options.Initrd, _options.Disk])
         {
             if (file is not null && !File.Exists(file))
             {
@@ -85,14 +112,14 @@ public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLaunche
         VsockDevice? device = null;
         try
         {
-            if (options.Transport == ApplianceTransport.Tap)
+            if (_options.Transport == ApplianceTransport.Tap)
             {
                 tap = LinkLocalNetwork.Of($"install-{request.Operation[..16]}");
                 request.Trace(new LaunchTrace(LaunchTraceKind.Network, tap.Name));
                 tap.SetUp();
             }
 
-            if (options.Transport == ApplianceTransport.Vsock)
+            if (_options.Transport == ApplianceTransport.Vsock)
             {
                 device = new VsockDevice(new VsockDeviceOptions { SocketPath = Path.Combine(request.Folder, "vsock") });
                 device.Start();
@@ -100,14 +127,14 @@ public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLaunche
 
             var channelSocket = Path.Combine(request.Folder, "net.sock");
             // Listening before the guest dials, where it is the guest that does.
-            endpoint = options.Transport switch
+            endpoint = _options.Transport switch
             {
                 ApplianceTransport.Tap => TransportEndpoints.Create($"tap://{tap!.Name}"),
                 ApplianceTransport.UserNet => TransportEndpoints.Create($"usernet://{channelSocket}"),
                 ApplianceTransport.Vsock => device!.Listen(VsockPort),
                 _ => null,
             };
-            var overlay = options.Disk is null ? null : await QemuImage.OverlayAsync(options.ImageProgram, options.Disk, options.DiskFormat, Path.Combine(request.Folder, "disk.qcow2"), cancellationToken).ConfigureAwait(false);
+            var overlay = _options.Disk is null ? null : await QemuImage.OverlayAsync(_options.ImageProgram, _options.Disk, _options.DiskFormat, Path.Combine(request.Folder, "disk.qcow2"), cancellationToken).ConfigureAwait(false);
             var guest = await QemuGuest.StartAsync(Options(request, tap, channelSocket, overlay) with { VsockSocket = device?.SocketPath }, cancellationToken).ConfigureAwait(false);
             if (guest.GuardProcess is { } process)
             {
@@ -141,23 +168,23 @@ public sealed class QemuLauncher(QemuLauncherOptions options) : IInstanceLaunche
     private QemuOptions Options(LaunchRequest request, LinkLocalNetwork? tap, string channelSocket, string? overlay)
     {
         var address = $"tcp://{LinkLocalAddresses.Host}:{LinkLocalAddresses.ChannelPort}";
-        var (network, append) = options.Transport switch
+        var (network, append) = _options.Transport switch
         {
             ApplianceTransport.Tap => ((QemuNetwork?)new QemuNetwork.Tap(tap!), $"channel.endpoint={address} channel.net=static"),
-            ApplianceTransport.UserNet => (new QemuNetwork.User(options.ForwardProgram ?? throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+            ApplianceTransport.UserNet => (new QemuNetwork.User(_options.ForwardProgram ?? throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
                 "the user network needs the path of channel-forward"), channelSocket), $"channel.endpoint={address} channel.net=dhcp"),
             ApplianceTransport.Vsock => (null, $"channel.endpoint=vsock://2:{VsockPort}"),
             _ => (null, ""),
         };
         return new QemuOptions
         {
-            Kernel = options.Kernel,
-            Initrd = options.Initrd,
-            Append = $"{append} {options.Append}".Trim(),
-            MemoryMiB = options.MemoryMiB,
-            Accelerator = options.Accelerator,
-            RunAs = options.RunAs,
-            Sandbox = options.Sandbox,
+            Kernel = _options.Kernel,
+            Initrd = _options.Initrd,
+            Append = $"{append} {_options.Append}".Trim(),
+            MemoryMiB = _options.MemoryMiB,
+            Accelerator = _options.Accelerator,
+            RunAs = _options.RunAs,
+            Sandbox = _options.Sandbox,
             Network = network,
             Folder = request.Folder,
             Environment = request.Environment,

@@ -15,7 +15,7 @@ public sealed record QemuOptions
     /// <summary>Kernel command line behind the console settings.</summary>
     public string Append { get; init; } = "";
 
-    /// <summary>Memory in MiB.</summary>
+    /// <summary>Memory in MiB, 1 to 16,777,216.</summary>
     public int MemoryMiB { get; init; } = 256;
 
     /// <summary>Name of the virtio-serial port in the guest.</summary>
@@ -68,6 +68,24 @@ public sealed record QemuOptions
 
     /// <summary>The accelerator in use. A /dev/kvm on a processor without virtualization opens and then hangs guests, so the flags are asked too.</summary>
     public string EffectiveAccelerator => Accelerator ?? (HasKvm() ? "kvm" : "tcg");
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>
+    internal void Validate()
+    {
+        OptionCheck.PathOrNull(Kernel);
+        OptionCheck.PathOrNull(Initrd);
+        OptionCheck.Text(Append);
+        OptionCheck.Range(MemoryMiB, 1, 16 << 20);
+        OptionCheck.Path(PortName);
+        OptionCheck.PathOrNull(VsockSocket);
+        OptionCheck.PathOrNull(RestoreFrom);
+        OptionCheck.PathOrNull(Folder);
+        OptionCheck.Variables(Environment);
+        OptionCheck.Texts(Arguments);
+        OptionCheck.Path(Program);
+        OptionCheck.PathOrNull(Accelerator);
+    }
 
     private static bool HasKvm()
     {

@@ -31,6 +31,7 @@ public sealed class QmpClient : IAsyncDisposable
     /// <exception cref="ChannelException">EndpointMissing, TransportFailed if it is no QMP server, or LinkLost if it goes away.</exception>
     public static async Task<QmpClient> ConnectAsync(string path, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(path);
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
@@ -69,8 +70,11 @@ public sealed class QmpClient : IAsyncDisposable
     /// QEMU refused it (Internal, with its text), has gone (LinkLost), or what answers is no QMP (TransportFailed).
     /// InvalidArgument: arguments that are no JSON object.
     /// </exception>
-    public Task<JsonElement> ExecuteAsync(string command, string? arguments = null, CancellationToken cancellationToken = default) =>
-        ExecuteAsync(command, arguments, null, cancellationToken);
+    public Task<JsonElement> ExecuteAsync(string command, string? arguments = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(command);
+        return ExecuteAsync(command, arguments, null, cancellationToken);
+    }
 
     /// <summary>As the other, with an open file for QEMU (<c>getfd</c>).</summary>
     internal async Task<JsonElement> ExecuteAsync(string command, string? arguments, SafeFileHandle? file, CancellationToken cancellationToken)

@@ -52,6 +52,8 @@ public sealed class XlGuest : IAsyncDisposable
     /// </exception>
     public static async Task<XlGuest> StartAsync(XlOptions options, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
         var config = Path.Combine(options.Folder, $"{options.Name}.cfg");
         await File.WriteAllTextAsync(config, XlConfig.Text(options), cancellationToken).ConfigureAwait(false);
         var guest = new XlGuest(options);
@@ -75,6 +77,7 @@ public sealed class XlGuest : IAsyncDisposable
     /// <exception cref="ChannelException">TransportFailed: xl refuses, with its words.</exception>
     public async Task SaveAsync(string path, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(path);
         await XlCommand.RunAsync(_options.Program, cancellationToken, "save", Name, path).ConfigureAwait(false);
         await Exited.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
@@ -83,6 +86,7 @@ public sealed class XlGuest : IAsyncDisposable
     /// <exception cref="ChannelException">FailedPrecondition: it runs. TransportFailed: xl refuses, with its words.</exception>
     public async Task RestoreAsync(string path, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(path);
         if (!Exited.IsCompleted)
         {
             throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Refused, $"the domain {Name} runs; it cannot be there twice");

@@ -15,7 +15,7 @@ public sealed record XlLauncherOptions
     /// <summary>Kernel command line behind the console's settings.</summary>
     public string Append { get; init; } = "";
 
-    /// <summary>Memory in MiB.</summary>
+    /// <summary>Memory in MiB, 1 to 16,777,216.</summary>
     public int MemoryMiB { get; init; } = 512;
 
     /// <summary>How they are virtualized.</summary>
@@ -26,16 +26,41 @@ public sealed record XlLauncherOptions
 
     /// <summary>Name or path of xl.</summary>
     public string Program { get; init; } = XlCommand.DefaultProgram;
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>
+    internal XlLauncherOptions Validated()
+    {
+        OptionCheck.Path(Kernel);
+        OptionCheck.Path(Initrd);
+        OptionCheck.Text(Append);
+        OptionCheck.Range(MemoryMiB, 1, 16 << 20);
+        OptionCheck.Defined(Type);
+        OptionCheck.Variables(Settings);
+        OptionCheck.Path(Program);
+        return this;
+    }
 }
 
 /// <summary>Starts appliances as Xen domains; it runs in dom0, as root. Their agents are reached by vchan.</summary>
-/// <param name="options">What they are made of.</param>
-public sealed class XlLauncher(XlLauncherOptions options) : IInstanceLauncher
+public sealed class XlLauncher : IInstanceLauncher
 {
+    private readonly XlLauncherOptions _options;
+
+    /// <summary>Makes a launcher.</summary>
+    /// <param name="options">What they are made of.</param>
+    /// <exception cref="ArgumentException">An option that is not allowed.</exception>
+    public XlLauncher(XlLauncherOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _options = options.Validated();
+    }
+
     /// <inheritdoc/>
     public async Task<ILaunchedInstance> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken = default)
     {
-        foreach (var file in (string[])[options.Kernel, options.Initrd])
+        ArgumentNullException.ThrowIfNull(request);
+        foreach (var file in (string[])[_options.Kernel, _options.Initrd])
         {
             if (!File.Exists(file))
             {
@@ -49,16 +74,16 @@ public sealed class XlLauncher(XlLauncherOptions options) : IInstanceLauncher
         var guest = await XlGuest.StartAsync(new XlOptions
         {
             Name = name,
-            Kernel = options.Kernel,
-            Initrd = options.Initrd,
-            Append = options.Append,
-            MemoryMiB = options.MemoryMiB,
-            Type = options.Type,
-            Settings = options.Settings,
+            Kernel = _options.Kernel,
+            Initrd = _options.Initrd,
+            Append = _options.Append,
+            MemoryMiB = _options.MemoryMiB,
+            Type = _options.Type,
+            Settings = _options.Settings,
             Disks = request.Disks,
             Folder = request.Folder,
             Environment = request.Environment,
-            Program = options.Program,
+            Program = _options.Program,
         }, cancellationToken).ConfigureAwait(false);
         if (guest.MonitorProcess is { } process)
         {

@@ -24,7 +24,7 @@ public sealed record XlOptions
     /// <summary>Kernel command line behind the console settings.</summary>
     public string Append { get; init; } = "";
 
-    /// <summary>Memory in MiB.</summary>
+    /// <summary>Memory in MiB, 1 to 16,777,216.</summary>
     public int MemoryMiB { get; init; } = 256;
 
     /// <summary>How it is virtualized.</summary>
@@ -47,4 +47,21 @@ public sealed record XlOptions
 
     /// <summary>Name or path of xl.</summary>
     public string Program { get; init; } = XlCommand.DefaultProgram;
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>
+    internal void Validate()
+    {
+        OptionCheck.Text(Name);
+        OptionCheck.Path(Kernel);
+        OptionCheck.Path(Initrd);
+        OptionCheck.Text(Append);
+        OptionCheck.Range(MemoryMiB, 1, 16 << 20);
+        OptionCheck.Defined(Type);
+        OptionCheck.NoNulls(Disks);
+        OptionCheck.Variables(Settings);
+        OptionCheck.Path(Folder);
+        OptionCheck.Variables(Environment);
+        OptionCheck.Path(Program);
+    }
 }

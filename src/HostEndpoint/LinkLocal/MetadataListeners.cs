@@ -13,6 +13,7 @@ namespace ChannelSdk.HostEndpoint.LinkLocal;
 /// <param name="instance">The instance at a metadata server.</param>
 public sealed class MetadataListeners(MetadataInstance instance) : IAsyncDisposable
 {
+    private readonly MetadataInstance _instance = instance ?? throw new ArgumentNullException(nameof(instance));
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<IAsyncDisposable> _responders = [];
     private readonly List<Task> _forwards = [];
@@ -22,10 +23,10 @@ public sealed class MetadataListeners(MetadataInstance instance) : IAsyncDisposa
     public void ServeTap(LinkLocalNetwork network)
     {
         ArgumentNullException.ThrowIfNull(network);
-        instance.AddListener(ToSocket(network.Listen(LinkLocalAddresses.Host, LinkLocalAddresses.HttpPort)));
+        _instance.AddListener(ToSocket(network.Listen(LinkLocalAddresses.Host, LinkLocalAddresses.HttpPort)));
         if (Socket.OSSupportsIPv6)
         {
-            instance.AddListener(ToSocket(network.Listen(LinkLocalAddresses.HostV6, LinkLocalAddresses.HttpPort)));
+            _instance.AddListener(ToSocket(network.Listen(LinkLocalAddresses.HostV6, LinkLocalAddresses.HttpPort)));
         }
 
         _responders.Add(new DhcpResponder(network));
@@ -34,9 +35,13 @@ public sealed class MetadataListeners(MetadataInstance instance) : IAsyncDisposa
     /// <summary>Serves the connections that <c>channel-forward</c> hands over for a guest on QEMU's user network.</summary>
     /// <param name="socketPath">Absolute path of the Unix socket, which is made here.</param>
     /// <exception cref="ChannelException">The socket cannot be made.</exception>
-    public void ServeForward(string socketPath) => _forwards.Add(ForwardAsync(new ForwardListener(socketPath)));
+    public void ServeForward(string socketPath)
+    {
+        ArgumentNullException.ThrowIfNull(socketPath);
+        _forwards.Add(ForwardAsync(new ForwardListener(socketPath)));
+    }
 
-    /// <summary>Ends the listening; DHCP and forwards at once, the tap's sockets with the instance.</summary>
+    /// <summary>Ends the listening; DHCP and forwards at once, the tap's sockets with the _instance.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
@@ -71,7 +76,7 @@ public sealed class MetadataListeners(MetadataInstance instance) : IAsyncDisposa
     {
         try
         {
-            await instance.AcceptAsync(connection, _stopping.Token).ConfigureAwait(false);
+            await _instance.AcceptAsync(connection, _stopping.Token).ConfigureAwait(false);
         }
         catch (Exception)
         {

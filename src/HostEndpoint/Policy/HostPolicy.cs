@@ -26,6 +26,7 @@ public sealed record HostPolicy
     /// <exception cref="ChannelException">BadConfiguration: it cannot be read, or is not that.</exception>
     public static HostPolicy Load(string path)
     {
+        ArgumentNullException.ThrowIfNull(path);
         try
         {
             var document = JsonSerializer.Deserialize(Read(path), PolicyJson.Default.PolicyDocument)
@@ -48,6 +49,19 @@ public sealed record HostPolicy
         return count <= MaxBytes ? bytes.AsSpan(0, count) : throw new IOException($"it has more than {MaxBytes} bytes");
     }
 
+    /// <summary>Checks both lists.</summary>
+    /// <exception cref="ChannelException">BadConfiguration: one is null, or has what is no method.</exception>
+    internal void Validate()
+    {
+        foreach (var (name, patterns) in ((string, IReadOnlyList<string>?)[])[(nameof(HostMay), HostMay), (nameof(GuestMay), GuestMay)])
+        {
+            if (patterns is null || !patterns.All(IsPattern))
+            {
+                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{name} of the host's policy has what is no method; write service.Method, service.* or *");
+            }
+        }
+    }
+
     internal static bool Allows(IReadOnlyList<string> patterns, string method)
     {
         foreach (var pattern in patterns)
@@ -66,14 +80,19 @@ public sealed record HostPolicy
     {
         foreach (var pattern in patterns ?? [])
         {
-            var name = pattern?.EndsWith(".*", StringComparison.Ordinal) == true ? pattern[..^2] : pattern;
-            if (string.IsNullOrEmpty(name) || (name != "*" && name.Any(c => !char.IsAsciiLetterOrDigit(c) && c != '.')))
+            if (!IsPattern(pattern))
             {
                 throw new JsonException($"'{pattern}' is no method: write service.Method, service.* or *");
             }
         }
 
         return patterns ?? ["*"];
+    }
+
+    private static bool IsPattern(string? pattern)
+    {
+        var name = pattern?.EndsWith(".*", StringComparison.Ordinal) == true ? pattern[..^2] : pattern;
+        return name is "*" || (!string.IsNullOrEmpty(name) && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '.'));
     }
 }
 

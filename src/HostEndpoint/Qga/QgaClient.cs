@@ -17,11 +17,21 @@ public sealed record QgaClientOptions
     /// </summary>
     public int MaxExecReply { get; init; } = 48 << 20;
 
-    /// <summary>How long an answer to a synchronization is waited for before it is asked for again.</summary>
+    /// <summary>How long an answer to a synchronization is waited for before it is asked for again, 1 ms to 1 hour.</summary>
     public TimeSpan SyncInterval { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>Deadline of a call that gives none.</summary>
+    /// <summary>Deadline of a call that gives none, 1 ms to 7 days.</summary>
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>
+    internal void Validate()
+    {
+        OptionCheck.Range(MaxReply, 4096, 256 << 20);
+        OptionCheck.Range(MaxExecReply, 4096, 256 << 20);
+        OptionCheck.Range(SyncInterval, TimeSpan.FromMilliseconds(1), TimeSpan.FromHours(1));
+        OptionCheck.Range(CallTimeout, TimeSpan.FromMilliseconds(1), TimeSpan.FromDays(7));
+    }
 }
 
 /// <summary>
@@ -59,18 +69,18 @@ public sealed class QgaClient : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(endpoint);
         (_endpoint, _options) = (endpoint, options ?? new QgaClientOptions());
-        foreach (var limit in (int[])[_options.MaxReply, _options.MaxExecReply])
-        {
-            ArgumentOutOfRangeException.ThrowIfLessThan(limit, 4096, nameof(options));
-            ArgumentOutOfRangeException.ThrowIfGreaterThan(limit, 256 << 20, nameof(options));
-        }
+        _options.Validate();
     }
 
     /// <summary>Makes a client for the Unix socket of a chardev, or of an agent itself.</summary>
     /// <param name="path">Absolute.</param>
     /// <param name="options">Bounds and times; null for the defaults.</param>
     /// <exception cref="ChannelException">BadEndpointUri.</exception>
-    public static QgaClient Open(string path, QgaClientOptions? options = null) => new(TransportEndpoints.Create("virtio-serial://" + path), options);
+    public static QgaClient Open(string path, QgaClientOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        return new(TransportEndpoints.Create("virtio-serial://" + path), options);
+    }
 
     /// <summary>Whether a call is under way.</summary>
     internal bool IsBusy => _turn.CurrentCount == 0;
@@ -104,6 +114,7 @@ public sealed class QgaClient : IAsyncDisposable
     /// <exception cref="ChannelException">As for <see cref="CallAsync"/>; the end of the link is none.</exception>
     public async ValueTask SendAsync(string command, string? arguments, TimeSpan grace, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(command);
         await SyncAsync(null, cancellationToken).ConfigureAwait(false);
         try
         {

@@ -17,15 +17,17 @@ public sealed class ExecClient
     /// NotFound (no such program), PermissionDenied (by policy or by the guest's system), InvalidArgument, ResourceExhausted
     /// (too many run), or the stream failed.
     /// </exception>
+    /// <exception cref="ArgumentException">An option that is not allowed.</exception>
     public async Task<ExecSession> StartAsync(ExecOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
         var request = new ExecRequest
         {
             WorkingFolder = ByteString.CopyFromUtf8(options.WorkingFolder),
             KeepOnSessionLoss = options.KeepOnSessionLoss,
             MaxProcesses = (uint)options.MaxProcesses,
-            LinkLossMs = options.LinkLoss is { } loss ? (uint)Math.Clamp(loss.TotalMilliseconds, 1, uint.MaxValue) : 0,
+            LinkLossMs = options.LinkLoss is { } loss ? (uint)loss.TotalMilliseconds : 0,
         };
         request.Argv.AddRange(options.Command.Select(ByteString.CopyFromUtf8));
         request.Environment.AddRange(options.Environment.Select(pair => ByteString.CopyFromUtf8($"{pair.Key}={pair.Value}")));
@@ -55,6 +57,8 @@ public sealed class ExecClient
     /// <exception cref="ChannelException">As for <see cref="StartAsync"/>; ResourceExhausted too when it writes more, which kills it.</exception>
     public async Task<ExecResult> RunAsync(ExecOptions options, ReadOnlyMemory<byte> input = default, int maxOutput = 1 << 20, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentOutOfRangeException.ThrowIfNegative(maxOutput);
         var session = await StartAsync(options, cancellationToken).ConfigureAwait(false);
         await using var _ = session.ConfigureAwait(false);
         var output = GatherAsync(session.StandardOutput, "output", maxOutput, cancellationToken);

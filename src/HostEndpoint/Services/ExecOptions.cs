@@ -1,8 +1,16 @@
+using System.Text;
+
 namespace ChannelSdk.HostEndpoint.Services;
 
 /// <summary>A program to run in the guest.</summary>
 public sealed record ExecOptions
 {
+    // As the guest's agent has them.
+    private const int MostArguments = 32_768;
+    private const int MostWord = 131_071;
+    private const int MostBytes = 256_000;
+    private const int PerWord = 4;
+
     /// <summary>The program, as a name or an absolute path, and its arguments: 1 to 32,768, of at most 131,071 bytes each and 256,000 in all with the variables, four more for each.</summary>
     public required IReadOnlyList<string> Command { get; init; }
 
@@ -23,6 +31,55 @@ public sealed record ExecOptions
 
     /// <summary>Most processes that it may have at a time, 1 to 4,096, where the guest can see to that.</summary>
     public int MaxProcesses { get; init; } = 256;
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>
+    internal void Validate()
+    {
+        OptionCheck.Texts(Command);
+        if (Command.Count is 0 or > MostArguments || Command[0].Length == 0)
+        {
+            throw new ArgumentException($"{nameof(Command)} has {(Command.Count is 0 or > MostArguments ? $"{Command.Count} words; a program and up to {MostArguments - 1} arguments" : "no program's name; one")} are needed", nameof(Command));
+        }
+
+        OptionCheck.Variables(Environment);
+        OptionCheck.Path(WorkingFolder);
+        if (WorkingFolder[0] != '/')
+        {
+            throw new ArgumentException($"{nameof(WorkingFolder)} is '{GuestText.Escape(WorkingFolder, 100)}'; an absolute path is needed", nameof(WorkingFolder));
+        }
+
+        if (LinkLoss is { } loss)
+        {
+            OptionCheck.Range(loss, TimeSpan.FromMilliseconds(1), TimeSpan.FromDays(49), nameof(LinkLoss));
+        }
+
+        OptionCheck.Range(MaxProcesses, 1, 4096);
+        RequireRoom();
+    }
+
+    private void RequireRoom()
+    {
+        long all = 0;
+        foreach (var word in Command)
+        {
+            all += Count(word, nameof(Command));
+        }
+
+        foreach (var (name, value) in Environment)
+        {
+            all += Count(name, nameof(Environment)) + Count(value, nameof(Environment));
+        }
+
+        if (all > MostBytes)
+        {
+            throw new ArgumentException($"{nameof(Command)} and {nameof(Environment)} have {all} bytes; {MostBytes} are allowed", nameof(Command));
+        }
+
+        static long Count(string word, string name) => Encoding.UTF8.GetByteCount(word) is <= MostWord and var bytes
+            ? bytes + PerWord
+            : throw new ArgumentException($"{name} has a word of more than {MostWord} bytes, which no program can be given", name);
+    }
 }
 
 /// <summary>How a program ended.</summary>

@@ -55,6 +55,7 @@ public sealed class ExecSession : IAsyncDisposable
     /// <exception cref="ChannelException">NotFound: it has ended. Or the call failed.</exception>
     public async ValueTask SignalAsync(int signal, CancellationToken cancellationToken = default)
     {
+        OptionCheck.Range(signal, 1, 64);
         var request = new ExecSignalRequest { Run = _run, Signal = (uint)signal };
         await _instance.Channel.CallAsync(ServiceMethods.ExecSignal, request, new CallOptions(_instance.Options.CallTimeout), cancellationToken).ConfigureAwait(false);
     }

@@ -67,9 +67,11 @@ public sealed class FileClient
     /// NotFound, PermissionDenied, FailedPrecondition (it changed, or the destination exists), ResourceExhausted (too large, or
     /// the disk is full), CorruptFrame (a hash is wrong), or the session was lost for longer than the options allow.
     /// </exception>
+    /// <exception cref="ArgumentException">A path that no file can have, or an option that is not allowed.</exception>
     public async Task<FileCopyResult> CopyOutAsync(
         GuestPath source, string destination, FileCopyOptions? options = null, IProgress<FileProgress>? progress = null, CancellationToken cancellationToken = default)
     {
+        OptionCheck.Path(destination);
         options = Checked(options);
         if (_instance.Agent == AgentKind.QemuGuestAgent && (options.KeepMode || options.KeepOwner || options.KeepTime))
         {
@@ -90,9 +92,11 @@ public sealed class FileClient
     public async Task<FileCopyResult> CopyInAsync(
         string source, GuestPath destination, FileCopyOptions? options = null, IProgress<FileProgress>? progress = null, CancellationToken cancellationToken = default)
     {
+        OptionCheck.Path(source);
+        options = Checked(options);
         try
         {
-            using var copy = new CopyIn(_instance, source, destination, Checked(options), progress);
+            using var copy = new CopyIn(_instance, source, destination, options, progress);
             return await copy.RunAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
@@ -104,14 +108,7 @@ public sealed class FileClient
     private static FileCopyOptions Checked(FileCopyOptions? options)
     {
         options ??= new FileCopyOptions();
-        foreach (var (name, value) in ((string, long)[])[(nameof(FileCopyOptions.MaxBytes), options.MaxBytes), (nameof(FileCopyOptions.ReserveBytes), options.ReserveBytes)])
-        {
-            if (value is < 0 or > ContentHash.MaxLength)
-            {
-                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{name} is {value}; allowed are 0 to {ContentHash.MaxLength}");
-            }
-        }
-
+        options.Validate();
         return options;
     }
 }

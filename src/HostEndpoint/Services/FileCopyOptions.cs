@@ -1,3 +1,5 @@
+using ChannelSdk.Runtime;
+
 namespace ChannelSdk.HostEndpoint.Services;
 
 /// <summary>How a file is copied. The same for both directions.</summary>
@@ -30,8 +32,17 @@ public sealed record FileCopyOptions
     /// </summary>
     public long ReserveBytes { get; init; } = 256 << 20;
 
-    /// <summary>How long a copy waits for the guest's agent after its session was lost, before it gives up.</summary>
+    /// <summary>How long a copy waits for the guest's agent after its session was lost, before it gives up: 0 to 7 days.</summary>
     public TimeSpan ResumeTimeout { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>
+    internal void Validate()
+    {
+        OptionCheck.Range(MaxBytes, 0, ContentHash.MaxLength);
+        OptionCheck.Range(ReserveBytes, 0, ContentHash.MaxLength);
+        OptionCheck.Range(ResumeTimeout, TimeSpan.Zero, TimeSpan.FromDays(7));
+    }
 }
 
 /// <summary>How far a copy is.</summary>

@@ -34,11 +34,14 @@ public sealed class FreezeClient
     /// <returns>What is frozen, in which order, and until when.</returns>
     /// <exception cref="FreezeFailedException">A hook or a mount failed; nothing is frozen.</exception>
     /// <exception cref="ChannelException">InvalidArgument, NotFound (no such mount), FailedPrecondition (frozen already), PermissionDenied.</exception>
+    /// <exception cref="ArgumentException">A time of less than 1 ms or more than 7 days, or a mount that is null.</exception>
     public async ValueTask<FreezeReport> FreezeAsync(
         TimeSpan lease, IEnumerable<string>? mounts = null, TimeSpan? linkLoss = null, CancellationToken cancellationToken = default)
     {
-        var request = new FreezeRequest { LeaseMs = Milliseconds(lease), LinkLossMs = linkLoss is { } loss ? Math.Max(1, Milliseconds(loss)) : 0 };
-        request.Mounts.AddRange(mounts ?? []);
+        var request = new FreezeRequest { LeaseMs = Milliseconds(lease, nameof(lease)), LinkLossMs = linkLoss is { } loss ? Math.Max(1, Milliseconds(loss, nameof(linkLoss))) : 0 };
+        var asked = mounts?.ToList() ?? [];
+        OptionCheck.NoNulls(asked, nameof(mounts));
+        request.Mounts.AddRange(asked);
         await _instance.ReachAsync(cancellationToken).ConfigureAwait(false);
         var report = await _instance.Channel.CallAsync(
             ServiceMethods.FreezeFreeze, request, new CallOptions(Limit(lease)), cancellationToken).ConfigureAwait(false);
@@ -61,7 +64,7 @@ public sealed class FreezeClient
     /// <summary>Lets the lease end so long from now, and makes this session the one that holds it.</summary>
     /// <exception cref="ChannelException">FailedPrecondition: nothing is frozen; InvalidArgument.</exception>
     public ValueTask<FreezeReport> RenewAsync(TimeSpan lease, CancellationToken cancellationToken = default) =>
-        _instance.Channel.CallAsync(ServiceMethods.FreezeRenew, new RenewRequest { LeaseMs = Milliseconds(lease) },
+        _instance.Channel.CallAsync(ServiceMethods.FreezeRenew, new RenewRequest { LeaseMs = Milliseconds(lease, nameof(lease)) },
             new CallOptions(_instance.Options.CallTimeout), cancellationToken);
 
     /// <summary>Whether the guest is frozen, what is, until when, and how the last freeze ended.</summary>
@@ -69,8 +72,12 @@ public sealed class FreezeClient
         _instance.Channel.CallAsync(ServiceMethods.FreezeStatus, new FreezeStatusRequest(),
             new CallOptions(_instance.Options.CallTimeout), cancellationToken);
 
-    private static TimeSpan Limit(TimeSpan lease) => TimeSpan.FromMilliseconds(Milliseconds(lease)) + s_grace;
+    private static TimeSpan Limit(TimeSpan lease) => lease + s_grace;
 
-    // The guest says what is allowed; a value that does not fit is sent as the nearest one that the guest refuses too.
-    private static uint Milliseconds(TimeSpan time) => (uint)Math.Clamp(time.TotalMilliseconds, 0, int.MaxValue);
+    // The guest says what else is allowed.
+    private static uint Milliseconds(TimeSpan time, string name)
+    {
+        OptionCheck.Range(time, TimeSpan.FromMilliseconds(1), TimeSpan.FromDays(7), name);
+        return (uint)time.TotalMilliseconds;
+    }
 }

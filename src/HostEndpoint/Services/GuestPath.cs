@@ -10,7 +10,11 @@ public readonly struct GuestPath
 
     /// <summary>Makes a path from text, as UTF-8.</summary>
     /// <param name="path">Absolute, without empty, "." and ".." parts; the guest refuses others.</param>
-    public GuestPath(string path) => _bytes = ByteString.CopyFromUtf8(path);
+    public GuestPath(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        _bytes = ByteString.CopyFromUtf8(path);
+    }
 
     /// <summary>Makes a path from raw bytes.</summary>
     /// <param name="path">As for the text.</param>
@@ -22,6 +26,7 @@ public readonly struct GuestPath
     /// <param name="name">As a listing gave it.</param>
     public GuestPath Combine(ByteString name)
     {
+        ArgumentNullException.ThrowIfNull(name);
         ReadOnlySpan<byte> folder = Bytes.Span.TrimEnd((byte)'/');
         return new GuestPath([.. folder, (byte)'/', .. name.Span]);
     }

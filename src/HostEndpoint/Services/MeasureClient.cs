@@ -19,6 +19,7 @@ public sealed class MeasureClient
     /// <exception cref="ChannelException">CorruptFrame if the guest's count or checksum differs; or the stream failed.</exception>
     public async Task SendAsync(long bytes, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         // The sink's first word comes at the end, so the answer cannot have a time.
         await _instance.ReachAsync(cancellationToken).ConfigureAwait(false);
         var stream = await _instance.Channel.OpenStreamAsync(ServiceMethods.MeasureSink, new SinkRequest(), default, cancellationToken).ConfigureAwait(false);
@@ -52,6 +53,7 @@ public sealed class MeasureClient
     /// <exception cref="ChannelException">CorruptFrame if a byte differs or the count does; or the stream failed.</exception>
     public async Task ReceiveAsync(long bytes, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         var stream = await _instance.Channel.OpenStreamAsync(ServiceMethods.MeasureSource, new SourceRequest { Bytes = (ulong)bytes }, new CallOptions(AnswerWithin: _instance.Options.CallTimeout), cancellationToken).ConfigureAwait(false);
         await using var _ = stream.ConfigureAwait(false);
         long received = 0;

@@ -53,14 +53,31 @@ public sealed class PowerClient
     /// <param name="reason">For the guest's log.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ChannelException">As for <see cref="ShutdownAsync"/>; Unsupported if the agent may not.</exception>
-    public ValueTask<PowerResult> ForceAsync(PowerAction action, string reason = "", CancellationToken cancellationToken = default) => RequestAsync(action, reason, true, cancellationToken);
+    public ValueTask<PowerResult> ForceAsync(PowerAction action, string reason = "", CancellationToken cancellationToken = default)
+    {
+        if (!IsDeparture(action))
+        {
+            throw new ArgumentOutOfRangeException(nameof(action), $"{nameof(action)} is {action}; Shutdown, Reboot and Halt can be forced");
+        }
+
+        return RequestAsync(action, reason, true, cancellationToken);
+    }
 
     /// <summary>Asks the guest to sleep; it goes on when its machine is woken.</summary>
     /// <param name="action">One of the suspends.</param>
     /// <param name="reason">For the guest's log.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ChannelException">As for <see cref="ShutdownAsync"/>; Unsupported if its kernel has no such state.</exception>
-    public ValueTask<PowerResult> SuspendAsync(PowerAction action = PowerAction.SuspendRam, string reason = "", CancellationToken cancellationToken = default) => RequestAsync(action, reason, false, cancellationToken);
+    public ValueTask<PowerResult> SuspendAsync(PowerAction action = PowerAction.SuspendRam, string reason = "", CancellationToken cancellationToken = default)
+    {
+        OptionCheck.Defined(action);
+        if (IsDeparture(action))
+        {
+            throw new ArgumentOutOfRangeException(nameof(action), $"{nameof(action)} is {action}, which is no suspend");
+        }
+
+        return RequestAsync(action, reason, false, cancellationToken);
+    }
 
     /// <summary>
     /// Waits until the guest is gone: its agent said goodbye or stopped talking, or <paramref name="machineExited"/>
@@ -113,8 +130,11 @@ public sealed class PowerClient
         return (wasStopping, false);
     }
 
+    private static bool IsDeparture(PowerAction action) => action is PowerAction.Shutdown or PowerAction.Reboot or PowerAction.Halt;
+
     private async ValueTask<PowerResult> RequestAsync(PowerAction action, string reason, bool force, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(reason);
         var command = new PowerCommand { Action = action, Reason = reason, Force = force };
         var stop = new CancellationTokenSource();
         var goodbye = WaitGoodbyeAsync(_instance.Channel.WatchAsync(stop.Token));
@@ -122,7 +142,7 @@ public sealed class PowerClient
         try
         {
             var reply = await _instance.Channel.CallAsync(ServiceMethods.PowerRequest, command, new CallOptions(_instance.Options.CallTimeout), cancellationToken).ConfigureAwait(false);
-            isKept = reply.Accepted && (action is PowerAction.Shutdown or PowerAction.Reboot or PowerAction.Halt);
+            isKept = reply.Accepted && IsDeparture(action);
             var gone = isKept ? GoneAsync(goodbye, stop) : null;
             _asked = gone ?? _asked;
             return new PowerResult(reply.Accepted, GuestText.Escape(reply.How)) { Gone = gone };

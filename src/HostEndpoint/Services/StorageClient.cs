@@ -22,8 +22,10 @@ public sealed class StorageClient
     public async ValueTask<IReadOnlyList<TrimResult>> TrimAsync(
         IEnumerable<string>? mounts = null, ulong minimumBytes = 0, CancellationToken cancellationToken = default)
     {
+        var asked = mounts?.ToList() ?? [];
+        OptionCheck.NoNulls(asked, nameof(mounts));
         var request = new TrimRequest { MinimumBytes = minimumBytes };
-        request.Mounts.AddRange(mounts ?? []);
+        request.Mounts.AddRange(asked);
         await _instance.ReachAsync(cancellationToken).ConfigureAwait(false);
         return (await _instance.Channel.CallAsync(ServiceMethods.StorageTrim, request, default, cancellationToken).ConfigureAwait(false)).Mounts;
     }

@@ -92,6 +92,7 @@ public sealed class MetadataInstance : IAsyncDisposable
     /// <exception cref="SocketException">It cannot listen.</exception>
     public void AddListener(Socket listener)
     {
+        ArgumentNullException.ThrowIfNull(listener);
         // Again if it listens already: then it sets the backlog.
         listener.Listen(512);
         _connections.Start(listener);
@@ -99,14 +100,22 @@ public sealed class MetadataInstance : IAsyncDisposable
 
     /// <summary>Serves what connects to a Unix socket, which is made here with mode 0600 and takes the place of a stale one.</summary>
     /// <exception cref="ChannelException">EndpointBusy, EndpointDenied or TransportFailed: it cannot listen there.</exception>
-    public void ListenUnix(string path) => _connections.Start(UnixListenSocket.Open(path));
+    public void ListenUnix(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        _connections.Start(UnixListenSocket.Open(path));
+    }
 
     /// <summary>
     /// Serves HTTP over a duplex stream, for instance one of a channel that the agent relays. Waits for a free
     /// connection of the instance, and completes when the connection has ended; the stream is disposed of then.
     /// </summary>
     /// <exception cref="OperationCanceledException">The token was cancelled, or the instance detached, before there was a free connection.</exception>
-    public Task AcceptAsync(Stream stream, CancellationToken cancellationToken = default) => _connections.ServeAsync(stream, cancellationToken);
+    public Task AcceptAsync(Stream stream, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        return _connections.ServeAsync(stream, cancellationToken);
+    }
 
     /// <summary>Detaches: listeners are closed, connections cut, readers of <see cref="Pipe"/> and <see cref="Progress"/> ended. The metadata stays in the store.</summary>
     public async ValueTask DisposeAsync()

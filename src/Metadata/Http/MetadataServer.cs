@@ -47,6 +47,7 @@ public sealed class MetadataServer : IAsyncDisposable
     /// <exception cref="ChannelException">BadConfiguration: an option is out of range.</exception>
     public static async Task<MetadataServer> StartAsync(IMetadataStore store, MetadataServerOptions? options = null, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(store);
         var server = new MetadataServer(store, options ?? new MetadataServerOptions());
         await server._kestrel.StartAsync(new MetadataApplication(server._options), cancellationToken).ConfigureAwait(false);
         return server;
@@ -72,6 +73,7 @@ public sealed class MetadataServer : IAsyncDisposable
     /// <exception cref="ChannelException">BadConfiguration: the name is not allowed, or attached already.</exception>
     public MetadataInstance AttachInstance(string name)
     {
+        ArgumentNullException.ThrowIfNull(name);
         InstanceName.Check(name);
         var instance = new MetadataInstance(name, _store, _options, _hub, _sockets, gone => _instances.TryRemove(KeyValuePair.Create(gone.Name, gone)));
         return _instances.TryAdd(name, instance) ? instance

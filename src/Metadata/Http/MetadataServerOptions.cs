@@ -2,25 +2,27 @@ using ChannelSdk.Protocol;
 
 namespace ChannelSdk.Metadata;
 
-/// <summary>Bounds and times of the metadata server; all of an instance are its own, so that one cannot use up another's.</summary>
+/// <summary>Bounds and times of the metadata server, no time longer than a day; all of an instance are its own, so that one cannot use up another's.</summary>
 public sealed record MetadataServerOptions
 {
-    /// <summary>Requests a second that an instance may go on with; 0: no limit. Token requests are never refused.</summary>
+    private const long MaxRate = 1_000_000_000;
+
+    /// <summary>Requests a second that an instance may go on with, at most 1,000,000,000; 0: no limit. Token requests are never refused.</summary>
     public long RequestsPerSecond { get; init; } = 200;
 
-    /// <summary>Requests that an instance may make at once; a boot of cloud-init makes about 100.</summary>
+    /// <summary>Requests that an instance may make at once, 1 to 1,000,000,000; a boot of cloud-init makes about 100.</summary>
     public long RequestsBurst { get; init; } = 1000;
 
     /// <summary>Connections that an instance may have; further ones wait in the listener's backlog. 1 to 10000.</summary>
     public int ConnectionsPerInstance { get; init; } = 64;
 
-    /// <summary>Bytes that wait in each direction of an instance's pipe. At least 1024.</summary>
+    /// <summary>Bytes that wait in each direction of an instance's pipe. 1024 to 1 GiB.</summary>
     public int PipeBytes { get; init; } = 256 * 1024;
 
     /// <summary>Bytes that one <c>write</c> may have; more get 413. At most <see cref="PipeBytes"/>.</summary>
     public int WriteBytes { get; init; } = 64 * 1024;
 
-    /// <summary>Progress events that are kept of an instance.</summary>
+    /// <summary>Progress events that are kept of an instance, 1 to 1,048,576.</summary>
     public int ProgressHistory { get; init; } = 256;
 
     /// <summary>Time that a request's line and headers may take.</summary>
@@ -56,15 +58,47 @@ public sealed record MetadataServerOptions
     /// <summary>Clock of tokens, rates and waits.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ChannelException">BadConfiguration: one is not allowed; the text has its name and what is.</exception>
     internal void Validate()
     {
-        if (RequestsPerSecond < 0 || RequestsBurst < 1 || ConnectionsPerInstance is < 1 or > 10000 || PipeBytes < 1024 || WriteBytes < 1 || WriteBytes > PipeBytes
-            || ProgressHistory < 1 || SlowBodyGrace <= TimeSpan.FromSeconds(1) || HeadersTimeout <= TimeSpan.Zero || IdleTimeout <= TimeSpan.Zero
-            || LongestPoll <= TimeSpan.Zero || StartHold < TimeSpan.Zero || LimitedDelay < TimeSpan.Zero || TokenHops is < 0 or > 255)
+        Number(nameof(RequestsPerSecond), RequestsPerSecond, 0, MaxRate);
+        Number(nameof(RequestsBurst), RequestsBurst, 1, MaxRate);
+        Number(nameof(ConnectionsPerInstance), ConnectionsPerInstance, 1, 10_000);
+        Number(nameof(PipeBytes), PipeBytes, 1024, 1 << 30);
+        Number(nameof(WriteBytes), WriteBytes, 1, PipeBytes);
+        Number(nameof(ProgressHistory), ProgressHistory, 1, 1 << 20);
+        Number(nameof(TokenHops), TokenHops, 0, 255);
+        Span(nameof(HeadersTimeout), HeadersTimeout, TimeSpan.FromTicks(1));
+        Span(nameof(IdleTimeout), IdleTimeout, TimeSpan.FromTicks(1));
+        // Kestrel takes nothing shorter.
+        Span(nameof(SlowBodyGrace), SlowBodyGrace, TimeSpan.FromSeconds(1) + TimeSpan.FromTicks(1));
+        Span(nameof(LongestPoll), LongestPoll, TimeSpan.FromTicks(1));
+        Span(nameof(StartHold), StartHold, TimeSpan.Zero);
+        Span(nameof(LimitedDelay), LimitedDelay, TimeSpan.Zero);
+        if (Time is null)
         {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the metadata server's options are out of range: {this}");
+            throw Wrong($"{nameof(Time)} is null");
+        }
+
+        static void Number(string name, long value, long min, long max)
+        {
+            if (value < min || value > max)
+            {
+                throw Wrong($"{name} is {value}; allowed are {min} to {max}");
+            }
+        }
+
+        static void Span(string name, TimeSpan value, TimeSpan min)
+        {
+            if (value < min || value > TimeSpan.FromDays(1))
+            {
+                throw Wrong($"{name} is {value}; allowed are {min} to 1 day");
+            }
         }
     }
+
+    private static ChannelException Wrong(string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, $"the metadata server's {text}");
 }
 
 /// <summary>What an instance has done to the metadata server since it was attached.</summary>

@@ -14,10 +14,18 @@ public sealed class OsParameter : IEquatable<OsParameter>
     public bool HasValue => _value is not null;
 
     /// <summary>A parameter that everybody may see.</summary>
-    public static OsParameter Public(string value) => new(value, ParameterClass.Public);
+    public static OsParameter Public(string value)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        return new(value, ParameterClass.Public);
+    }
 
     /// <summary>A parameter that is stored and not shown.</summary>
-    public static OsParameter Private(string value) => new(value, ParameterClass.Private);
+    public static OsParameter Private(string value)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        return new(value, ParameterClass.Private);
+    }
 
     /// <summary>A parameter that is never stored; null: it has no value any more.</summary>
     public static OsParameter Secret(string? value) => new(value, ParameterClass.Secret);

@@ -26,6 +26,7 @@ public sealed class FolderMetadataStore : IMetadataStore
     /// <exception cref="ChannelException">BadConfiguration: it cannot be made or read.</exception>
     public FolderMetadataStore(string folder, Action<string, string>? refused = null)
     {
+        ArgumentNullException.ThrowIfNull(folder);
         _refused = refused;
         _folder = Path.GetFullPath(folder);
         try
@@ -64,14 +65,24 @@ public sealed class FolderMetadataStore : IMetadataStore
     public IReadOnlyList<string> List() => _table.Names;
 
     /// <inheritdoc/>
-    public MetadataSnapshot? Find(string instance) => _table.Find(instance);
+    public MetadataSnapshot? Find(string instance)
+    {
+        ArgumentNullException.ThrowIfNull(instance);
+        return _table.Find(instance);
+    }
 
     /// <inheritdoc/>
-    public MetadataSnapshot Put(string instance, InstanceMetadata metadata) => Change(instance, _ => metadata.PutNow())!;
+    public MetadataSnapshot Put(string instance, InstanceMetadata metadata)
+    {
+        ArgumentNullException.ThrowIfNull(instance);
+        ArgumentNullException.ThrowIfNull(metadata);
+        return Change(instance, _ => metadata.PutNow())!;
+    }
 
     /// <inheritdoc/>
     public MetadataSnapshot Merge(string instance, ReadOnlySpan<byte> patchUtf8)
     {
+        ArgumentNullException.ThrowIfNull(instance);
         var patch = patchUtf8.ToArray();
         return Change(instance, current => current?.Merge(patch)
             ?? throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"instance {instance} has no metadata to merge into; set it first"))!;
@@ -80,6 +91,7 @@ public sealed class FolderMetadataStore : IMetadataStore
     /// <inheritdoc/>
     public bool WipeSecrets(string instance)
     {
+        ArgumentNullException.ThrowIfNull(instance);
         var had = false;
         Change(instance, current => (had = current?.HasSecrets == true) ? current!.WithoutSecrets() : null);
         return had;
@@ -88,6 +100,7 @@ public sealed class FolderMetadataStore : IMetadataStore
     /// <inheritdoc/>
     public bool Remove(string instance)
     {
+        ArgumentNullException.ThrowIfNull(instance);
         InstanceName.Check(instance);
         return Locked(instance, () =>
         {
@@ -105,8 +118,11 @@ public sealed class FolderMetadataStore : IMetadataStore
     }
 
     /// <inheritdoc/>
-    public Task WaitChangeAsync(string instance, MetadataSnapshot? known, CancellationToken cancellationToken = default) =>
-        _table.WaitChangeAsync(instance, known, cancellationToken);
+    public Task WaitChangeAsync(string instance, MetadataSnapshot? known, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(instance);
+        return _table.WaitChangeAsync(instance, known, cancellationToken);
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _watcher.Dispose();

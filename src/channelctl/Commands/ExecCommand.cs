@@ -20,6 +20,13 @@ internal static class ExecCommand
         var session = new Session(command);
         var words = new Argument<string[]>("COMMAND") { Description = "The program and its arguments, behind --", Arity = ArgumentArity.OneOrMore };
         command.Add(words);
+        words.Validators.Add(result =>
+        {
+            if (result.Tokens is [{ Value.Length: 0 }, ..])
+            {
+                result.AddError("COMMAND begins with the name of a program");
+            }
+        });
         variables.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<string[]>()?.Any(v => v.IndexOf('=') is <= 0 or > MaxName || v.Contains('\0', StringComparison.Ordinal)) ?? false)

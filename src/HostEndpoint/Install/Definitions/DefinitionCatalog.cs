@@ -7,7 +7,7 @@ namespace ChannelSdk.HostEndpoint.Install;
 /// <param name="policy">What the administrator forbids; null: nothing.</param>
 public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = null)
 {
-    private readonly string _folder = Path.GetFullPath(folder);
+    private readonly string _folder = Path.GetFullPath(folder ?? throw new ArgumentNullException(nameof(folder)));
     private readonly DefinitionPolicy _policy = policy ?? new DefinitionPolicy();
 
     /// <summary>Names of the definitions, sorted, whether they can be used or not.</summary>
@@ -18,6 +18,7 @@ public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = 
     /// <exception cref="ChannelException">NotFound: there is no such definition. BadConfiguration: a file of it, and what is wrong with that.</exception>
     public OsDefinition Load(string name)
     {
+        ArgumentNullException.ThrowIfNull(name);
         DefinitionName.Check(name);
         var path = Path.Combine(_folder, name);
         return Directory.Exists(path) ? OsDefinition.Load(SourceFolder.Open(path)) : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
@@ -31,6 +32,7 @@ public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = 
     /// </exception>
     public OsDefinition Load(string name, InstallAction action)
     {
+        ArgumentNullException.ThrowIfNull(name);
         var definition = Load(name);
         var script = OsDefinition.ScriptName(action);
         if (!definition.HasTrusted(action) && !definition.HasUntrusted(action))

@@ -12,17 +12,22 @@ public static class SelfInstall
     /// <summary>The metadata with the record's OS definition, parameters and personalization package in it.</summary>
     /// <param name="record">The instance's record. The values of its secret parameters stay as the metadata has them.</param>
     /// <param name="metadata">What the instance is told beside.</param>
-    public static InstanceMetadata Metadata(InstanceRecord record, InstanceMetadata metadata) => metadata with
+    public static InstanceMetadata Metadata(InstanceRecord record, InstanceMetadata metadata)
     {
-        Os = metadata.Os with
+        ArgumentNullException.ThrowIfNull(record);
+        ArgumentNullException.ThrowIfNull(metadata);
+        return metadata with
         {
-            Name = record.OsDefinition ?? record.OsImage ?? metadata.Os.Name,
-            Parameters = new OrderedMap<OsParameter>(record.Parameters.Select(p => KeyValuePair.Create(p.Key,
-                p.Value.Class == ParameterClass.Secret && metadata.Os.Parameters.TryGetValue(p.Key, out var given) && given.Class == ParameterClass.Secret ? given : p.Value))),
-        },
-        Meta = record.PersonalizationUrl is not { } url ? metadata.Meta
-            : new OrderedMap<string>(metadata.Meta.Where(m => m.Key != PackageKey).Append(KeyValuePair.Create(PackageKey, url))),
-    };
+            Os = metadata.Os with
+            {
+                Name = record.OsDefinition ?? record.OsImage ?? metadata.Os.Name,
+                Parameters = new OrderedMap<OsParameter>(record.Parameters.Select(p => KeyValuePair.Create(p.Key,
+                    p.Value.Class == ParameterClass.Secret && metadata.Os.Parameters.TryGetValue(p.Key, out var given) && given.Class == ParameterClass.Secret ? given : p.Value))),
+            },
+            Meta = record.PersonalizationUrl is not { } url ? metadata.Meta
+                : new OrderedMap<string>(metadata.Meta.Where(m => m.Key != PackageKey).Append(KeyValuePair.Create(PackageKey, url))),
+        };
+    }
 
     /// <summary>
     /// What the instance tells of its progress (cloud-init's webhook reporter, phone_home, a script with curl), as events.
@@ -31,7 +36,13 @@ public static class SelfInstall
     /// <param name="progress">The instance's log at the metadata server.</param>
     /// <param name="after">Cursor of the last event that the watcher has; 0: all that are kept.</param>
     /// <param name="cancellationToken">Ends the watching.</param>
-    public static async IAsyncEnumerable<InstallEvent> WatchAsync(ProgressLog progress, long after = 0, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public static IAsyncEnumerable<InstallEvent> WatchAsync(ProgressLog progress, long after = 0, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(progress);
+        return ConvertAsync(progress, after, cancellationToken);
+    }
+
+    private static async IAsyncEnumerable<InstallEvent> ConvertAsync(ProgressLog progress, long after, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var told in progress.ReadAsync(after, cancellationToken).ConfigureAwait(false))
         {

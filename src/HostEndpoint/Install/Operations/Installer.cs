@@ -17,6 +17,7 @@ public sealed class Installer
     /// <exception cref="ChannelException">BadConfiguration: an option out of range, or a folder that cannot be used.</exception>
     public Installer(InstallerOptions options)
     {
+        ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         _options = options;
         var folder = Path.GetFullPath(options.Folder);
@@ -40,6 +41,7 @@ public sealed class Installer
     /// </exception>
     public InstallOperation Start(InstallRequest request)
     {
+        ArgumentNullException.ThrowIfNull(request);
         FileStream? instanceLock = null;
         try
         {
@@ -63,12 +65,19 @@ public sealed class Installer
     /// <param name="after">Cursor of the last event that the watcher has; 0: all.</param>
     /// <param name="cancellationToken">Ends the watching.</param>
     /// <exception cref="ChannelException">NotFound.</exception>
-    public IAsyncEnumerable<InstallEvent> WatchAsync(string operation, long after = 0, CancellationToken cancellationToken = default) =>
-        new InstallEventFile(FolderOf(operation), _options.Time).ReadAsync(after, cancellationToken);
+    public IAsyncEnumerable<InstallEvent> WatchAsync(string operation, long after = 0, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        return new InstallEventFile(FolderOf(operation), _options.Time).ReadAsync(after, cancellationToken);
+    }
 
     /// <summary>Path of an operation's log.</summary>
     /// <exception cref="ChannelException">NotFound.</exception>
-    public string LogOf(string operation) => FolderOf(operation).Log;
+    public string LogOf(string operation)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        return FolderOf(operation).Log;
+    }
 
     internal static IEnumerable<(OperationFolder Folder, OperationJournal Journal)> Journals(string operations)
     {

@@ -64,6 +64,18 @@ public sealed record InstallerOptions
     internal void Validate()
     {
         const int mostFolder = 60;
+        foreach (var (name, value) in ((string, object?)[])
+            [(nameof(Folder), Folder), (nameof(Records), Records), (nameof(Definitions), Definitions), (nameof(PackageNetworks), PackageNetworks), (nameof(TrustedPath), TrustedPath), (nameof(Channel), Channel), (nameof(Time), Time)])
+        {
+            Check(value is not null, $"{name} is null");
+        }
+
+        foreach (var (name, path) in ((string, string)[])[(nameof(Folder), Folder), (nameof(TrustedPath), TrustedPath)])
+        {
+            Check(path.Length > 0 && !path.Contains('\0', StringComparison.Ordinal), $"{name} is no path");
+        }
+
+        Channel.Validate();
         Check(Path.GetFullPath(Folder).Length <= mostFolder, $"{nameof(Folder)} has {Path.GetFullPath(Folder).Length} characters; {mostFolder} are allowed, as sockets lie below it");
         Check(Deadline >= TimeSpan.FromSeconds(1) && Deadline <= TimeSpan.FromDays(7), $"{nameof(Deadline)} is {Deadline}; 1 s to 7 days are allowed");
         Check(HalfGrace >= TimeSpan.Zero && HalfGrace <= TimeSpan.FromHours(1), $"{nameof(HalfGrace)} is {HalfGrace}; 0 s to 1 hour are allowed");

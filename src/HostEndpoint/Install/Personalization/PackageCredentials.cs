@@ -14,6 +14,8 @@ public sealed class PackageCredentials : IDisposable
     /// <exception cref="ChannelException">BadConfiguration: a user that is not allowed. The password is wiped then.</exception>
     public PackageCredentials(string user, SecretValue password)
     {
+        ArgumentNullException.ThrowIfNull(user);
+        ArgumentNullException.ThrowIfNull(password);
         if (user.Length is 0 or > MaxUser || user.Contains(':', StringComparison.Ordinal) || user.Any(char.IsControl))
         {
             password.Dispose();

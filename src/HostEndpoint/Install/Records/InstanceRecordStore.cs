@@ -19,6 +19,7 @@ public sealed class InstanceRecordStore
     /// <exception cref="ChannelException">BadConfiguration: it cannot be made.</exception>
     public InstanceRecordStore(string folder)
     {
+        ArgumentNullException.ThrowIfNull(folder);
         _folder = Path.GetFullPath(folder);
         PrivateFolder.Ensure(_folder);
     }
@@ -31,6 +32,7 @@ public sealed class InstanceRecordStore
     /// <exception cref="ChannelException">BadConfiguration: the name is not allowed, or the file holds no record. FailedPrecondition: it cannot be read.</exception>
     public InstanceRecord? Find(string instance)
     {
+        ArgumentNullException.ThrowIfNull(instance);
         InstanceName.Check(instance);
         try
         {
@@ -56,13 +58,18 @@ public sealed class InstanceRecordStore
 
     /// <summary>As <see cref="Find"/>.</summary>
     /// <exception cref="ChannelException">NotFound: it has none; the text names those that have.</exception>
-    public InstanceRecord Get(string instance) => Find(instance) ?? throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
-        List() is { Count: > 0 } known ? $"instance {instance} has no record; these have: {string.Join(", ", known.Take(32))}" : $"instance {instance} has no record, nor has any other in {_folder}");
+    public InstanceRecord Get(string instance)
+    {
+        ArgumentNullException.ThrowIfNull(instance);
+        return Find(instance) ?? throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
+            List() is { Count: > 0 } known ? $"instance {instance} has no record; these have: {string.Join(", ", known.Take(32))}" : $"instance {instance} has no record, nor has any other in {_folder}");
+    }
 
     /// <summary>Replaces the record of its instance, or makes it.</summary>
     /// <exception cref="ChannelException">BadConfiguration: the record is not valid. FailedPrecondition: it cannot be written.</exception>
     public void Put(InstanceRecord record)
     {
+        ArgumentNullException.ThrowIfNull(record);
         record.Check();
         Locked(record.Name, () =>
         {
@@ -73,17 +80,23 @@ public sealed class InstanceRecordStore
 
     /// <summary>Changes a record; no other writer comes between the reading and the writing.</summary>
     /// <exception cref="ChannelException">As <see cref="Get"/> and <see cref="Put"/>.</exception>
-    public InstanceRecord Change(string instance, Func<InstanceRecord, InstanceRecord> change) => Locked(instance, () =>
+    public InstanceRecord Change(string instance, Func<InstanceRecord, InstanceRecord> change)
     {
-        var next = change(Get(instance)) with { Name = instance };
+        ArgumentNullException.ThrowIfNull(instance);
+        ArgumentNullException.ThrowIfNull(change);
+        return Locked(instance, () =>
+        {
+            var next = change(Get(instance)) with { Name = instance };
         next.Check();
         AtomicFile.Write(PathOf(instance), InstanceRecordFile.Write(next));
         return next;
     });
+    }
 
     /// <summary>Removes a record. True if there was one.</summary>
     public bool Remove(string instance)
     {
+        ArgumentNullException.ThrowIfNull(instance);
         InstanceName.Check(instance);
         return Locked(instance, () =>
         {
@@ -98,7 +111,11 @@ public sealed class InstanceRecordStore
     }
 
     /// <summary>A record as indented JSON, without the values of private and secret parameters.</summary>
-    public static string ToPublicJson(InstanceRecord record) => InstanceRecordFile.WritePublic(record);
+    public static string ToPublicJson(InstanceRecord record)
+    {
+        ArgumentNullException.ThrowIfNull(record);
+        return InstanceRecordFile.WritePublic(record);
+    }
 
     private T Locked<T>(string instance, Func<T> action)
     {

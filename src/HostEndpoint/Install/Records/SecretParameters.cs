@@ -15,6 +15,8 @@ public sealed class SecretParameters : IDisposable
     /// <exception cref="Protocol.ChannelException">BadConfiguration: the name is not allowed. The value is wiped then.</exception>
     public void Add(string name, SecretValue value)
     {
+        ArgumentNullException.ThrowIfNull(name);
+        ArgumentNullException.ThrowIfNull(value);
         try
         {
             ParameterName.Check(name);

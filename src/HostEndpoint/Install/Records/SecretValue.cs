@@ -54,6 +54,7 @@ public sealed partial class SecretValue : MemoryManager<byte>
     /// <exception cref="ChannelException">InvalidArgument: it is longer than <see cref="MaxBytes"/>, or empty.</exception>
     public static async Task<SecretValue> ReadAsync(Stream source, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(source);
         using var whole = new SecretValue(MaxBytes + 2);
         var length = 0;
         while (length < whole._length && await source.ReadAsync(whole.Memory[length..], cancellationToken).ConfigureAwait(false) is > 0 and var count)

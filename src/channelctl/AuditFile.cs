@@ -1,6 +1,7 @@
 using ChannelSdk.HostEndpoint;
 using ChannelSdk.HostEndpoint.Policy;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.Tool;
 
@@ -24,7 +25,7 @@ internal sealed class AuditFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the record {path} cannot be written: {e.Message}", e);
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the record {path} cannot be written: {FileFault.Describe(e)}", e);
         }
     }
 

@@ -1,5 +1,6 @@
 using ChannelSdk.HostEndpoint;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.Tool;
 
@@ -26,7 +27,7 @@ internal static class Failure
                 Complain($"{About(subject)}{wrong.Message.Split(" (Parameter '", 2)[0]}");
                 return ExitCode.Usage;
             case IOException or UnauthorizedAccessException:
-                Complain($"{About(subject)}{error.Message}");
+                Complain($"{About(subject)}{FileFault.Describe(error)}");
                 return ExitCode.Failed;
             default:
                 Complain($"{About(subject)}unexpected {error.GetType().Name}: {error.Message}");

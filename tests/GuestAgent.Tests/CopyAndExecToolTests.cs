@@ -27,6 +27,55 @@ public class CopyAndExecToolTests
     }
 
     [Fact]
+    public async Task A_folder_in_the_guest_takes_a_file_by_its_name_with_and_without_a_slash()
+    {
+        await using var rig = new AgentRig();
+        await rig.DetachAsync();
+        string source = Path.Combine(rig.Local, "name");
+        await File.WriteAllTextAsync(source, "content");
+        foreach (string folder in (string[])[$"{rig.Guest}/with/", $"{rig.Guest}/without"])
+        {
+            Directory.CreateDirectory(folder);
+            Assert.Equal(0, (await RunAsync(rig, "cp", rig.Uri, source, $"guest:{folder}")).Code);
+            Assert.Equal("content", await File.ReadAllTextAsync(Path.Combine(folder, "name")));
+        }
+    }
+
+    [Fact]
+    public async Task A_hyphen_is_a_standard_stream_and_a_file_of_that_name_is_reached_by_a_path()
+    {
+        await using var rig = new AgentRig();
+        await rig.DetachAsync();
+        Assert.Equal((0, ""), (await RunAsync(rig, "cp", rig.Uri, "-", $"guest:{rig.Guest}/in")) is var read ? (read.Code, read.Error) : default);
+        Assert.Equal("abc", await File.ReadAllTextAsync(Path.Combine(rig.Guest, "in")));
+        (int code, string output, string error) = await RunAsync(rig, "cp", rig.Uri, $"guest:{rig.Guest}/in", "-");
+        Assert.Equal((0, "abc"), (code, output));
+        Assert.Contains("3 bytes", error, StringComparison.Ordinal);
+
+        await File.WriteAllTextAsync(Path.Combine(rig.Local, "-"), "hyphen");
+        Assert.Equal(0, (await RunAsync(rig, "cp", rig.Uri, $"{rig.Local}/-", $"guest:{rig.Guest}")).Code);
+        Assert.Equal("hyphen", await File.ReadAllTextAsync(Path.Combine(rig.Guest, "-")));
+        Assert.Empty(Directory.GetFiles(AppContext.BaseDirectory, "-"));
+
+        (code, _, error) = await RunAsync(rig, "cp", rig.Uri, "-", $"guest:{rig.Guest}");
+        Assert.Equal(2, code);
+        Assert.Contains("standard input has no name", error, StringComparison.Ordinal);
+        Assert.Contains("./-", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_pipe_is_no_file_to_copy_and_holds_nobody_up()
+    {
+        await using var rig = new AgentRig();
+        await rig.DetachAsync();
+        string pipe = Path.Combine(rig.Local, "pipe");
+        Assert.Equal(0, await ChildProcess.RunAsync("/usr/bin/mkfifo", pipe));
+        (int code, _, string error) = await RunAsync(rig, "cp", rig.Uri, pipe, $"guest:{rig.Guest}/x");
+        Assert.Equal(4, code);
+        Assert.Contains($"{pipe}: it is no regular file", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_program_has_the_tools_streams_and_the_tool_the_programs_code()
     {
         await using var rig = new AgentRig();

@@ -12,8 +12,10 @@ internal sealed class GuestDouble : IAsyncDisposable
 
     /// <summary>Starts it.</summary>
     /// <param name="extend">Adds methods of a test's own.</param>
-    public GuestDouble(Action<ServiceRegistry>? extend = null)
+    /// <param name="socket">Where it listens: the socket of one that has gone, as a guest that comes back does; null for one of its own.</param>
+    public GuestDouble(Action<ServiceRegistry>? extend = null, string? socket = null)
     {
+        Socket = socket ?? Path.Combine(_folder, "guest.sock");
         var services = new ServiceRegistry();
         extend?.Invoke(services);
         services.Unary(ServiceMethods.InfoPing, static (request, _) => ValueTask.FromResult(new PingReply { Payload = request.Payload }));
@@ -67,7 +69,7 @@ internal sealed class GuestDouble : IAsyncDisposable
         Channel.Start();
     }
 
-    public string Socket => Path.Combine(_folder, "guest.sock");
+    public string Socket { get; }
     public string Uri => $"unix://{Socket}";
     public Channel Channel { get; }
     public bool Lies { get; set; }

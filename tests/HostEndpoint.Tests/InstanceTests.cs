@@ -87,6 +87,51 @@ public class InstanceTests
     }
 
     [Fact]
+    public async Task A_crash_after_a_departure_that_is_over_was_asked_for_by_nobody()
+    {
+        await using var guest = new GuestDouble();
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", guest.Uri);
+        await instance.WaitReadyAsync(Soon);
+        Assert.Equal(Departure.Asked, await (await instance.Power.RebootAsync("", Soon)).Gone!.WaitAsync(Soon));
+        await guest.Channel.DisposeAsync();
+        await using var back = new GuestDouble(socket: guest.Socket);
+        await instance.WaitReadyAsync(Soon);
+        var gone = instance.Power.WaitGoneAsync(null, Soon);
+        await instance.Info.PingAsync(Soon);
+        await back.Channel.DisposeAsync();
+        Assert.Equal(Departure.Unannounced, await gone);
+    }
+
+    [Fact]
+    public async Task Many_paused_guests_are_left_in_about_the_time_of_one()
+    {
+        var one = await TimeToLeaveAsync(1);
+        var many = await TimeToLeaveAsync(60);
+        // One after the other they would take 60 times as long.
+        Assert.True(many < (one * 15) + TimeSpan.FromSeconds(1), $"one takes {one}, sixty take {many}");
+    }
+
+    private static async Task<TimeSpan> TimeToLeaveAsync(int count)
+    {
+        var guests = Enumerable.Range(0, count).Select(_ => new GuestDouble()).ToArray();
+        var endpoints = guests.Select(guest => new PausableEndpoint(Transports.TransportEndpoints.Create(guest.Uri))).ToArray();
+        var host = new HostEndpoint();
+        var instances = endpoints.Select((endpoint, i) => host.Attach($"vm{i}", endpoint)).ToArray();
+        foreach (var instance in instances)
+        {
+            await instance.WaitReadyAsync(Soon);
+        }
+
+        Array.ForEach(endpoints, endpoint => endpoint.Pause());
+        var start = System.Diagnostics.Stopwatch.GetTimestamp();
+        await host.DisposeAsync().AsTask().WaitAsync(Soon);
+        var time = System.Diagnostics.Stopwatch.GetElapsedTime(start);
+        await Task.WhenAll(guests.Select(guest => guest.DisposeAsync().AsTask()));
+        return time;
+    }
+
+    [Fact]
     public async Task An_audit_sink_that_fails_is_alarmed_and_ends_neither_a_call_nor_the_channel()
     {
         var alarms = new System.Collections.Concurrent.ConcurrentQueue<string>();

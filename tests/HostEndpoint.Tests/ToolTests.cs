@@ -40,6 +40,20 @@ public class ToolTests
         folder.Delete(recursive: true);
     }
 
+    [Theory]
+    [InlineData("clock URI --set")]
+    [InlineData("freeze URI --lease 30")]
+    [InlineData("shutdown URI")]
+    [InlineData("trim URI --mount /")]
+    public async Task A_record_that_the_disk_has_no_room_for_is_told_once_and_the_call_is_as_it_was(string line)
+    {
+        await using var guest = new GuestDouble();
+        var run = await RunAsync([.. line.Split(' ').Select(word => word == "URI" ? guest.Uri : word), "--audit", "/dev/full"]);
+        Assert.Equal(0, run.Code);
+        Assert.NotEmpty(run.Out);
+        Assert.Equal("channelctl: instance: the audit record cannot be written (no space left on device); calls go on without it\n", run.Error);
+    }
+
     [Fact]
     public async Task Info_ping_and_transfers_work_against_a_guest()
     {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.HostEndpoint.Launch;
 
@@ -26,7 +27,7 @@ internal static class QemuImage
         }
         catch (System.ComponentModel.Win32Exception e)
         {
-            throw Failed(disk, $"{program} cannot be started: {e.Message}");
+            throw Failed(disk, $"{program} cannot be started: {FileFault.Describe(e)}");
         }
     }
 

@@ -4,6 +4,7 @@ using System.Text;
 using ChannelSdk.GuestAgent.Exec;
 using ChannelSdk.HostEndpoint.Install;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.HostEndpoint.Launch;
 
@@ -96,7 +97,7 @@ internal sealed class QemuProcess : IDisposable
         catch (Exception e)
         {
             group?.Remove();
-            throw e is Win32Exception ? new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"/bin/sh cannot be started: {e.Message}", e) : e;
+            throw e is Win32Exception ? new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"/bin/sh cannot be started: {FileFault.Describe(e)}", e) : e;
         }
     }
 

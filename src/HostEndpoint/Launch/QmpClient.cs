@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using System.Threading.Channels;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.HostEndpoint.Launch;
@@ -41,7 +42,7 @@ public sealed class QmpClient : IAsyncDisposable
         {
             socket.Dispose();
             throw e is SocketException or ArgumentException
-                ? new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry, $"no QMP server answers at {path}: {e.Message}", e) : e;
+                ? new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry, $"no QMP server answers at {path}: {FileFault.Describe(e)}", e) : e;
         }
 
         var client = new QmpClient(socket);

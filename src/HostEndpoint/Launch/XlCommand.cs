@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.HostEndpoint.Launch;
 
@@ -36,7 +37,7 @@ internal static class XlCommand
         catch (Win32Exception e)
         {
             throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-                $"{program} cannot be started: {e.Message}; is this dom0, with Xen's tools installed?", e);
+                $"{program} cannot be started: {FileFault.Describe(e)}; is this dom0, with Xen's tools installed?", e);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.HostEndpoint.Policy;
 
@@ -36,8 +37,16 @@ public sealed record HostPolicy
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
             throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-                $"the host's policy {path}: {e.Message}; it is like {{\"host_may\": [\"info.*\", \"freeze.*\"], \"guest_may\": [\"metadata.Relay\"]}}");
+                $"the host's policy {path}: {(e is JsonException json ? WhatOf(json) : FileFault.Describe(e))}; it is like {{\"host_may\": [\"info.*\", \"freeze.*\"], \"guest_may\": [\"metadata.Relay\"]}}");
         }
+    }
+
+    // The runtime's own text ends with positions that count from 0.
+    private static string WhatOf(JsonException e)
+    {
+        var end = e.Message.IndexOf(e.Path is null ? " LineNumber:" : " Path:", StringComparison.Ordinal);
+        var what = (end < 0 ? e.Message : e.Message[..end]).Trim();
+        return e.LineNumber is { } line ? $"line {line + 1}: {what}" : what;
     }
 
     /// <summary>The file's bytes; a device or pipe without an end is not read for ever.</summary>

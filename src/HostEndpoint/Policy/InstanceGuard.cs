@@ -1,5 +1,6 @@
 using ChannelSdk.Protocol;
 using ChannelSdk.Runtime;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.HostEndpoint.Policy;
 
@@ -107,7 +108,7 @@ internal sealed class InstanceGuard(string instance, InstanceOptions options, Ti
 
         try
         {
-            options.Alarm($"{instance}: the audit record cannot be written ({e.GetType().Name}: {e.Message}); calls go on without it");
+            options.Alarm($"{instance}: the audit record cannot be written ({(e is IOException or UnauthorizedAccessException ? FileFault.Describe(e) : $"{e.GetType().Name}: {e.Message}")}); calls go on without it");
         }
         catch (Exception)
         {

@@ -28,7 +28,7 @@ internal sealed class CopyIn : IDisposable
     {
         (_instance, _source, _destination, _options, _progress) = (instance, source, destination, options, progress);
         _attempts = new CopyAttempts(instance, options.ResumeTimeout);
-        _file = File.OpenHandle(source, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        _file = LocalFile.OpenRegular(source);
         try
         {
             (_size, _modified) = (RandomAccess.GetLength(_file), File.GetLastWriteTimeUtc(_file));

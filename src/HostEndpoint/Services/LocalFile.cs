@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using ChannelSdk.Protocol;
 using ChannelSdk.Runtime;
+using ChannelSdk.Transports.Native;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.HostEndpoint.Services;
@@ -11,6 +12,33 @@ internal static partial class LocalFile
     private const int SeekData = 3;
     private const int SeekHole = 4;
     private const int Enxio = 6;
+
+    /// <summary>Opens a file to be read. A pipe or device would hold up its caller, or has no end.</summary>
+    /// <exception cref="ChannelException">NotFound, PermissionDenied, FailedPrecondition: what the file system says, or that it is no regular file.</exception>
+    public static unsafe SafeFileHandle OpenRegular(string path)
+    {
+        const int regular = 0x8000;
+        var file = new SafeFileHandle(Libc.Open(path, Linux.O_NONBLOCK | Linux.O_NOCTTY | Linux.O_CLOEXEC, 0), ownsHandle: true);
+        if (file.IsInvalid)
+        {
+            var error = Errno.Last;
+            throw Failed(error switch
+            {
+                Errno.ENOENT or Errno.ENOTDIR => ChannelError.NotFound,
+                Errno.EACCES or Errno.EPERM => ChannelError.PermissionDenied,
+                _ => ChannelError.FailedPrecondition,
+            }, path, Errno.Describe(error));
+        }
+
+        StatxResult facts;
+        if (Libc.Statx((int)file.DangerousGetHandle(), "", Linux.AT_EMPTY_PATH, Linux.STATX_TYPE_MODE_INO, &facts) != 0 || (facts.Mode & Linux.S_IFMT) != regular)
+        {
+            file.Dispose();
+            throw Failed(ChannelError.FailedPrecondition, path, "it is no regular file");
+        }
+
+        return file;
+    }
 
     /// <summary>Goes through the blocks and holes of a file.</summary>
     public static BlockWalk Walk(SafeFileHandle file, long offset, long end) => new(
@@ -88,12 +116,14 @@ internal static partial class LocalFile
             : throw new IOException($"cannot see its owner: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
     }
 
+    private static ChannelException Failed(ChannelError code, string path, string why) => new(code, ErrorClass.Refused, $"on this host, {path}: {why}");
+
     /// <summary>What the caller is told of an error of the host's own file system.</summary>
     public static ChannelException ToException(Exception e, string path) => new(
         e is FileNotFoundException or DirectoryNotFoundException ? ChannelError.NotFound
             : e is UnauthorizedAccessException ? ChannelError.PermissionDenied
             : ChannelError.FailedPrecondition,
-        ErrorClass.Refused, $"on this host, {path}: {e.Message}", e);
+        ErrorClass.Refused, $"on this host, {path}: {FileFault.Describe(e)}", e);
 
     [LibraryImport("libc", EntryPoint = "lseek", SetLastError = true)]
     private static partial long LSeek(SafeFileHandle file, long offset, int whence);

@@ -30,7 +30,7 @@ internal static class UnixListenSocket
         {
             socket.Dispose();
             throw e is SocketException or ArgumentException
-                ? new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"Cannot listen on {path}: {e.Message}. Check that the directory is there and that the path has at most 107 bytes.", e)
+                ? new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"Cannot listen on {path}: {FileFault.Describe(e)}. Check that the directory is there and that the path has at most 107 bytes.", e)
                 : e;
         }
     }

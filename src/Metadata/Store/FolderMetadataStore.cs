@@ -1,4 +1,5 @@
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 using ChannelSdk.Transports;
 
 namespace ChannelSdk.Metadata;
@@ -45,7 +46,7 @@ public sealed class FolderMetadataStore : IMetadataStore
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             _watcher?.Dispose();
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the metadata store {_folder} cannot be used: {e.Message}", e);
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the metadata store {_folder} cannot be used: {FileFault.Describe(e)}", e);
         }
     }
 
@@ -163,7 +164,7 @@ public sealed class FolderMetadataStore : IMetadataStore
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry, $"the metadata of {instance} cannot be written to {_folder}: {e.Message}", e);
+            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry, $"the metadata of {instance} cannot be written to {_folder}: {FileFault.Describe(e)}", e);
         }
     }
 

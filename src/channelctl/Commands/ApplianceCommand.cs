@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.Tool.Commands;
 
@@ -50,7 +51,7 @@ internal static class ApplianceCommand
         }
         catch (System.ComponentModel.Win32Exception e)
         {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{script} cannot be started: {e.Message}", e);
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{script} cannot be started: {FileFault.Describe(e)}", e);
         }
     }
 

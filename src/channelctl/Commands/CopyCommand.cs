@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using ChannelSdk.HostEndpoint;
 using ChannelSdk.HostEndpoint.Services;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
@@ -74,6 +75,11 @@ internal static class CopyCommand
     {
         if (source == Standard)
         {
+            if (await IsFolderAsync(files, destination[GuestPrefix.Length..], cancel))
+            {
+                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{GuestText.Escape(destination)} is a folder and standard input has no name: give the file's; a file that is named - is ./-");
+            }
+
             return await files.CopyInAsync(spool!, destination[GuestPrefix.Length..], options, progress, cancel);
         }
 

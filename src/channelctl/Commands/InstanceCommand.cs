@@ -2,6 +2,7 @@ using System.CommandLine;
 using ChannelSdk.HostEndpoint.Install;
 using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.Tool.Commands;
 
@@ -101,7 +102,7 @@ internal static class InstanceCommand
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the value of a private parameter cannot be read: {e.Message}", e);
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the value of a private parameter cannot be read: {FileFault.Describe(e)}", e);
         }
     }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using ChannelSdk.HostEndpoint;
 using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.Tool.Commands;
 
@@ -117,7 +118,7 @@ internal static class MetadataCommand
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{path} cannot be read: {e.Message}", e);
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{path} cannot be read: {FileFault.Describe(e)}", e);
         }
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using ChannelSdk.HostEndpoint.Install;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.Tool.Commands;
@@ -25,7 +26,7 @@ internal static class SecretSource
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the secret cannot be read: {e.Message}", e);
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the secret cannot be read: {FileFault.Describe(e)}", e);
         }
     }
 }

@@ -18,6 +18,10 @@ internal static class ToolRun
     /// <summary>Codes that docs/OPERATIONS.md has.</summary>
     public static readonly int[] DocumentedCodes = [0, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 124, 125, 130];
 
+    /// <summary>Of the runtime's sentences, which name neither what was done nor what to do.</summary>
+    private static readonly string[] s_words =
+        ["Could not find", "Access to the path", "The process cannot access", "being used by another", "(Parameter '", "An error occurred trying", "LineNumber", "BytePosition", "Null character", "The value cannot be", "Value cannot be", "Object reference", "Index was"];
+
     /// <summary>Runs a command line, stopped after a time as by a signal.</summary>
     public static async Task<(int Code, string Out, string Error)> RunAsync(TimeSpan stopAfter, params string[] arguments)
     {
@@ -38,6 +42,7 @@ internal static class ToolRun
         var why = !DocumentedCodes.Contains(run.Code) ? $"the code {run.Code} is not documented"
             : run.Error.Split('\n').Count(l => l.Length > 0 && !l.Contains("the audit record cannot be written", StringComparison.Ordinal)) > 1 ? "more than one line"
             : run.Error.Contains("   at ", StringComparison.Ordinal) || run.Error.Contains("unexpected ", StringComparison.Ordinal) || run.Error.Contains("System.", StringComparison.Ordinal) ? "an exception shows"
+            : s_words.FirstOrDefault(word => run.Error.Contains(word, StringComparison.Ordinal)) is { } word ? $"the runtime's words '{word}'"
             : run.Code is not (0 or 130) && run.Code is < 10 or > 20 && run.Error.Length == 0 ? "nothing says why"
             : (run.Out + run.Error).Any(c => c != '\n' && (char.IsControl(c) || c is '\u202e' or '\u200e')) ? "a terminal would obey it"
             : null;

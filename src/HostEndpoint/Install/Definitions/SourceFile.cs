@@ -35,7 +35,7 @@ internal sealed class SourceFile(SafeFileHandle handle, string path) : IDisposab
         }
         catch (IOException e)
         {
-            throw SourceFolder.Wrong(path, e.Message, e);
+            throw SourceFolder.Wrong(path, FileFault.Describe(e), e);
         }
     }
 

@@ -67,7 +67,7 @@ internal sealed partial class SourceFolder : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw Wrong(Path, e.Message, e);
+            throw Wrong(Path, FileFault.Describe(e), e);
         }
     }
 
@@ -90,7 +90,7 @@ internal sealed partial class SourceFolder : IDisposable
         }
         catch (IOException e)
         {
-            throw Wrong(Path, e.Message, e);
+            throw Wrong(Path, FileFault.Describe(e), e);
         }
     }
 

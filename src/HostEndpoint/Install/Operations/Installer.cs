@@ -1,5 +1,6 @@
 using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.HostEndpoint.Install;
 
@@ -121,7 +122,7 @@ public sealed class Installer
         {
             var other = Journals(_operations).FirstOrDefault(j => j.Journal.Instance == instance && j.Journal.Outcome is null).Journal;
             throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry, other is null
-                ? $"the lock of {instance} in {_locks} cannot be taken: {e.Message}"
+                ? $"the lock of {instance} in {_locks} cannot be taken: {FileFault.Describe(e)}"
                 : $"the operation {other.Operation} ({OsDefinition.ScriptName(other.Action)}) on {instance} is under way since {other.Started:u}", e);
         }
     }

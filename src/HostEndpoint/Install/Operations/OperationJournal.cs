@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.HostEndpoint.Install;
 
@@ -52,7 +53,7 @@ public sealed record OperationJournal
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{file} is no journal of an operation: {e.Message}", e);
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{file} is no journal of an operation: {FileFault.Describe(e)}", e);
         }
     }
 

@@ -3,6 +3,7 @@ using ChannelSdk.GuestAgent.Exec;
 using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports.LinkLocal;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.HostEndpoint.Install;
 
@@ -65,7 +66,7 @@ internal static class OperationRecovery
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            left.Add(e.Message);
+            left.Add(FileFault.Describe(e));
         }
 
         var ended = journal with

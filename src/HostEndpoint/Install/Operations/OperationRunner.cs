@@ -1,5 +1,6 @@
 using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.HostEndpoint.Install;
 
@@ -96,7 +97,7 @@ internal sealed class OperationRunner
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // The next recovery finds the journal without an outcome and tries again.
-            _reports.Note(InstallLogLevel.Warning, $"what is left of the operation cannot be removed: {e.Message}");
+            _reports.Note(InstallLogLevel.Warning, $"what is left of the operation cannot be removed: {FileFault.Describe(e)}");
         }
 
         _plan.Request.Secrets?.Dispose();

@@ -1,6 +1,5 @@
+using ChannelSdk.HostEndpoint.Services;
 using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
-using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.HostEndpoint.Install;
 
@@ -25,28 +24,5 @@ internal static class PackageFile
         }
     }
 
-    private static FileStream Open(string path)
-    {
-        // Not blocking: a pipe in the place of the file would hold the operation up, whatever its deadline.
-        var number = Libc.Open(path, Linux.O_NONBLOCK | Linux.O_NOCTTY | Linux.O_CLOEXEC, 0);
-        if (number < 0)
-        {
-            const int noEntry = 2;
-            var error = Errno.Last;
-            throw new ChannelException(error == noEntry ? ChannelError.NotFound : ChannelError.PermissionDenied, ErrorClass.Refused,
-                System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(error));
-        }
-
-        var file = new SourceFile(new SafeFileHandle(number, ownsHandle: true), path);
-        try
-        {
-            file.RequireRegular();
-            return new FileStream(file.Handle, FileAccess.Read, bufferSize: 0);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
-    }
+    private static FileStream Open(string path) => new(LocalFile.OpenRegular(path), FileAccess.Read, bufferSize: 0);
 }

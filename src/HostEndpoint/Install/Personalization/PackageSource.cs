@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.HostEndpoint.Install;
 
@@ -59,7 +60,7 @@ internal sealed class PackageSource : IAsyncDisposable
         }
         catch (Exception e) when (e is ChannelException or IOException or UnauthorizedAccessException)
         {
-            throw new ChannelException((e as ChannelException)?.Code ?? ChannelError.PermissionDenied, ErrorClass.Refused, $"the personalization package {url} cannot be read: {e.Message}", e);
+            throw new ChannelException((e as ChannelException)?.Code ?? ChannelError.PermissionDenied, ErrorClass.Refused, $"the personalization package {url} cannot be read: {FileFault.Describe(e)}", e);
         }
     }
 

@@ -1,5 +1,6 @@
 using ChannelSdk.Metadata;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 using ChannelSdk.Transports;
 
 namespace ChannelSdk.HostEndpoint.Install;
@@ -136,5 +137,5 @@ public sealed class InstanceRecordStore
     private string PathOf(string instance) => Path.Combine(_folder, instance + Suffix);
 
     private ChannelException Failed(string instance, string what, Exception e) =>
-        new(ChannelError.FailedPrecondition, ErrorClass.Retry, $"the record of {instance} cannot be {what} in {_folder}: {e.Message}", e);
+        new(ChannelError.FailedPrecondition, ErrorClass.Retry, $"the record of {instance} cannot be {what} in {_folder}: {FileFault.Describe(e)}", e);
 }

@@ -1,4 +1,5 @@
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.HostEndpoint.Install;
 
@@ -17,7 +18,7 @@ internal static class PrivateFolder
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the folder {folder} cannot be made: {e.Message}", e);
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the folder {folder} cannot be made: {FileFault.Describe(e)}", e);
         }
     }
 }

@@ -9,25 +9,28 @@ namespace ChannelSdk.Protocol.Tests;
 internal sealed class CallPeer : IRpcHandler, IWireEnd
 {
     private readonly List<RpcCall> _unanswered = [];
-    private ulong _nonces;
 
-    public CallPeer(PeerRole role, SessionOptions? options = null, int seed = 1)
+    public CallPeer(PeerRole role, SessionOptions? options = null, int seed = 1, int maxMessage = 1 << 20)
     {
-        _nonces = (ulong)seed << 16 | (ulong)role;
-        Rpc = new RpcPeer(role, options ?? new SessionOptions(), maxMessage: 1 << 20, assemblyBytes: 4 << 20, this, () => ++_nonces * 0x9E3779B97F4A7C15);
+        Nonces = new NonceSource((ulong)seed << 16 | (ulong)role);
+        Rpc = new RpcPeer(role, options ?? new SessionOptions(), maxMessage, assemblyBytes: 4 * maxMessage, this, Nonces.Next);
     }
 
+    /// <summary>Not in a copy of this peer's memory: no number comes twice.</summary>
+    public NonceSource Nonces { get; }
     public RpcPeer Rpc { get; }
     public Session Session => Rpc.Session;
     public long NextDeadline => Rpc.NextDeadline;
-    /// <summary>How often each attempt ran here.</summary>
-    public Dictionary<int, int> Ran { get; } = [];
+    /// <summary>How often each attempt ran here, as this memory knows it.</summary>
+    public Dictionary<int, int> Ran { get; init; } = [];
+    /// <summary>As <see cref="Ran"/>, by all copies of this memory, those that are gone too.</summary>
+    public Dictionary<int, int> RanEver { get; init; } = [];
     /// <summary>How each attempt from here ended; None for a reply.</summary>
     public Dictionary<int, RpcStatus> Ended { get; } = [];
     public List<string> Events { get; } = [];
     /// <summary>Whether a call is answered at once; if not, by <see cref="AnswerAll"/>.</summary>
     public bool AnswersAtOnce { get; set; } = true;
-    public int AnswerSize { get; init; } = 1;
+    public int AnswerSize { get; init; } = sizeof(int);
     /// <summary>Called when an attempt has ended.</summary>
     public Action<int>? AttemptEnded { get; set; }
 
@@ -49,7 +52,7 @@ internal sealed class CallPeer : IRpcHandler, IWireEnd
         }
 
         var request = call.RentWriteBuffer(Math.Max(sizeof(int), size));
-        request.Clear();
+        HostileContent.Fill(request, attempt);
         BinaryPrimitives.WriteInt32LittleEndian(request, attempt);
         Rpc.Write(call, request.Length, DataFlags.Fin);
         return true;
@@ -69,7 +72,10 @@ internal sealed class CallPeer : IRpcHandler, IWireEnd
     {
         if (call is { IsOver: false, IsIncoming: true, CanWrite: true })
         {
-            Rpc.Write(call, call.RentWriteBuffer(AnswerSize).Length, DataFlags.Fin);
+            var answer = call.RentWriteBuffer(AnswerSize);
+            HostileContent.Fill(answer, AnswerSize);
+            BinaryPrimitives.WriteInt32LittleEndian(answer, (int)call.State!);
+            Rpc.Write(call, answer.Length, DataFlags.Fin);
         }
     }
 
@@ -85,12 +91,16 @@ internal sealed class CallPeer : IRpcHandler, IWireEnd
     {
         if (!call.IsIncoming)
         {
+            // Of this call and no other.
+            Assert.Equal((int)call.State!, BinaryPrimitives.ReadInt32LittleEndian(untrustedMessage));
             End((int)call.State!, default);
             return;
         }
 
         var attempt = BinaryPrimitives.ReadInt32LittleEndian(untrustedMessage);
+        call.State = attempt;
         Ran[attempt] = Ran.GetValueOrDefault(attempt) + 1;
+        RanEver[attempt] = RanEver.GetValueOrDefault(attempt) + 1;
         if (AnswersAtOnce)
         {
             Answer(call);
@@ -126,5 +136,13 @@ internal sealed class CallPeer : IRpcHandler, IWireEnd
 
     void IRpcHandler.OnPeerHeartbeat(in Heartbeat heartbeat)
     {
+    }
+
+    /// <summary>Numbers for sessions and links, from a seed.</summary>
+    internal sealed class NonceSource(ulong seed)
+    {
+        private ulong _last = seed;
+
+        public UInt128 Next() => ++_last * 0x9E3779B97F4A7C15;
     }
 }

@@ -1,14 +1,15 @@
 namespace ChannelSdk.Protocol.Tests;
 
-/// <summary>Random schedules of cuts, pauses, restarts and deadlines under calls that are retried, in virtual time. A failure prints its seed.</summary>
+/// <summary>Random schedules of cuts, pauses, restarts, copies and deadlines under calls that are retried, in virtual time. A failure prints its seed.</summary>
 public class CallScheduleTests
 {
     private const int Schedules = 10_000;
+    private const int MaxMessage = 10_000;
 
     [Fact]
     public void In_ten_thousand_random_schedules_a_call_that_ended_as_Retry_never_ran_and_none_ran_twice()
     {
-        var (retried, ran) = (0, 0);
+        var (retried, ran, restored) = (0, 0, 0);
         for (var seed = 1; seed <= Schedules; seed++)
         {
             var schedule = new Schedule(seed);
@@ -23,23 +24,27 @@ public class CallScheduleTests
 
             retried += schedule.Retried;
             ran += schedule.RanOnce;
+            restored += schedule.Restored;
         }
 
         // The schedules do reach both ends.
         Assert.True(retried > Schedules, $"{retried} attempts ended as Retry");
         Assert.True(ran > Schedules, $"{ran} attempts ran");
+        Assert.True(restored > Schedules / 4, $"{restored} copies were restored");
     }
 
     private sealed class Schedule
     {
         private readonly Random _random;
         private readonly int _seed;
+        private readonly WireFaults _faults;
         private readonly SessionOptions _options;
         private readonly CallPeer _host;
-        private readonly Dictionary<int, int> _ran = [];
+        private readonly Dictionary<int, int> _ranEver = [];
         private readonly Dictionary<int, int> _operations = [];
         private readonly Queue<int> _again = new();
         private CallPeer _guest;
+        private CallPeer? _saved;
         private Wire<CallPeer> _wire;
         private int _attempts;
         private int _guests;
@@ -47,23 +52,17 @@ public class CallScheduleTests
         public Schedule(int seed)
         {
             (_random, _seed) = (new Random(seed), seed);
-            _options = new SessionOptions
-            {
-                MaxFrame = _random.Next(2) == 0 ? 1024 : 4096,
-                ReplayBytes = 128 << 10,
-                StreamWindow = new(4096, 2048 << _random.Next(3), 8192),
-                MaxStreams = new(4, _random.Next(2, 12), 4),
-                SessionWindow = 65536,
-                AckBytes = _random.Next(1, 8192),
-                OutputBatch = _random.Next(1024, 16384),
-            };
-            _host = new CallPeer(PeerRole.Host, _options, seed * 2) { AttemptEnded = Ended };
-            (_guest, _wire) = NewGuest();
+            _faults = new WireFaults(_random);
+            _options = _faults.NewOptions(_random.Next(2, 12));
+            _host = new CallPeer(PeerRole.Host, _options, seed * 2, MaxMessage) { AttemptEnded = Ended };
+            (_guest, _wire) = NewGuest([]);
         }
 
         public int Retried => _host.Ended.Count(e => e.Value is { Code: not ChannelError.None, Class: ErrorClass.Retry });
 
-        public int RanOnce => _ran.Count;
+        public int RanOnce => _ranEver.Count;
+
+        public int Restored { get; private set; }
 
         public void Run()
         {
@@ -92,9 +91,14 @@ public class CallScheduleTests
             Check();
         }
 
-        private (CallPeer Guest, Wire<CallPeer> Wire) NewGuest()
+        private (CallPeer Guest, Wire<CallPeer> Wire) NewGuest(Dictionary<int, int> ran)
         {
-            var guest = new CallPeer(PeerRole.Guest, _options, _seed * 2 + 1 + 1_000_000 * ++_guests);
+            var guest = new CallPeer(PeerRole.Guest, _options, _seed * 2 + 1 + 1_000_000 * ++_guests, MaxMessage)
+            {
+                Ran = ran,
+                RanEver = _ranEver,
+                AnswerSize = _random.Next(4, 3000),
+            };
             return (guest, new Wire<CallPeer>(guest, _host) { Now = _wire?.Now ?? 1_000_000 });
         }
 
@@ -122,47 +126,28 @@ public class CallScheduleTests
 
         private void Fault()
         {
-            var direction = _random.Next(2) == 0 ? _wire.ToHost : _wire.ToGuest;
-            switch (_random.Next(9))
+            var kind = _random.Next(WireFaults.Kinds + 5);
+            switch (kind - WireFaults.Kinds)
             {
                 case 0:
-                    direction.CutAt = direction.Total + _random.Next(1, 5000);
-                    break;
-                case 1:
-                    direction.Stalled = !direction.Stalled;
-                    break;
-                case 2:
-                    direction.MaxChunk = _random.Next(1, 64);
-                    break;
-                case 3:
                     CutWithinSend();
                     break;
-                case 4:
-                    if (_wire.IsUp)
-                    {
-                        var side = _random.Next(2) == 0 ? _guest : _host;
-                        side.Session.LinkDown(ChannelError.LinkLost, "reconnect", _wire.Now);
-                        side.Session.LinkUp(_wire.Now);
-                    }
-
-                    break;
-                case 5 or 6:
-                    _wire.Cut();
-                    break;
-                case 7:
+                case 1:
                     _guest.AnswersAtOnce = !_guest.AnswersAtOnce;
                     _guest.AnswerAll();
                     break;
-                case 8 when _random.Next(4) == 0:
+                case 2 when _random.Next(4) == 0:
                     Restart();
+                    break;
+                case 3:
+                    _saved = Copy(_guest);
+                    break;
+                case 4 when _saved is not null:
+                    Restore();
                     break;
             }
 
-            if (!_wire.IsUp && _random.Next(3) == 0)
-            {
-                _wire.Connect();
-            }
-
+            _faults.Next(_wire, kind);
             Pass(_random.Next(1, 200_000));
         }
 
@@ -191,9 +176,20 @@ public class CallScheduleTests
         private void Restart()
         {
             _wire.Cut();
-            Note();
-            (_guest, _wire) = NewGuest();
+            (_guest, _wire) = NewGuest(_guest.Ran);
         }
+
+        /// <summary>The guest goes back to an older state of its memory; what ran since then has not, and its links are gone.</summary>
+        private void Restore()
+        {
+            Restored++;
+            _wire.Cut();
+            _guest = Copy(_saved!);
+            _guest.Session.LinkDown(ChannelError.LinkLost, "restored", _wire.Now);
+            _wire = new Wire<CallPeer>(_guest, _host) { Now = _wire.Now };
+        }
+
+        private static CallPeer Copy(CallPeer guest) => Snapshot.Of(guest, guest.Nonces, guest.RanEver);
 
         private void Pass(long time)
         {
@@ -213,12 +209,7 @@ public class CallScheduleTests
 
         private void Calm()
         {
-            foreach (var direction in new[] { _wire.ToHost, _wire.ToGuest })
-            {
-                (direction.Stalled, direction.CutAt) = (false, null);
-                direction.MaxChunk = int.MaxValue;
-            }
-
+            WireFaults.Calm(_wire);
             _guest.AnswersAtOnce = true;
             _guest.AnswerAll();
             if (!_wire.IsUp)
@@ -227,33 +218,21 @@ public class CallScheduleTests
             }
         }
 
-        private void Note()
-        {
-            foreach (var (attempt, count) in _guest.Ran)
-            {
-                _ran[attempt] = _ran.GetValueOrDefault(attempt) + count;
-            }
-        }
-
         private void Check()
         {
-            Note();
             foreach (var (attempt, status) in _host.Ended)
             {
-                var count = _ran.GetValueOrDefault(attempt);
-                var (least, most) = status switch
-                {
-                    { Code: ChannelError.None } => (1, 1),
-                    { Class: ErrorClass.Retry } => (0, 0),
-                    _ => (0, 1),
-                };
-                Assert.True(count >= least && count <= most, $"attempt {attempt} ended as {status} and ran {count} times");
+                var (ever, count) = (_ranEver.GetValueOrDefault(attempt), _guest.Ran.GetValueOrDefault(attempt));
+                var isRetry = status is { Code: not ChannelError.None, Class: ErrorClass.Retry };
+                Assert.True(count <= 1, $"attempt {attempt} ended as {status} and ran {count} times");
+                Assert.True(!isRetry || ever == 0, $"attempt {attempt} ended as {status} and ran {ever} times");
+                Assert.True(status.Code != ChannelError.None || ever > 0, $"attempt {attempt} was answered and ran never");
             }
 
             Assert.True(_host.Ended.Count == _attempts, $"{_attempts - _host.Ended.Count} attempts never ended; host: {string.Join(", ", _host.Events)}");
             foreach (var operation in _operations.GroupBy(o => o.Value, o => o.Key))
             {
-                var count = operation.Sum(attempt => _ran.GetValueOrDefault(attempt));
+                var count = operation.Sum(attempt => _guest.Ran.GetValueOrDefault(attempt));
                 Assert.True(count <= 1, $"operation {operation.Key} ran {count} times in {operation.Count()} attempts");
             }
         }

@@ -28,21 +28,13 @@ public class FaultScheduleTests
         private readonly Peer _host;
         private readonly Wire _wire;
         private readonly List<(Peer Receiver, string Name, int Count, int Size)> _expected = [];
-        private readonly int _replayBytes = 128 << 10;
+        private readonly WireFaults _faults;
 
         public Schedule(int seed)
         {
             _random = new Random(seed);
-            var options = new SessionOptions
-            {
-                MaxFrame = _random.Next(2) == 0 ? 1024 : 4096,
-                ReplayBytes = _replayBytes,
-                StreamWindow = new(4096, 4096, 8192),
-                MaxStreams = new(4, 8, 4),
-                SessionWindow = 65536,
-                AckBytes = _random.Next(1, 8192),
-                OutputBatch = _random.Next(1024, 16384),
-            };
+            _faults = new WireFaults(_random);
+            var options = _faults.NewOptions(rpcStreams: 8);
             _guest = new Peer(PeerRole.Guest, options, seed * 2);
             _host = new Peer(PeerRole.Host, options, seed * 2 + 1);
             _wire = new Wire(_guest, _host);
@@ -78,77 +70,36 @@ public class FaultScheduleTests
 
         private void Fault()
         {
-            var direction = _random.Next(2) == 0 ? _wire.ToHost : _wire.ToGuest;
-            switch (_random.Next(7))
+            var kind = _random.Next(WireFaults.Kinds + 1);
+            if (kind == WireFaults.Kinds)
             {
-                case 0:
-                    direction.CutAt = direction.Total + _random.Next(1, 5000);
-                    break;
-                case 1:
-                    direction.Stalled = !direction.Stalled;
-                    break;
-                case 2:
-                    direction.MaxChunk = _random.Next(1, 64);
-                    break;
-                case 3:
-                    var armed = true;
-                    direction.Tamper = bytes =>
-                    {
-                        if (armed)
-                        {
-                            armed = false;
-                            bytes.Span[_random.Next(bytes.Length)] ^= (byte)(1 << _random.Next(8));
-                        }
-                    };
-                    break;
-                case 4:
-                    // One side reconnects while the other's byte stream goes on, as a virtio port allows.
-                    if (_wire.IsUp)
-                    {
-                        var side = _random.Next(2) == 0 ? _guest : _host;
-                        side.Session.LinkDown(ChannelError.LinkLost, "reconnect", _wire.Now);
-                        side.Session.LinkUp(_wire.Now);
-                    }
-
-                    break;
-                case 5:
-                    _wire.Cut();
-                    break;
-                case 6:
-                    var slow = _random.Next(2) == 0 ? _guest : _host;
-                    slow.ConsumeAtOnce = !slow.ConsumeAtOnce;
-                    slow.ConsumeAll();
-                    break;
+                var slow = _random.Next(2) == 0 ? _guest : _host;
+                slow.ConsumeAtOnce = !slow.ConsumeAtOnce;
+                slow.ConsumeAll();
             }
 
-            if (!_wire.IsUp && _random.Next(3) != 0)
-            {
-                _wire.Connect();
-                if (_random.Next(3) == 0)
-                {
-                    // Stale bytes of a former link come first.
-                    var stale = new byte[_random.Next(1, 300)];
-                    _random.NextBytes(stale);
-                    direction.Inject(stale);
-                }
-            }
-
+            _faults.Next(_wire, kind);
             _wire.Run(_random.Next(1, 200_000));
         }
 
         private void Calm()
         {
-            foreach (var direction in new[] { _wire.ToHost, _wire.ToGuest })
-            {
-                direction.Stalled = false;
-                direction.Tamper = null;
-                direction.CutAt = null;
-                direction.MaxChunk = int.MaxValue;
-            }
-
+            WireFaults.Calm(_wire);
             _guest.ConsumeAtOnce = _host.ConsumeAtOnce = true;
             _guest.ConsumeAll();
             _host.ConsumeAll();
+        }
+
+        /// <summary>Every second message looks like frames of a link.</summary>
+        private static byte[] NewMessage(int n, int size)
+        {
+            var message = Peer.Number(n, size);
+            if (n % 2 == 0)
+            {
+                HostileContent.Fill(message.AsSpan(sizeof(int)), n);
+            }
+
+            return message;
         }
 
         private void Queue(Peer from, Peer to, string prefix)
@@ -162,7 +113,7 @@ public class FaultScheduleTests
                 {
                     sent++;
                     work[name] = (sent, count, size);
-                    from.Session.Write(stream, Peer.Number(sent, size), sent == count ? DataFlags.Fin : DataFlags.None);
+                    from.Session.Write(stream, NewMessage(sent, size), sent == count ? DataFlags.Fin : DataFlags.None);
                 }
             }
 
@@ -183,14 +134,14 @@ public class FaultScheduleTests
         {
             foreach (var peer in new[] { _guest, _host })
             {
-                Assert.InRange(peer.Session.HeldBytes, 0, _replayBytes + 4096);
+                Assert.InRange(peer.Session.HeldBytes, 0, (128 << 10) + 4096);
                 Assert.InRange(peer.UnconsumedBytes, 0, 65536);
             }
         }
 
         private void Check()
         {
-            Assert.Equal(0, _guest.Lost + _host.Lost);
+            Assert.True(_guest.Lost + _host.Lost == 0, $"a session was lost; guest: {string.Join(", ", _guest.Events)}; host: {string.Join(", ", _host.Events)}");
             foreach (var (receiver, name, count, size) in _expected)
             {
                 Assert.True(receiver.Messages.TryGetValue(name, out var messages),
@@ -198,7 +149,7 @@ public class FaultScheduleTests
                 Assert.Equal(count, messages!.Count);
                 for (var i = 0; i < count; i++)
                 {
-                    Assert.True(messages[i].AsSpan().SequenceEqual(Peer.Number(i + 1, size)), $"message {i + 1} of {name} differs");
+                    Assert.True(messages[i].AsSpan().SequenceEqual(NewMessage(i + 1, size)), $"message {i + 1} of {name} differs");
                 }
             }
         }

@@ -113,6 +113,7 @@ internal class Wire<TEnd>(TEnd guest, TEnd host)
     /// <summary>One direction of the wire.</summary>
     internal sealed class Direction(IWireEnd from, IWireEnd to)
     {
+        private long _held = long.MaxValue;
         private byte[] _buffer = new byte[4096];
         private int _start;
         private int _end;
@@ -133,6 +134,11 @@ internal class Wire<TEnd>(TEnd guest, TEnd host)
         public int Capacity { get; set; } = 256 << 10;
 
         public void Clear() => (_start, _end) = (0, 0);
+
+        /// <summary>Bytes behind the next <paramref name="count"/> are under way until <see cref="Release"/>; those before are there.</summary>
+        public void HoldBehind(int count) => _held = count;
+
+        public void Release() => _held = long.MaxValue;
 
         public long ReadableAt(long now) => InFlight > 0 && !Stalled && to.Session.ReceivePausedUntil > now ? to.Session.ReceivePausedUntil : long.MaxValue;
 
@@ -177,6 +183,7 @@ internal class Wire<TEnd>(TEnd guest, TEnd host)
 
         private bool Deliver(long now, int count)
         {
+            count = (int)Math.Min(count, _held);
             if (count == 0 || Stalled || to.Session.ReceivePausedUntil > now)
             {
                 return false;
@@ -185,6 +192,7 @@ internal class Wire<TEnd>(TEnd guest, TEnd host)
             Tamper?.Invoke(_buffer.AsMemory(_start, count));
             var consumed = to.Receive(_buffer.AsSpan(_start, count), now);
             _start += consumed;
+            _held -= _held == long.MaxValue ? 0 : consumed;
             return consumed > 0;
         }
 

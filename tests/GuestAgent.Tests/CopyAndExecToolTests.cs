@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ChannelSdk.GuestAgent.Platform.Linux;
 
 namespace ChannelSdk.GuestAgent.Tests;
 

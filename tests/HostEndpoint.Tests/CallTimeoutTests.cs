@@ -33,7 +33,7 @@ public sealed class CallTimeoutTests : IDisposable
         ["set the clock"] = (vm, _) => vm.Time.SetAsync(Soon).AsTask(),
         ["trim"] = (vm, _) => vm.Storage.TrimAsync(cancellationToken: Soon).AsTask(),
         ["send"] = (vm, _) => vm.Measure.SendAsync(1, null, Soon),
-        ["receive"] = (vm, _) => vm.Measure.ReceiveAsync(1, null, Soon),
+        ["receive"] = (vm, _) => vm.Measure.ReceiveAsync(1 << 20, null, Soon),
         ["stat"] = (vm, _) => vm.Files.StatAsync("/x", Soon).AsTask(),
         ["list"] = async (vm, _) => await vm.Files.ListAsync("/x", Soon).GetAsyncEnumerator(Soon).MoveNextAsync(),
         ["copy in"] = (vm, folder) => vm.Files.CopyInAsync(Source(folder), "/x", cancellationToken: Soon),

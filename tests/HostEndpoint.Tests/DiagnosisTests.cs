@@ -19,6 +19,18 @@ public class DiagnosisTests
     }
 
     [Fact]
+    public void A_socket_whose_program_serves_another_client_is_in_use_until_the_channel_is_open()
+    {
+        var busy = new ChannelException(ChannelError.EndpointBusy, ErrorClass.Retry, "Nobody accepts the connection to /run/vm1.sock");
+        foreach (var machine in new[] { null, s_running, s_running with { IsPortOpen = true } })
+        {
+            Assert.Equal(Condition.InUse, Diagnostician.Judge(Unconnected(Reachability.NeverConnected, LinkState.Opening, busy), machine).Condition);
+        }
+
+        Assert.Equal(Condition.DriverOrAgentMissing, Diagnostician.Judge(Unconnected(Reachability.NeverConnected, LinkState.Handshake, busy)).Condition);
+    }
+
+    [Fact]
     public void An_open_channel_without_an_answer_is_told_apart_by_the_machines_monitor()
     {
         var silent = Unconnected(Reachability.NeverConnected, LinkState.Handshake);

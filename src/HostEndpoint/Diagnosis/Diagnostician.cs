@@ -60,7 +60,7 @@ public static class Diagnostician
     {
         var error = status.Channel.LastError;
         var reason = error is null ? "" : $" ({GuestText.Escape(error.Message)})";
-        if (error is { Code: ChannelError.EndpointBusy })
+        if (status.Channel.LinkState == LinkState.Opening && error is { Code: ChannelError.EndpointBusy })
         {
             return new Diagnosis(Condition.InUse, $"another client holds the channel{reason}; stop it, or ask through it");
         }

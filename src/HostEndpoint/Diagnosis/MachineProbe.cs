@@ -11,8 +11,9 @@ public static class MachineProbe
     /// <summary>Connects to the monitor, asks and leaves.</summary>
     /// <param name="qmpPath">Path of its QMP socket.</param>
     /// <param name="portName">Name of the channel's virtio-serial port.</param>
-    /// <param name="cancellationToken">Ends the wait; a monitor serves one client at a time and may be in use.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>The facts; a run state "gone" if nobody answers on the socket.</returns>
+    /// <exception cref="ChannelException">EndpointBusy: the monitor serves another client, and it has one at a time.</exception>
     public static async Task<MachineFacts> AskAsync(
         string qmpPath, string portName = QemuOptions.DefaultPortName, CancellationToken cancellationToken = default)
     {
@@ -22,7 +23,7 @@ public static class MachineProbe
         QmpClient qmp;
         try
         {
-            qmp = await QmpClient.ConnectAsync(qmpPath, cancellationToken).ConfigureAwait(false);
+            qmp = await QmpClient.ConnectAsync(qmpPath, waitsForTurn: false, cancellationToken).ConfigureAwait(false);
         }
         catch (ChannelException e) when (e.Code == ChannelError.EndpointMissing)
         {

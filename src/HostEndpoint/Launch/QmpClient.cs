@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Threading.Channels;
 using ChannelSdk.Protocol;
 using ChannelSdk.Transports.Native;
+using ChannelSdk.Transports.UnixSocket;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.HostEndpoint.Launch;
@@ -30,7 +31,13 @@ public sealed class QmpClient : IAsyncDisposable
 
     /// <summary>Connects and negotiates.</summary>
     /// <exception cref="ChannelException">EndpointMissing, TransportFailed if it is no QMP server, or LinkLost if it goes away.</exception>
-    public static async Task<QmpClient> ConnectAsync(string path, CancellationToken cancellationToken)
+    public static Task<QmpClient> ConnectAsync(string path, CancellationToken cancellationToken) => ConnectAsync(path, waitsForTurn: true, cancellationToken);
+
+    /// <summary>Connects and negotiates.</summary>
+    /// <param name="path">Path of its socket.</param>
+    /// <param name="waitsForTurn">Whether to wait for as long as QEMU starts or serves another client; else that is told (EndpointBusy).</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    internal static async Task<QmpClient> ConnectAsync(string path, bool waitsForTurn, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(path);
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -48,6 +55,11 @@ public sealed class QmpClient : IAsyncDisposable
         var client = new QmpClient(socket);
         try
         {
+            if (!waitsForTurn && !await AcceptQueue.WaitAsync(socket.SafeHandle, cancellationToken).ConfigureAwait(false))
+            {
+                throw AcceptQueue.Busy(path);
+            }
+
             if (UntrustedJson.Member(await client.ReadAsync(cancellationToken).ConfigureAwait(false), "QMP") is null)
             {
                 throw NotQmp("it does not greet as QEMU does");

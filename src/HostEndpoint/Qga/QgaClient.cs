@@ -148,7 +148,8 @@ public sealed class QgaClient : IAsyncDisposable
                 while (!_isSynced)
                 {
                     last = await TrySyncAsync(limit.Token).ConfigureAwait(false) ?? last;
-                    if (last is { Class: not ErrorClass.Retry } && !_isSynced)
+                    // Who only asks whether the agent answers learns at once that another client has it.
+                    if (!_isSynced && (last is { Class: not ErrorClass.Retry } || (command is null && last is { Code: ChannelError.EndpointBusy })))
                     {
                         throw last;
                     }

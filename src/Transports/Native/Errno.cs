@@ -79,7 +79,7 @@ internal static class Errno
         EBUSY or EADDRINUSE => (ChannelError.EndpointBusy, ErrorClass.Retry,
             "Another program uses it: stop that program, or use another endpoint."),
         EAGAIN => (ChannelError.EndpointBusy, ErrorClass.Retry,
-            "Too many connections wait there to be accepted."),
+            "Too many connections wait there to be accepted: the program that listens serves another client, or hangs."),
         EMFILE or ENFILE => (ChannelError.TransportFailed, ErrorClass.Retry,
             "Too many files are open: raise the limit (ulimit -n) or close some."),
         EPROTOTYPE or EISDIR => (ChannelError.TransportFailed, ErrorClass.Refused,

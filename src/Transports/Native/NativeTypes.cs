@@ -84,7 +84,9 @@ internal static class Linux
     internal const int AF_UNIX = 1;
     internal const int AF_INET = 2;
     internal const int AF_INET6 = 10;
+    internal const int AF_NETLINK = 16;
     internal const int SOCK_STREAM = 1;
+    internal const int SOCK_RAW = 3;
     internal const int SOCK_NONBLOCK = 0x800;
     internal const int SOCK_CLOEXEC = 0x80000;
     internal const int SOL_SOCKET = 1;

@@ -4,52 +4,87 @@ using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.UnixSocket;
 
-/// <summary>Dials a Unix socket that another program listens on.</summary>
+/// <summary>Dials a Unix socket that another program listens on, and waits until that has accepted.</summary>
 internal sealed class UnixDialEndpoint(UnixSocketPlace place) : ITransportEndpoint
 {
     private readonly ForeignCloser _closer = new();
+    private readonly Lock _gate = new();
+    private ForeignFd? _queued;
     private bool _disposed;
 
     public string Uri => place.Uri;
 
-    public ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
+    public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (cancellationToken.IsCancellationRequested)
-        {
-            return ValueTask.FromCanceled<ITransportLink>(cancellationToken);
-        }
+        cancellationToken.ThrowIfCancellationRequested();
+        ForeignFd fd = Interlocked.Exchange(ref _queued, null) ?? Dial();
+        bool isTaken = false;
         try
         {
-            return new ValueTask<ITransportLink>(Dial());
+            isTaken = await AcceptQueue.WaitAsync(fd, cancellationToken).ConfigureAwait(false);
         }
-        catch (ChannelException error)
+        finally
         {
-            return ValueTask.FromException<ITransportLink>(error);
+            if (!isTaken)
+            {
+                Keep(fd);
+            }
         }
+        return isTaken ? Attach(fd) : throw AcceptQueue.Busy(place.Uri);
     }
 
     public ValueTask DisposeAsync()
     {
-        _disposed = true;
+        lock (_gate)
+        {
+            _disposed = true;
+            Close(Interlocked.Exchange(ref _queued, null));
+        }
         return ValueTask.CompletedTask;
     }
 
-    private SocketLink Dial()
+    /// <summary>Keeps the connection for the next open: it has its place in the queue, and one that was closed would stay in it, too.</summary>
+    private void Keep(ForeignFd fd)
+    {
+        lock (_gate)
+        {
+            if (_disposed || _queued is not null)
+            {
+                Close(fd);
+                return;
+            }
+            _queued = fd;
+        }
+    }
+
+    private static void Close(ForeignFd? fd)
+    {
+        fd?.EndSocket();
+        fd?.Dispose();
+    }
+
+    private ForeignFd Dial()
     {
         if (_closer.IsFull)
         {
             throw place.Full();
         }
         ForeignFd fd = place.NewSocket(_closer);
+        // A Unix connect never waits when non-blocking: it works, or fails at once (EAGAIN: queue full).
+        int errno = place.Connect(fd);
+        if (errno == 0)
+        {
+            return fd;
+        }
+        fd.Dispose();
+        throw place.Error(errno, "dial");
+    }
+
+    private SocketLink Attach(ForeignFd fd)
+    {
         try
         {
-            // A Unix connect never waits when non-blocking: it works, or fails at once (EAGAIN: queue full).
-            int errno = place.Connect(fd);
-            if (errno != 0)
-            {
-                throw place.Error(errno, "dial");
-            }
             return SocketLink.Attach(fd, place.IdentifyPeer(fd));
         }
         catch

@@ -12,14 +12,15 @@ namespace ChannelSdk.GuestAgent.Qga;
 /// <param name="link">The way to the client.</param>
 /// <param name="client">What belongs to it.</param>
 /// <param name="commands">What it may call.</param>
+/// <param name="memory">What long requests are taken from.</param>
 /// <param name="time">The clock of a text that does not go on.</param>
-internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCommands commands, TimeProvider time)
+internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCommands commands, QgaMemory memory, TimeProvider time)
 {
     private const int KeptReply = 64 << 10;
 
     // On a virtio port one client may take another's place unseen; what the first has left must not eat the second's request.
     internal static readonly TimeSpan PartKeptFor = TimeSpan.FromSeconds(10);
-    private readonly QgaFramer _framer = new();
+    private readonly QgaFramer _framer = new(memory);
     private ArrayBufferWriter<byte> _reply = new(1024);
 
     /// <summary>Serves until the client leaves or the link is aborted.</summary>

@@ -20,6 +20,7 @@ internal sealed class QgaFace(QgaSetting setting, QgaCommands commands, Func<Qga
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _places = new(MaxClients);
     private readonly List<ITransportLink> _links = [];
+    private readonly QgaMemory _memory = new();
     private Task _running = Task.CompletedTask;
 
     /// <summary>Begins to serve; a port that is missing or another program's is looked for again.</summary>
@@ -114,7 +115,7 @@ internal sealed class QgaFace(QgaSetting setting, QgaCommands commands, Func<Qga
         }
         try
         {
-            await new QgaConnection(link, client, commands, time).ServeAsync().ConfigureAwait(false);
+            await new QgaConnection(link, client, commands, _memory, time).ServeAsync().ConfigureAwait(false);
         }
         finally
         {

@@ -6,7 +6,8 @@ namespace ChannelSdk.GuestAgent.Qga;
 /// Cuts what one client sends into JSON texts: at the bracket that closes the first one, since the protocol needs no line
 /// ends. The byte 0xFF, which is in no JSON text, drops whatever has come of one.
 /// </summary>
-internal sealed class QgaFramer
+/// <param name="memory">What long texts are taken from.</param>
+internal sealed class QgaFramer(QgaMemory memory)
 {
     /// <summary>Bytes of the longest text; a file's content comes in pieces of at most three quarters of it.</summary>
     public const int MaxMessage = 4 << 20;
@@ -14,12 +15,9 @@ internal sealed class QgaFramer
     /// <summary>Brackets within each other.</summary>
     public const int MaxDepth = 64;
 
-    // The long texts of all clients together stay within the heap's hard limit.
-    private const int MaxLarge = 6 << 20;
     private const int Small = 4 << 10;
     private const byte Reset = 0xFF;
     private static readonly SearchValues<byte> s_endsString = SearchValues.Create([(byte)'"', (byte)'\'', (byte)'\\', Reset]);
-    private static int s_large;
 
     private byte[] _buffer = new byte[Small];
     private int _start;
@@ -181,9 +179,8 @@ internal sealed class QgaFramer
         {
             throw Fail("JSON token size limit exceeded");
         }
-        if (Interlocked.Add(ref s_large, wanted - old) > MaxLarge)
+        if (!memory.TryTake(wanted - old))
         {
-            Interlocked.Add(ref s_large, old - wanted);
             throw Fail("the agent has no memory left for a text of this length; try again, or send a shorter one");
         }
         Array.Resize(ref _buffer, wanted);
@@ -193,7 +190,7 @@ internal sealed class QgaFramer
     {
         if (_buffer.Length > Small)
         {
-            Interlocked.Add(ref s_large, -_buffer.Length);
+            memory.GiveBack(_buffer.Length);
             _buffer = new byte[Small];
         }
     }

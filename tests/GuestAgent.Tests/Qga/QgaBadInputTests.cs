@@ -334,7 +334,7 @@ public sealed class QgaBadInputTests : IAsyncLifetime, IAsyncDisposable
     [Fact]
     public void Half_a_text_that_was_dropped_leaves_no_trace()
     {
-        var framer = new QgaFramer();
+        var framer = new QgaFramer(new QgaMemory());
         Feed(framer, "{\"execute\":\"x");
         Assert.Null(framer.Next());
         Assert.True(framer.HasPart);

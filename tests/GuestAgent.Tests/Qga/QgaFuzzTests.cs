@@ -26,7 +26,7 @@ public sealed class QgaFuzzTests(ITestOutputHelper output)
         int rounds = Run(seed =>
         {
             var random = new Random(seed);
-            var framer = new QgaFramer();
+            var framer = new QgaFramer(new QgaMemory());
             byte[] noise = Noise(random, random.Next(1, 4000));
             byte[] all = [.. noise, 0xFF, .. "{\"execute\":\"guest-sync\",\"arguments\":{\"id\":77}}"u8];
             QgaRequest? last = null;

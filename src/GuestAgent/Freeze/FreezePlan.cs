@@ -75,7 +75,8 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
     };
 
     // Of equally deep ones the later may stand on the earlier by a name that is hidden now.
-    private static FreezeTarget[] DeepestFirst(List<FreezeTarget> targets) => targets.Reverse<FreezeTarget>().OrderBy(static target => -Depth(target.Main.Path));
+    private static FreezeTarget[] DeepestFirst(List<FreezeTarget> targets) =>
+        [.. targets.AsEnumerable().Reverse().OrderBy(static target => -Depth(target.Main.Path))];
 
     private static int Depth(string path) => path == "/" ? 0 : path.AsSpan().Count('/');
 

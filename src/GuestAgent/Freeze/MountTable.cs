@@ -61,7 +61,7 @@ internal sealed class MountTable(IReadOnlyList<MountEntry> entries)
     }
 
     private static MountEntry[] NamedFirst(List<MountEntry> mounts) =>
-        mounts.OrderBy(static mount => (mount.Root == "/" ? 0 : 1 << 30) + mount.Path.Length);
+        [.. mounts.OrderBy(static mount => (mount.Root == "/" ? 0 : 1 << 30) + mount.Path.Length)];
 
     /// <summary>Whether a path is a folder, or below it, by its name.</summary>
     public static bool IsWithin(string path, string folder) => folder == "/" || path == folder

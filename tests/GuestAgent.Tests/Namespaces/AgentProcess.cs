@@ -52,9 +52,9 @@ internal sealed class AgentProcess : IAsyncDisposable
         Instance = _host.Attach("vm1", TransportEndpoints.Create($"unix://{folder}/host.sock"), soon);
     }
 
-    /// <summary>This assembly, or the program that is named: the one that is shipped, for instance.</summary>
+    /// <summary>The agent's assembly, or the program that is named: the one that is shipped, for instance.</summary>
     public static string[] Program => Environment.GetEnvironmentVariable("CHANNELSDK_AGENT") is { Length: > 0 } path ? [path]
-        : [Environment.ProcessPath!, "exec", typeof(AgentProcess).Assembly.Location];
+        : [Environment.ProcessPath!, "exec", typeof(Daemon.AgentVersion).Assembly.Location];
 
     public string Folder { get; }
 

@@ -37,7 +37,7 @@ internal sealed record NetworkFacts(IReadOnlyList<NetworkLink> Links, IReadOnlyL
                 defaults.Add(route.Link);
             }
         }
-        NetworkLink[] ordered = links.OrderBy(link => Rank(link, defaults));
+        NetworkLink[] ordered = [.. links.OrderBy(link => Rank(link, defaults))];
         var devices = new HashSet<int>();
         foreach (NetworkLink link in ordered)
         {
@@ -46,7 +46,7 @@ internal sealed record NetworkFacts(IReadOnlyList<NetworkLink> Links, IReadOnlyL
                 devices.Add(link.Index);
             }
         }
-        return new NetworkFacts(ordered, routes.OrderBy(route => route.Prefix == 0 ? 0 : devices.Contains(route.Link) ? 1 : 2));
+        return new NetworkFacts(ordered, [.. routes.OrderBy(route => route.Prefix == 0 ? 0 : devices.Contains(route.Link) ? 1 : 2)]);
     }
 
     /// <summary>The same in the channel's words, as much of it as has room in an answer.</summary>

@@ -24,7 +24,7 @@ public sealed class ForwardedMetadataTests : IDisposable
     public async Task What_is_handed_over_and_is_no_good_connection_ends_no_later_one()
     {
         using var store = new FolderMetadataStore(Path.Combine(_folder.FullName, "store"));
-        store.Put("vm1", InstanceMetadata.Parse("instance_id: i-1\n"u8));
+        store.Put("vm1", InstanceMetadata.Parse("instance_id: i-1\nhostname: vm1.example.org\n"u8));
         await using var server = await MetadataServer.StartAsync(store);
         await using var instance = server.AttachInstance("vm1");
         await using var listeners = new MetadataListeners(instance);

@@ -91,6 +91,20 @@ public sealed class PackageServerTests : IDisposable
         Assert.Empty(_rig.Appliance!.Overlay);
     }
 
+    [Theory]
+    [InlineData("https://a.example/p.tgz", "http://a.example/p.tgz", false)]
+    [InlineData("https://a.example/p.tgz", "file:///etc/p.tgz", false)]
+    [InlineData("http://a.example/p.tgz", "file:///etc/p.tgz", false)]
+    [InlineData("http://a.example/p.tgz", "https://b.example/q.tgz", true)]
+    [InlineData("https://a.example/p.tgz", "/q.tgz", true)]
+    public void A_redirect_leads_neither_to_a_file_nor_to_a_server_without_TLS(string from, string to, bool isAllowed)
+    {
+        var url = PackageUrl.Parse(from);
+        var error = Record.Exception(() => url.Redirect(new Uri(to, UriKind.RelativeOrAbsolute)));
+        Assert.Equal(isAllowed, error is null);
+        Assert.True(error is null or Protocol.ChannelException { Code: Protocol.ChannelError.TransportFailed });
+    }
+
     [Fact]
     public async Task Redirects_are_counted()
     {

@@ -61,6 +61,57 @@ public sealed class CandidateTests
         folder.Delete(recursive: true);
     }
 
+    [Fact]
+    public async Task A_failure_beside_a_link_that_is_up_keeps_no_newer_link_away()
+    {
+        var folder = Directory.CreateTempSubdirectory("channel-");
+        var path = $"{folder.FullName}/socket";
+        var host = new RefusingEndpoint((IListeningEndpoint)TransportEndpoints.Create($"unix-listen://{path}"));
+        await using (var pair = new ChannelPair(TransportEndpoints.Create($"unix://{path}"), host))
+        {
+            await pair.Host.WaitReadyAsync(ChannelPair.Soon);
+            var session = pair.Host.Status.SessionId;
+            host.Refuse();
+            await using var newer = pair.NewGuest(TransportEndpoints.Create($"unix://{path}"));
+            newer.Start();
+            await newer.WaitReadyAsync(ChannelPair.Soon);
+            Assert.NotEqual(session, newer.Status.SessionId);
+        }
+
+        folder.Delete(recursive: true);
+    }
+
+    /// <summary>An endpoint that fails when a test says so, as one does that refuses a stranger.</summary>
+    private sealed class RefusingEndpoint(IListeningEndpoint inner) : IListeningEndpoint
+    {
+        private readonly TaskCompletionSource _refused = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private Task<ITransportLink>? _opening;
+
+        public string Uri => inner.Uri;
+
+        public bool HasCandidates => true;
+
+        public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
+        {
+            if (_opening is null)
+            {
+                _opening = inner.OpenAsync(cancellationToken).AsTask();
+                if (await Task.WhenAny(_opening, _refused.Task) != _opening)
+                {
+                    throw new Protocol.ChannelException(Protocol.ChannelError.EndpointDenied, Protocol.ErrorClass.Retry, "a stranger was refused");
+                }
+            }
+
+            var opening = _opening;
+            _opening = null;
+            return await opening;
+        }
+
+        public void Refuse() => _refused.TrySetResult();
+
+        public ValueTask DisposeAsync() => inner.DisposeAsync();
+    }
+
     private static Socket Connect(string path)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);

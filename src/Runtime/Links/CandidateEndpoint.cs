@@ -15,6 +15,9 @@ internal sealed class CandidateEndpoint(IListeningEndpoint inner, TimeSpan patie
     /// <summary>Candidates at a time; one more drops the oldest.</summary>
     internal const int MaxCandidates = 4;
 
+    /// <summary>Between two tries while a link is up, so that an endpoint that always fails costs little.</summary>
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
+
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly Queue<Candidate> _candidates = new();
@@ -91,27 +94,49 @@ internal sealed class CandidateEndpoint(IListeningEndpoint inner, TimeSpan patie
         {
             while (true)
             {
-                Add(await inner.OpenAsync(_stopping.Token).ConfigureAwait(false));
+                try
+                {
+                    while (true)
+                    {
+                        Add(await inner.OpenAsync(_stopping.Token).ConfigureAwait(false));
+                    }
+                }
+                catch (Exception error) when (!_stopping.IsCancellationRequested)
+                {
+                    if (Tell(error))
+                    {
+                        return;
+                    }
+                }
+
+                // A link is up. What failed beside it, as a stranger that was refused, keeps no newer link of the peer's away.
+                await Task.Delay(s_pause, time, _stopping.Token).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
         {
             // Disposed of.
         }
-        catch (Exception error)
-        {
-            // Told to who opens next, who also begins anew.
-            var failure = error as ChannelException
-                ?? new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry, $"Accepting on {Uri} failed: {error.Message}", error);
-            lock (_gate)
-            {
-                if (_taker?.TrySetException(failure) != true)
-                {
-                    _failure = failure;
-                }
+    }
 
-                _taker = null;
+    /// <summary>Tells whoever waits for a link of a failure; false if nobody does.</summary>
+    private bool Tell(Exception error)
+    {
+        var failure = error as ChannelException
+            ?? new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry, $"Accepting on {Uri} failed: {error.Message}", error);
+        lock (_gate)
+        {
+            var isTold = _taker?.TrySetException(failure) == true;
+            // A link that came since is better than old news.
+            _failure = isTold || _next is not null ? null : failure;
+            _taker = null;
+            if (isTold)
+            {
+                // Who was told may begin anew at once.
+                _opening = Task.CompletedTask;
             }
+
+            return isTold;
         }
     }
 

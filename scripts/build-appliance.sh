@@ -102,7 +102,7 @@ cp -L "$tree/$(find_in_tree {usr/,}lib/x86_64-linux-gnu/ld-linux-x86-64.so.2)" "
 cp "$tree/usr/lib/syslinux/mbr/mbr.bin" "$root/usr/lib/syslinux/mbr.bin"
 
 scripts/add-modules.sh .cache/kernel "$root/modules" order virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet crc32c_generic \
-  ext4 xfs loop vmw_vsock_virtio_transport
+  ext4 xfs loop vmw_vsock_virtio_transport qemu_fw_cfg
 
 export APPLIANCE_KERNEL=$PWD/.cache/guest/vmlinuz APPLIANCE_MODULES=$PWD/.cache/kernel SOURCE_DATE_EPOCH=0
 for folder in "${hooks[@]}"; do

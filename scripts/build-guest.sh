@@ -53,6 +53,7 @@ stamp=$(cat artifacts/agent/channel-agent scripts/guest/* scripts/add-modules.sh
 echo "build-guest: building the initramfs"
 root=$(mktemp -d); trap 'rm -rf "$root"' EXIT
 mkdir -p "$root"/{bin,sbin,etc/channel-agent,proc,sys,dev,tmp,run,root,usr/bin,usr/sbin,modules}
+chmod 755 "$root"
 cp "$(command -v busybox)" "$root/bin/busybox"
 cp artifacts/agent/channel-agent "$root/usr/sbin/channel-agent"
 cp scripts/guest/inittab "$root/etc/inittab"
@@ -63,8 +64,8 @@ chmod 755 "$root/etc/rc" "$root/usr/sbin/agent-loop" "$root/usr/sbin/channel-age
 ln -s /bin/busybox "$root/init"
 # What a guest loads at its start is in "order"; what tests with disks load, in "disks"; a guest that is a host, in "vhost"; a
 # guest of Xen, in "xen".
-scripts/add-modules.sh .cache/kernel "$root/modules" order virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet crc32c_generic ext4 vmw_vsock_virtio_transport vsock_loopback
-scripts/add-modules.sh .cache/kernel "$root/modules" disks xfs loop
+scripts/add-modules.sh .cache/kernel "$root/modules" order virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet crc32c_generic ext4 vmw_vsock_virtio_transport vsock_loopback qemu_fw_cfg
+scripts/add-modules.sh .cache/kernel "$root/modules" disks xfs loop fuse
 scripts/add-modules.sh .cache/kernel "$root/modules" vhost vhost_vsock
 scripts/add-modules.sh .cache/kernel "$root/modules" xen xen-evtchn xen-gntalloc xen-gntdev xen-blkfront
 (cd "$root" && find . -print0 | LC_ALL=C sort -z | cpio --null -o -H newc -R 0:0 --quiet) > "$out/initrd.new"

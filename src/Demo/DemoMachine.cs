@@ -17,6 +17,7 @@ internal sealed class DemoMachine(string folder, ApplianceTransport transport, s
     private VsockDevice? _device;
     private LinkLocalNetwork? _network;
     private MetadataListeners? _listeners;
+    private UserNetToken? _token;
 
     private string ChannelSocket => Path.Combine(folder, "machine.sock");
 
@@ -50,7 +51,9 @@ internal sealed class DemoMachine(string folder, ApplianceTransport transport, s
                 break;
             case ApplianceTransport.UserNet:
                 var http = Path.Combine(folder, "http.sock");
-                nic = new QemuNetwork.User(forwardProgram, ChannelSocket, http);
+                var token = Path.Combine(folder, "machine.token");
+                _token = UserNetToken.Create(token);
+                nic = new QemuNetwork.User(forwardProgram, ChannelSocket, http, token);
                 _listeners.ServeForward(http);
                 break;
         }
@@ -69,7 +72,7 @@ internal sealed class DemoMachine(string folder, ApplianceTransport transport, s
     {
         ApplianceTransport.Vsock => _device!.Listen(Port),
         ApplianceTransport.Tap => TransportEndpoints.Create($"tap://{_network!.Name}"),
-        ApplianceTransport.UserNet => TransportEndpoints.Create($"usernet://{ChannelSocket}"),
+        ApplianceTransport.UserNet => _token!.Listen(ChannelSocket),
         _ => TransportEndpoints.Create(guest.ChannelUri),
     };
 

@@ -154,6 +154,8 @@ public class TapTests(SavedTapGuest saved) : AgentTests
 [Collection("user network guest")]
 public class UserNetTests(SavedUserNetGuest saved) : AgentTests
 {
+    private static CancellationToken Soon => SavedGuest.Soon;
+
     protected override Task<AttachedGuest> StartAsync() => saved.StartAsync();
 
     [Fact]
@@ -169,6 +171,41 @@ public class UserNetTests(SavedUserNetGuest saved) : AgentTests
         }
 
         Assert.Equal(0, trap.Connections);
+    }
+
+    [Fact]
+    public async Task An_unprivileged_process_of_the_guest_that_speaks_the_protocol_does_not_become_the_agent()
+    {
+        await using var started = await saved.StartAsync();
+        await using var channel = started.Attach();
+        await channel.WaitReadyAsync(Soon);
+        var (session, resumes) = (channel.Status.SessionId, channel.Status.Resumes);
+        await using var console = await GuestConsole.ConnectAsync(started.Guest.ConsoleSocket);
+        await console.ShAsync("echo nobody:x:65534:65534::/:/bin/sh >>/etc/passwd");
+        const string nobody = "start-stop-daemon -S -q -n stranger -c nobody -a ";
+        const string token = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.channelsdk/token/raw";
+        Assert.Equal("32", await console.ShAsync($"wc -c <{token}"));
+        Assert.Contains("Permission denied", await console.ShAsync($"{nobody} /bin/busybox -- cat {token}"), StringComparison.Ordinal);
+        Assert.Equal("65534", await console.ShAsync($"{nobody} /bin/busybox -- id -u"));
+
+        await console.ShAsync("printf 'endpoint = tcp://169.254.169.254:9254\\ncontrol_socket = none\\nqga = off\\n' >/tmp/stranger.conf");
+        // A whole agent, that dials again and again, and one that guesses a token.
+        await console.ShAsync($"{nobody} /usr/sbin/channel-agent -- run --config /tmp/stranger.conf >/tmp/stranger.log 2>&1 & echo $! >/tmp/stranger");
+        const string dialled = "$(sed -n 's/^Tcp: [0-9].*/&/p' /proc/net/snmp | cut -d' ' -f6)";
+        Assert.Equal("dialled", await console.ShAsync(
+            $"d={dialled}; i=0; until [ {dialled} -ge $((d + 3)) ] || [ $i = 300 ]; do usleep 100000; i=$((i+1)); done; [ $i = 300 ] || echo dial''led"));
+        var log = await console.ShAsync("cat /tmp/stranger.log");
+        Assert.Contains("ready, endpoint tcp://169.254.169.254:9254", log, StringComparison.Ordinal);
+        Assert.DoesNotContain("is up", log, StringComparison.Ordinal);
+        Assert.Equal("", await console.ShAsync($"printf 'CHTOKEN\001guess-guess-guess-guess-guess-gue' | {nobody} /bin/busybox -- timeout 8 nc 169.254.169.254 9254"));
+        await channel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon);
+        Assert.Equal((session, resumes), (channel.Status.SessionId, channel.Status.Resumes));
+
+        // And while it goes on, the agent itself comes back.
+        channel.DropLink("test");
+        await channel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon);
+        Assert.Equal(session, channel.Status.SessionId);
+        Assert.Equal("1", await console.ShAsync("kill -0 $(cat /tmp/stranger) && echo 1"));
     }
 }
 

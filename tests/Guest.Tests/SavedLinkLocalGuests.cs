@@ -43,15 +43,14 @@ public sealed class SavedUserNetGuest : SavedGuest
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("channelsdk-usernet-").FullName;
 
-    /// <summary>Sockets of one instance.</summary>
-    public QemuNetwork.User NewNetwork(string name) =>
-        new(Path.Combine(FindRoot(), "artifacts/host/channel-forward"), Path.Combine(_folder, name + ".channel"), Path.Combine(_folder, name + ".http"));
-
     public async Task<AttachedGuest> StartAsync(string name = "a")
     {
+        // A copy has the token of the machine that it runs in, not of the one that was saved.
+        var token = UserNetToken.Create(TokenFile(name));
         var network = NewNetwork(name);
         var guest = await RestoreAsync(options => options with { Network = network });
-        return new AttachedGuest(guest, () => TransportEndpoints.Create($"usernet://{network.ChannelSocket}"), [guest]);
+        Assert.False(File.Exists(TokenFile(name)), "the token is still on the disk");
+        return new AttachedGuest(guest, () => token.Listen(network.ChannelSocket), [guest]);
     }
 
     public override async Task DisposeAsync()
@@ -60,11 +59,20 @@ public sealed class SavedUserNetGuest : SavedGuest
         Directory.Delete(_folder, recursive: true);
     }
 
-    protected override QemuOptions Adapt(QemuOptions options) => options with
+    protected override QemuOptions Adapt(QemuOptions options)
     {
-        Network = NewNetwork("saved"),
-        Append = $"channel.endpoint=tcp://{LinkLocalAddresses.Host}:{LinkLocalAddresses.ChannelPort} channel.net=dhcp",
-    };
+        UserNetToken.Create(TokenFile("saved")).Dispose();
+        return options with
+        {
+            Network = NewNetwork("saved"),
+            Append = $"channel.endpoint=tcp://{LinkLocalAddresses.Host}:{LinkLocalAddresses.ChannelPort} channel.net=dhcp",
+        };
+    }
+
+    private QemuNetwork.User NewNetwork(string name) => new(
+        Path.Combine(FindRoot(), "artifacts/host/channel-forward"), Path.Combine(_folder, name + ".channel"), Path.Combine(_folder, name + ".http"), TokenFile(name));
+
+    private string TokenFile(string name) => Path.Combine(_folder, name + ".token");
 }
 
 [CollectionDefinition("tap guest", DisableParallelization = true)]

@@ -14,7 +14,7 @@ internal static class ConfigKeys
 
     public static IReadOnlyList<ConfigKey> All { get; } =
     [
-        new("endpoint", "auto, or a URI such as virtio-port://NAME, virtio-port:///dev/virtio-ports/NAME, vsock://2:PORT, vsock-listen://2:PORT, vchan-listen://0/NAME, unix:///PATH or unix-listen:///PATH",
+        new("endpoint", "auto, or a URI such as virtio-port://NAME, virtio-port:///dev/virtio-ports/NAME, vsock://2:PORT, vsock-listen://2:PORT, vchan-listen://0/NAME, tcp://169.254.169.254:9254, unix:///PATH or unix-listen:///PATH",
             static (config, value) =>
             {
                 // Making an endpoint opens nothing; it throws what is wrong with the URI.

@@ -55,16 +55,22 @@ public sealed class QemuGuest : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         var folder = options.Folder ?? Directory.CreateTempSubdirectory("channelsdk-guest-").FullName;
+        var secret = options.Network?.SecretFile;
         QemuProcess? process = null;
         QmpClient qmp;
         try
         {
             if (options.RunAs is { } user)
             {
-                GiveTo(folder, user);
+                GiveTo(folder, user, Linux.O_DIRECTORY);
+                if (secret is not null)
+                {
+                    GiveTo(secret, user, Linux.O_NOFOLLOW);
+                }
             }
 
             process = QemuProcess.Start(options, folder);
+            // It answers once it has read all that it was started with.
             qmp = await ConnectQmpAsync(process, folder, cancellationToken).ConfigureAwait(false);
         }
         catch
@@ -81,6 +87,13 @@ public sealed class QemuGuest : IAsyncDisposable
             }
 
             throw;
+        }
+        finally
+        {
+            if (secret is not null)
+            {
+                _ = Libc.Unlink(secret);
+            }
         }
 
         var guest = new QemuGuest(process, folder, options.Folder is null, qmp);
@@ -250,16 +263,16 @@ public sealed class QemuGuest : IAsyncDisposable
         }
     }
 
-    private static void GiveTo(string folder, QemuUser user)
+    private static void GiveTo(string path, QemuUser user, int kind)
     {
         try
         {
-            using var handle = new SafeFileHandle(Libc.Open(folder, Linux.O_DIRECTORY | Linux.O_CLOEXEC, 0), ownsHandle: true);
+            using var handle = new SafeFileHandle(Libc.Open(path, kind | Linux.O_CLOEXEC, 0), ownsHandle: true);
             Services.LocalFile.SetOwner(handle, user.Uid, user.Gid);
         }
         catch (Exception e) when (e is UnauthorizedAccessException or ObjectDisposedException)
         {
-            throw Services.LocalFile.ToException(e, folder);
+            throw Services.LocalFile.ToException(e, path);
         }
     }
 

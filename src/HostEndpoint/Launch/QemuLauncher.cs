@@ -126,16 +126,17 @@ public sealed class QemuLauncher : IInstanceLauncher
             }
 
             var channelSocket = Path.Combine(request.Folder, "net.sock");
+            var tokenFile = Path.Combine(request.Folder, "net.token");
             // Listening before the guest dials, where it is the guest that does.
             endpoint = _options.Transport switch
             {
                 ApplianceTransport.Tap => TransportEndpoints.Create($"tap://{tap!.Name}"),
-                ApplianceTransport.UserNet => TransportEndpoints.Create($"usernet://{channelSocket}"),
+                ApplianceTransport.UserNet => UserNetToken.Create(tokenFile).Listen(channelSocket),
                 ApplianceTransport.Vsock => device!.Listen(VsockPort),
                 _ => null,
             };
             var overlay = _options.Disk is null ? null : await QemuImage.OverlayAsync(_options.ImageProgram, _options.Disk, _options.DiskFormat, Path.Combine(request.Folder, "disk.qcow2"), cancellationToken).ConfigureAwait(false);
-            var guest = await QemuGuest.StartAsync(Options(request, tap, channelSocket, overlay) with { VsockSocket = device?.SocketPath }, cancellationToken).ConfigureAwait(false);
+            var guest = await QemuGuest.StartAsync(Options(request, tap, channelSocket, tokenFile, overlay) with { VsockSocket = device?.SocketPath }, cancellationToken).ConfigureAwait(false);
             if (guest.GuardProcess is { } process)
             {
                 request.Trace(LaunchTrace.Of(process));
@@ -150,6 +151,7 @@ public sealed class QemuLauncher : IInstanceLauncher
         }
         catch
         {
+            File.Delete(Path.Combine(request.Folder, "net.token"));
             if (endpoint is not null)
             {
                 await endpoint.DisposeAsync().ConfigureAwait(false);
@@ -165,14 +167,14 @@ public sealed class QemuLauncher : IInstanceLauncher
         }
     }
 
-    private QemuOptions Options(LaunchRequest request, LinkLocalNetwork? tap, string channelSocket, string? overlay)
+    private QemuOptions Options(LaunchRequest request, LinkLocalNetwork? tap, string channelSocket, string tokenFile, string? overlay)
     {
         var address = $"tcp://{LinkLocalAddresses.Host}:{LinkLocalAddresses.ChannelPort}";
         var (network, append) = _options.Transport switch
         {
             ApplianceTransport.Tap => ((QemuNetwork?)new QemuNetwork.Tap(tap!), $"channel.endpoint={address} channel.net=static"),
             ApplianceTransport.UserNet => (new QemuNetwork.User(_options.ForwardProgram ?? throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-                "the user network needs the path of channel-forward"), channelSocket), $"channel.endpoint={address} channel.net=dhcp"),
+                "the user network needs the path of channel-forward"), channelSocket, TokenFile: tokenFile), $"channel.endpoint={address} channel.net=dhcp"),
             ApplianceTransport.Vsock => (null, $"channel.endpoint=vsock://2:{VsockPort}"),
             _ => (null, ""),
         };

@@ -17,11 +17,14 @@ public abstract record QemuNetwork
     }
 
     /// <summary>QEMU's arguments.</summary>
-    internal IEnumerable<string> Arguments =>
+    internal virtual IEnumerable<string> Arguments =>
         ["-netdev", Backend, "-device", $"virtio-net-pci,netdev=link0,id=link0,mac={MacAddress},addr={Slot},romfile="];
 
     /// <summary>The value of <c>-netdev</c>; its id is link0.</summary>
     protected abstract string Backend { get; }
+
+    /// <summary>A file of this user's that QEMU reads when it starts and that is removed then; null if there is none.</summary>
+    internal virtual string? SecretFile => null;
 
     /// <summary>Starts QEMU where its network is.</summary>
     internal virtual Process Start(ProcessStartInfo start) => Process.Start(start)!;
@@ -41,8 +44,19 @@ public abstract record QemuNetwork
     /// <param name="ForwardProgram">Absolute path of <c>channel-forward</c>.</param>
     /// <param name="ChannelSocket">Socket of the channel's <c>usernet://</c> endpoint.</param>
     /// <param name="HttpSocket">Socket of a <see cref="ForwardListener"/> for port 80, or null for none.</param>
-    public sealed record User(string ForwardProgram, string ChannelSocket, string? HttpSocket = null) : QemuNetwork
+    /// <param name="TokenFile">
+    /// The file of a <see cref="UserNetToken"/>, by which the agent shows that it is no other process of the guest: QEMU gives it to
+    /// root of the guest, and it is removed once QEMU has read it. Null: any process of the guest can take the agent's place.
+    /// </param>
+    public sealed record User(string ForwardProgram, string ChannelSocket, string? HttpSocket = null, string? TokenFile = null) : QemuNetwork
     {
+        /// <inheritdoc/>
+        internal override string? SecretFile => TokenFile;
+
+        /// <inheritdoc/>
+        internal override IEnumerable<string> Arguments => TokenFile is null ? base.Arguments
+            : [.. base.Arguments, "-fw_cfg", $"name={UserNetToken.FirmwareName},file={QemuArguments.Value(TokenFile)}"];
+
         /// <inheritdoc/>
         protected override string Backend =>
             // The host's own address must not be the forwarded one; restrict=on closes it and everything behind it.

@@ -12,14 +12,20 @@ namespace ChannelSdk.Transports.LinkLocal;
 /// <param name="peer">Who connects, by construction.</param>
 /// <param name="open">Makes the source of connected sockets; called by the first open.</param>
 /// <param name="portOf">The source port of a connection, if only those below <see cref="ReservedPort.End"/> are taken; else null.</param>
-internal sealed class AcceptEndpoint(string uri, PeerIdentity peer, Func<ISocketSource> open, Func<SafeFd, uint>? portOf = null) : IListeningEndpoint
+/// <param name="tokenOf">The token that a connection must begin with, asked for by the first open; null if none is needed.</param>
+internal sealed class AcceptEndpoint(
+    string uri, PeerIdentity peer, Func<ISocketSource> open, Func<SafeFd, uint>? portOf = null, Func<UserNetToken>? tokenOf = null) : IListeningEndpoint
 {
     /// <summary>The kernel keeps what comes faster; a guest that connects in a loop costs this much at most.</summary>
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(5);
 
+    /// <summary>How long the token is waited for. The agent says it at once; a loaded guest may be slow.</summary>
+    private static readonly TimeSpan s_tokenTime = TimeSpan.FromSeconds(5);
+
     private readonly LinkQueue<SocketLink> _links = new(uri, static link => link.IsClosed);
     private readonly CancellationTokenSource _stopping = new();
     private ISocketSource? _source;
+    private PrefaceCheck? _check;
     private bool _hasRefused;
     private Task _accepting = Task.CompletedTask;
 
@@ -31,6 +37,7 @@ internal sealed class AcceptEndpoint(string uri, PeerIdentity peer, Func<ISocket
     {
         ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
         cancellationToken.ThrowIfCancellationRequested();
+        _check ??= tokenOf is null ? null : new PrefaceCheck(tokenOf(), s_tokenTime, Admit, RefuseStranger);
         _source ??= open();
         if (_accepting.IsCompleted)
         {
@@ -52,6 +59,7 @@ internal sealed class AcceptEndpoint(string uri, PeerIdentity peer, Func<ISocket
             link.Abort();
         }
         await _accepting.ConfigureAwait(false);
+        _check?.End();
         _source?.Dispose();
         _stopping.Dispose();
     }
@@ -82,12 +90,7 @@ internal sealed class AcceptEndpoint(string uri, PeerIdentity peer, Func<ISocket
         if (portOf is not null && portOf(fd) is var port and >= ReservedPort.End)
         {
             fd.Dispose();
-            if (!_hasRefused)
-            {
-                // Once: a guest can do it in a loop, and who opens waits a while after each error.
-                _hasRefused = true;
-                _links.Fail(new ChannelException(ChannelError.EndpointDenied, ErrorClass.Retry, $"{uri} refused a connection. {ReservedPort.Refusal(port)}"));
-            }
+            Refuse(ReservedPort.Refusal(port));
             return;
         }
         TcpAddress.Tune(fd);
@@ -101,9 +104,34 @@ internal sealed class AcceptEndpoint(string uri, PeerIdentity peer, Func<ISocket
             // Of no use any more, or the kernel lacks something for it: the next one may have it.
             return;
         }
+        if (_check is null)
+        {
+            Admit(link);
+        }
+        else
+        {
+            _check.Begin(link);
+        }
+    }
+
+    private void Admit(SocketLink link)
+    {
         if (!_links.Offer(link))
         {
             link.Abort();
+        }
+    }
+
+    private void RefuseStranger() => Refuse(
+        "It did not say the token of this guest, which only its agent can read. Load the module qemu_fw_cfg in the guest where QEMU has the "
+        + $"token (-fw_cfg name={UserNetToken.FirmwareName},file=FILE), or give the agent its file.");
+
+    /// <summary>Tells that a connection was refused. Once: a guest can do it in a loop, and who opens waits a while after each error.</summary>
+    private void Refuse(string why)
+    {
+        if (!Interlocked.Exchange(ref _hasRefused, true))
+        {
+            _links.Fail(new ChannelException(ChannelError.EndpointDenied, ErrorClass.Retry, $"{uri} refused a connection. {why}"));
         }
     }
 }

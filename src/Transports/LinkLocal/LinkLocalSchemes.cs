@@ -7,11 +7,12 @@ internal static class LinkLocalSchemes
 {
     internal const string Tap = "tap";
     internal const string UserNet = "usernet";
+    private const string TokenFile = "token-file";
 
     /// <summary>A TCP port, for development and tests.</summary>
     internal static ITransportEndpoint Listen(EndpointUri uri)
     {
-        var address = TcpAddress.Parse(uri);
+        var address = TcpAddress.Parse(uri, uri.Target);
         var text = uri.ToString();
         return new AcceptEndpoint(text, new PeerIdentity(uri.Scheme, uri.Target), () => new TcpListener(address.Listen(text), text));
     }
@@ -30,7 +31,21 @@ internal static class LinkLocalSchemes
     }
 
     /// <summary>The socket that the guest forward of QEMU's user network hands connections to.</summary>
-    internal static ITransportEndpoint OnUserNet(EndpointUri uri) =>
-        new AcceptEndpoint(uri.ToString(), new PeerIdentity(uri.Scheme, uri.Target), () => new ForwardSource(
-            new UnixSocketPlace(uri.Scheme, uri.Target, "Make the directory that the socket shall be in.")));
+    internal static ITransportEndpoint OnUserNet(EndpointUri uri)
+    {
+        var options = new TargetOptions(uri, TokenFile);
+        string? file = options.AbsolutePath(TokenFile);
+        return OnUserNet(uri.ToString(), options.Path, file is null ? null : () => UserNetToken.Read(file));
+    }
+
+    internal static ITransportEndpoint OnUserNet(string uri, string path, Func<UserNetToken>? tokenOf) =>
+        new AcceptEndpoint(uri, new PeerIdentity(UserNet, path), () => new ForwardSource(
+            new UnixSocketPlace(UserNet, path, "Make the directory that the socket shall be in.")), tokenOf: tokenOf);
+
+    /// <summary>The guest's side of both networks.</summary>
+    internal static ITransportEndpoint Dial(EndpointUri uri)
+    {
+        var options = new TargetOptions(uri, TokenFile);
+        return new TcpDialEndpoint(uri.ToString(), TcpAddress.Parse(uri, options.Path), new TokenPlace(options.AbsolutePath(TokenFile)));
+    }
 }

@@ -21,8 +21,10 @@ internal sealed record TcpAddress(IPAddress Address, int Port)
     private bool IsV6 => Address.GetAddressBytes().Length == 16;
 
     /// <summary>Reads <c>ADDRESS:PORT</c>, an IPv6 address in brackets.</summary>
-    internal static TcpAddress Parse(EndpointUri uri) =>
-        IPEndPoint.TryParse(uri.Target, out IPEndPoint? found) && found.Port != 0
+    /// <param name="uri">For the error.</param>
+    /// <param name="text">The place in it.</param>
+    internal static TcpAddress Parse(EndpointUri uri, string text) =>
+        IPEndPoint.TryParse(text, out IPEndPoint? found) && found.Port != 0
             ? new TcpAddress(found.Address, found.Port)
             : throw uri.Bad("it is not ADDRESS:PORT with an IP address and a port from 1 to 65535");
 

@@ -4,7 +4,10 @@ using ChannelSdk.Transports.Reactor;
 namespace ChannelSdk.Transports.LinkLocal;
 
 /// <summary>Dials the host over a link-local network, tap or user-net: the guest's side of both.</summary>
-internal sealed class TcpDialEndpoint(string uri, TcpAddress address) : ITransportEndpoint
+/// <param name="uri">The endpoint's URI.</param>
+/// <param name="address">The host.</param>
+/// <param name="token">Where the guest's token is, if it has one.</param>
+internal sealed class TcpDialEndpoint(string uri, TcpAddress address, TokenPlace token) : ITransportEndpoint
 {
     internal const string Scheme = "tcp";
 
@@ -16,6 +19,18 @@ internal sealed class TcpDialEndpoint(string uri, TcpAddress address) : ITranspo
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         cancellationToken.ThrowIfCancellationRequested();
+        // Anew for each link: a guest that was restored has the token of the machine that it runs in now.
+        using UserNetToken? known = token.Find();
+        ITransportLink link = await ConnectAsync(cancellationToken).ConfigureAwait(false);
+        if (known is not null)
+        {
+            await SayAsync(known, link).ConfigureAwait(false);
+        }
+        return link;
+    }
+
+    private async ValueTask<ITransportLink> ConnectAsync(CancellationToken cancellationToken)
+    {
         SafeFd fd = address.NewSocket(uri);
         address.BindReserved(fd);
         return await SocketDial.FinishAsync(fd, address.Connect(fd), errno => TcpAddress.Error(errno, "dial", uri), connected =>
@@ -29,5 +44,29 @@ internal sealed class TcpDialEndpoint(string uri, TcpAddress address) : ITranspo
     {
         _disposed = true;
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Sends the preface. A host that knows of none skips it, as all bytes before a HELLO.</summary>
+    private static async ValueTask SayAsync(UserNetToken known, ITransportLink link)
+    {
+        // Pinned: the collector makes no copies of it.
+        byte[] preface = GC.AllocateUninitializedArray<byte>(UserNetToken.PrefaceLength, pinned: true);
+        known.WritePreface(preface);
+        try
+        {
+            for (int sent = 0; sent < preface.Length;)
+            {
+                sent += await link.SendAsync(preface.AsMemory(sent)).ConfigureAwait(false);
+            }
+        }
+        catch
+        {
+            await link.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+        finally
+        {
+            preface.AsSpan().Clear();
+        }
     }
 }

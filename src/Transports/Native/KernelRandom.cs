@@ -21,9 +21,19 @@ internal static unsafe partial class KernelRandom
             if (GetRandom(start, (nuint)bytes.Length, Insecure) != bytes.Length && GetRandom(start, (nuint)bytes.Length, NonBlocking) != bytes.Length)
             {
                 // An old kernel that has gathered nothing yet: it waits here.
-                while (GetRandom(start, (nuint)bytes.Length, 0) != bytes.Length)
-                {
-                }
+                FillSecret(bytes);
+            }
+        }
+    }
+
+    /// <summary>Fills at most 256 bytes that nobody can guess: it waits until the kernel has gathered enough, early in a boot.</summary>
+    public static void FillSecret(Span<byte> bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(bytes.Length, 256);
+        fixed (byte* start = bytes)
+        {
+            while (GetRandom(start, (nuint)bytes.Length, 0) != bytes.Length)
+            {
             }
         }
     }

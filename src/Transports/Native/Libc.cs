@@ -88,6 +88,15 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "munmap", SetLastError = true)]
     internal static partial int Munmap(void* address, nuint length);
 
+    [LibraryImport(Library, EntryPoint = "mlock", SetLastError = true)]
+    internal static partial int MLock(void* address, nuint length);
+
+    [LibraryImport(Library, EntryPoint = "madvise", SetLastError = true)]
+    internal static partial int MAdvise(void* address, nuint length, int advice);
+
+    [LibraryImport(Library, EntryPoint = "geteuid")]
+    internal static partial uint GetEUid();
+
     [LibraryImport(Library, EntryPoint = "sendmsg", SetLastError = true)]
     internal static partial nint SendMsg(SafeFd fd, MessageHeader* message, int flags);
 

@@ -32,6 +32,9 @@ internal struct PeerCredentials
 [StructLayout(LayoutKind.Explicit, Size = 256)]
 internal struct StatxResult
 {
+    [FieldOffset(20)]
+    public uint UserId;
+
     [FieldOffset(28)]
     public ushort Mode;
 
@@ -112,6 +115,7 @@ internal static class Linux
     internal const int SHUT_RDWR = 2;
 
     internal const int O_RDWR = 2;
+    internal const int O_WRONLY_CREATE_NEW = 0x1 | 0x40 | 0x80;
     internal const int O_NOCTTY = 0x100;
     internal const int O_NONBLOCK = 0x800;
     internal const int O_DIRECTORY = 0x10000;
@@ -123,8 +127,11 @@ internal static class Linux
     internal const int AT_EMPTY_PATH = 0x1000;
     internal const uint STATX_SIZE = 0x200;
     internal const uint STATX_TYPE_MODE_INO = 0x1 | 0x2 | 0x100;
+    internal const uint STATX_UID = 0x8;
     internal const int S_IFMT = 0xF000;
     internal const int S_IFSOCK = 0xC000;
+    internal const int S_IFREG = 0x8000;
+    internal const int S_IRWXGO = 0x3F;
 
     internal const int F_GETFL = 3;
     internal const int F_SETFL = 4;
@@ -132,6 +139,8 @@ internal static class Linux
     internal const int F_SEAL_SHRINK = 0x2;
     internal const int PROT_READ_WRITE = 3;
     internal const int MAP_SHARED = 1;
+    internal const int MAP_PRIVATE_ANONYMOUS = 0x22;
+    internal const int MADV_DONTDUMP = 16;
 
     internal const int SYS_io_setup = 206;
     internal const int SYS_io_getevents = 208;

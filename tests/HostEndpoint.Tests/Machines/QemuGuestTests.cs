@@ -3,6 +3,7 @@ using ChannelSdk.HostEndpoint.Install;
 using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.HostEndpoint.Tests.Install;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.LinkLocal;
 
 namespace ChannelSdk.HostEndpoint.Tests.Machines;
 
@@ -160,6 +161,23 @@ public sealed class QemuGuestTests : IAsyncDisposable
         Assert.DoesNotContain("-sandbox", QemuArguments.Of(options with { Sandbox = false }, "/tmp"));
         Assert.Equal(["setpriv", "--reuid=7", "--regid=8", "--clear-groups", "--no-new-privs", "--", options.Program],
             QemuArguments.Of(options with { RunAs = new QemuUser(7, 8) }, "/tmp").Take(7));
+    }
+
+    [Fact]
+    public async Task The_token_of_a_user_network_is_given_by_a_file_that_is_gone_once_the_machine_runs()
+    {
+        using var token = UserNetToken.Create(_folder.At("a,token"));
+        var options = Options() with { Network = new QemuNetwork.User("/f", "/s", TokenFile: _folder.At("a,token")) };
+        Assert.Contains($"name=opt/org.channelsdk/token,file={_folder.At("a,,token")}", QemuArguments.Of(options, "/tmp"));
+        await using (await QemuGuest.StartAsync(options, Soon))
+        {
+            Assert.False(File.Exists(_folder.At("a,token")));
+        }
+
+        // Also where there is no machine.
+        using var other = UserNetToken.Create(_folder.At("a,token"));
+        await Assert.ThrowsAsync<ChannelException>(() => QemuGuest.StartAsync(options with { Program = "/no/such/program", Folder = _folder.Path }, Soon));
+        Assert.False(File.Exists(_folder.At("a,token")));
     }
 
     [Fact]

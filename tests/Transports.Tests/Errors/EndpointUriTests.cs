@@ -16,6 +16,8 @@ public sealed class EndpointUriTests
     [InlineData("tcp-listen://[::1]:9254", "tcp-listen", "[::1]:9254")]
     [InlineData("tap://vm1", "tap", "vm1")]
     [InlineData("usernet:///run/vm1.channel", "usernet", "/run/vm1.channel")]
+    [InlineData("usernet:///run/vm1.channel?token-file=/run/vm1.token", "usernet", "/run/vm1.channel?token-file=/run/vm1.token")]
+    [InlineData("tcp://169.254.169.254:9254?token-file=/etc/token", "tcp", "169.254.169.254:9254?token-file=/etc/token")]
     [InlineData("vchan://3/org.channelsdk.agent.0", "vchan", "3/org.channelsdk.agent.0")]
     [InlineData("vchan-listen://0/a?order=10", "vchan-listen", "0/a?order=10")]
     public void A_good_uri_is_read(string text, string scheme, string target)
@@ -34,6 +36,8 @@ public sealed class EndpointUriTests
     [InlineData("://x", "does not begin with a scheme")]
     [InlineData("ftp://127.0.0.1:80", "'ftp' is no known scheme")]
     [InlineData("tcp://localhost:80", "not ADDRESS:PORT")]
+    [InlineData("tcp://127.0.0.1:80?token=x", "'token=x' is not one of its options, each once: token-file")]
+    [InlineData("usernet:///run/x?token-file=x", "its token-file is not an absolute path")]
     [InlineData("tcp://127.0.0.1", "not ADDRESS:PORT")]
     [InlineData("tap://../x", "its name is not 1 to 63 characters")]
     [InlineData("unix://", "nothing comes after")]

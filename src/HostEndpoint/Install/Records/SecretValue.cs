@@ -1,7 +1,6 @@
 using System.Buffers;
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using ChannelSdk.Protocol;
+using ChannelSdk.Transports.Native;
 
 namespace ChannelSdk.HostEndpoint.Install;
 
@@ -9,32 +8,15 @@ namespace ChannelSdk.HostEndpoint.Install;
 /// Bytes that nobody but their user sees, in memory pages of their own: not moved or copied by the garbage collector, not
 /// swapped (where the process may lock memory), not part of a core dump, overwritten when disposed of. Never a string.
 /// </summary>
-public sealed partial class SecretValue : MemoryManager<byte>
+public sealed class SecretValue : MemoryManager<byte>
 {
     /// <summary>Most bytes of one value, so that the parameters of an operation fit into one request.</summary>
     public const int MaxBytes = 65536;
 
-    private const int ReadAndWrite = 3;
-    private const int PrivateAnonymous = 0x22;
-    private const int DontDump = 16;
-
     private readonly int _length;
-    private unsafe byte* _pages;
+    private readonly SecretPages _pages;
 
-    private unsafe SecretValue(int length)
-    {
-        _length = length;
-        _pages = (byte*)Map(null, PagesOf(length), ReadAndWrite, PrivateAnonymous, -1, 0);
-        if (_pages == (byte*)-1)
-        {
-            _pages = null;
-            throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"no memory for a secret of {length} bytes: {Marshal.GetLastPInvokeErrorMessage()}");
-        }
-
-        // Beyond the limit of locked memory it can still be used, and wiped.
-        _ = Lock(_pages, PagesOf(length));
-        _ = Advise(_pages, PagesOf(length), DontDump);
-    }
+    private SecretValue(int length) => (_length, _pages) = (length, new SecretPages(length));
 
     /// <summary>Bytes in it.</summary>
     public int Length => _length;
@@ -90,14 +72,14 @@ public sealed partial class SecretValue : MemoryManager<byte>
 
     /// <summary>The bytes.</summary>
     /// <exception cref="ObjectDisposedException">They were wiped.</exception>
-    public override unsafe Span<byte> GetSpan()
+    public override Span<byte> GetSpan()
     {
-        ObjectDisposedException.ThrowIf(_pages is null, this);
-        return new Span<byte>(_pages, _length);
+        ObjectDisposedException.ThrowIf(_pages.IsClosed, this);
+        return _pages.Bytes;
     }
 
     /// <inheritdoc/>
-    public override unsafe MemoryHandle Pin(int elementIndex = 0) => new((byte*)_pages + elementIndex);
+    public override unsafe MemoryHandle Pin(int elementIndex = 0) => new(_pages.Start + elementIndex, pinnable: this);
 
     /// <inheritdoc/>
     public override void Unpin()
@@ -112,17 +94,7 @@ public sealed partial class SecretValue : MemoryManager<byte>
     public void Dispose() => ((IDisposable)this).Dispose();
 
     /// <inheritdoc/>
-    protected override unsafe void Dispose(bool disposing)
-    {
-        if (_pages is null)
-        {
-            return;
-        }
-
-        CryptographicOperations.ZeroMemory(new Span<byte>(_pages, _length));
-        _ = Unmap(_pages, PagesOf(_length));
-        _pages = null;
-    }
+    protected override void Dispose(bool disposing) => _pages.Dispose();
 
     private SecretValue WithoutLineEnd(int length)
     {
@@ -139,18 +111,4 @@ public sealed partial class SecretValue : MemoryManager<byte>
 
     private static int Checked(int length, int most) => length <= most ? length
         : throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, $"a secret is longer than the {most} bytes that it may have");
-
-    private static nuint PagesOf(int length) => (nuint)(Math.Max(1, length) + Environment.SystemPageSize - 1) / (nuint)Environment.SystemPageSize * (nuint)Environment.SystemPageSize;
-
-    [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
-    private static unsafe partial void* Map(void* address, nuint length, int protection, int flags, int file, long offset);
-
-    [LibraryImport("libc", EntryPoint = "munmap")]
-    private static unsafe partial int Unmap(void* address, nuint length);
-
-    [LibraryImport("libc", EntryPoint = "mlock")]
-    private static unsafe partial int Lock(void* address, nuint length);
-
-    [LibraryImport("libc", EntryPoint = "madvise")]
-    private static unsafe partial int Advise(void* address, nuint length, int advice);
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using ChannelSdk.GuestAgent.Install;
+using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Runtime;
@@ -126,6 +127,61 @@ public class InstallTests
         int[] left = [.. driver.Output.ToString().Split('\n').SkipLast(1).Select(int.Parse)];
         Assert.Equal(40, left.Length);
         Assert.DoesNotContain(left, pid => !IsGone(pid));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(ProcessMark.Memory - 1)]
+    [InlineData(ProcessMark.Memory)]
+    [InlineData(1_500_000)]
+    public async Task A_process_is_found_by_its_mark_wherever_it_stands_in_its_environment(int before)
+    {
+        string socket = $"/run/{Guid.NewGuid():N}/half.sock";
+        // Some variables before it, of 100,000 bytes at most each (execve(2) takes 128 KiB), and names that only look like it.
+        var start = new ProcessStartInfo("/usr/bin/env") { RedirectStandardOutput = true };
+        start.ArgumentList.Add("-i");
+        for (int left = before, i = 0; left > 0; left -= 100_000, i++)
+        {
+            start.ArgumentList.Add($"F{i}={new string('x', Math.Min(left, 100_000))}");
+        }
+        start.ArgumentList.Add($"X{HalfVariables.Socket}={socket}");
+        using (Process other = StartReady(start, $"{HalfVariables.Socket}={socket}x"))
+        using (Process meant = StartReady(start, $"{HalfVariables.Socket}={socket}"))
+        {
+            InstallProcesses.Kill(socket);
+            using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+            await meant.WaitForExitAsync(soon.Token);
+            Assert.False(other.HasExited);
+            other.Kill();
+            await other.WaitForExitAsync(soon.Token);
+        }
+    }
+
+    /// <summary>Starts a shell with one variable more, and waits until it is that.</summary>
+    private static Process StartReady(ProcessStartInfo start, string variable)
+    {
+        var own = new ProcessStartInfo(start.FileName, [.. start.ArgumentList, variable, "/bin/sh", "-c", "echo; exec /bin/sleep 1000"]) { RedirectStandardOutput = true };
+        Process process = Process.Start(own)!;
+        Assert.Equal("", process.StandardOutput.ReadLine());
+        return process;
+    }
+
+    [Fact]
+    public async Task A_process_that_has_ended_gives_its_number_to_nobody_that_is_killed_for_it()
+    {
+        using Process first = Process.Start("/bin/sleep", ["1000"])!;
+        // While it is held, it ends, and another process could have the number: the question is asked of that one.
+        Assert.False(ProcessMark.Kill(first.Id, () =>
+        {
+            first.Kill();
+            first.WaitForExit();
+            return true;
+        }));
+        using Process second = Process.Start("/bin/sleep", ["1000"])!;
+        Assert.False(ProcessMark.Kill(second.Id, static () => false));
+        Assert.True(ProcessMark.Kill(second.Id, static () => true));
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        await second.WaitForExitAsync(soon.Token);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.Runtime.Halves;
 
@@ -18,10 +19,11 @@ internal static class InstallProcesses
     /// <summary>Kills all processes whose half has its socket there.</summary>
     public static void Kill(string socket)
     {
-        string mark = $"{HalfVariables.Socket}={socket}";
+        byte[] mark = Encoding.UTF8.GetBytes($"{HalfVariables.Socket}={socket}");
+        byte[] memory = new byte[ProcessMark.Memory];
         try
         {
-            for (int round = 0; round < MaxRounds && KillOnce(mark); round++)
+            for (int round = 0; round < MaxRounds && KillOnce(mark, memory); round++)
             {
                 Thread.Sleep(s_pause);
             }
@@ -30,10 +32,15 @@ internal static class InstallProcesses
         {
             // Without /proc there is the control group, or the program's own process group.
         }
+        finally
+        {
+            // The environment of a script has its secret parameters.
+            Array.Clear(memory);
+        }
     }
 
     /// <summary>Whether another look is worth it.</summary>
-    private static bool KillOnce(string mark)
+    private static bool KillOnce(byte[] mark, byte[] memory)
     {
         bool isWorthIt = false;
         foreach (string folder in Directory.EnumerateDirectories("/proc"))
@@ -42,25 +49,24 @@ internal static class InstallProcesses
             {
                 continue;
             }
-            isWorthIt |= EnvironmentOf(folder) is not { } environment
-                || (Array.IndexOf(environment.Split('\0'), mark) >= 0 && Libc.Kill(pid, Libc.SigKill) == 0);
+            bool isBetween = false;
+            isWorthIt |= ProcessMark.Kill(pid, () =>
+            {
+                // One look tells: what is between two programs now was not a moment ago.
+                bool? isMarked = ProcessMark.IsOn(folder, mark, memory);
+                isBetween = isMarked is null && IsBetweenPrograms(folder);
+                return isMarked ?? (!isBetween && ProcessMark.IsOn(folder, mark, memory) == true);
+            });
+            isWorthIt |= isBetween;
         }
         return isWorthIt;
     }
 
     /// <summary>
-    /// Null for a process in the middle of execve(2): it has its new program's file, but no arguments and no environment to be
-    /// known by yet (Linux, fs/binfmt_elf.c, sets them last). Kernel threads and zombies have no file.
+    /// Whether a process without an environment is in the middle of execve(2): it has its new program's file, but no arguments and no
+    /// environment to be known by yet (Linux, fs/binfmt_elf.c, sets them last). Kernel threads and zombies have no file.
     /// </summary>
-    private static string? EnvironmentOf(string folder)
-    {
-        string environment = SmallFile.Read($"{folder}/environ");
-        // File.Exists is true for a link to nothing.
-        if (environment.Length > 0 || Libc.Access($"{folder}/exe", Libc.ExecuteAccess) != 0)
-        {
-            return environment;
-        }
-        // With arguments it is through, and may have got its environment since the look at it.
-        return SmallFile.Read($"{folder}/cmdline").Length == 0 ? null : SmallFile.Read($"{folder}/environ");
-    }
+    private static bool IsBetweenPrograms(string folder) =>
+        // File.Exists is true for a link to nothing. With arguments it is through, and may have got its environment since the look at it.
+        Libc.Access($"{folder}/exe", Libc.ExecuteAccess) == 0 && SmallFile.Read($"{folder}/cmdline").Length == 0;
 }

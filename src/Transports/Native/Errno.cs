@@ -26,6 +26,7 @@ internal static class Errno
     internal const int EROFS = 30;
     internal const int EPIPE = 32;
     internal const int ENAMETOOLONG = 36;
+    internal const int ENOSYS = 38;
     internal const int ELOOP = 40;
     internal const int EPROTO = 71;
     internal const int EPROTOTYPE = 91;

@@ -13,6 +13,7 @@ internal static unsafe partial class ProcessCalls
     private const int CloseOnExec = 0x80000;
     private const int NonBlocking = 0x800;
     private const long SysPidFdOpen = 434;
+    private const long SysPidFdSendSignal = 424;
 
     /// <summary>struct pollfd.</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -35,6 +36,9 @@ internal static unsafe partial class ProcessCalls
 
     /// <summary>A descriptor that is readable once a child has ended; null before Linux 5.3.</summary>
     public static SafeFileHandle? PidFd(int pid) => SysCall(SysPidFdOpen, pid, 0) is >= 0 and var fd ? new SafeFileHandle(fd, true) : null;
+
+    /// <summary>Sends a signal to a process that is held: 0, or -1.</summary>
+    public static int Signal(SafeFileHandle pidFd, int signal) => SysCall(SysPidFdSendSignal, pidFd, signal, 0, 0);
 
     /// <summary>Makes writes and reads return instead of waiting.</summary>
     public static void SetNonBlocking(SafeFileHandle file)
@@ -63,4 +67,7 @@ internal static unsafe partial class ProcessCalls
 
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     private static partial int SysCall(long number, nint a, nint b);
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    private static partial int SysCall(long number, SafeFileHandle a, nint b, nint c, nint d);
 }

@@ -70,14 +70,19 @@ internal sealed class HostProcess : IAsyncDisposable
             }
 
             var program = Encoding.ASCII.GetBytes($"/proc/self/fd/{SpawnRequest.KeptNumber}");
-            // A shell can put itself into the group and become the script; posix_spawn cannot.
-            var request = (cgroup is null
-                ? new SpawnRequest(program, [program], environment)
-                : new SpawnRequest("/bin/sh"u8.ToArray(), ["sh"u8.ToArray(), "-c"u8.ToArray(), "echo 0 2>/dev/null >\"$0\"; exec \"$@\""u8.ToArray(), Encoding.UTF8.GetBytes(cgroup.ProcessesFile), program], environment))
-                with { Output = ends[1], Error = ends[3], Folder = begin, Kept = script.Handle, NewSession = true };
-            if (ProcessSpawn.Start(request, out var pid) is not 0 and var error)
+            var request = new SpawnRequest(program, [program], environment)
+            {
+                Output = ends[1], Error = ends[3], Folder = begin, Kept = script.Handle, NewSession = true, ProcessesFile = cgroup?.ProcessesFile,
+            };
+            if (ProcessSpawn.Start(request, out var pid, out var hasJoined) is not 0 and var error)
             {
                 throw Failed(script.Path, error);
+            }
+
+            if (!hasJoined)
+            {
+                cgroup?.Remove();
+                cgroup = null;
             }
 
             ends[1].Dispose();
@@ -136,10 +141,9 @@ internal sealed class HostProcess : IAsyncDisposable
 
             if (end is null && (end = TryReap()) is not null)
             {
-                // What it left running, in its group or elsewhere, would keep its outputs open.
+                // What it left running elsewhere would keep its outputs open.
                 endedAt = TimeProvider.System.GetTimestamp();
                 _cgroup?.Kill();
-                _ = Libc.Kill(-_pid, Libc.SigKill);
                 MarkedProcesses.KillScripts(_operation);
             }
         }
@@ -192,10 +196,22 @@ internal sealed class HostProcess : IAsyncDisposable
         Array.Clear(buffer, 0, (int)count);
     }
 
+    private static unsafe bool HasEnded(SafeFileHandle pidFd)
+    {
+        var entry = new ProcessCalls.PollFd { Fd = (int)pidFd.DangerousGetHandle(), Events = ProcessCalls.PollIn };
+        return ProcessCalls.Poll(&entry, 1, 0) == 1;
+    }
+
     private HalfEnded? TryReap()
     {
         lock (_gate)
         {
+            if (_pidFd is not null && HasEnded(_pidFd))
+            {
+                // What it left running in its process group: until it is reaped, the group's number can belong to nobody else.
+                _ = Libc.Kill(-_pid, Libc.SigKill);
+            }
+
             var result = Libc.WaitPid(_pid, out var status, ProcessCalls.NoHang);
             const int interrupted = 4;
             if (result == 0 || (result < 0 && Errno.Last == interrupted))

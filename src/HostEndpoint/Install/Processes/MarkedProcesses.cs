@@ -24,42 +24,37 @@ internal static class MarkedProcesses
 
     /// <summary>Kills all of an operation, scripts and appliance.</summary>
     /// <returns>Whether none is left.</returns>
-    public static bool Kill(string operation) => Kill(() => Find(operation));
+    public static bool Kill(string operation) => KillAll(operation, ScriptVariable, ApplianceVariable);
 
     /// <summary>Kills the scripts of an operation, with all that they have started.</summary>
     /// <returns>Whether none is left.</returns>
-    public static bool KillScripts(string operation) => Kill(() => FindMarked(ScriptVariable, operation));
+    public static bool KillScripts(string operation) => KillAll(operation, ScriptVariable);
 
     private static List<int> FindMarked(string variable, string operation)
     {
-        var mark = Encoding.ASCII.GetBytes($"{variable}={operation}");
+        var mark = Mark(variable, operation);
         using var memory = SecretValue.OfLength(SecretValue.MaxBytes);
-        var result = new List<int>();
-        foreach (var folder in Directory.EnumerateDirectories("/proc"))
-        {
-            if (int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out var id) && id != Environment.ProcessId && HasMark($"{folder}/environ", mark, memory.GetSpan()))
-            {
-                result.Add(id);
-            }
-        }
-
-        return result;
+        return [.. Others().Where(process => ProcessMark.IsOn(process.Folder, mark, memory.GetSpan()) == true).Select(process => process.Id)];
     }
 
     // One that is starting another is met again in the next pass.
-    private static bool Kill(Func<IReadOnlyList<int>> find)
+    private static bool KillAll(string operation, params string[] variables)
     {
+        var marks = Array.ConvertAll(variables, variable => Mark(variable, operation));
+        using var memory = SecretValue.OfLength(SecretValue.MaxBytes);
         for (var pass = 0; pass < MaxPasses; pass++)
         {
-            var found = find();
-            if (found.Count == 0)
+            var hasFound = false;
+            foreach (var (id, folder) in Others())
             {
-                return true;
+                var isMeant = false;
+                _ = ProcessMark.Kill(id, () => isMeant = marks.Any(mark => ProcessMark.IsOn(folder, mark, memory.GetSpan()) == true));
+                hasFound |= isMeant;
             }
 
-            foreach (var id in found)
+            if (!hasFound)
             {
-                _ = Libc.Kill(id, Libc.SigKill);
+                return true;
             }
 
             Thread.Sleep(Pause);
@@ -68,30 +63,16 @@ internal static class MarkedProcesses
         return false;
     }
 
-    private static bool HasMark(string file, ReadOnlySpan<byte> mark, Span<byte> memory)
-    {
-        try
-        {
-            using var environment = File.OpenHandle(file);
-            var kept = 0;
-            for (long offset = 0; RandomAccess.Read(environment, memory[kept..], offset) is > 0 and var count; offset += count)
-            {
-                var seen = memory[..(kept + count)];
-                if (seen.IndexOf(mark) >= 0)
-                {
-                    return true;
-                }
+    private static byte[] Mark(string variable, string operation) => Encoding.ASCII.GetBytes($"{variable}={operation}");
 
-                // The mark may lie across two pieces.
-                kept = Math.Min(mark.Length, seen.Length);
-                seen[^kept..].CopyTo(memory);
+    private static IEnumerable<(int Id, string Folder)> Others()
+    {
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out var id) && id != Environment.ProcessId)
+            {
+                yield return (id, folder);
             }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // It has ended, or is somebody else's.
-        }
-
-        return false;
     }
 }

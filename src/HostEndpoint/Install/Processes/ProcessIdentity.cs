@@ -28,9 +28,7 @@ public readonly record struct ProcessIdentity(int Id, long StartTime)
     /// <summary>Kills it, if it still runs.</summary>
     internal void Kill()
     {
-        if (IsRunning)
-        {
-            _ = Libc.Kill(Id, Libc.SigKill);
-        }
+        var meant = this;
+        _ = ProcessMark.Kill(Id, () => meant.IsRunning);
     }
 }

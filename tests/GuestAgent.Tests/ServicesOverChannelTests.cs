@@ -167,6 +167,20 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Info_tells_which_programs_arguments_and_variables_the_policy_allows()
+    {
+        _policy.Current = PolicyReader.Parse(
+            "[[exec]]\nprogram = \"/bin/a\"\narguments = [\"x\", \"...\"]\nenvironment = [\"NAME\", \"APP_*\"]\n[[exec]]\nprogram = \"/bin/b\"\n", "p", []);
+
+        GuestInfo info = await CallAsync(ServiceMethods.InfoGet, new InfoRequest());
+
+        Assert.Equal(["/bin/a", "/bin/b"], info.Policy.Commands.Select(static command => command.Program));
+        Assert.Equal(["x", "..."], info.Policy.Commands[0].Arguments);
+        Assert.Equal(["NAME", "APP_*"], info.Policy.Commands[0].Environment);
+        Assert.Empty(info.Policy.Commands[1].Environment);
+    }
+
+    [Fact]
     public async Task A_privileged_call_is_noted_and_a_harmless_one_is_not()
     {
         await CallAsync(ServiceMethods.PowerRequest, new PowerCommand { Action = PowerAction.Halt });

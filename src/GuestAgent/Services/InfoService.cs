@@ -55,7 +55,10 @@ internal sealed class InfoService(GuestFacts facts, Func<IEnumerable<string>> me
         {
             Readable = { rules.Readable },
             Writable = { rules.Writable },
-            Commands = { rules.Commands.Select(static rule => new CommandInfo { Program = rule.Program, Arguments = { rule.Arguments } }) },
+            Commands =
+            {
+                rules.Commands.Select(static rule => new CommandInfo { Program = rule.Program, Arguments = { rule.Arguments }, Environment = { rule.Environment } }),
+            },
         };
         return info;
     }

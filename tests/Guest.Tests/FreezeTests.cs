@@ -34,6 +34,25 @@ public class FreezeTests(SavedGuest saved)
         Assert.Contains("the lease of 6 s ended", error.Message);
     }
 
+    [Fact]
+    public async Task A_mount_point_whose_name_is_no_text_is_frozen_and_thawed_as_the_others()
+    {
+        await using var disks = await DiskGuest.BootAsync(saved);
+        var (host, instance) = await disks.AttachAsync();
+        await using var _ = host;
+        await disks.Console.ShAsync("umount /b; umount /x; rmdir /x; d=/$(printf 'n\\377\\376'); mkdir $d; mount -t xfs /dev/vdb $d && ln -s $d /x");
+
+        var report = await instance.Freeze.FreezeAsync(TimeSpan.FromSeconds(100), cancellationToken: Soon);
+
+        Assert.Equal(3, report.Mounts.Count);
+        Assert.All(report.Mounts, m => Assert.Equal(MountOutcome.Frozen, m.Outcome));
+        Assert.Contains(report.Mounts, m => m.Mount.StartsWith("/n", StringComparison.Ordinal));
+        await disks.StartWritersAsync();
+        Assert.Equal("", await disks.WrittenAsync());
+        await instance.Freeze.ThawAsync(cancellationToken: Soon);
+        await disks.AssertWritersEndAsync();
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -19,6 +19,19 @@ public class VirtioSerialTests(SavedGuest saved) : AgentTests
     }
 
     [Fact]
+    public async Task A_time_that_is_set_is_the_hardware_clocks_too()
+    {
+        await using var guest = await saved.RestoreAsync();
+        await using var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket);
+        await using var channel = new Channel(PeerRole.Host, TransportEndpoints.Create(guest.ChannelUri), new ServiceRegistry());
+        channel.Start();
+        // The end of a leap day, 2028-02-29 23:59:50.
+        const long seconds = 1835481590;
+        await channel.CallAsync(ServiceMethods.TimeSet, new TimeSetRequest { UnixNs = seconds * 1_000_000_000 }, cancellationToken: Soon);
+        Assert.InRange(long.Parse(await console.ShAsync("cat /sys/class/rtc/rtc0/since_epoch"), System.Globalization.CultureInfo.InvariantCulture), seconds, seconds + 60);
+    }
+
+    [Fact]
     public async Task A_guest_that_is_saved_and_restored_resumes_the_session_that_the_host_still_has()
     {
         var state = Path.GetTempFileName();

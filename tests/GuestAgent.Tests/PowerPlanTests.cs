@@ -55,6 +55,18 @@ public class PowerPlanTests
     }
 
     [Theory]
+    [InlineData(PowerAction.SuspendHybrid, "/usr/bin/systemctl hybrid-sleep")]
+    [InlineData(PowerAction.SuspendDisk, "/usr/bin/systemctl hibernate")]
+    [InlineData(PowerAction.SuspendRam, "/usr/bin/systemctl suspend")]
+    public void A_sleep_is_systemds_affair_where_it_runs(PowerAction action, string how)
+    {
+        var platform = new FakePowerPlatform { SleepStates = "freeze mem disk" };
+        platform.Paths.UnionWith([Systemd, "/usr/bin/systemctl"]);
+
+        Assert.Equal(how, PowerPlan.Choose(action, platform).How);
+    }
+
+    [Theory]
     [InlineData(PowerAction.Unspecified)]
     [InlineData((PowerAction)99)]
     public void An_unknown_action_is_an_invalid_argument(PowerAction action)

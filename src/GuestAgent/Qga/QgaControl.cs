@@ -41,7 +41,7 @@ internal sealed class QgaControl(PowerService power, TimeService time)
         call.Arguments.End();
         if (wanted is null && ProcValues.Count(SmallFile.Read("/sys/class/rtc/rtc0/since_epoch").Trim()) is var seconds)
         {
-            wanted = seconds is > 0 and < long.MaxValue / NanosecondsPerSecond ? (long)seconds * NanosecondsPerSecond
+            wanted = seconds is > 0 and < long.MaxValue / NanosecondsPerSecond ? ((long)seconds - WallClock.HardwareOffset) * NanosecondsPerSecond
                 : throw new QgaException("the guest has no hardware clock that can be read");
         }
         time.Set(new TimeSetRequest { UnixNs = wanted.GetValueOrDefault() });

@@ -16,6 +16,19 @@ public sealed class QgaBadInputTests : IAsyncLifetime, IAsyncDisposable
 
     public ValueTask DisposeAsync() => _rig.DisposeAsync();
 
+    [Fact]
+    public async Task A_hybrid_suspend_is_silent_where_the_guest_can_and_an_error_where_it_cannot()
+    {
+        using QgaTestClient client = await _rig.ConnectAsync();
+        _rig.Power.SleepStates = "freeze mem disk";
+        Assert.Contains("it has no systemd", (await client.FailAsync("guest-suspend-hybrid", "{}")).Text, StringComparison.Ordinal);
+        _rig.Power.Paths.UnionWith(["/run/systemd/system", "/usr/bin/systemctl"]);
+        await client.SendAsync("{\"execute\":\"guest-suspend-hybrid\"}\n");
+        // The next line is this one's: the suspend had none.
+        await client.CallAsync("guest-ping");
+        Assert.True(SpinWait.SpinUntil(() => _rig.Power.Done.Contains("/usr/bin/systemctl hybrid-sleep"), TimeSpan.FromSeconds(30)));
+    }
+
     [Theory]
     [InlineData("{\"execute\":\"guest-ping\",\"arguments\":[]}", "QMP input member 'arguments' must be an object")]
     [InlineData("{\"execute\":\"guest-ping\",\"arguments\":null}", "QMP input member 'arguments' must be an object")]

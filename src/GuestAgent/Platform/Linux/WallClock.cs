@@ -31,11 +31,12 @@ internal static class WallClock
         {
             return Marshal.GetLastPInvokeError();
         }
-        // hwclock(8): the third line of adjtime says what time the hardware clock has.
-        bool isLocal = SmallFile.Read("/etc/adjtime").Split('\n') is [_, _, "LOCAL", ..];
-        SetHardware(time[0] + (isLocal ? Zone().Offset : 0));
+        SetHardware(time[0] + HardwareOffset);
         return 0;
     }
+
+    /// <summary>How many seconds the hardware clock is before UTC (hwclock(8): the third line of adjtime says what time it has).</summary>
+    internal static long HardwareOffset => SmallFile.Read("/etc/adjtime").Split('\n') is [_, _, "LOCAL", ..] ? Zone().Offset : 0;
 
     /// <summary>Fields of struct rtc_time (rtc(4)): second, minute, hour, day, month from 0, year from 1900.</summary>
     /// <param name="seconds">Since 1970 in the clock's own zone.</param>

@@ -7,6 +7,7 @@ namespace ChannelSdk.Transports.Tests.Hostile;
 /// <summary>A monitor whose call eventfd is full and blocking: a write(2) to it never returns.</summary>
 internal sealed unsafe class FullCallMonitor(string devicePath) : IHostilePeer
 {
+    private static readonly TimeSpan s_answered = TimeSpan.FromSeconds(10);
     private readonly GuestDouble _guest = new(devicePath);
     private uint _port = 1024;
 
@@ -19,13 +20,21 @@ internal sealed unsafe class FullCallMonitor(string devicePath) : IHostilePeer
         _ = Libc.Read(_guest.Interrupt, &before, sizeof(ulong));
         _ = Libc.Write(_guest.Interrupt, &full, sizeof(ulong));
         _ = Libc.Fcntl(_guest.Interrupt, Linux.F_SETFL, flags & ~Linux.O_NONBLOCK);
-        // Any answer of the device interrupts.
+        // Any answer of the device interrupts, at once when it is there to be seen.
         _guest.Say(DeviceBench.Header(VsockOperation.Request, ++_port));
+        _ = SpinWait.SpinUntil(() => _guest.TryPeek(out _, out _), s_answered);
         while (_guest.TryPeek(out _, out _))
         {
             _guest.Take();
         }
     }
 
-    public void Dispose() => _guest.Dispose();
+    public void Dispose()
+    {
+        // Whoever waits in a write(2) goes on, so that a test that has failed ends.
+        ulong count;
+        _ = Libc.Fcntl(_guest.Interrupt, Linux.F_SETFL, Linux.O_NONBLOCK);
+        _ = Libc.Read(_guest.Interrupt, &count, sizeof(ulong));
+        _guest.Dispose();
+    }
 }

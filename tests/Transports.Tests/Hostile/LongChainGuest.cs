@@ -51,16 +51,24 @@ internal sealed class LongChainGuest : IHostilePeer
         {
             return;
         }
-        DeviceBench.Header(VsockOperation.CreditUpdate).Write(_guest.Ram.At(GuestDouble.Scratch, VsockHeader.Size));
-        int table = GuestDouble.Scratch + 4096;
-        WriteTable(table, VsockHeader.Size, 0);
-        for (uint i = 0; i < GuestDouble.RingSize; i++)
-        {
-            _guest.Transmit.Describe(i, GuestDouble.Physical(table), (uint)(_descriptors - 1) * Descriptor.Size, Descriptor.IsIndirect);
-        }
+        DescribeTransmit(DeviceBench.Header(VsockOperation.CreditUpdate));
         _flood = new Thread(Flood) { IsBackground = true };
         _flood.Start();
     }
+
+    /// <summary>Offers the whole ring at once, of packets of connections that there are not, and kicks. The device answers each.</summary>
+    internal void OfferAll()
+    {
+        DescribeTransmit(DeviceBench.Header(VsockOperation.CreditUpdate, guestPort: 9));
+        for (int i = 0; i < GuestDouble.RingSize; i++)
+        {
+            _guest.Transmit.Offer((ushort)(_guest.Transmit.AvailableIndex % GuestDouble.RingSize));
+        }
+        _guest.Kick();
+    }
+
+    /// <summary>How many packets of the device have come, modulo 65536.</summary>
+    internal ushort Answers => Volatile.Read(ref _guest.Receive.UsedIndex);
 
     /// <summary>The front-end's socket, to see whether the device has ended it.</summary>
     internal FrontEndDouble FrontEnd => _guest.FrontEnd;
@@ -88,6 +96,17 @@ internal sealed class LongChainGuest : IHostilePeer
             }
             _guest.Kick();
             Thread.Yield();
+        }
+    }
+
+    private void DescribeTransmit(in VsockHeader header)
+    {
+        header.Write(_guest.Ram.At(GuestDouble.Scratch, VsockHeader.Size));
+        int table = GuestDouble.Scratch + 4096;
+        WriteTable(table, VsockHeader.Size, 0);
+        for (uint i = 0; i < GuestDouble.RingSize; i++)
+        {
+            _guest.Transmit.Describe(i, GuestDouble.Physical(table), (uint)(_descriptors - 1) * Descriptor.Size, Descriptor.IsIndirect);
         }
     }
 

@@ -11,10 +11,12 @@ namespace ChannelSdk.Transports.LinkLocal;
 /// <param name="uri">The endpoint's URI.</param>
 /// <param name="peer">Who connects, by construction.</param>
 /// <param name="open">Makes the source of connected sockets; called by the first open.</param>
-/// <param name="portOf">The source port of a connection, if only those below <see cref="ReservedPort.End"/> are taken; else null.</param>
+/// <param name="portOf">
+/// The source port of a connection, null if that has gone; given if only those below <see cref="ReservedPort.End"/> are taken.
+/// </param>
 /// <param name="tokenOf">The token that a connection must begin with, asked for by the first open; null if none is needed.</param>
 internal sealed class AcceptEndpoint(
-    string uri, PeerIdentity peer, Func<ISocketSource> open, Func<SafeFd, uint>? portOf = null, Func<UserNetToken>? tokenOf = null) : IListeningEndpoint
+    string uri, PeerIdentity peer, Func<ISocketSource> open, Func<SafeFd, uint?>? portOf = null, Func<UserNetToken>? tokenOf = null) : IListeningEndpoint
 {
     /// <summary>The kernel keeps what comes faster; a guest that connects in a loop costs this much at most.</summary>
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(5);
@@ -87,11 +89,19 @@ internal sealed class AcceptEndpoint(
 
     private void Take(SafeFd fd)
     {
-        if (portOf is not null && portOf(fd) is var port and >= ReservedPort.End)
+        if (portOf is not null)
         {
-            fd.Dispose();
-            Refuse(ReservedPort.Refusal(port));
-            return;
+            switch (portOf(fd))
+            {
+                case null:
+                    // Gone again: nobody is there to be refused.
+                    fd.Dispose();
+                    return;
+                case { } port and >= ReservedPort.End:
+                    fd.Dispose();
+                    Refuse(ReservedPort.Refusal(port));
+                    return;
+            }
         }
         TcpAddress.Tune(fd);
         SocketLink link;

@@ -82,13 +82,13 @@ internal sealed record TcpAddress(IPAddress Address, int Port)
         ReservedPort.Bind(port => new TcpAddress(any, (int)port).Bind(fd));
     }
 
-    /// <summary>The port at the other end of a connected socket; the highest if it has gone.</summary>
-    internal static unsafe uint PeerPort(SafeFd fd)
+    /// <summary>The port at the other end of a connected socket; null if it has gone.</summary>
+    internal static unsafe uint? PeerPort(SafeFd fd)
     {
         byte* address = stackalloc byte[V6Length];
         uint length = V6Length;
         // The port is at the same place in both families.
-        return Libc.GetPeerName(fd, address, &length) < 0 ? ushort.MaxValue : BinaryPrimitives.ReadUInt16BigEndian(new ReadOnlySpan<byte>(address + 2, 2));
+        return Libc.GetPeerName(fd, address, &length) < 0 ? null : BinaryPrimitives.ReadUInt16BigEndian(new ReadOnlySpan<byte>(address + 2, 2));
     }
 
     /// <summary>Makes a connected socket fit for small messages, and for a peer that vanishes without a word.</summary>

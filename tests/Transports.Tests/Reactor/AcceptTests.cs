@@ -1,3 +1,4 @@
+using System.Net;
 using ChannelSdk.Transports.LinkLocal;
 using ChannelSdk.Transports.Native;
 using ChannelSdk.Transports.Tests.VirtioSerial;
@@ -39,6 +40,58 @@ public sealed class AcceptTests
         await using ITransportLink link = await accept.Within();
         TestLibc.Write(guest, "x"u8);
         Assert.Equal(1, await link.ReceiveAsync(new byte[1]).Within());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_connection_of_no_use_neither_ends_an_endpoint_nor_counts_as_refused(bool looksAtPorts)
+    {
+        (SafeFd given, SafeFd guest) = TestLibc.SocketPair();
+        // As one that was reset before it was accepted: its other end has no address any more. And one that cannot be waited on.
+        using var source = new ListedSource(
+            new TcpAddress(IPAddress.Loopback, 1).NewSocket("test"), new SafeFd(Libc.Open("/proc/self/exe", Linux.O_CLOEXEC, 0)), given);
+        await using var endpoint = new AcceptEndpoint("test://x", new PeerIdentity("test", "x"), () => source,
+            looksAtPorts ? fd => fd == given ? 1023 : TcpAddress.PeerPort(fd) : null);
+        using (guest)
+        {
+            ITransportLink link;
+            while (true)
+            {
+                link = await endpoint.OpenAsync(CancellationToken.None).Within();
+                TestLibc.Write(guest, "x"u8);
+                // Without a look at ports the first one is a link, which ends.
+                if (await link.ReceiveAsync(new byte[1]).Within() == 1)
+                {
+                    break;
+                }
+                await link.DisposeAsync();
+            }
+            await link.DisposeAsync();
+        }
+    }
+
+    /// <summary>Accepts what it was given, and then nothing.</summary>
+    private sealed class ListedSource(params IEnumerable<SafeFd> files) : ISocketSource
+    {
+        private readonly Queue<SafeFd> _files = new(files);
+
+        public async ValueTask<SafeFd> AcceptAsync(CancellationToken cancellationToken)
+        {
+            if (_files.Count == 0)
+            {
+                await Task.Delay(Timeout.Infinite, cancellationToken);
+            }
+            return _files.Dequeue();
+        }
+
+        public void Dispose()
+        {
+            foreach (SafeFd left in _files)
+            {
+                left.Dispose();
+            }
+        }
     }
 
     private static SafeFd HandOver(string path)

@@ -117,6 +117,18 @@ public sealed class QemuGuestTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Of_what_a_machine_writes_only_the_beginning_is_kept()
+    {
+        const int kept = 16 << 20;
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        using var process = QemuProcess.Start(Options("head -c 64000000 /dev/zero | tr '\\0' x >&2; exit 3"), _folder.At("vm"));
+        await process.Exited.WaitAsync(Soon);
+        Assert.InRange((await process.EndedAsync()).Message.Length, 100, 5000);
+        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, long.MinValue, kept);
+        GC.KeepAlive(process);
+    }
+
+    [Fact]
     public async Task A_state_file_is_handed_over_open_and_its_name_is_in_no_command()
     {
         var path = _folder.At("a b; touch c, \"d\"");

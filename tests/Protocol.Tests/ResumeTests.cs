@@ -132,6 +132,15 @@ public class ResumeTests
     }
 
     [Fact]
+    public void A_peer_that_was_paired_and_says_that_it_never_was_has_another_half()
+    {
+        var wire = Connected();
+        wire.Cut();
+        var hello = HelloOf(wire.Guest, wire.Now) with { PeerNonce = 0, NextExpected = 0, Chain = 0 };
+        Assert.Equal(1, Present(wire.Host, hello, wire.Now).Lost);
+    }
+
+    [Fact]
     public void A_peer_that_comes_back_with_a_smaller_largest_frame_has_another_half()
     {
         var wire = Connected();

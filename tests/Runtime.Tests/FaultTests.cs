@@ -99,6 +99,44 @@ public class FaultTests
     }
 
     [Fact]
+    public async Task A_guard_that_fails_refuses_its_call_and_no_other()
+    {
+        var services = new ServiceRegistry();
+        services.Unary(ChannelPair.Echo, static (request, _) => ValueTask.FromResult(request));
+        var guard = new FullDisk();
+        await using var memory = new InMemoryPair();
+        await using var guest = new Channel(PeerRole.Guest, memory.Guest, services, new ChannelOptions { Guard = guard });
+        await using var host = new Channel(PeerRole.Host, memory.Host, new ServiceRegistry());
+        guest.Start();
+        host.Start();
+        foreach (var (method, code) in new[] { (ChannelPair.Echo, ChannelError.Internal), (new RpcMethod<BytesValue, BytesValue>("fault.Missing", StreamClass.Rpc), ChannelError.UnknownMethod) })
+        {
+            var error = await Assert.ThrowsAsync<ChannelException>(async () => await host.CallAsync(method, new BytesValue(), cancellationToken: ChannelPair.Soon));
+            Assert.Equal((code, ErrorClass.Refused), (error.Code, error.Class));
+        }
+
+        guard.IsFull = false;
+        await host.CallAsync(ChannelPair.Echo, new BytesValue(), cancellationToken: ChannelPair.Soon);
+    }
+
+    private sealed class FullDisk : ICallGuard
+    {
+        public volatile bool IsFull = true;
+
+        public void OnCalling(string method, bool isPrivileged)
+        {
+        }
+
+        public void OnCalled(string untrustedMethod, bool isServed)
+        {
+            if (IsFull)
+            {
+                throw new IOException("No space left on device");
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_channel_whose_endpoint_fails_at_its_end_is_disposed_of_all_the_same()
     {
         await using var memory = new InMemoryPair();

@@ -25,6 +25,8 @@ internal sealed class CallPeer : IRpcHandler, IWireEnd
     public Dictionary<int, int> Ran { get; init; } = [];
     /// <summary>As <see cref="Ran"/>, by all copies of this memory, those that are gone too.</summary>
     public Dictionary<int, int> RanEver { get; init; } = [];
+    /// <summary>Whether what runs here is counted.</summary>
+    public bool Counts { get; set; } = true;
     /// <summary>How each attempt from here ended; None for a reply.</summary>
     public Dictionary<int, RpcStatus> Ended { get; } = [];
     public List<string> Events { get; } = [];
@@ -99,8 +101,12 @@ internal sealed class CallPeer : IRpcHandler, IWireEnd
 
         var attempt = BinaryPrimitives.ReadInt32LittleEndian(untrustedMessage);
         call.State = attempt;
-        Ran[attempt] = Ran.GetValueOrDefault(attempt) + 1;
-        RanEver[attempt] = RanEver.GetValueOrDefault(attempt) + 1;
+        if (Counts)
+        {
+            Ran[attempt] = Ran.GetValueOrDefault(attempt) + 1;
+            RanEver[attempt] = RanEver.GetValueOrDefault(attempt) + 1;
+        }
+
         if (AnswersAtOnce)
         {
             Answer(call);

@@ -44,9 +44,11 @@ public class CallScheduleTests
         private readonly Dictionary<int, int> _operations = [];
         private readonly Queue<int> _again = new();
         private CallPeer _guest;
-        private CallPeer? _saved;
+        private World? _saved;
         private Wire<CallPeer> _wire;
+        private const int ElsewhereAttempts = 1_000_000;
         private int _attempts;
+        private int _elsewhere;
         private int _guests;
 
         public Schedule(int seed)
@@ -140,7 +142,7 @@ public class CallScheduleTests
                     Restart();
                     break;
                 case 3:
-                    _saved = Copy(_guest);
+                    _saved = Copy(new World(_guest, _host));
                     break;
                 case 4 when _saved is not null:
                     Restore();
@@ -179,17 +181,45 @@ public class CallScheduleTests
             (_guest, _wire) = NewGuest(_guest.Ran);
         }
 
-        /// <summary>The guest goes back to an older state of its memory; what ran since then has not, and its links are gone.</summary>
+        /// <summary>
+        /// The guest goes back to an older state of its memory; what ran since then has not, and its links are gone. In between it
+        /// may have gone on with a copy of its host of that time, so that two histories of one session have parted.
+        /// </summary>
         private void Restore()
         {
             Restored++;
             _wire.Cut();
-            _guest = Copy(_saved!);
-            _guest.Session.LinkDown(ChannelError.LinkLost, "restored", _wire.Now);
+            var world = Copy(_saved!);
+            world.Guest.Session.LinkDown(ChannelError.LinkLost, "restored", _wire.Now);
+            if (_random.Next(2) == 0)
+            {
+                GoElsewhere(world);
+            }
+
+            _guest = world.Guest;
             _wire = new Wire<CallPeer>(_guest, _host) { Now = _wire.Now };
         }
 
-        private static CallPeer Copy(CallPeer guest) => Snapshot.Of(guest, guest.Nonces, guest.RanEver);
+        private void GoElsewhere(World world)
+        {
+            var (guest, host) = (world.Guest, world.Host);
+            // The copy of the host makes the calls of its memory, too; those are no calls of this host.
+            (host.AttemptEnded, guest.Counts) = (null, false);
+            host.Session.LinkDown(ChannelError.LinkLost, "restored", _wire.Now);
+            var elsewhere = new Wire<CallPeer>(guest, host) { Now = _wire.Now };
+            elsewhere.Connect();
+            for (var i = _random.Next(1, 4); i > 0; i--)
+            {
+                host.Call(ElsewhereAttempts + ++_elsewhere, _random.Next(4, 9000), deadline: 0, elsewhere.Now, (StreamClass)_random.Next(3));
+                elsewhere.Run(_random.Next(1, 30_000));
+            }
+
+            elsewhere.Cut();
+            guest.Counts = true;
+            _wire.Now = elsewhere.Now;
+        }
+
+        private World Copy(World world) => Snapshot.Of(world, this, _ranEver, _guest.Nonces, _host.Nonces, world.Guest.Nonces);
 
         private void Pass(long time)
         {
@@ -236,5 +266,7 @@ public class CallScheduleTests
                 Assert.True(count <= 1, $"operation {operation.Key} ran {count} times in {operation.Count()} attempts");
             }
         }
+
+        private sealed record World(CallPeer Guest, CallPeer Host);
     }
 }

@@ -18,7 +18,7 @@ internal sealed class Snapshot
         var snapshot = new Snapshot();
         foreach (var one in shared)
         {
-            snapshot._copies.Add(one, one);
+            snapshot._copies.TryAdd(one, one);
         }
 
         return (T)snapshot.Copy(root)!;

@@ -9,6 +9,7 @@ using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Runtime;
 using ChannelSdk.Transports;
+using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
@@ -108,23 +109,21 @@ public class ExecTests
     public async Task A_program_that_cannot_be_run_is_told(ChannelError code, params string[] command)
     {
         await using var rig = new AgentRig();
-        Assert.Equal(code, (await FailAsync(rig, new ExecOptions { Command = command })).Code);
+        Assert.Equal(code, (await FailAsync(rig, Request(command))).Code);
     }
 
     [Fact]
     public async Task Requests_beyond_the_bounds_are_refused()
     {
         await using var rig = new AgentRig();
-        foreach (ExecOptions options in (ExecOptions[])
-        [
-            new() { Command = [.. Enumerable.Repeat("x", (32 << 10) + 1)] },
-            new() { Command = ["true", new string('x', 140_000)] },
-            Shell("exit 0") with { MaxProcesses = 5000 },
-            Shell("exit 0") with { WorkingFolder = "relative" },
-            Shell("exit 0") with { Environment = Enumerable.Range(0, 257).ToDictionary(static i => $"V{i}", static _ => "") },
-        ])
+        ExecRequest many = Request("true"), relative = Request("true"), variables = Request("true");
+        many.MaxProcesses = 5000;
+        relative.WorkingFolder = ByteString.CopyFromUtf8("relative");
+        variables.Environment.AddRange(Enumerable.Range(0, 257).Select(static i => ByteString.CopyFromUtf8($"V{i}=")));
+        foreach (ExecRequest request in (ExecRequest[])
+            [Request([.. Enumerable.Repeat("x", (32 << 10) + 1)]), Request("true", new string('x', 140_000)), many, relative, variables])
         {
-            Assert.Equal(ChannelError.InvalidArgument, (await FailAsync(rig, options)).Code);
+            Assert.Equal(ChannelError.InvalidArgument, (await FailAsync(rig, request)).Code);
         }
         Assert.Equal(ChannelError.NotFound, (await FailAsync(rig, Shell("exit 0") with { WorkingFolder = "/nonexistent" })).Code);
     }
@@ -304,8 +303,7 @@ public class ExecTests
         string[] many = [.. Enumerable.Range(0, 10_000).Select(static i => $"/folder/file-{i}")];
         ExecResult result = await rig.Instance.Exec.RunAsync(options with { Command = [.. options.Command, "sh", .. many] }, cancellationToken: rig.Soon);
         Assert.Equal("10000\n", Text(result.Output));
-        ChannelException error = await Assert.ThrowsAsync<ChannelException>(
-            () => rig.Instance.Exec.RunAsync(options with { Command = [.. options.Command, new string('x', 131_072)] }, cancellationToken: rig.Soon));
+        ChannelException error = await FailAsync(rig, Request([.. options.Command, new string('x', 131_072)]));
         Assert.Contains("at most 131071 bytes", error.Message, StringComparison.Ordinal);
     }
 
@@ -453,6 +451,20 @@ public class ExecTests
     private static ExecOptions Shell(string script) => new() { Command = ["/bin/sh", "-c", script] };
 
     private static string Text(ReadOnlyMemory<byte> bytes) => Encoding.UTF8.GetString(bytes.Span);
+
+    /// <summary>What a host asks that is not held to the bounds of its library.</summary>
+    private static ExecRequest Request(params string[] command)
+    {
+        var request = new ExecRequest();
+        request.Argv.AddRange(command.Select(ByteString.CopyFromUtf8));
+        return request;
+    }
+
+    private static async Task<ChannelException> FailAsync(AgentRig rig, ExecRequest request)
+    {
+        await using ChannelStream stream = await rig.Instance.Channel.OpenStreamAsync(ServiceMethods.ExecRun, request, default, rig.Soon);
+        return await Assert.ThrowsAsync<ChannelException>(async () => (await stream.ReadAsync(rig.Soon)).Dispose());
+    }
 
     private static async Task<ChannelException> FailAsync(AgentRig rig, ExecOptions options) =>
         await Assert.ThrowsAsync<ChannelException>(() => rig.Instance.Exec.StartAsync(options, rig.Soon));

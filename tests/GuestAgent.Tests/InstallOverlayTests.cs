@@ -14,8 +14,10 @@ public class InstallOverlayTests
     {
         await using var rig = new AgentRig();
         string target = $"{rig.RunFolder}/target";
-        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, InstallTests.MountTarget);
+        string goOn = $"{rig.Guest}/go-on";
+        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, $"until [ -e {goOn} ]; do sleep 0.01; done\n{InstallTests.MountTarget}");
         Assert.Equal(ChannelError.FailedPrecondition, (await OverlayFailAsync(rig, driver.Operation)).Code);
+        await File.WriteAllTextAsync(goOn, "");
         await driver.UntilAsync(InstallMessage.Ended);
         Assert.Equal(ChannelError.NotFound, (await OverlayFailAsync(rig, ByteString.CopyFrom(new byte[16]))).Code);
         ChannelException e = await OverlayFailAsync(rig, driver.Operation, new RawTar().Add("good").Add("../evil\u001b").Gzip());

@@ -270,9 +270,16 @@ public sealed class Instance : IAsyncDisposable
     /// Waits for the agent, as long as a call may take, for calls whose own time has another limit or none: without a link they
     /// would wait for one for ever.
     /// </summary>
+    /// <param name="method">What is to be called; what the host's own policy refuses is not waited for.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ChannelException">DeadlineExceeded: there was none in time; nothing was sent.</exception>
-    internal async ValueTask ReachAsync(CancellationToken cancellationToken)
+    internal async ValueTask ReachAsync(string method, CancellationToken cancellationToken)
     {
+        if (!HostPolicy.Allows(Options.Policy.HostMay, method))
+        {
+            return;
+        }
+
         using var soon = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         soon.CancelAfter(Options.CallTimeout);
         try

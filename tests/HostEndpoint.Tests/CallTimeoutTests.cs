@@ -64,6 +64,16 @@ public sealed class CallTimeoutTests : IDisposable
     }
 
     [Theory]
+    [MemberData(nameof(Calls))]
+    public async Task A_call_that_the_hosts_policy_refuses_waits_for_no_agent(string call)
+    {
+        await using var host = new HostEndpoint();
+        var instance = host.Attach("vm1", "unix:///nonexistent/x", new InstanceOptions { Policy = new() { HostMay = [] } });
+        var error = await Assert.ThrowsAsync<ChannelException>(() => s_calls[call](instance, _folder.FullName).WaitAsync(TimeSpan.FromSeconds(10)));
+        Assert.Equal(ChannelError.PermissionDenied, error.Code);
+    }
+
+    [Theory]
     [InlineData("run a program", ChannelError.SessionLost)]
     [InlineData("send", ChannelError.SessionLost)]
     [InlineData("receive", ChannelError.SessionLost)]

@@ -42,7 +42,7 @@ public sealed class FreezeClient
         var asked = mounts?.ToList() ?? [];
         OptionCheck.NoNulls(asked, nameof(mounts));
         request.Mounts.AddRange(asked);
-        await _instance.ReachAsync(cancellationToken).ConfigureAwait(false);
+        await _instance.ReachAsync(ServiceMethods.FreezeFreeze.Name, cancellationToken).ConfigureAwait(false);
         var report = await _instance.Channel.CallAsync(
             ServiceMethods.FreezeFreeze, request, new CallOptions(Limit(lease)), cancellationToken).ConfigureAwait(false);
         return report.State == FreezeState.Frozen && report.Failure.Length == 0 ? report : throw new FreezeFailedException(report);
@@ -56,7 +56,7 @@ public sealed class FreezeClient
     /// </exception>
     public async ValueTask<FreezeReport> ThawAsync(bool force = false, CancellationToken cancellationToken = default)
     {
-        await _instance.ReachAsync(cancellationToken).ConfigureAwait(false);
+        await _instance.ReachAsync(ServiceMethods.FreezeThaw.Name, cancellationToken).ConfigureAwait(false);
         return await _instance.Channel.CallAsync(ServiceMethods.FreezeThaw, new ThawRequest { Force = force },
             new CallOptions(_instance.Options.CallTimeout + s_grace), cancellationToken).ConfigureAwait(false);
     }

@@ -21,7 +21,7 @@ public sealed class MeasureClient
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         // The sink's first word comes at the end, so the answer cannot have a time.
-        await _instance.ReachAsync(cancellationToken).ConfigureAwait(false);
+        await _instance.ReachAsync(ServiceMethods.MeasureSink.Name, cancellationToken).ConfigureAwait(false);
         var stream = await _instance.Channel.OpenStreamAsync(ServiceMethods.MeasureSink, new SinkRequest(), default, cancellationToken).ConfigureAwait(false);
         await using var _ = stream.ConfigureAwait(false);
         var chunk = new byte[Chunk];

@@ -26,7 +26,7 @@ public sealed class StorageClient
         OptionCheck.NoNulls(asked, nameof(mounts));
         var request = new TrimRequest { MinimumBytes = minimumBytes };
         request.Mounts.AddRange(asked);
-        await _instance.ReachAsync(cancellationToken).ConfigureAwait(false);
+        await _instance.ReachAsync(ServiceMethods.StorageTrim.Name, cancellationToken).ConfigureAwait(false);
         return (await _instance.Channel.CallAsync(ServiceMethods.StorageTrim, request, default, cancellationToken).ConfigureAwait(false)).Mounts;
     }
 }

@@ -68,6 +68,12 @@ public class CallScheduleTests
 
         public void Run()
         {
+            if (_random.Next(4) == 0)
+            {
+                // Of before the first handshake.
+                _saved = Copy(new World(_guest, _host));
+            }
+
             _wire.Connect();
             for (var i = _random.Next(4, 24); i > 0; i--)
             {

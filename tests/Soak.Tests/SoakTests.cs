@@ -13,6 +13,7 @@ public sealed class SoakTests(ITestOutputHelper output)
 {
     private const int Quiet = 20;
     private const double MostOfP99 = 1.5;
+    private static readonly TimeSpan s_met = TimeSpan.FromMinutes(2);
     private static readonly bool s_isLong = Environment.GetEnvironmentVariable("CHANNELSDK_LONG") == "1";
 
     /// <summary>What is filled once and kept, caches and pools of buffers, may take.</summary>
@@ -74,7 +75,7 @@ public sealed class SoakTests(ITestOutputHelper output)
         })!;
         try
         {
-            Assert.NotNull(await attacker.StandardOutput.ReadLineAsync());
+            Assert.NotNull(await attacker.StandardOutput.ReadLineAsync().WaitAsync(s_met));
             await Task.Delay(time / 10);
             quiet.TakeP99();
             await Task.Delay(time);

@@ -34,8 +34,20 @@ internal sealed class QmpReader(Socket socket)
 
             _searched = _end;
             MakeRoom();
-            var count = await socket.ReceiveAsync(_buffer.AsMemory(_end), SocketFlags.None, cancellationToken).ConfigureAwait(false);
+            var count = await ReceiveAsync(cancellationToken).ConfigureAwait(false);
             _end += count > 0 ? count : throw new ChannelException(ChannelError.LinkLost, ErrorClass.MayHaveRun, "QEMU closed its QMP socket");
+        }
+    }
+
+    private async ValueTask<int> ReceiveAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await socket.ReceiveAsync(_buffer.AsMemory(_end), SocketFlags.None, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            throw new ChannelException(ChannelError.LinkLost, ErrorClass.MayHaveRun, "QEMU went away", e);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using ChannelSdk.HostEndpoint.Diagnosis;
 using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.HostEndpoint.Tests.Install;
@@ -48,6 +49,20 @@ public sealed class QmpClientTests : IAsyncDisposable
         _monitor.Greeting = greeting + "\n";
         Assert.Equal(ChannelError.TransportFailed, (await Assert.ThrowsAsync<ChannelException>(() => QmpClient.ConnectAsync(_monitor.Path, Soon))).Code);
         Assert.Equal(ChannelError.TransportFailed, (await Assert.ThrowsAsync<ChannelException>(() => MachineProbe.AskAsync(_monitor.Path, cancellationToken: Soon))).Code);
+    }
+
+    [Fact]
+    public async Task A_monitor_that_goes_before_it_greets_is_a_lost_link()
+    {
+        var path = _folder.At("gone.sock");
+        var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(path));
+        listener.Listen();
+        var connecting = QmpClient.ConnectAsync(path, Soon);
+        Assert.True(listener.Poll(TimeSpan.FromSeconds(30), SelectMode.SelectRead));
+        // With the connection still in its queue: the client's is reset.
+        listener.Dispose();
+        Assert.Equal(ChannelError.LinkLost, (await Assert.ThrowsAsync<ChannelException>(() => connecting)).Code);
     }
 
     [Fact]

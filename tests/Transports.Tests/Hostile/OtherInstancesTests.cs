@@ -187,6 +187,21 @@ public sealed class OtherInstancesTests
     }
 
     [Fact]
+    public async Task A_ring_that_never_runs_dry_rests_between_its_turns()
+    {
+        await using var bench = new DeviceBench();
+        Task<ITransportLink> open = bench.Listener.OpenAsync(CancellationToken.None).AsTask();
+        using var guest = new LongChainGuest(bench.Path);
+        await using ITransportLink link = await open.Within();
+        int before = guest.Answers;
+        var other = new OtherWork(() => (ushort)(guest.Answers - before));
+        guest.OfferAll();
+        await other.Reached(GuestDouble.RingSize - 1).Within();
+        // Eight turns, which without a rest are one round each.
+        Assert.InRange(other.Rounds, 40, int.MaxValue);
+    }
+
+    [Fact]
     public async Task A_chain_of_more_descriptors_than_a_driver_uses_ends_the_device()
     {
         await using var bench = new DeviceBench();
@@ -224,6 +239,9 @@ public sealed class OtherInstancesTests
 
         internal int MostAtOnce { get; private set; }
 
+        /// <summary>Rounds since the first of what is counted.</summary>
+        internal int Rounds { get; private set; }
+
         internal Task Reached(int wanted)
         {
             _wanted = wanted;
@@ -234,6 +252,7 @@ public sealed class OtherInstancesTests
         {
             int count = _count();
             MostAtOnce = Math.Max(MostAtOnce, count - _last);
+            Rounds += count > 0 ? 1 : 0;
             _last = count;
             if (count >= _wanted)
             {

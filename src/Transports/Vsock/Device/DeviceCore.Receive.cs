@@ -61,13 +61,13 @@ internal sealed partial class DeviceCore
     /// <summary>Takes a buffer of the guest; if there is none, asks for a kick when there is.</summary>
     private bool TryPopBuffer(DeviceQueue queue, int needed)
     {
-        if (_memory is not { } memory)
+        if (_isResting || _memory is not { } memory)
         {
             return false;
         }
         if (TurnIsUsedUp)
         {
-            SchedulePump();
+            Rest();
             return false;
         }
         while (!TryPop(queue, memory))

@@ -99,7 +99,11 @@ internal sealed partial class DeviceCore
         }
     }
 
-    public void Dispose() => _showTimer.Dispose();
+    public void Dispose()
+    {
+        _showTimer.Dispose();
+        _restTimer.Dispose();
+    }
 
     /// <summary>The front-end has gone: all connections end, and the guest's memory is let go.</summary>
     internal void Clear()

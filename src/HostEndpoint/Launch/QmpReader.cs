@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net.Sockets;
 using System.Text.Json;
 using ChannelSdk.Protocol;
@@ -69,12 +70,22 @@ internal sealed class QmpReader(Socket socket)
         var length = _end - _begin;
         if (length >= MaxLine)
         {
+            Move(new byte[Start], 0);
             throw QmpClient.NotQmp($"it sent a line of more than {MaxLine} bytes");
         }
 
-        var target = length == _buffer.Length ? new byte[Math.Min(MaxLine, 2 * length)]
-            : length == 0 && _buffer.Length > Start ? new byte[Start] : _buffer;
+        // Large ones are borrowed: a monitor whose lines have no end would keep the collector busy.
+        Move(length == _buffer.Length ? ArrayPool<byte>.Shared.Rent(2 * length) : length == 0 && _buffer.Length > Start ? new byte[Start] : _buffer, length);
+    }
+
+    private void Move(byte[] target, int length)
+    {
         _buffer.AsSpan(_begin, length).CopyTo(target);
+        if (target != _buffer && _buffer.Length > Start)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+        }
+
         (_buffer, _begin, _end, _searched) = (target, 0, length, length);
     }
 }

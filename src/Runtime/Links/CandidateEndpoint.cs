@@ -96,10 +96,8 @@ internal sealed class CandidateEndpoint(IListeningEndpoint inner, TimeSpan patie
             {
                 try
                 {
-                    while (true)
-                    {
-                        Add(await inner.OpenAsync(_stopping.Token).ConfigureAwait(false));
-                    }
+                    Add(await inner.OpenAsync(_stopping.Token).ConfigureAwait(false));
+                    continue;
                 }
                 catch (Exception error) when (!_stopping.IsCancellationRequested)
                 {

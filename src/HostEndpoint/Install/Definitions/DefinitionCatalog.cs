@@ -32,7 +32,6 @@ public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = 
     /// </exception>
     public OsDefinition Load(string name, InstallAction action)
     {
-        ArgumentNullException.ThrowIfNull(name);
         var definition = Load(name);
         var script = OsDefinition.ScriptName(action);
         if (!definition.HasTrusted(action) && !definition.HasUntrusted(action))

@@ -174,29 +174,14 @@ public sealed class OtherInstancesTests
     [Fact]
     public async Task A_ring_of_long_chains_takes_the_thread_of_all_instances_for_a_part_of_it_at_a_time()
     {
-        await using var bench = new DeviceBench();
-        Task<ITransportLink> open = bench.Listener.OpenAsync(CancellationToken.None).AsTask();
-        using var guest = new LongChainGuest(bench.Path);
-        await using ITransportLink link = await open.Within();
-        // Work of another instance, done in each round of the thread: it sees how far the device got meanwhile.
-        int before = guest.Answers;
-        var other = new OtherWork(() => (ushort)(guest.Answers - before));
-        guest.OfferAll();
-        await other.Reached(GuestDouble.RingSize - 1).Within();
+        OtherWork other = await WorkBesideAFullRingAsync();
         Assert.InRange(other.MostAtOnce, 1, GuestDouble.RingSize / 2);
     }
 
     [Fact]
     public async Task A_ring_that_never_runs_dry_rests_between_its_turns()
     {
-        await using var bench = new DeviceBench();
-        Task<ITransportLink> open = bench.Listener.OpenAsync(CancellationToken.None).AsTask();
-        using var guest = new LongChainGuest(bench.Path);
-        await using ITransportLink link = await open.Within();
-        int before = guest.Answers;
-        var other = new OtherWork(() => (ushort)(guest.Answers - before));
-        guest.OfferAll();
-        await other.Reached(GuestDouble.RingSize - 1).Within();
+        OtherWork other = await WorkBesideAFullRingAsync();
         // Eight turns, which without a rest are one round each.
         Assert.InRange(other.Rounds, 40, int.MaxValue);
     }
@@ -221,6 +206,20 @@ public sealed class OtherInstancesTests
         Task<ITransportLink> open = bench.Listener.OpenAsync(CancellationToken.None).AsTask();
         frontEnd.Tell(VhostUserRequest.SetRingCall, new byte[8], ram.File);
         await bench.AssertFault(frontEnd, "that is no eventfd", open);
+    }
+
+    /// <summary>Work of another instance, done in each round of the thread while a device goes through a full ring: it sees how far that got meanwhile.</summary>
+    private static async Task<OtherWork> WorkBesideAFullRingAsync()
+    {
+        await using var bench = new DeviceBench();
+        Task<ITransportLink> open = bench.Listener.OpenAsync(CancellationToken.None).AsTask();
+        using var guest = new LongChainGuest(bench.Path);
+        await using ITransportLink link = await open.Within();
+        int before = guest.Answers;
+        var other = new OtherWork(() => (ushort)(guest.Answers - before));
+        guest.OfferAll();
+        await other.Reached(GuestDouble.RingSize - 1).Within();
+        return other;
     }
 
     /// <summary>Runs in each round of the I/O thread, and notes by how much a count grew since the last one.</summary>

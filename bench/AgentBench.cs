@@ -2,9 +2,10 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
 using ChannelSdk.Bench.Wire;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Services.Info;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.Bench;
 
@@ -63,7 +64,7 @@ internal static class AgentBench
         WaitFor(socket);
         await using var channel = new Channel(PeerRole.Host, TransportEndpoints.Create($"unix://{socket}"), new ServiceRegistry(), new ChannelOptions());
         channel.Start();
-        await channel.CallAsync(ServiceMethods.InfoPing, new Protocol.Services.PingRequest());
+        await channel.CallAsync(InfoMethods.Ping, new Protocol.Services.PingRequest());
     }
 
     private static async Task PingAsync(string path)

@@ -7,7 +7,7 @@ using ChannelSdk.Bench.Http;
 using ChannelSdk.Bench.Qga;
 using ChannelSdk.Bench.Wire;
 
-// Whatever takes a number of rounds has it behind its name.
+// Benches with a number of rounds take it behind their names.
 var rounds = 0;
 if (args is ["wire" or "http" or "files" or "transports" or "qga", var text, ..]
     && (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out rounds) || rounds is < 1 or > 1000))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # build-appliance.sh [--output FOLDER] [--hooks FOLDER]... [--agent FILE]
 #   makes an appliance in FOLDER (.cache/appliance): vmlinuz (Debian's cloud kernel) and initrd (busybox, what partitions,
-#   formats and makes bootable, the agent with install = allow). All of it is in memory, so each start is from the same state.
+#   formats and makes bootable, the agent with install = true). All of it is in memory, so each start is from the same state.
 #   Hooks: each executable in a hooks folder is run, in the order of the names, with the appliance's root folder as argument.
 #   The same inputs give the same bytes; nothing is rebuilt whose inputs are the same as last time.
 set -euo pipefail
@@ -76,7 +76,7 @@ cp "$agent" "$root/usr/sbin/channel-agent"
 cp scripts/guest/rc "$root/etc/rc"
 cp scripts/guest/agent-loop "$root/usr/sbin/agent-loop"
 cp scripts/appliance/inittab "$root/etc/inittab"
-cp scripts/appliance/agent.conf scripts/appliance/policy.toml "$root/etc/channel-agent/"
+cp scripts/appliance/agent.toml "$root/etc/channel-agent/"
 cp scripts/appliance/os-release scripts/appliance/mke2fs.conf "$root/etc/"
 chmod 755 "$root/etc/rc" "$root/usr/sbin/agent-loop" "$root/usr/sbin/channel-agent" "$root/bin/busybox"
 ln -s /bin/busybox "$root/init"

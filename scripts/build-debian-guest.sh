@@ -29,7 +29,7 @@ if [ "$(cat "$out/system.stamp" 2>/dev/null)" != "$stamp" ]; then
   mkdir -p "$r/etc/systemd/system/serial-getty@ttyS0.service.d"
   printf '[Service]\nExecStart=\nExecStart=-/sbin/agetty -o "-p -- \\\\u" -a root --keep-baud 115200 - dumb\n' > "$r/etc/systemd/system/serial-getty@ttyS0.service.d/login.conf"
   cp src/GuestAgent/packaging/channel-agent.service "$r/etc/systemd/system/"
-  cp src/GuestAgent/packaging/agent.conf "$r/etc/channel-agent/"
+  cp src/GuestAgent/packaging/agent.toml "$r/etc/channel-agent/"
   cp artifacts/agent/channel-agent "$r/usr/bin/channel-agent"
   chroot "$r" systemctl enable -q channel-agent
   cp "$r"/boot/vmlinuz-* "$out/vmlinuz"
@@ -42,7 +42,7 @@ if [ "$(cat "$out/system.stamp" 2>/dev/null)" != "$stamp" ]; then
   rm -f "$out/agent.stamp"
 fi
 
-files=(artifacts/agent/channel-agent src/GuestAgent/packaging/channel-agent.service src/GuestAgent/packaging/agent.conf)
+files=(artifacts/agent/channel-agent src/GuestAgent/packaging/channel-agent.service src/GuestAgent/packaging/agent.toml)
 stamp=$(cat "${files[@]}" | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$out/agent.stamp" 2>/dev/null)" != "$stamp" ]; then
   debugfs -w -f - "$out/root.img" >/dev/null 2>&1 <<COMMANDS
@@ -51,8 +51,8 @@ write ${files[0]} /usr/bin/channel-agent
 sif /usr/bin/channel-agent mode 0100755
 rm /etc/systemd/system/channel-agent.service
 write ${files[1]} /etc/systemd/system/channel-agent.service
-rm /etc/channel-agent/agent.conf
-write ${files[2]} /etc/channel-agent/agent.conf
+rm /etc/channel-agent/agent.toml
+write ${files[2]} /etc/channel-agent/agent.toml
 COMMANDS
   echo "$stamp" > "$out/agent.stamp"
 fi

@@ -23,7 +23,7 @@ if [ ! -e "$out/vmlinuz" ]; then
 fi
 
 # The agent: one static file.
-sources=$(find src/GuestAgent src/Runtime src/Transports protocol Directory.*.props -type f \
+sources=$(find src/GuestAgent src/Services src/Channel src/Transports src/Linux protocol Directory.*.props -type f \
   \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.props' -o -name '*.targets' -o -name '*.xml' \) -not -path '*/obj/*' -not -path '*/bin/*' | LC_ALL=C sort)
 stamp=$(cat $sources | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$out/agent.stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x artifacts/agent/channel-agent ]; then
@@ -37,12 +37,12 @@ if [ "$(cat "$out/agent.stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x artifacts/a
 fi
 
 # What QEMU starts for each connection of a guest on its user network.
-sources=$(find src/ForwardHelper src/Transports/Native Directory.*.props -type f -name '*.cs' -o -name '*.props' -o -name '*.csproj' -path 'src/ForwardHelper/*' | grep -v /obj/ | LC_ALL=C sort)
+sources=$(find src/Tools/ForwardHelper src/Linux Directory.*.props -type f -name '*.cs' -o -name '*.props' -o -name '*.csproj' -path 'src/*' | grep -v /obj/ | LC_ALL=C sort)
 stamp=$(cat $sources | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$out/forward.stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x artifacts/host/channel-forward ]; then
   echo "build-guest: publishing channel-forward"
-  rm -rf artifacts/host src/ForwardHelper/bin/Release/*/linux-x64/native src/ForwardHelper/obj/Release/*/linux-x64/native
-  dotnet publish src/ForwardHelper/ChannelSdk.ForwardHelper.csproj -c Release -o artifacts/host -v q --nologo >"$out/publish.log" 2>&1 \
+  rm -rf artifacts/host src/Tools/ForwardHelper/bin/Release/*/linux-x64/native src/Tools/ForwardHelper/obj/Release/*/linux-x64/native
+  dotnet publish src/Tools/ForwardHelper/ChannelSdk.ForwardHelper.csproj -c Release -o artifacts/host -v q --nologo >"$out/publish.log" 2>&1 \
     || { tail -30 "$out/publish.log" >&2; fail "channel-forward could not be published"; }
   echo "$stamp" > "$out/forward.stamp"
 fi
@@ -59,7 +59,7 @@ cp artifacts/agent/channel-agent "$root/usr/sbin/channel-agent"
 cp scripts/guest/inittab "$root/etc/inittab"
 cp scripts/guest/rc "$root/etc/rc"
 cp scripts/guest/agent-loop "$root/usr/sbin/agent-loop"
-cp scripts/guest/policy.toml "$root/etc/channel-agent/policy.toml"
+cp scripts/guest/agent.toml "$root/etc/channel-agent/agent.toml"
 chmod 755 "$root/etc/rc" "$root/usr/sbin/agent-loop" "$root/usr/sbin/channel-agent"
 ln -s /bin/busybox "$root/init"
 # What a guest loads at its start is in "order"; what tests with disks load, in "disks"; a guest that is a host, in "vhost"; a

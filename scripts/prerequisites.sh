@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# prerequisites.sh [guest] [clients]   checks what the build and the tests need and installs what is missing (Debian 12, root).
+# prerequisites.sh [guest] [clients] [arm64]   checks what the build and the tests need and installs what is missing (Debian 12, root).
 # With "guest" also what building and booting a test guest needs, with "clients" the metadata clients that are run
-# against the metadata server.
+# against the metadata server, with "arm64" what makes and runs programs of that architecture.
 set -euo pipefail
 fail() { echo "prerequisites: $*" >&2; exit 1; }
 
@@ -53,6 +53,11 @@ if [[ $asked == *" guest "* ]]; then
   want /usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so libvirt-daemon-driver-qemu
   # A dynamic busybox would need its libraries in the guest.
   if command -v busybox >/dev/null && ldd "$(command -v busybox)" >/dev/null 2>&1; then need+=(busybox-static); fi
+fi
+if [[ $asked == *" arm64 "* ]]; then
+  want aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+  want /usr/aarch64-linux-gnu/lib/libc.a libc6-dev-arm64-cross
+  want qemu-aarch64-static qemu-user-static
 fi
 [ ${#need[@]} -eq 0 ] && exit 0
 

@@ -1,5 +1,10 @@
 using BenchmarkDotNet.Attributes;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Rpc;
+using ChannelSdk.Protocol.Sessions;
 
 namespace ChannelSdk.Bench.Core;
 
@@ -18,7 +23,7 @@ public class CallBenchmarks
         _sessions = new LoopedSessions((role, nonces) =>
         {
             var end = role == PeerRole.Guest ? _guest : _host;
-            end.Peer = new RpcPeer(role, new SessionOptions { TotalLimit = null }, 1 << 20, 16 << 20, end, nonces);
+            end.Peer = new RpcPeer(role, new SessionOptions { TotalLimit = null }, 1 << 20, 16 << 20, end, end, nonces);
             return end.Peer.Session;
         });
         for (var i = 0; i < 5000; i++)
@@ -39,7 +44,7 @@ public class CallBenchmarks
         return _host.Replies;
     }
 
-    private sealed class Echo : IRpcHandler
+    private sealed class Echo : IRpcHandler, ISessionEvents
     {
         public RpcPeer Peer { get; set; } = null!;
 

@@ -1,9 +1,12 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Sessions;
 
 namespace ChannelSdk.Bench.Core;
 
 /// <summary>Consumes at once what comes; anything but data is a failure of the benchmark.</summary>
-internal sealed class Consumer : ISessionHandler
+internal sealed class Consumer : ISessionHandler, ISessionEvents
 {
     public Session? Owner { get; set; }
 

@@ -3,7 +3,9 @@ using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
 
 namespace ChannelSdk.Bench.Core;
 
@@ -68,7 +70,7 @@ public class SessionBenchmarks
     public void Setup()
     {
         _message = new byte[Message];
-        _sessions = new LoopedSessions((role, nonces) => new Session(role, new SessionOptions { TotalLimit = null }, _consumer, nonces));
+        _sessions = new LoopedSessions((role, nonces) => new Session(role, new SessionOptions { TotalLimit = null }, _consumer, _consumer, nonces));
         _consumer.Owner = _sessions.Host;
         _stream = _sessions.Guest.Open(StreamClass.Bulk, "bench"u8, fin: false, null);
         // The replay log and the pools grow to their working size first.

@@ -1,4 +1,5 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Sessions;
 
 namespace ChannelSdk.Bench.Core;
 

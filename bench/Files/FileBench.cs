@@ -4,10 +4,12 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using ChannelSdk.Bench.Wire;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.Runtime;
-using ChannelSdk.Protocol;
-using ChannelSdk.HostEndpoint.Services;
+using ChannelSdk.Channels;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Exec;
+using ChannelSdk.Host.Files;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
 
 namespace ChannelSdk.Bench.Files;
 
@@ -30,10 +32,10 @@ internal static class FileBench
         {
             var source = Path.Combine(folder, "source");
             await WriteRandomAsync(source, Bytes);
-            await File.WriteAllTextAsync(Path.Combine(folder, "policy.toml"), $"[files]\nread = [\"{folder}\"]\n[[exec]]\nprogram = \"/usr/bin/yes\"\n");
-            await File.WriteAllTextAsync(Path.Combine(folder, "agent.conf"), $"policy_file = {folder}/policy.toml\nheartbeat_interval = 200ms\n");
+            await File.WriteAllTextAsync(Path.Combine(folder, "agent.toml"), $"heartbeat_interval = \"200ms\"\n[files]\nread = [\"{folder}\"]\n[[exec]]\nprogram = \"/usr/bin/yes\"\n");
             using var agent = Process.Start(new ProcessStartInfo("artifacts/agent/channel-agent",
-                ["run", "--config", $"{folder}/agent.conf", "--endpoint", $"unix-listen://{folder}/agent", "--control-socket", "none"]) { RedirectStandardError = true })!;
+                ["run", "--config", $"{folder}/agent.toml", "--endpoint", $"unix-listen://{folder}/agent", "--control-socket", "none"])
+            { RedirectStandardError = true })!;
             agent.ErrorDataReceived += (_, line) => { if (line.Data is not null) { Console.Error.WriteLine(line.Data); } };
             agent.BeginErrorReadLine();
             using var qemuGa = Process.Start(QemuGa.Start($"{folder}/qga"))!;
@@ -59,7 +61,7 @@ internal static class FileBench
 
     private static async Task MeasureAsync(string folder, string source, int rounds)
     {
-        await using var host = new HostEndpoint.HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("bench", $"unix://{folder}/agent",
             new InstanceOptions { Channel = new ChannelOptions { Session = new SessionOptions { HeartbeatInterval = TimeSpan.FromMilliseconds(200) } } });
         await instance.WaitReadyAsync();

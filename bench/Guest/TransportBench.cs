@@ -1,13 +1,13 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.HostEndpoint.Services;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Exec;
+using ChannelSdk.Hypervisors.Qemu;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Services.Measure;
 using ChannelSdk.Transports.LinkLocal;
+using ChannelSdk.Transports.Schemes;
 using ChannelSdk.Transports.Vsock.Device;
 using Google.Protobuf;
 
@@ -40,7 +40,7 @@ internal static class TransportBench
                 VsockSocket = device.SocketPath,
                 Network = new QemuNetwork.Tap(network),
             });
-            await using var host = new HostEndpoint.HostEndpoint();
+            await using var host = new ChannelHost();
             var serial = host.Attach("serial", guest.ChannelUri);
             await serial.WaitReadyAsync();
             (string Name, Instance Instance)[] rows =
@@ -70,7 +70,7 @@ internal static class TransportBench
         }
     }
 
-    /// <summary>Another agent in the guest, on an endpoint of its own.</summary>
+    /// <summary>Another agent in the guest, on its own endpoint.</summary>
     private static async Task<Instance> StartAgentAsync(Instance first, Instance instance, string endpoint)
     {
         var started = await first.Exec.StartAsync(new ExecOptions
@@ -90,7 +90,7 @@ internal static class TransportBench
         for (var i = 0; i < Calls; i++)
         {
             var start = Stopwatch.GetTimestamp();
-            await instance.Channel.CallAsync(ServiceMethods.MeasureEcho, request);
+            await instance.Channel.CallAsync(MeasureMethods.Echo, request);
             times[i] = Stopwatch.GetElapsedTime(start).TotalMicroseconds;
         }
 

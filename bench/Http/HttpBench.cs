@@ -3,7 +3,9 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using ChannelSdk.Metadata;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Metadata.Http;
+using ChannelSdk.Metadata.Store;
 
 namespace ChannelSdk.Bench.Http;
 
@@ -153,7 +155,8 @@ internal static class HttpBench
     private static async Task<(PeerHandle Peer, long Memory)> StartOursAsync(string folder, int port, int instances)
     {
         var start = new ProcessStartInfo("taskset", ["-c", "0", Environment.ProcessPath!, "http-peer", System.IO.Path.Combine(folder, "store"),
-            port.ToString(CultureInfo.InvariantCulture), instances.ToString(CultureInfo.InvariantCulture)]) { RedirectStandardOutput = true };
+            port.ToString(CultureInfo.InvariantCulture), instances.ToString(CultureInfo.InvariantCulture)])
+        { RedirectStandardOutput = true };
         var process = Process.Start(start)!;
         var line = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("the metadata server did not come up");
         return (new PeerHandle(process), long.Parse(line, CultureInfo.InvariantCulture));

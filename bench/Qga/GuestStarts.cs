@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
-using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Hypervisors.Qemu;
 
 namespace ChannelSdk.Bench.Qga;
 

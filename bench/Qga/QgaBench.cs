@@ -29,7 +29,7 @@ internal static class QgaBench
             info.FileName = qemuGa;
             return info;
         });
-        var ours = new Row(socket => OurFace(agent, socket));
+        var ours = new Row(socket => StartAgent(agent, socket));
         try
         {
             for (var round = 0; round < PingRounds; round++)
@@ -61,12 +61,20 @@ internal static class QgaBench
         return 0;
     }
 
-    private static ProcessStartInfo OurFace(string agent, string socket)
+    private static ProcessStartInfo StartAgent(string agent, string socket)
     {
-        var policy = socket + ".toml";
-        File.WriteAllText(policy, $"[files]\nread = [\"{Path.GetDirectoryName(socket)}\"]\nwrite = [\"{Path.GetDirectoryName(socket)}\"]\n");
-        File.WriteAllText(socket + ".conf", $"endpoint = unix-listen://{socket}.channel\ncontrol_socket = none\nmetadata_relay = off\npolicy_file = {policy}\nqga = {socket}\n");
-        return new ProcessStartInfo(agent, ["run", "--config", socket + ".conf"]);
+        var (file, folder) = (socket + ".toml", Path.GetDirectoryName(socket));
+        File.WriteAllText(file, $"""
+            endpoint = "unix-listen://{socket}.channel"
+            control_socket = "none"
+            metadata_relay = "off"
+            [qga]
+            listen = "{socket}"
+            [files]
+            read = ["{folder}"]
+            write = ["{folder}"]
+            """);
+        return new ProcessStartInfo(agent, ["run", "--config", file]);
     }
 
     /// <summary>Both were written a moment ago and by the same call: how a file lies in the page cache is a tenth of a start.</summary>
@@ -216,7 +224,7 @@ internal static class QgaBench
     /// <summary>Sends prepared text and reads whole lines, with as little of its own as possible.</summary>
     private sealed class Client(Socket socket)
     {
-        // One for all: to clear so much memory anew takes as long as a part of what is measured.
+        // One for all: to clear so much memory again takes as long as a part of what is measured.
         private static readonly byte[] s_buffer = new byte[4 << 20];
         private int _length;
 

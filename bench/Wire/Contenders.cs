@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace ChannelSdk.Bench.Wire;
 
-/// <summary>Something that answers on a Unix socket in a process of its own, and what this process does with it.</summary>
+/// <summary>Something that answers on a Unix socket in its own process, and what this process does with it.</summary>
 internal abstract class Contender(string name) : IAsyncDisposable
 {
     public string Name { get; } = name;

@@ -1,6 +1,9 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
+using ChannelSdk.Transports.Schemes;
 using Google.Protobuf.WellKnownTypes;
 
 namespace ChannelSdk.Bench.Wire;

@@ -1,7 +1,8 @@
 using System.Diagnostics;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Transports.Schemes;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 

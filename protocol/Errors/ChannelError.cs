@@ -1,4 +1,4 @@
-namespace ChannelSdk.Protocol;
+namespace ChannelSdk.Protocol.Errors;
 
 /// <summary>
 /// Stable numeric codes of everything that can go wrong (PROTOCOL.md section 9). They travel in GOAWAY, RESET and
@@ -82,7 +82,7 @@ public enum ChannelError : ushort
     EndpointMissing = 500,
     /// <summary>The endpoint exists and this process may not use it.</summary>
     EndpointDenied = 501,
-    /// <summary>The endpoint is in use by somebody else.</summary>
+    /// <summary>The endpoint is in use by another program.</summary>
     EndpointBusy = 502,
     /// <summary>The transport failed in another way.</summary>
     TransportFailed = 503,

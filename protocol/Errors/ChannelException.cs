@@ -1,4 +1,4 @@
-namespace ChannelSdk.Protocol;
+namespace ChannelSdk.Protocol.Errors;
 
 /// <summary>The one exception family of the SDK: a stable code, what may be concluded, and where it happened.</summary>
 public class ChannelException : Exception
@@ -22,5 +22,5 @@ public class ChannelException : Exception
     public ErrorClass Class { get; }
 
     /// <summary>The layer, which the code's hundreds digit tells.</summary>
-    public ErrorPlace Place => (ErrorPlace)Math.Max(0, (int)Code / 100 - 1);
+    public ErrorOrigin Origin => (ErrorOrigin)Math.Max(0, (int)Code / 100 - 1);
 }

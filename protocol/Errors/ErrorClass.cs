@@ -1,4 +1,7 @@
-namespace ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Sessions;
+
+namespace ChannelSdk.Protocol.Errors;
 
 /// <summary>What the caller may conclude from an error (PROTOCOL.md section 9).</summary>
 public enum ErrorClass : byte
@@ -14,7 +17,7 @@ public enum ErrorClass : byte
 }
 
 /// <summary>The layer that an error belongs to.</summary>
-public enum ErrorPlace : byte
+public enum ErrorOrigin : byte
 {
     /// <summary>One byte stream: framing, handshake, liveness.</summary>
     Link = 0,

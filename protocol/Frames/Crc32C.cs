@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 
-namespace ChannelSdk.Protocol;
+namespace ChannelSdk.Protocol.Frames;
 
 /// <summary>
 /// CRC-32C (Castagnoli, RFC 3720 appendix B.4: reflected polynomial 0x82F63B78, initial value and final xor all ones).

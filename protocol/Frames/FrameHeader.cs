@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace ChannelSdk.Protocol;
+namespace ChannelSdk.Protocol.Frames;
 
 /// <summary>What reading a header from bytes of the peer can say.</summary>
 internal enum HeaderStatus : byte

@@ -1,4 +1,6 @@
-namespace ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Links;
+
+namespace ChannelSdk.Protocol.Frames;
 
 /// <summary>Frame types (PROTOCOL.md section 3). Types with bit 0x10 are sequenced and replayed after a cut.</summary>
 internal enum FrameType : byte
@@ -15,8 +17,9 @@ internal enum FrameType : byte
 
 /// <summary>Flags of OPEN and DATA frames; all other bits are zero.</summary>
 [Flags]
-internal enum DataFlags : ushort
+public enum DataFlags : ushort
 {
+    /// <summary>No flag.</summary>
     None = 0,
     /// <summary>The message goes on in the next DATA frame of this stream.</summary>
     More = 1,

@@ -1,10 +1,12 @@
-namespace ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Options;
+
+namespace ChannelSdk.Protocol.Rpc;
 
 /// <summary>
-/// Bound of the memory for messages that are longer than their stream's credit covers. A call has a place for a largest message
-/// here before its stream gets credit for more of it; the place is free again once the message was taken. Calls without one
+/// Bound of the memory for messages that are longer than their stream's credit covers. A call has a slot for a largest message
+/// here before its stream gets credit for more of it; the slot is free again once the message was taken. Calls without one
 /// wait in order, each held by its own stream's window, so what is begun and never ended stays within the bound, and every
-/// message that has a place can be ended.
+/// message that has a slot can be ended.
 /// </summary>
 /// <param name="maxMessage">Largest message accepted, bytes.</param>
 /// <param name="bytes">The bound; two of the largest messages at least.</param>
@@ -14,40 +16,40 @@ internal sealed class AssemblyBudget(int maxMessage, int bytes)
     private readonly List<RpcCall> _waiting = [];
     private long _taken;
 
-    /// <summary>Takes a place for the call's message, or has it wait for one.</summary>
-    public bool TryTake(RpcCall call)
+    /// <summary>Takes a slot for the call's message, or has it wait for one.</summary>
+    public bool TryAcquireSlot(RpcCall call)
     {
         if (HasRoom(call))
         {
             StopWaiting(call);
-            Take(call);
+            AcquireSlot(call);
             return true;
         }
 
-        if (!call.AwaitsPlace)
+        if (!call.AwaitsSlot)
         {
-            call.AwaitsPlace = true;
+            call.AwaitsSlot = true;
             _waiting.Add(call);
         }
 
         return false;
     }
 
-    /// <summary>Gives the call's place back, and ends its waiting for one. True: there is room for another.</summary>
+    /// <summary>Gives the call's slot back, and ends its wait for one. True: there is room for another.</summary>
     public bool Free(RpcCall call)
     {
         StopWaiting(call);
-        if (!call.HasPlace)
+        if (!call.HasSlot)
         {
             return false;
         }
 
-        call.HasPlace = false;
+        call.HasSlot = false;
         _taken -= maxMessage;
         return true;
     }
 
-    /// <summary>Gives a place that was freed to the first call that waits and may have it.</summary>
+    /// <summary>Gives a freed slot to the first waiting call that may have it.</summary>
     public bool TryGrant(out RpcCall call)
     {
         for (var i = 0; i < _waiting.Count; i++)
@@ -56,7 +58,7 @@ internal sealed class AssemblyBudget(int maxMessage, int bytes)
             {
                 call = _waiting[i];
                 StopWaiting(call);
-                Take(call);
+                AcquireSlot(call);
                 return true;
             }
         }
@@ -65,25 +67,25 @@ internal sealed class AssemblyBudget(int maxMessage, int bytes)
         return false;
     }
 
-    /// <summary>The call's message needs no place.</summary>
+    /// <summary>The call's message needs no slot.</summary>
     public void StopWaiting(RpcCall call)
     {
-        if (call.AwaitsPlace)
+        if (call.AwaitsSlot)
         {
-            call.AwaitsPlace = false;
+            call.AwaitsSlot = false;
             _waiting.Remove(call);
         }
     }
 
-    private void Take(RpcCall call)
+    private void AcquireSlot(RpcCall call)
     {
-        call.HasPlace = true;
+        call.HasSlot = true;
         _taken += maxMessage;
     }
 
     private bool HasRoom(RpcCall call)
     {
-        // One place is for control alone. What nobody waits to read may lie here for long, and leaves room for what is taken at once.
+        // One slot is for control alone. Messages that no reader waits for may stay for long, and leave room for awaited ones.
         var most = call.Stream!.Class == StreamClass.Control ? _bytes : _bytes - maxMessage;
         most = call.IsWanted ? most : Math.Min(_bytes / 2, _bytes - 2L * maxMessage);
         return _taken + maxMessage <= most;

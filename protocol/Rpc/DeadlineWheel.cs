@@ -1,4 +1,6 @@
-namespace ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Links;
+
+namespace ChannelSdk.Protocol.Rpc;
 
 /// <summary>
 /// Deadlines of calls: a hashed timing wheel (G. Varghese, A. Lauck, 1987) of 16 ms slots. Adding and removing are O(1)

@@ -1,17 +1,23 @@
 using System.Buffers;
+using ChannelSdk.Protocol.Sessions;
 
-namespace ChannelSdk.Protocol;
+namespace ChannelSdk.Protocol.Rpc;
 
 /// <summary>A whole message in a pooled buffer, with the credit that reading it gives back.</summary>
-internal readonly record struct RpcMessage(byte[] Buffer, int Length, int Credit, int Frames);
+/// <param name="Buffer">Of the shared array pool.</param>
+/// <param name="Length">Bytes of the message.</param>
+/// <param name="Credit">Bytes that reading it gives back to its sender.</param>
+/// <param name="Frames">Frames that it came in.</param>
+public readonly record struct RpcMessage(byte[] Buffer, int Length, int Credit, int Frames);
 
 /// <summary>
 /// One call, on either side. Pooled by <see cref="RpcPeer"/>: its owner must not touch it after the call's last event.
 /// </summary>
-/// <param name="wipes">Whether a write buffer is overwritten before it goes back to the pool.</param>
-internal sealed class RpcCall(bool wipes)
+public sealed class RpcCall
 {
-    internal SessionStream? Stream;
+    private readonly bool _wipes;
+    /// <summary>The session's stream; null once the call has left the peer's table.</summary>
+    public SessionStream? Stream { get; internal set; }
     internal long Deadline;
     /// <summary>The deadline once the peer has answered, 0 for none.</summary>
     internal long FinalDeadline;
@@ -20,20 +26,24 @@ internal sealed class RpcCall(bool wipes)
     internal RpcCall? WheelPrevious;
     internal RpcCall? WheelNext;
     internal int WheelSlot = -1;
-    internal byte[]? Part;
-    internal int PartLength;
+    internal byte[]? Partial;
+    internal int PartialLength;
     /// <summary>Bytes of the last message that came in parts. The next one's memory is for as many, so no sender can make it more than twice what was sent.</summary>
     internal int LastLength;
     internal int PartCredit;
     internal int PartFrames;
     /// <summary>Whether <see cref="AssemblyBudget"/> has a place for its message: the part, or the first of <see cref="Received"/>.</summary>
-    internal bool HasPlace;
-    internal bool AwaitsPlace;
+    internal bool HasSlot;
+    internal bool AwaitsSlot;
     /// <summary>A reader waits for the next message of the stream.</summary>
     internal bool ReaderWaits;
     internal byte[]? WriteBuffer;
     internal readonly Queue<RpcMessage> Received = new();
     internal bool RequestTaken;
+    /// <summary>The owner did not take the call: it is told nothing more of it.</summary>
+
+    /// <param name="wipes">Whether a write buffer is overwritten before it goes back to the pool.</param>
+    internal RpcCall(bool wipes) => _wipes = wipes;
 
     /// <summary>The owner's object.</summary>
     public object? State { get; set; }
@@ -71,31 +81,31 @@ internal sealed class RpcCall(bool wipes)
         if (WriteBuffer is { } buffer)
         {
             WriteBuffer = null;
-            ArrayPool<byte>.Shared.Return(buffer, clearArray: wipes);
+            ArrayPool<byte>.Shared.Return(buffer, clearArray: _wipes);
         }
     }
 
     /// <summary>Adds to the part; its memory is made for at most <paramref name="most"/> bytes before as many have come.</summary>
-    internal void AppendPart(ReadOnlySpan<byte> data, int most)
+    internal void AppendPartial(ReadOnlySpan<byte> data, int most)
     {
-        if (Part is null || Part.Length - PartLength < data.Length)
+        if (Partial is null || Partial.Length - PartialLength < data.Length)
         {
-            var wanted = Math.Min(Part is null ? LastLength : 2 * PartLength, most);
-            var next = ArrayPool<byte>.Shared.Rent(Math.Max(PartLength + data.Length, wanted));
-            Part.AsSpan(0, PartLength).CopyTo(next);
-            ReturnPart();
-            Part = next;
+            var wanted = Math.Min(Partial is null ? LastLength : 2 * PartialLength, most);
+            var next = ArrayPool<byte>.Shared.Rent(Math.Max(PartialLength + data.Length, wanted));
+            Partial.AsSpan(0, PartialLength).CopyTo(next);
+            ReturnPartial();
+            Partial = next;
         }
 
-        data.CopyTo(Part.AsSpan(PartLength));
-        PartLength += data.Length;
+        data.CopyTo(Partial.AsSpan(PartialLength));
+        PartialLength += data.Length;
     }
 
-    internal void ReturnPart()
+    internal void ReturnPartial()
     {
-        if (Part is { } part)
+        if (Partial is { } part)
         {
-            Part = null;
+            Partial = null;
             ArrayPool<byte>.Shared.Return(part);
         }
     }
@@ -106,14 +116,14 @@ internal sealed class RpcCall(bool wipes)
         PeerDone = OwnDone = RequestTaken = AwaitsAnswer = ReaderWaits = false;
         Status = null;
         Deadline = FinalDeadline = 0;
-        PartLength = PartCredit = PartFrames = LastLength = 0;
+        PartialLength = PartCredit = PartFrames = LastLength = 0;
         Version++;
     }
 
     /// <summary>Gives all pooled memory back.</summary>
     internal void Release()
     {
-        ReturnPart();
+        ReturnPartial();
         ReturnWriteBuffer();
         while (Received.TryDequeue(out var message))
         {

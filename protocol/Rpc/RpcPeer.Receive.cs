@@ -1,10 +1,21 @@
 using System.Buffers;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Sessions;
+using ChannelSdk.Protocol.Text;
 
-namespace ChannelSdk.Protocol;
+namespace ChannelSdk.Protocol.Rpc;
 
 /// <summary>What comes from the peer: new calls, messages put together from their frames, statuses, ends.</summary>
-internal sealed partial class RpcPeer
+public sealed partial class RpcPeer
 {
+    /// <summary>As <see cref="Session.Receive"/>.</summary>
+    public int Receive(ReadOnlySpan<byte> untrustedBytes, long now)
+    {
+        _now = now;
+        return Session.Receive(untrustedBytes, now);
+    }
+
     void ISessionHandler.OnOpened(SessionStream stream, ReadOnlySpan<byte> untrustedHeader, bool fin)
     {
         if (fin || !RpcHeader.TryRead(untrustedHeader, out var header))
@@ -31,12 +42,12 @@ internal sealed partial class RpcPeer
     {
         if (stream.State is not RpcCall call || (call.IsIncoming && call.OwnDone))
         {
-            // Nobody wants it any more.
+            // The call has ended.
             Session.Consume(stream, untrustedData.Length);
             return;
         }
 
-        if (call.PartLength + untrustedData.Length > _maxMessage)
+        if (call.PartialLength + untrustedData.Length > _maxMessage)
         {
             Refuse(call, ChannelError.MessageTooLarge, $"a message of more than {_maxMessage} bytes came");
             return;
@@ -52,14 +63,14 @@ internal sealed partial class RpcPeer
             return;
         }
 
-        if (call.PartLength == 0)
+        if (call.PartialLength == 0)
         {
             OnMessage(call, untrustedData, untrustedData.Length, flags);
         }
         else
         {
             Append(call, untrustedData);
-            OnMessage(call, call.Part.AsSpan(0, call.PartLength), untrustedData.Length, flags);
+            OnMessage(call, call.Partial.AsSpan(0, call.PartialLength), untrustedData.Length, flags);
         }
     }
 
@@ -68,7 +79,7 @@ internal sealed partial class RpcPeer
     {
         var (stream, credit, frames) = (call.Stream!, call.PartCredit + lastFrame, call.PartFrames + 1);
         (call.PartCredit, call.PartFrames) = (0, 0);
-        if (call.AwaitsPlace)
+        if (call.AwaitsSlot)
         {
             // Its stream's window was enough.
             _assembly.StopWaiting(call);
@@ -101,9 +112,9 @@ internal sealed partial class RpcPeer
         }
 
         _handler.OnMessage(call, untrustedMessage);
-        call.PartLength = 0;
-        call.ReturnPart();
-        FreePlace(call);
+        call.PartialLength = 0;
+        call.ReturnPartial();
+        FreeSlot(call);
         if (!call.IsIncoming)
         {
             EndOwnDirection(stream);
@@ -120,10 +131,10 @@ internal sealed partial class RpcPeer
         {
             Session.Consume(call.Stream!, credit, frames);
         }
-        else if (call.Part is { } part)
+        else if (call.Partial is { } part)
         {
-            call.Received.Enqueue(new RpcMessage(part, call.PartLength, credit, frames));
-            (call.Part, call.PartLength, call.LastLength) = (null, 0, call.PartLength);
+            call.Received.Enqueue(new RpcMessage(part, call.PartialLength, credit, frames));
+            (call.Partial, call.PartialLength, call.LastLength) = (null, 0, call.PartialLength);
         }
         else
         {
@@ -164,7 +175,7 @@ internal sealed partial class RpcPeer
         Fail(call, status.Code, status.Class, status.Text);
     }
 
-    /// <summary>The peer has answered; what was not sent yet is not wanted any more, and its memory is about to be reused.</summary>
+    /// <summary>The peer has answered: unsent bytes of the request are dropped, as their memory is about to be reused.</summary>
     private void EndOwnDirection(SessionStream stream)
     {
         if (!stream.LocalDone)
@@ -186,7 +197,7 @@ internal sealed partial class RpcPeer
 
         // Not below half of the window: a sender can always come that far, and most messages end before.
         var isLong = Math.Max(call.PartCredit + call.PartFrames * FrameHeader.Size, call.LastLength) >= _windows[call.Stream!.Class] / 2;
-        if (call.HasPlace || (isLong && _assembly.TryTake(call)))
+        if (call.HasSlot || (isLong && _assembly.TryAcquireSlot(call)))
         {
             PayParts(call);
         }
@@ -199,7 +210,7 @@ internal sealed partial class RpcPeer
     }
 
     /// <summary>The call's place is for the calls that wait for one.</summary>
-    private void FreePlace(RpcCall call)
+    private void FreeSlot(RpcCall call)
     {
         if (!_assembly.Free(call))
         {
@@ -213,7 +224,7 @@ internal sealed partial class RpcPeer
     }
 
     private void Append(RpcCall call, ReadOnlySpan<byte> untrustedData) =>
-        call.AppendPart(untrustedData, call.HasPlace ? _maxMessage : _windows[call.Stream!.Class] / 2);
+        call.AppendPartial(untrustedData, call.HasSlot ? _maxMessage : _windows[call.Stream!.Class] / 2);
 
     private void Refuse(RpcCall call, ChannelError code, string text)
     {
@@ -229,6 +240,8 @@ internal sealed partial class RpcPeer
         }
 
         Forget(call);
+        // A call that was reset has failed, even if its peer reports success.
+        code = code == ChannelError.None ? ChannelError.Cancelled : code;
         var (errorClass, text) = code switch
         {
             ChannelError.TooManyStreams => (ErrorClass.Retry, "the peer has as many calls of this class as it takes"),
@@ -256,12 +269,4 @@ internal sealed partial class RpcPeer
             Recycle(call);
         }
     }
-
-    void ISessionHandler.OnEstablished(bool resumed) => _handler.OnEstablished(resumed);
-
-    void ISessionHandler.OnLinkLost(ChannelError error, string text) => _handler.OnLinkLost(error, text);
-
-    void ISessionHandler.OnSessionLost(ChannelError error, string text) => _handler.OnSessionLost(error, text);
-
-    void ISessionHandler.OnPeerHeartbeat(in Heartbeat heartbeat) => _handler.OnPeerHeartbeat(heartbeat);
 }

@@ -1,12 +1,17 @@
 using System.Buffers;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
 
-namespace ChannelSdk.Protocol;
+namespace ChannelSdk.Protocol.Rpc;
 
 /// <summary>
 /// Calls over a session, for both sides (PROTOCOL.md section 10): unary ones and streams, with deadline, cancel and
 /// status. Pure like the session below it. RpcPeer.Receive.cs has what comes from the peer.
 /// </summary>
-internal sealed partial class RpcPeer : ISessionHandler
+public sealed partial class RpcPeer : ISessionHandler
 {
     private readonly IRpcHandler _handler;
     private readonly DeadlineWheel _deadlines = new();
@@ -17,31 +22,31 @@ internal sealed partial class RpcPeer : ISessionHandler
     private readonly bool _wipes;
     private long _now;
 
+    /// <summary>Makes the rpc layer, and the session below it.</summary>
     /// <param name="role">This side.</param>
     /// <param name="options">The session's bounds.</param>
     /// <param name="maxMessage">Largest message accepted, bytes.</param>
     /// <param name="assemblyBytes">Bytes for messages that their streams' windows are too small for; two of the largest at least.</param>
-    /// <param name="handler">Who is told.</param>
+    /// <param name="handler">Handles calls.</param>
+    /// <param name="events">Receives the events of the session and its links.</param>
     /// <param name="nonceSource">Random numbers for session and link names.</param>
-    public RpcPeer(PeerRole role, SessionOptions options, int maxMessage, int assemblyBytes, IRpcHandler handler, Func<UInt128> nonceSource)
+    /// <exception cref="ChannelException">An option is out of range (<see cref="ChannelError.BadConfiguration"/>).</exception>
+    public RpcPeer(PeerRole role, SessionOptions options, int maxMessage, int assemblyBytes, IRpcHandler handler, ISessionEvents events, Func<UInt128> nonceSource)
     {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(handler);
         (_maxMessage, _wipes, _handler) = (maxMessage, options.WipeMemory, handler);
         (_assembly, _windows) = (new AssemblyBudget(maxMessage, assemblyBytes), options.StreamWindow);
-        Session = new Session(role, options, this, nonceSource);
+        Session = new Session(role, options, this, events, nonceSource);
     }
 
+    /// <summary>The session below.</summary>
     public Session Session { get; }
 
     /// <summary>When <see cref="Tick"/> must be called.</summary>
     public long NextDeadline => Math.Min(Session.NextDeadline, _deadlines.NextDeadline);
 
-    /// <summary>As <see cref="Session.Receive"/>.</summary>
-    public int Receive(ReadOnlySpan<byte> untrustedBytes, long now)
-    {
-        _now = now;
-        return Session.Receive(untrustedBytes, now);
-    }
-
+    /// <summary>Does what is due by time, as <see cref="Session.Tick"/>; fails calls whose deadline has passed.</summary>
     public void Tick(long now)
     {
         _now = now;
@@ -96,6 +101,7 @@ internal sealed partial class RpcPeer : ISessionHandler
     /// <summary>Writes the first <paramref name="length"/> bytes of the call's write buffer. True: taken; false: <see cref="IRpcHandler.OnWritable"/> follows.</summary>
     public bool Write(RpcCall call, int length, DataFlags flags)
     {
+        ArgumentNullException.ThrowIfNull(call);
         var taken = WriteFrom(call, call.WriteBuffer.AsMemory(0, length), flags);
         if (taken)
         {
@@ -108,6 +114,7 @@ internal sealed partial class RpcPeer : ISessionHandler
     /// <summary>As <see cref="Write"/>, from memory that stays the caller's and untouched until the write is taken.</summary>
     public bool WriteFrom(RpcCall call, ReadOnlyMemory<byte> message, DataFlags flags)
     {
+        ArgumentNullException.ThrowIfNull(call);
         call.OwnDone |= (flags & DataFlags.Fin) != 0;
         return Session.Write(call.Stream!, message, flags);
     }
@@ -115,6 +122,7 @@ internal sealed partial class RpcPeer : ISessionHandler
     /// <summary>Ends an incoming call with a status; for a stream None is its good end.</summary>
     public void Finish(RpcCall call, in RpcStatus status)
     {
+        ArgumentNullException.ThrowIfNull(call);
         if (call.IsOver || call.OwnDone)
         {
             return;
@@ -141,13 +149,14 @@ internal sealed partial class RpcPeer : ISessionHandler
     /// <summary>Takes a message of a stream call; its buffer is the caller's to return to the shared array pool.</summary>
     public bool TryRead(RpcCall call, out RpcMessage message)
     {
+        ArgumentNullException.ThrowIfNull(call);
         if (!call.Received.TryDequeue(out message))
         {
             return false;
         }
 
         call.ReaderWaits = false;
-        FreePlace(call);
+        FreeSlot(call);
         if (call.Stream is { } stream)
         {
             Session.Consume(stream, message.Credit, message.Frames);
@@ -160,6 +169,7 @@ internal sealed partial class RpcPeer : ISessionHandler
     /// <summary>A reader waits for the stream's next message. True: its sender was given credit for the rest of it.</summary>
     public bool AwaitMessage(RpcCall call)
     {
+        ArgumentNullException.ThrowIfNull(call);
         call.ReaderWaits = true;
         if (call.IsOver || call.PartFrames == 0)
         {
@@ -173,6 +183,7 @@ internal sealed partial class RpcPeer : ISessionHandler
     /// <summary>Cancels: the peer is told, no event follows. True if the peer may have seen the call.</summary>
     public bool Abort(RpcCall call, ChannelError code)
     {
+        ArgumentNullException.ThrowIfNull(call);
         if (call.IsOver)
         {
             return true;
@@ -214,10 +225,10 @@ internal sealed partial class RpcPeer : ISessionHandler
             call.Stream = null;
         }
 
-        // What came whole keeps its place until it is read.
+        // A complete message keeps its slot until it is read.
         if (call.Received.Count == 0)
         {
-            FreePlace(call);
+            FreeSlot(call);
         }
     }
 
@@ -227,8 +238,8 @@ internal sealed partial class RpcPeer : ISessionHandler
         if (call.IsStream)
         {
             // Its owner may still read what came whole before the end; the collector takes it.
-            call.PartLength = 0;
-            call.ReturnPart();
+            call.PartialLength = 0;
+            call.ReturnPartial();
             return;
         }
 

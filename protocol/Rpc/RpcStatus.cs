@@ -1,18 +1,22 @@
 using System.Buffers.Binary;
 using System.Text;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Text;
 
-namespace ChannelSdk.Protocol;
+namespace ChannelSdk.Protocol.Rpc;
 
 /// <summary>How a call ended.</summary>
 /// <param name="Code">The stable code; None for success.</param>
 /// <param name="Class">What the caller may conclude.</param>
 /// <param name="Text">For a person.</param>
-internal readonly record struct RpcStatus(ChannelError Code, ErrorClass Class, string Text)
+public readonly record struct RpcStatus(ChannelError Code, ErrorClass Class, string Text)
 {
+    /// <summary>Most bytes of the text, as UTF-8.</summary>
     public const int MaxText = 1024;
     /// <summary>Most bytes of an encoded status: code u16, class u8, zero u8, text.</summary>
     public const int MaxSize = 4 + MaxText;
 
+    /// <summary>Encodes it and gives its size; the text is cut to <see cref="MaxText"/>.</summary>
     public int Write(Span<byte> target)
     {
         BinaryPrimitives.WriteUInt16LittleEndian(target, (ushort)Code);
@@ -22,6 +26,7 @@ internal readonly record struct RpcStatus(ChannelError Code, ErrorClass Class, s
         return 4 + bytes;
     }
 
+    /// <summary>Decodes what the peer sent. False: it is malformed.</summary>
     public static bool TryRead(ReadOnlySpan<byte> untrusted, out RpcStatus status)
     {
         status = default;
@@ -37,5 +42,6 @@ internal readonly record struct RpcStatus(ChannelError Code, ErrorClass Class, s
         return true;
     }
 
+    /// <summary>The status as what is thrown.</summary>
     public ChannelException ToException() => new(Code, Class, Text.Length == 0 ? $"the call failed: {Code}" : Text);
 }

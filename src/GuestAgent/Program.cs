@@ -1,9 +1,9 @@
 using ChannelSdk.GuestAgent.CommandLine;
-using ChannelSdk.GuestAgent.Daemon;
+using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime.Halves;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.GuestAgent;
 
@@ -13,11 +13,12 @@ internal static class Program
     {
         try
         {
-            if (args.Length > 0 && HalfCommand.IsVerb(args[0]))
+            if (args.Length > 0 && ScriptTool.IsVerb(args[0]))
             {
                 return ScriptCommand.Execute(args);
             }
-            AgentArguments arguments = ArgumentParser.Parse(args);
+
+            var arguments = ArgumentParser.Parse(args);
             switch (arguments.Command)
             {
                 case AgentCommand.Run:
@@ -34,15 +35,16 @@ internal static class Program
         }
         catch (ChannelException e)
         {
-            foreach (string line in e.Message.Split('\n'))
+            foreach (var line in e.Message.Split('\n'))
             {
                 StandardStream.WriteLine(StandardStream.Error, $"channel-agent: {LogText.Escape(line, 1500)}");
             }
-            return e.Place == ErrorPlace.Configuration || e.Code == ChannelError.BadEndpointUri ? ExitCode.BadUsage : ExitCode.Failed;
+
+            return e.Origin == ErrorOrigin.Configuration || e.Code == ChannelError.BadEndpointUri ? ExitCode.BadUsage : ExitCode.Failed;
         }
         catch (Exception e)
         {
-            // Not a dump of memory and 134: whoever started it reads one line, and the unit starts it again.
+            // Not a memory dump and exit code 134: the log has one line, and the unit starts the agent again.
             StandardStream.WriteLine(StandardStream.Error, $"channel-agent: an unexpected error: {LogText.Escape($"{e.GetType().Name}: {e.Message}", 1500)}");
             return ExitCode.Failed;
         }

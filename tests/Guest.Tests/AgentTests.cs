@@ -1,7 +1,10 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Services.Info;
+using ChannelSdk.Services.Measure;
+using ChannelSdk.Services.Power;
 using ChannelSdk.Transports.Faulty;
 
 namespace ChannelSdk.Guest.Tests;
@@ -19,10 +22,10 @@ public abstract class AgentTests
     {
         await using var started = await StartAsync();
         await using var channel = started.Attach();
-        var info = await channel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon);
-        Assert.Equal("ChannelSdk test guest", info.Os.PrettyName);
+        var info = await channel.CallAsync(InfoMethods.Get, new InfoRequest(), cancellationToken: Soon);
+        Assert.Equal("ChannelSdk test guest", info.Os!.PrettyName);
         Assert.Equal("guest", info.HostName);
-        Assert.Contains("6.1.", info.Kernel.Release, StringComparison.Ordinal);
+        Assert.Contains("6.1.", info.Kernel!.Release, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -85,7 +88,7 @@ public abstract class AgentTests
         await using var console = await GuestConsole.ConnectAsync(started.Guest.ConsoleSocket);
         await using var channel = started.Attach();
         await channel.WaitReadyAsync(Soon);
-        await using var stream = await channel.OpenStreamAsync(ServiceMethods.MeasureSource, new SourceRequest { Bytes = 1UL << 38 }, cancellationToken: Soon);
+        await using var stream = await channel.OpenStreamAsync(MeasureMethods.Source, new SourceRequest { Bytes = 1UL << 38 }, cancellationToken: Soon);
         using (await stream.ReadAsync(Soon))
         {
         }
@@ -99,12 +102,12 @@ public abstract class AgentTests
             }
         });
         Assert.Equal((ChannelError.SessionLost, ErrorClass.MayHaveRun), (error.Code, error.Class));
-        var reply = await channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), cancellationToken: Soon);
+        var reply = await channel.CallAsync(InfoMethods.Ping, new PingRequest(), cancellationToken: Soon);
         Assert.NotNull(reply);
     }
 
     [Fact]
-    public async Task Each_channel_of_a_host_gets_a_session_of_its_own_from_the_same_boot()
+    public async Task Each_channel_of_a_host_gets_its_own_session_from_the_same_boot()
     {
         await using var started = await StartAsync();
         var sessions = new HashSet<UInt128>();
@@ -112,7 +115,7 @@ public abstract class AgentTests
         for (var i = 0; i < 3; i++)
         {
             await using var channel = started.Attach();
-            boots.Add((await channel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon)).BootId);
+            boots.Add((await channel.CallAsync(InfoMethods.Get, new InfoRequest(), cancellationToken: Soon)).BootId);
             sessions.Add(channel.Status.SessionId!.Value);
         }
 
@@ -125,7 +128,7 @@ public abstract class AgentTests
     {
         await using var started = await StartAsync();
         await using var channel = started.Attach();
-        var reply = await channel.CallAsync(ServiceMethods.PowerRequest, new PowerCommand { Action = PowerAction.Shutdown, Reason = "test" }, cancellationToken: Soon);
+        var reply = await channel.CallAsync(PowerMethods.Request, new PowerCommand { Action = PowerAction.Shutdown, Reason = "test" }, cancellationToken: Soon);
         Assert.True(reply.Accepted);
         await started.Guest.Exited.WaitAsync(Soon);
     }

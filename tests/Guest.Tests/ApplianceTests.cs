@@ -1,9 +1,9 @@
-using ChannelSdk.GuestAgent.Tests;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Protocol;
+using ChannelSdk.Host;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -58,7 +58,7 @@ public sealed class ApplianceTests : IDisposable
             Arguments = ["-drive", $"file={disk},if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,addr=06"],
         }, Soon))
         {
-            await using var host = new HostEndpoint.HostEndpoint();
+            await using var host = new ChannelHost();
             var instance = host.Attach("vm1", guest.ChannelUri);
             await instance.WaitReadyAsync(Soon);
             await InstallAsync(instance);
@@ -69,7 +69,7 @@ public sealed class ApplianceTests : IDisposable
             Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
             Arguments = ["-drive", $"file={disk},if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,bootindex=1"],
         }, Soon);
-        await using var second = new HostEndpoint.HostEndpoint();
+        await using var second = new ChannelHost();
         var system = second.Attach("vm1", installed.ChannelUri);
         await system.WaitReadyAsync(Soon);
         var info = await system.Info.GetAsync(Soon);
@@ -79,7 +79,7 @@ public sealed class ApplianceTests : IDisposable
         await system.Files.CopyOutAsync("/etc/motd", motd, cancellationToken: Soon);
         Assert.Equal("welcome\n", await File.ReadAllTextAsync(motd));
         var facts = await system.Files.StatAsync("/etc/motd", Soon);
-        Assert.Equal((0x180u, 7u), (facts.Mode, facts.Uid));
+        Assert.Equal((UnixFileMode.UserRead | UnixFileMode.UserWrite, 7L), (facts.Mode, facts.Uid));
     }
 
     private async Task InstallAsync(Instance instance)
@@ -89,7 +89,7 @@ public sealed class ApplianceTests : IDisposable
         await driver.AddAsync("create", await File.ReadAllTextAsync(Path.Combine(_root, "examples/busybox-os/untrusted/create"), Soon));
         await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
         // There is no half on the host.
-        await driver.Out.WriteAsync(InstallMessage.Ended, new HalfEnded());
+        await driver.Out.WriteAsync(InstallMessage.Ended, new ScriptEnded());
         await driver.UntilAsync(InstallMessage.Progress);
         Assert.Equal(StateWord.Installing, instance.Channel.Status.PeerHeartbeat!.Value.State);
         await driver.UntilAsync(InstallMessage.Ended);
@@ -120,7 +120,7 @@ public sealed class ApplianceTests : IDisposable
     private static async Task<byte[]> OverlayAsync(Instance instance, InstallDriver driver, byte[] archive)
     {
         await using var stream = await instance.Channel.OpenStreamAsync(
-            ServiceMethods.InstallOverlay, new OverlayRequest { Operation = driver.Operation }, cancellationToken: Soon);
+            InstallMethods.Overlay, new OverlayRequest { Operation = driver.Operation }, cancellationToken: Soon);
         const int part = 64 << 10;
         for (var at = 0; at < archive.Length; at += part)
         {

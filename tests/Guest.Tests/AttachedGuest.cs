@@ -1,7 +1,7 @@
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Channels;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Guest.Tests;
 

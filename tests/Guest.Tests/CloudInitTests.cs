@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Metadata;
-using ChannelSdk.Transports;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Metadata.Guest;
 using ChannelSdk.Transports.LinkLocal;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -153,7 +153,7 @@ public sealed class DebianGuest : IAsyncLifetime
             "OpenStack" => ["-smbios", "type=1,product=OpenStack Nova"],
             _ => [],
         };
-        // Without a NIC nobody would ever be online.
+        // Without a NIC the guest would never be online.
         var waits = network is null ? "systemd.mask=systemd-networkd-wait-online.service" : "";
         var seed = source == "NoCloud" ? "ds=nocloud-net;s=http://169.254.169.254/nocloud/" : "";
         return await QemuGuest.StartAsync(new QemuOptions
@@ -172,11 +172,11 @@ public sealed class DebianGuest : IAsyncLifetime
     /// <summary>A copy of the disk whose agent is configured for another way to its host.</summary>
     private static async Task<string> WithEndpointAsync(string disk, string endpoint, string scratch)
     {
-        var (copy, configuration) = (Path.Combine(scratch, "root.img"), Path.Combine(scratch, "agent.conf"));
-        await File.WriteAllTextAsync(configuration, $"endpoint = {endpoint}\n");
+        var (copy, configuration) = (Path.Combine(scratch, "root.img"), Path.Combine(scratch, "agent.toml"));
+        await File.WriteAllTextAsync(configuration, $"endpoint = \"{endpoint}\"\n");
         await DiskGuest.RunAsync("cp", "--sparse=always", disk, copy);
-        await DiskGuest.RunAsync("debugfs", "-w", "-R", "rm /etc/channel-agent/agent.conf", copy);
-        await DiskGuest.RunAsync("debugfs", "-w", "-R", $"write {configuration} /etc/channel-agent/agent.conf", copy);
+        await DiskGuest.RunAsync("debugfs", "-w", "-R", "rm /etc/channel-agent/agent.toml", copy);
+        await DiskGuest.RunAsync("debugfs", "-w", "-R", $"write {configuration} /etc/channel-agent/agent.toml", copy);
         return copy;
     }
 }

@@ -1,5 +1,5 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Vsock.Device;
 
 namespace ChannelSdk.Guest.Tests;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Protocol.Services;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Freeze;
+using ChannelSdk.Hypervisors.Qemu;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -50,10 +50,10 @@ public sealed class DiskGuest : IAsyncDisposable
         return disks;
     }
 
-    /// <summary>An endpoint of its own, as a host manager has it.</summary>
-    public async Task<(HostEndpoint.HostEndpoint Host, Instance Instance)> AttachAsync()
+    /// <summary>Its own endpoint, as a host manager has it.</summary>
+    public async Task<(ChannelHost Host, Instance Instance)> AttachAsync()
     {
-        var host = new HostEndpoint.HostEndpoint();
+        var host = new ChannelHost();
         var instance = host.Attach("vm1", Guest.ChannelUri);
         await instance.WaitReadyAsync(SavedGuest.Soon);
         return (host, instance);

@@ -7,7 +7,7 @@ namespace ChannelSdk.Guest.Tests;
 [Collection("guest")]
 public partial class DocumentationTests
 {
-    private static readonly string[] s_documents = ["README.md", "docs/OPERATIONS.md", "docs/SECURITY.md", "docs/ARCHITECTURE.md", "docs/METADATA.md", "docs/VSOCK.md", "docs/XEN.md", "docs/INSTALL.md", "bench/README.md"];
+    private static readonly string[] s_documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/OPERATIONS.md", "docs/SECURITY.md", "docs/ARCHITECTURE.md", "docs/METADATA.md", "docs/VSOCK.md", "docs/XEN.md", "docs/INSTALL.md", "bench/README.md"];
 
     [Theory]
     [InlineData("docs/OPERATIONS.md")]

@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using System.Text;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.HostEndpoint.Services;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Exec;
+using ChannelSdk.Host.Files;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.Guest.Tests;
@@ -24,7 +26,7 @@ public sealed class FilesAndExecTests(SavedGuest saved) : IDisposable
         string source = Path.Combine(_folder.FullName, "source"), back = Path.Combine(_folder.FullName, "back");
         var data = MakeSparse(source, size);
         await using var guest = await BootWithDiskAsync();
-        await using var host = new HostEndpoint.HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", guest.ChannelUri);
         await instance.WaitReadyAsync(Soon);
 
@@ -43,8 +45,8 @@ public sealed class FilesAndExecTests(SavedGuest saved) : IDisposable
         }
 
         var facts = await instance.Files.StatAsync("/mnt/copy", Soon);
-        Assert.Equal((ulong)size, facts.Size);
-        Assert.InRange(facts.AllocatedBytes, (ulong)data, (ulong)data + (8 << 20));
+        Assert.Equal((long)size, facts.Size);
+        Assert.InRange(facts.AllocatedBytes, (long)data, (long)data + (8 << 20));
     }
 
     [Fact]
@@ -55,7 +57,7 @@ public sealed class FilesAndExecTests(SavedGuest saved) : IDisposable
         MakeSparse(source, size);
         await using var guest = await BootWithDiskAsync();
         await using var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket);
-        await using var host = new HostEndpoint.HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", guest.ChannelUri);
         await instance.WaitReadyAsync(Soon);
 
@@ -77,12 +79,12 @@ public sealed class FilesAndExecTests(SavedGuest saved) : IDisposable
         await using var guest = await saved.RestoreAsync();
         await using var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket);
         await console.ShAsync("mkdir -p /mnt && mount -t tmpfs -o size=8m small /mnt");
-        await using var host = new HostEndpoint.HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", guest.ChannelUri);
 
-        var error = await Assert.ThrowsAsync<Protocol.ChannelException>(() => instance.Files.CopyInAsync(source, "/mnt/copy", cancellationToken: Soon));
+        var error = await Assert.ThrowsAsync<ChannelException>(() => instance.Files.CopyInAsync(source, "/mnt/copy", cancellationToken: Soon));
 
-        Assert.Equal(Protocol.ChannelError.ResourceExhausted, error.Code);
+        Assert.Equal(ChannelError.ResourceExhausted, error.Code);
         Assert.Equal("", await console.ShAsync("ls -A /mnt"));
     }
 
@@ -90,7 +92,7 @@ public sealed class FilesAndExecTests(SavedGuest saved) : IDisposable
     public async Task A_program_runs_with_its_streams_and_its_code()
     {
         await using var guest = await saved.RestoreAsync();
-        await using var host = new HostEndpoint.HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", guest.ChannelUri);
         var options = new ExecOptions { Command = ["sh", "-c", "cat; hostname >&2; exit 3"] };
 
@@ -104,10 +106,10 @@ public sealed class FilesAndExecTests(SavedGuest saved) : IDisposable
     {
         await using var guest = await saved.RestoreAsync();
         await using var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket);
-        await using var host = new HostEndpoint.HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", guest.ChannelUri);
         // Each child leaves the process group, which a group kill could not follow. A shell that cannot fork gives up: the
-        // program itself is none of them, or it might have ended, and left the others alone, before anybody kills it.
+        // program itself is not among them; else it might have ended, and left the others alone, before it is killed.
         var bomb = new ExecOptions { Command = ["sh", "-c", "echo 'while :; do setsid sh /tmp/bomb & done' > /tmp/bomb; sh /tmp/bomb & echo started; exec sleep 1000"], MaxProcesses = 40 };
         var soon = Soon;
         await using (var session = await instance.Exec.StartAsync(bomb, soon))

@@ -1,7 +1,7 @@
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.Protocol;
-using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Host.Freeze;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -12,7 +12,7 @@ public class FreezeTests(SavedGuest saved)
     private static CancellationToken Soon => SavedGuest.Soon;
 
     [Fact]
-    public async Task Writes_stop_until_the_lease_ends_and_go_on_with_nobody_sending_a_thaw()
+    public async Task Writes_stop_until_the_lease_ends_and_go_on_without_a_thaw()
     {
         await using var disks = await DiskGuest.BootAsync(saved);
         var (host, instance) = await disks.AttachAsync();
@@ -26,7 +26,7 @@ public class FreezeTests(SavedGuest saved)
         Assert.All(report.Mounts, m => Assert.Equal(MountOutcome.Frozen, m.Outcome));
         await disks.StartWritersAsync();
         Assert.Equal("", await disks.WrittenAsync());
-        Assert.True((await instance.Freeze.StatusAsync(Soon)).LeftMs > 0);
+        Assert.True((await instance.Freeze.StatusAsync(Soon)).Left > TimeSpan.Zero);
         await WaitForAsync(events, StateWord.Frozen, StateWord.Ready);
         await disks.AssertWritersEndAsync();
 
@@ -77,8 +77,9 @@ public class FreezeTests(SavedGuest saved)
     public async Task A_host_process_that_is_killed_leaves_no_guest_frozen()
     {
         await using var disks = await DiskGuest.BootAsync(saved);
-        var start = new System.Diagnostics.ProcessStartInfo(Path.Combine(SavedGuest.FindRoot(), "src/channelctl/bin/Release/net10.0/channelctl"),
-            ["freeze", disks.Guest.ChannelUri, "--lease", "6", "--hold"]) { RedirectStandardOutput = true, RedirectStandardInput = true };
+        var start = new System.Diagnostics.ProcessStartInfo(Path.Combine(SavedGuest.FindRoot(), "src/Tools/channelctl/bin/Release/net10.0/channelctl"),
+            ["freeze", disks.Guest.ChannelUri, "--lease", "6", "--hold"])
+        { RedirectStandardOutput = true, RedirectStandardInput = true };
         using (var host = System.Diagnostics.Process.Start(start)!)
         {
             string? line;
@@ -108,7 +109,7 @@ public class FreezeTests(SavedGuest saved)
         instance.DropLink("test");
 
         var renewed = await instance.Freeze.RenewAsync(TimeSpan.FromSeconds(100), Soon);
-        Assert.InRange(renewed.LeftMs, 90_000UL, 100_000UL);
+        Assert.InRange(renewed.Left, TimeSpan.FromSeconds(90), TimeSpan.FromSeconds(100));
         var report = await instance.Freeze.ThawAsync(cancellationToken: Soon);
 
         Assert.Equal(3, report.Mounts.Count(m => m.Outcome == MountOutcome.Thawed));

@@ -1,5 +1,6 @@
 using System.Diagnostics;
-using ChannelSdk.Protocol.Services;
+using ChannelSdk.Host.Freeze;
+using ChannelSdk.Host.Info;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -12,7 +13,7 @@ public class HungMountTests(SavedGuest saved)
     private static CancellationToken Soon => SavedGuest.Soon;
 
     [Fact]
-    public async Task Info_answers_within_two_seconds_and_names_what_is_silent_and_all_else_is_answered_at_once()
+    public async Task Info_answers_within_two_seconds_and_names_the_hung_mount_and_other_calls_are_answered_at_once()
     {
         await using var disks = await DiskGuest.BootAsync(saved);
         var (host, instance) = await disks.AttachAsync();
@@ -45,24 +46,24 @@ public class HungMountTests(SavedGuest saved)
             await instance.Freeze.FreezeAsync(TimeSpan.FromSeconds(100), cancellationToken: Soon);
             await disks.Console.ShAsync("kill -STOP $(cat /tmp/pid.plain) $(cat /tmp/pid.disk)");
 
-            await PromptlyAsync(instance.Info.PingAsync(Soon).AsTask());
-            await PromptlyAsync(instance.Freeze.StatusAsync(Soon).AsTask());
-            var thawed = await PromptlyAsync(instance.Freeze.ThawAsync(cancellationToken: Soon).AsTask());
+            await PromptlyAsync(instance.Info.PingAsync(Soon));
+            await PromptlyAsync(instance.Freeze.StatusAsync(Soon));
+            var thawed = await PromptlyAsync(instance.Freeze.ThawAsync(cancellationToken: Soon));
             Assert.All(thawed.Mounts, static mount => Assert.Equal(MountOutcome.Thawed, mount.Outcome));
             await disks.StartWritersAsync();
             await disks.AssertWritersEndAsync();
 
-            var asked = instance.Info.GetAsync(Soon).AsTask();
-            var others = Task.WhenAll(PromptlyAsync(instance.Info.PingAsync(Soon).AsTask()) as Task, PromptlyAsync(instance.Time.DriftAsync(Soon).AsTask()),
-                PromptlyAsync(instance.Freeze.StatusAsync(Soon).AsTask()));
+            var asked = instance.Info.GetAsync(Soon);
+            var others = Task.WhenAll(PromptlyAsync(instance.Info.PingAsync(Soon)) as Task, PromptlyAsync(instance.Time.DriftAsync(Soon)),
+                PromptlyAsync(instance.Freeze.StatusAsync(Soon)));
             var info = await PromptlyAsync(asked);
             await others;
             FileSystemUsage Of(string mount) => info.FileSystems.Single(entry => entry.Mount == mount);
-            Assert.Equal((0u, "/tmp/plain"), (Of("/tmp/plain/inner").TotalBytes, Of("/tmp/plain/inner").Silent));
-            Assert.Equal((0u, "/tmp/disk"), (Of("/tmp/disk").TotalBytes, Of("/tmp/disk").Silent));
+            Assert.Equal((0L, "/tmp/plain"), (Of("/tmp/plain/inner").TotalBytes, Of("/tmp/plain/inner").Silent));
+            Assert.Equal((0L, "/tmp/disk"), (Of("/tmp/disk").TotalBytes, Of("/tmp/disk").Silent));
             Assert.Equal((true, ""), (Of("/e").TotalBytes > 0, Of("/e").Silent));
 
-            var reply = await PromptlyAsync(instance.Power.RebootAsync(cancellationToken: Soon).AsTask());
+            var reply = await PromptlyAsync(instance.Power.RebootAsync(cancellationToken: Soon));
             Assert.True(reply.Accepted);
         }
     }

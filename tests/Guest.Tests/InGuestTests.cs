@@ -1,4 +1,4 @@
-using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Hypervisors.Qemu;
 
 namespace ChannelSdk.Guest.Tests;
 

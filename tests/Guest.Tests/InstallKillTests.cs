@@ -1,7 +1,11 @@
 using System.Diagnostics;
 using System.Globalization;
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Processes;
+using ChannelSdk.Install.Records;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -36,7 +40,7 @@ public class InstallKillTests(Appliance appliance)
         {
             if (next is OutputEvent { Text: "begun" })
             {
-                var victim = MarkedProcesses.Find(operation.Id).Single(id => File.ReadAllText($"/proc/{id}/{(words[0] == '/' ? "cmdline" : "comm")}").Contains(words, StringComparison.Ordinal));
+                var victim = OperationProcesses.Find(operation.Id).Single(id => File.ReadAllText($"/proc/{id}/{(words[0] == '/' ? "cmdline" : "comm")}").Contains(words, StringComparison.Ordinal));
                 Process.GetProcessById(victim).Kill();
             }
         }
@@ -52,7 +56,7 @@ public class InstallKillTests(Appliance appliance)
     {
         using var rig = NewRig(Untrusted + "sleep 1000\n");
         using var host = StartTool(rig, appliance);
-        for (string? line = ""; !line!.Contains("out| begun", StringComparison.Ordinal);)
+        for (var line = ""; !line!.Contains("out| begun", StringComparison.Ordinal);)
         {
             line = await host.StandardOutput.ReadLineAsync(InstallRig.Soon);
             Assert.NotNull(line);
@@ -63,7 +67,7 @@ public class InstallKillTests(Appliance appliance)
         var found = Assert.Single(new Installer(rig.Options).Interrupted);
         Assert.Contains($"the process {host.Id.ToString(CultureInfo.InvariantCulture)} that ran it went away", found.Reason);
         Assert.DoesNotContain("could not be removed", found.Reason);
-        Assert.Contains(found.Traces, t => t.Kind == LaunchTraceKind.Network);
+        Assert.Contains(found.Resources, t => t.Kind == LaunchResourceKind.Network);
         AssertNothingIsLeft(rig, Directory.GetDirectories(Path.Combine(rig.Options.Folder, "operations")).Single());
     }
 
@@ -88,10 +92,10 @@ public class InstallKillTests(Appliance appliance)
     {
         var operation = OperationJournal.Read(Path.Combine(folder, "journal.json"));
         Assert.NotNull(operation.Outcome);
-        Assert.Empty(MarkedProcesses.Find(operation.Operation));
+        Assert.Empty(OperationProcesses.Find(operation.Operation));
         Assert.Empty(Directory.GetDirectories(folder));
         Assert.DoesNotContain(Transports.LinkLocal.LinkLocalNetwork.List(), name => name == $"install-{operation.Operation[..16]}");
-        Assert.All(operation.Traces.Where(t => t.Kind == LaunchTraceKind.ControlGroup), t => Assert.False(Directory.Exists(t.Name)));
+        Assert.All(operation.Resources.Where(t => t.Kind == LaunchResourceKind.ControlGroup), t => Assert.False(Directory.Exists(t.Name)));
         Assert.Empty(new Installer(rig.Options).Interrupted);
     }
 

@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
-using ChannelSdk.HostEndpoint.Install;
+using ChannelSdk.Host;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Processes;
 using Xunit.Abstractions;
 
 namespace ChannelSdk.Guest.Tests;
@@ -14,10 +17,10 @@ public class InstallRandomKillTests(Appliance appliance, ITestOutputHelper outpu
 {
     private static readonly TimeSpan s_deadline = TimeSpan.FromSeconds(60);
 
-    private enum Party { Host, TrustedHalf, UntrustedHalf, Agent, Qemu }
+    private enum Party { Host, TrustedScript, UntrustedScript, Agent, Qemu }
 
     [Fact]
-    public async Task Whoever_is_killed_whenever_the_operation_ends_in_an_explained_state_within_its_deadline_and_nothing_is_left()
+    public async Task An_operation_with_any_party_killed_at_any_time_ends_in_an_explained_state_within_its_deadline_and_leaves_nothing()
     {
         var runs = Setting("CHANNELSDK_KILL_RUNS", 12);
         var first = Setting("CHANNELSDK_KILL_SEED", Environment.TickCount);
@@ -26,7 +29,7 @@ public class InstallRandomKillTests(Appliance appliance, ITestOutputHelper outpu
             var random = new Random(seed);
             var victim = (Party)((seed - first) % 5);
             // An operation takes some seconds, most of them the appliance's boot; the halves' part is timed by the halves.
-            var moment = TimeSpan.FromMilliseconds(random.Next(victim is Party.UntrustedHalf or Party.Agent ? 2000 : 9000));
+            var moment = TimeSpan.FromMilliseconds(random.Next(victim is Party.UntrustedScript or Party.Agent ? 2000 : 9000));
             var said = $"seed {seed}: {victim} after {moment.TotalMilliseconds} ms";
             try
             {
@@ -45,7 +48,7 @@ public class InstallRandomKillTests(Appliance appliance, ITestOutputHelper outpu
         var pause = ((int)moment.TotalMicroseconds).ToString(CultureInfo.InvariantCulture);
         var killer = victim switch
         {
-            Party.UntrustedHalf => $"(usleep {pause}; kill -9 $$) &\n",
+            Party.UntrustedScript => $"(usleep {pause}; kill -9 $$) &\n",
             Party.Agent => $"(usleep {pause}; killall -9 channel-agent) &\n",
             _ => "",
         };
@@ -58,7 +61,7 @@ public class InstallRandomKillTests(Appliance appliance, ITestOutputHelper outpu
     {
         var time = Stopwatch.StartNew();
         var operation = rig.Start(new InstallRequest { Instance = "vm1" });
-        if (victim is Party.TrustedHalf or Party.Qemu)
+        if (victim is Party.TrustedScript or Party.Qemu)
         {
             await Task.WhenAny(operation.Completion, Task.Delay(moment));
             Kill(operation.Id, victim == Party.Qemu ? "qemu-system-x86" : "create");
@@ -94,7 +97,7 @@ public class InstallRandomKillTests(Appliance appliance, ITestOutputHelper outpu
 
     private static void Kill(string operation, string name)
     {
-        foreach (var id in MarkedProcesses.Find(operation))
+        foreach (var id in OperationProcesses.Find(operation))
         {
             try
             {

@@ -1,6 +1,10 @@
 using System.Diagnostics;
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Records;
 
 namespace ChannelSdk.Guest.Tests;
 

@@ -2,9 +2,14 @@ using System.Diagnostics;
 using System.Formats.Tar;
 using System.IO.Compression;
 using System.Text;
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Metadata;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Processes;
+using ChannelSdk.Metadata.Model;
 using ChannelSdk.Transports.LinkLocal;
 
 namespace ChannelSdk.Guest.Tests;
@@ -108,7 +113,7 @@ public class InstallTests(Appliance appliance)
     }
 
     [Fact]
-    public async Task A_script_that_talks_for_ever_is_killed_at_the_deadline_and_nothing_is_left()
+    public async Task A_script_that_never_stops_writing_is_killed_at_the_deadline_and_leaves_nothing()
     {
         var watched = new WatchedLauncher(appliance.Launcher(ApplianceTransport.Tap));
         using var rig = new InstallRig(appliance, deadline: TimeSpan.FromSeconds(25));
@@ -125,8 +130,8 @@ public class InstallTests(Appliance appliance)
             events.Add(next);
             if (events.Count(e => e is OutputEvent { Party: InstallParty.Untrusted }) == 1)
             {
-                // Both halves and the appliance run now: nobody's command line has the secret.
-                Assert.NotEmpty(MarkedProcesses.Find(operation.Id));
+                // Both halves and the appliance run now: no command line has the secret.
+                Assert.NotEmpty(OperationProcesses.Find(operation.Id));
                 Assert.DoesNotContain(CommandLines(), line => secret.IsIn(line));
             }
         }
@@ -136,7 +141,7 @@ public class InstallTests(Appliance appliance)
         Assert.Equal((InstallOutcome.TimedOut, "the deadline of 25 s passed in the phase Running"), (result.Outcome, result.Reason));
         Assert.Contains(events, e => e is OutputEvent { Party: InstallParty.Untrusted, Text: "talk" });
         Assert.Contains(events, e => e is OutputEvent { Party: InstallParty.Trusted, Text: "talk" });
-        Assert.Empty(MarkedProcesses.Find(operation.Id));
+        Assert.Empty(OperationProcesses.Find(operation.Id));
         AssertNoNetwork(rig);
         Assert.Empty(Directory.GetDirectories(Path.GetDirectoryName(result.LogFile)!));
         Assert.Equal(["events.jsonl", "journal.json", "operation.log"], Directory.GetFiles(Path.GetDirectoryName(result.LogFile)!).Select(f => Path.GetFileName(f)).Order());
@@ -145,7 +150,7 @@ public class InstallTests(Appliance appliance)
     }
 
     [Fact]
-    public async Task An_appliance_that_crashes_is_told_of_and_the_next_begins_anew()
+    public async Task An_appliance_that_crashes_is_told_of_and_the_next_starts_afresh()
     {
         using var rig = new InstallRig(appliance);
         rig.Write("untrusted/create", InGuest + "[ ! -e /root/was-here ]\ntouch /root/was-here\n[ \"$OSP_CRASH\" = no ] || { sync; poweroff -f; sleep 100; }\n");

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace ChannelSdk.Guest.Tests;
 
 /// <summary>
-/// The test guest as a domain of a libvirt daemon of its own, which runs as nobody in a folder of its own and ends with it.
+/// The test guest as a domain of its own libvirt daemon, which runs as nobody in its own folder and ends with it.
 /// </summary>
 public sealed class LibvirtGuest : IAsyncDisposable
 {
@@ -134,7 +134,7 @@ public sealed class LibvirtGuest : IAsyncDisposable
         var process = Process.Start(start)!;
         if (arguments.Length == 0)
         {
-            // The daemon's own words; nobody reads them, and a full pipe would stop it.
+            // The daemon's output; the test does not use it, and a full pipe would stop the daemon.
             process.OutputDataReceived += static (_, _) => { };
             process.ErrorDataReceived += static (_, _) => { };
             process.BeginOutputReadLine();

@@ -1,11 +1,11 @@
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
-using ChannelSdk.HostEndpoint.LinkLocal;
+using ChannelSdk.Metadata.LinkLocal;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Services.Info;
 using ChannelSdk.Transports.LinkLocal;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -46,8 +46,8 @@ public class TapTests(SavedTapGuest saved) : AgentTests
             await secondConsole.ShAsync("hostname second");
             await using var firstChannel = first.Attach();
             await using var secondChannel = second.Attach();
-            Assert.Equal("first", (await firstChannel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon)).HostName);
-            Assert.Equal("second", (await secondChannel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon)).HostName);
+            Assert.Equal("first", (await firstChannel.CallAsync(InfoMethods.Get, new InfoRequest(), cancellationToken: Soon)).HostName);
+            Assert.Equal("second", (await secondChannel.CallAsync(InfoMethods.Get, new InfoRequest(), cancellationToken: Soon)).HostName);
         }
         finally
         {
@@ -81,7 +81,7 @@ public class TapTests(SavedTapGuest saved) : AgentTests
     }
 
     [Fact]
-    public async Task A_lying_guest_reaches_nothing_and_nobody()
+    public async Task A_lying_guest_reaches_no_address_beyond_its_link()
     {
         var other = SavedTapGuest.NewNetwork("victim");
         try
@@ -118,7 +118,7 @@ public class TapTests(SavedTapGuest saved) : AgentTests
     }
 
     [Fact]
-    public void Setting_up_again_keeps_what_is_there_and_mends_what_is_not()
+    public void Setting_up_again_keeps_present_parts_and_adds_missing_ones()
     {
         var network = LinkLocalNetwork.Of($"test-again-{Environment.ProcessId}");
         try
@@ -159,7 +159,7 @@ public class UserNetTests(SavedUserNetGuest saved) : AgentTests
     protected override Task<AttachedGuest> StartAsync() => saved.StartAsync();
 
     [Fact]
-    public async Task The_guest_reaches_neither_the_loopback_of_its_host_nor_what_is_beyond()
+    public async Task The_guest_reaches_neither_the_loopback_of_its_host_nor_networks_beyond()
     {
         using var trap = new Trap();
         await using var started = await saved.StartAsync();
@@ -188,9 +188,9 @@ public class UserNetTests(SavedUserNetGuest saved) : AgentTests
         Assert.Contains("Permission denied", await console.ShAsync($"{nobody} /bin/busybox -- cat {token}"), StringComparison.Ordinal);
         Assert.Equal("65534", await console.ShAsync($"{nobody} /bin/busybox -- id -u"));
 
-        await console.ShAsync("printf 'endpoint = tcp://169.254.169.254:9254\\ncontrol_socket = none\\nqga = off\\n' >/tmp/stranger.conf");
+        await console.ShAsync("printf 'endpoint = \"tcp://169.254.169.254:9254\"\\ncontrol_socket = \"none\"\\n[qga]\\nlisten = \"off\"\\n' >/tmp/stranger.toml");
         // A whole agent, that dials again and again, and one that guesses a token.
-        await console.ShAsync($"{nobody} /usr/sbin/channel-agent -- run --config /tmp/stranger.conf >/tmp/stranger.log 2>&1 & echo $! >/tmp/stranger");
+        await console.ShAsync($"{nobody} /usr/sbin/channel-agent -- run --config /tmp/stranger.toml >/tmp/stranger.log 2>&1 & echo $! >/tmp/stranger");
         const string dialled = "$(sed -n 's/^Tcp: [0-9].*/&/p' /proc/net/snmp | cut -d' ' -f6)";
         Assert.Equal("dialled", await console.ShAsync(
             $"d={dialled}; i=0; until [ {dialled} -ge $((d + 3)) ] || [ $i = 300 ]; do usleep 100000; i=$((i+1)); done; [ $i = 300 ] || echo dial''led"));
@@ -198,12 +198,12 @@ public class UserNetTests(SavedUserNetGuest saved) : AgentTests
         Assert.Contains("ready, endpoint tcp://169.254.169.254:9254", log, StringComparison.Ordinal);
         Assert.DoesNotContain("is up", log, StringComparison.Ordinal);
         Assert.Equal("", await console.ShAsync($"printf 'CHTOKEN\001guess-guess-guess-guess-guess-gue' | {nobody} /bin/busybox -- timeout 8 nc 169.254.169.254 9254"));
-        await channel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon);
+        await channel.CallAsync(InfoMethods.Get, new InfoRequest(), cancellationToken: Soon);
         Assert.Equal((session, resumes), (channel.Status.SessionId, channel.Status.Resumes));
 
         // And while it goes on, the agent itself comes back.
         channel.DropLink("test");
-        await channel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon);
+        await channel.CallAsync(InfoMethods.Get, new InfoRequest(), cancellationToken: Soon);
         Assert.Equal(session, channel.Status.SessionId);
         Assert.Equal("1", await console.ShAsync("kill -0 $(cat /tmp/stranger) && echo 1"));
     }

@@ -1,12 +1,12 @@
 using System.Globalization;
 using System.Security.Cryptography;
-using ChannelSdk.HostEndpoint.Install;
+using ChannelSdk.Install.Secrets;
 
 namespace ChannelSdk.Guest.Tests;
 
 /// <summary>
 /// A random secret that this process holds only with every bit turned, so that what a search of files and memory finds was
-/// left by somebody else.
+/// left by other code.
 /// </summary>
 internal sealed class MarkedSecret
 {

@@ -1,8 +1,11 @@
 using System.Text;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.HostEndpoint.LinkLocal;
-using ChannelSdk.Metadata;
-using ChannelSdk.Transports;
+using ChannelSdk.Host;
+using ChannelSdk.Metadata.Http;
+using ChannelSdk.Metadata.LinkLocal;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Metadata.Relay;
+using ChannelSdk.Metadata.Store;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -38,8 +41,8 @@ internal sealed class MetadataHost : IAsyncDisposable
     /// <summary>Serves through the channel, for the agent's relay.</summary>
     public void ServeRelay(ITransportEndpoint endpoint)
     {
-        var host = new HostEndpoint.HostEndpoint();
-        host.Attach("vm1", endpoint, new InstanceOptions { Metadata = Instance });
+        var host = new ChannelHost();
+        host.Attach("vm1", endpoint, new InstanceOptions { Serve = services => services.ServeMetadata(Instance) });
         _parts.Insert(0, host);
     }
 

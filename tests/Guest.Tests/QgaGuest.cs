@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Host;
+using ChannelSdk.Hypervisors.Qemu;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -61,9 +61,9 @@ public sealed class QgaGuest : IAsyncDisposable
     }
 
     /// <summary>A host's own instance, attached and answered.</summary>
-    public async Task<(HostEndpoint.HostEndpoint Host, Instance Instance)> AttachAsync(Action<string>? alarm = null)
+    public async Task<(ChannelHost Host, Instance Instance)> AttachAsync(Action<string>? alarm = null)
     {
-        var host = new HostEndpoint.HostEndpoint();
+        var host = new ChannelHost();
         var instance = host.Attach("vm1", $"qga://{Socket}", new InstanceOptions { Alarm = alarm ?? (static text => throw new InvalidOperationException(text)) });
         await instance.WaitReadyAsync(SavedGuest.Soon);
         return (host, instance);

@@ -1,8 +1,9 @@
 using System.Text;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.HostEndpoint.Qga;
-using ChannelSdk.Protocol;
-using ChannelSdk.Protocol.Services;
+using ChannelSdk.Host.Connection;
+using ChannelSdk.Host.Freeze;
+using ChannelSdk.Host.Power;
+using ChannelSdk.Host.Qga;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -21,8 +22,8 @@ public class QgaTests
         Assert.Equal(AgentKind.QemuGuestAgent, instance.Agent);
         Assert.True(await instance.Info.PingAsync(Soon) > TimeSpan.Zero);
         var info = await instance.Info.GetAsync(Soon);
-        Assert.Equal(("guest", "ChannelSdk test guest"), (info.HostName, info.Os.PrettyName));
-        Assert.Matches(@"^qemu-ga \d+\.\d+", info.Agent.Version);
+        Assert.Equal(("guest", "ChannelSdk test guest"), (info.HostName, info.Os!.PrettyName));
+        Assert.Matches(@"^qemu-ga \d+\.\d+", info.Agent!.Version);
         Assert.Contains(info.FileSystems, static mount => mount.Mount == "/mnt");
 
         var content = new byte[3_000_001];
@@ -45,7 +46,7 @@ public class QgaTests
 
         var gone = instance.Power.WaitGoneAsync(guest.Guest.Exited, Soon);
         Assert.True((await instance.Power.ShutdownAsync(cancellationToken: Soon)).Accepted);
-        Assert.Equal(HostEndpoint.Services.Departure.Asked, await gone);
+        Assert.Equal(Departure.Asked, await gone);
     }
 
     [Fact]

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
-using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Hypervisors.Qemu;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -59,7 +59,7 @@ public class SavedGuest : IAsyncLifetime
     /// <summary>The same guest with other options, booted from its kernel.</summary>
     public Task<QemuGuest> BootAsync(Func<QemuOptions, QemuOptions> change) => QemuGuest.StartAsync(change(_options), Soon);
 
-    /// <summary>The guest's options, for a fixture with a guest of its own.</summary>
+    /// <summary>The guest's options, for a fixture with its own guest.</summary>
     protected virtual QemuOptions Adapt(QemuOptions options) => options;
 
     public virtual Task DisposeAsync()

@@ -1,6 +1,6 @@
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Transports;
+using ChannelSdk.Hypervisors.Qemu;
 using ChannelSdk.Transports.LinkLocal;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.Guest.Tests;
 

@@ -1,4 +1,4 @@
-using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Hypervisors.Qemu;
 using ChannelSdk.Transports.Vsock.Device;
 
 namespace ChannelSdk.Guest.Tests;
@@ -8,7 +8,7 @@ public sealed class SavedVsockGuest : SavedGuest
 {
     public const uint Port = 5000;
 
-    /// <summary>A device with a socket of its own, listening.</summary>
+    /// <summary>A device with its own socket, listening.</summary>
     public static VsockDevice NewDevice(string name, uint cid = 3, bool anySourcePort = false)
     {
         var device = new VsockDevice(new VsockDeviceOptions

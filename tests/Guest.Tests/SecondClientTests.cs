@@ -1,8 +1,9 @@
 using System.Diagnostics;
-using ChannelSdk.HostEndpoint.Diagnosis;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
+using ChannelSdk.Channels;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Diagnosis;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -15,9 +16,9 @@ public class SecondClientTests
     public async Task A_second_host_is_told_that_the_socket_is_in_use_and_goes_on_when_the_first_ends()
     {
         await using var guest = await QemuGuest.StartAsync(new QemuOptions { MemoryMiB = 64 }, Soon);
-        await using var second = new HostEndpoint.HostEndpoint();
-        HostEndpoint.Instance waiting;
-        await using (var first = new HostEndpoint.HostEndpoint())
+        await using var second = new ChannelHost();
+        Instance waiting;
+        await using (var first = new ChannelHost())
         {
             await UntilOpenAsync(first.Attach("vm1", guest.ChannelUri));
             waiting = second.Attach("vm1", guest.ChannelUri);
@@ -48,7 +49,7 @@ public class SecondClientTests
         Assert.Equal("running", (await MachineProbe.AskAsync(guest.Qmp, cancellationToken: Soon)).RunState);
     }
 
-    private static async Task UntilOpenAsync(HostEndpoint.Instance instance)
+    private static async Task UntilOpenAsync(Instance instance)
     {
         while (instance.Status.Channel.LinkState != LinkState.Handshake)
         {

@@ -1,5 +1,6 @@
+using ChannelSdk.Channels;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Measure;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -10,10 +11,10 @@ internal static class Transfers
 
     internal static async Task SendAsync(Channel channel, long bytes, long cutEvery)
     {
-        await using var stream = await channel.OpenStreamAsync(ServiceMethods.MeasureSink, new SinkRequest(), cancellationToken: Soon);
+        await using var stream = await channel.OpenStreamAsync(MeasureMethods.Sink, new SinkRequest(), cancellationToken: Soon);
         var chunk = new byte[65536];
         var sum = MeasureChecksum.Start;
-        long cutAt = cutEvery;
+        var cutAt = cutEvery;
         for (long sent = 0; sent < bytes; sent += chunk.Length)
         {
             MeasurePattern.Fill(chunk, (ulong)sent);
@@ -35,9 +36,9 @@ internal static class Transfers
 
     internal static async Task ReceiveAsync(Channel channel, long bytes, long cutEvery)
     {
-        await using var stream = await channel.OpenStreamAsync(ServiceMethods.MeasureSource, new SourceRequest { Bytes = (ulong)bytes }, cancellationToken: Soon);
+        await using var stream = await channel.OpenStreamAsync(MeasureMethods.Source, new SourceRequest { Bytes = (ulong)bytes }, cancellationToken: Soon);
         long received = 0;
-        long cutAt = cutEvery;
+        var cutAt = cutEvery;
         while (true)
         {
             using var message = await stream.ReadAsync(Soon);

@@ -1,7 +1,11 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Services.Info;
+using ChannelSdk.Services.Measure;
+using ChannelSdk.Services.Time;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 using Google.Protobuf;
 
 namespace ChannelSdk.Guest.Tests;
@@ -27,7 +31,7 @@ public class VirtioSerialTests(SavedGuest saved) : AgentTests
         channel.Start();
         // The end of a leap day, 2028-02-29 23:59:50.
         const long seconds = 1835481590;
-        await channel.CallAsync(ServiceMethods.TimeSet, new TimeSetRequest { UnixNs = seconds * 1_000_000_000 }, cancellationToken: Soon);
+        await channel.CallAsync(TimeMethods.Set, new TimeSetRequest { UnixNs = seconds * 1_000_000_000 }, cancellationToken: Soon);
         Assert.InRange(long.Parse(await console.ShAsync("cat /sys/class/rtc/rtc0/since_epoch"), System.Globalization.CultureInfo.InvariantCulture), seconds, seconds + 60);
     }
 
@@ -45,7 +49,7 @@ public class VirtioSerialTests(SavedGuest saved) : AgentTests
                 endpoint = new Movable(guest.ChannelUri);
                 channel = new Channel(PeerRole.Host, endpoint, new ServiceRegistry());
                 channel.Start();
-                await channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), cancellationToken: Soon);
+                await channel.CallAsync(InfoMethods.Ping, new PingRequest(), cancellationToken: Soon);
                 session = channel.Status.SessionId;
                 await guest.SaveAsync(state, cancellationToken: Soon);
             }
@@ -53,7 +57,7 @@ public class VirtioSerialTests(SavedGuest saved) : AgentTests
             await using var restored = await saved.RestoreFromAsync(state);
             await using var _ = channel;
             endpoint.MoveTo(restored.ChannelUri);
-            await channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), cancellationToken: Soon);
+            await channel.CallAsync(InfoMethods.Ping, new PingRequest(), cancellationToken: Soon);
             Assert.Equal(session, channel.Status.SessionId);
             Assert.True(channel.Status.Resumes >= 1);
         }
@@ -70,7 +74,7 @@ public class VirtioSerialTests(SavedGuest saved) : AgentTests
         await using var channel = new AttachedGuest(guest, () => TransportEndpoints.Create(guest.ChannelUri), []).Attach();
         await channel.WaitReadyAsync(Soon);
         var payload = ByteString.CopyFrom(new byte[100_000]);
-        var echo = await channel.CallAsync(ServiceMethods.MeasureEcho, new EchoRequest { Payload = payload }, cancellationToken: Soon);
+        var echo = await channel.CallAsync(MeasureMethods.Echo, new EchoRequest { Payload = payload }, cancellationToken: Soon);
         Assert.Equal(payload, echo.Payload);
     }
 

@@ -1,6 +1,6 @@
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Services.Info;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -37,8 +37,8 @@ public class VsockTests(SavedVsockGuest saved) : AgentTests
         await using var secondChannel = second.Attach();
         for (var i = 0; i < 10; i++)
         {
-            var one = firstChannel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon);
-            var two = secondChannel.CallAsync(ServiceMethods.InfoGet, new InfoRequest(), cancellationToken: Soon);
+            var one = firstChannel.CallAsync(InfoMethods.Get, new InfoRequest(), cancellationToken: Soon);
+            var two = secondChannel.CallAsync(InfoMethods.Get, new InfoRequest(), cancellationToken: Soon);
             Assert.Equal("first", (await one).HostName);
             Assert.Equal("second", (await two).HostName);
         }
@@ -54,7 +54,7 @@ public class VsockTests(SavedVsockGuest saved) : AgentTests
         {
             await started.Guest.Qmp.ExecuteAsync("stop", null, Soon);
             await started.Guest.Qmp.ExecuteAsync("cont", null, Soon);
-            await channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), cancellationToken: Soon);
+            await channel.CallAsync(InfoMethods.Ping, new PingRequest(), cancellationToken: Soon);
         }
 
         Assert.Equal(0, channel.Status.Resumes);
@@ -74,7 +74,7 @@ public class VsockTests(SavedVsockGuest saved) : AgentTests
             await using (var guest = await saved.RestoreAsync())
             {
                 await guest.PlugVsockAsync(before.SocketPath, Soon);
-                await channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), cancellationToken: Soon);
+                await channel.CallAsync(InfoMethods.Ping, new PingRequest(), cancellationToken: Soon);
                 await guest.UnplugVsockAsync(Soon);
                 await guest.SaveAsync(state, cancellationToken: Soon);
             }
@@ -83,7 +83,7 @@ public class VsockTests(SavedVsockGuest saved) : AgentTests
             endpoint.MoveTo(after.Listen(SavedVsockGuest.Port));
             await using var restored = await saved.RestoreFromAsync(state);
             await restored.PlugVsockAsync(after.SocketPath, Soon);
-            await channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), cancellationToken: Soon);
+            await channel.CallAsync(InfoMethods.Ping, new PingRequest(), cancellationToken: Soon);
             Assert.Equal(session, channel.Status.SessionId);
             Assert.True(channel.Status.Resumes >= 1);
         }
@@ -104,7 +104,7 @@ public class VsockTests(SavedVsockGuest saved) : AgentTests
         await console.ShAsync("echo '--endpoint vsock-listen://2:6000' > /tmp/agent-args; kill $(pidof channel-agent)");
         await using (var channel = new AttachedGuest(guest, () => first.Dial(6000), []).Attach())
         {
-            await channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), cancellationToken: Soon);
+            await channel.CallAsync(InfoMethods.Ping, new PingRequest(), cancellationToken: Soon);
         }
 
         var agent = await AgentAsync(console);
@@ -112,7 +112,7 @@ public class VsockTests(SavedVsockGuest saved) : AgentTests
         await guest.PlugVsockAsync(second.SocketPath, Soon);
         await using (var channel = new AttachedGuest(guest, () => second.Dial(6000), []).Attach())
         {
-            await channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), cancellationToken: Soon);
+            await channel.CallAsync(InfoMethods.Ping, new PingRequest(), cancellationToken: Soon);
         }
 
         Assert.Equal(agent, await AgentAsync(console));

@@ -1,4 +1,6 @@
-using ChannelSdk.HostEndpoint.Diagnosis;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Diagnosis;
+using ChannelSdk.Hypervisors.Qemu;
 
 namespace ChannelSdk.Guest.Tests;
 
@@ -11,7 +13,7 @@ public class WhyTests(SavedGuest saved)
     {
         await using var guest = await saved.RestoreAsync();
         await using var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket);
-        await using (var host = new HostEndpoint.HostEndpoint())
+        await using (var host = new ChannelHost())
         {
             var instance = host.Attach("vm1", guest.ChannelUri);
             await instance.WaitReadyAsync(SavedGuest.Soon);
@@ -26,7 +28,7 @@ public class WhyTests(SavedGuest saved)
         }
 
         await console.ShAsync("touch /tmp/no-agent; kill -9 $(pidof channel-agent); while pidof channel-agent; do usleep 50000; done");
-        await using var next = new HostEndpoint.HostEndpoint();
+        await using var next = new ChannelHost();
         var silent = next.Attach("vm1", guest.ChannelUri);
         var without = await MachineProbe.AskAsync(guest.Qmp, cancellationToken: SavedGuest.Soon);
         Assert.False(without.IsPortOpen);

@@ -1,13 +1,19 @@
 using System.Collections.Concurrent;
+using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.CommandLine;
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.Protocol;
+using ChannelSdk.GuestAgent.Policy;
+using ChannelSdk.GuestAgent.Status;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Services.Agent;
+using ChannelSdk.Services.Freeze;
+using ChannelSdk.Services.Info;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
@@ -29,6 +35,7 @@ public sealed class AgentDaemonTests : IDisposable
         {
             Endpoint = $"unix-listen://{_folder.FullName}/host.sock",
             ControlSocket = $"{_folder.FullName}/run/control.sock",
+            LogRate = 1000,
         };
         _load = () => _config;
     }
@@ -43,24 +50,25 @@ public sealed class AgentDaemonTests : IDisposable
     public async Task It_becomes_ready_answers_status_and_stops_cleanly()
     {
         await using var daemon = Daemon();
-        Task running = daemon.RunAsync();
-        await using (Channel control = Dial(_config.ControlSocket!))
+        var running = daemon.RunAsync();
+        await using (var control = Dial(_config.ControlSocket!))
         {
-            AgentStatus before = await StatusAsync(control);
+            var before = await StatusAsync(control);
             Assert.Equal("ready", before.State);
             Assert.Equal(ExitCode.NotConnected, StatusRenderer.ExitCodeOf(before));
 
-            await using Channel host = Dial($"{_folder.FullName}/host.sock");
+            await using var host = Dial($"{_folder.FullName}/host.sock");
             await host.WaitReadyAsync(_timeout.Token);
-            await host.CallAsync(ServiceMethods.InfoPing, new PingRequest(), default, _timeout.Token);
+            await host.CallAsync(InfoMethods.Ping, new PingRequest(), default, _timeout.Token);
 
             Assert.Equal((int)AgentVersion.Protocol, host.Status.Version);
-            AgentStatus after = await StatusAsync(control);
+            var after = await StatusAsync(control);
             Assert.Equal(ExitCode.Success, StatusRenderer.ExitCodeOf(after));
             Assert.Equal(_config.Endpoint, after.Endpoint);
             Assert.Equal(32, after.Session.Length);
             Assert.True(after.BytesIn > 0 && after.BytesOut > 0);
         }
+
         daemon.Stop("the test");
         await running.WaitAsync(_timeout.Token);
 
@@ -73,8 +81,8 @@ public sealed class AgentDaemonTests : IDisposable
     public async Task The_control_socket_and_its_folder_belong_to_the_owner_alone()
     {
         await using var daemon = Daemon();
-        Task running = daemon.RunAsync();
-        await using Channel control = Dial(_config.ControlSocket!);
+        var running = daemon.RunAsync();
+        await using var control = Dial(_config.ControlSocket!);
         await StatusAsync(control);
 
         const UnixFileMode owner = UnixFileMode.UserRead | UnixFileMode.UserWrite;
@@ -88,8 +96,8 @@ public sealed class AgentDaemonTests : IDisposable
     public async Task The_host_does_not_find_the_local_status_method()
     {
         await using var daemon = Daemon();
-        Task running = daemon.RunAsync();
-        await using Channel host = Dial($"{_folder.FullName}/host.sock");
+        var running = daemon.RunAsync();
+        await using var host = Dial($"{_folder.FullName}/host.sock");
 
         var e = await Assert.ThrowsAsync<ChannelException>(() => StatusAsync(host));
 
@@ -102,13 +110,13 @@ public sealed class AgentDaemonTests : IDisposable
     public async Task A_reload_takes_policy_and_log_settings_and_keeps_the_rest()
     {
         await using var daemon = Daemon();
-        Task running = daemon.RunAsync();
-        await using Channel control = Dial(_config.ControlSocket!);
-        _load = () => _config with { AllowPower = false, LogLevel = LogLevel.Debug, Endpoint = "unix:///elsewhere" };
+        var running = daemon.RunAsync();
+        await using var control = Dial(_config.ControlSocket!);
+        _load = () => _config with { Policy = new PolicyRules { AllowPower = false }, LogLevel = LogLevel.Debug, Endpoint = "unix:///elsewhere" };
 
         daemon.Reload();
 
-        AgentStatus status = await StatusAsync(control);
+        var status = await StatusAsync(control);
         Assert.DoesNotContain("power.Request", status.Methods);
         Assert.Equal(_config.Endpoint, status.Endpoint);
         Assert.Equal(LogLevel.Debug, _log.Level);
@@ -121,14 +129,14 @@ public sealed class AgentDaemonTests : IDisposable
     public async Task A_reload_with_an_error_tells_it_and_changes_nothing()
     {
         await using var daemon = Daemon();
-        Task running = daemon.RunAsync();
-        await using Channel control = Dial(_config.ControlSocket!);
-        _load = () => ConfigReader.Parse("power = deny\npowr = deny", "agent.conf", _config);
+        var running = daemon.RunAsync();
+        await using var control = Dial(_config.ControlSocket!);
+        _load = () => ConfigReader.Parse("[permissions]\npower = false\npowr = false"u8, "agent.toml", _config, names: null);
 
         daemon.Reload();
 
         Assert.Contains("power.Request", (await StatusAsync(control)).Methods);
-        Assert.Contains("channel-agent: error: agent.conf:2: unknown key 'powr'; did you mean 'power'?", _lines);
+        Assert.Contains("channel-agent: error: agent.toml:3: unknown key 'powr' in [permissions]; did you mean 'power'?", _lines);
         daemon.Stop("the test");
         await running.WaitAsync(_timeout.Token);
     }
@@ -137,10 +145,10 @@ public sealed class AgentDaemonTests : IDisposable
     public async Task An_agent_that_stops_while_frozen_thaws_first_and_a_reload_waits_for_the_thaw()
     {
         await using var daemon = Daemon();
-        Task running = daemon.RunAsync();
-        await using Channel host = Dial($"{_folder.FullName}/host.sock");
+        var running = daemon.RunAsync();
+        await using var host = Dial($"{_folder.FullName}/host.sock");
         await host.WaitReadyAsync(_timeout.Token);
-        await host.CallAsync(ServiceMethods.FreezeFreeze, new FreezeRequest { LeaseMs = 60_000 }, default, _timeout.Token);
+        await host.CallAsync(FreezeMethods.Freeze, new FreezeRequest { LeaseMs = 60_000 }, default, _timeout.Token);
         Assert.Equal(2, _freeze.Frozen.Count);
         _load = () => throw new InvalidOperationException("the configuration was read while frozen");
 
@@ -157,14 +165,14 @@ public sealed class AgentDaemonTests : IDisposable
     public void A_wrong_endpoint_is_told_before_anything_runs()
     {
         var e = Assert.Throws<ChannelException>(() => new AgentDaemon(
-            _config with { Endpoint = "nonsense" }, _load, System, _log, TimeProvider.System));
+            _ => _config with { Endpoint = "nonsense" }, System, _log, TimeProvider.System));
 
         Assert.Equal(ChannelError.BadEndpointUri, e.Code);
     }
 
     private GuestSystem System => new(new FakePowerPlatform(), _freeze, new FreezeMarker($"{_folder.FullName}/frozen"), static _ => 0);
 
-    private AgentDaemon Daemon() => new(_config, () => _load(), System, _log, TimeProvider.System);
+    private AgentDaemon Daemon() => new(_ => _load(), System, _log, TimeProvider.System);
 
     private static Channel Dial(string path)
     {
@@ -176,6 +184,6 @@ public sealed class AgentDaemonTests : IDisposable
     private async Task<AgentStatus> StatusAsync(Channel channel)
     {
         await channel.WaitReadyAsync(_timeout.Token);
-        return await channel.CallAsync(ServiceMethods.AgentStatus, new AgentStatusRequest(), default, _timeout.Token);
+        return await channel.CallAsync(AgentMethods.Status, new AgentStatusRequest(), default, _timeout.Token);
     }
 }

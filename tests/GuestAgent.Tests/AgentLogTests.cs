@@ -1,20 +1,22 @@
 using ChannelSdk.GuestAgent.Logging;
+using Microsoft.Extensions.Time.Testing;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
 public class AgentLogTests
 {
-    private readonly ManualTime _time = new();
+    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
     private readonly List<string> _lines = [];
 
     [Fact]
-    public void Lines_come_at_a_bounded_rate_and_what_is_left_out_is_counted()
+    public void Lines_come_at_a_bounded_rate_and_dropped_ones_are_counted()
     {
-        AgentLog log = Log(rate: 5);
-        for (int i = 0; i < 1000; i++)
+        var log = Log(rate: 5);
+        for (var i = 0; i < 1000; i++)
         {
             log.Info("flood");
         }
+
         Assert.Equal(10, _lines.Count);
 
         _time.Advance(TimeSpan.FromSeconds(1));
@@ -28,13 +30,14 @@ public class AgentLogTests
     [Fact]
     public void Less_important_lines_than_the_level_are_not_written_and_cost_no_token()
     {
-        AgentLog log = Log(rate: 1);
+        var log = Log(rate: 1);
         log.Level = LogLevel.Warning;
-        for (int i = 0; i < 100; i++)
+        for (var i = 0; i < 100; i++)
         {
             log.Info("no");
             log.Debug("no");
         }
+
         log.Warning("yes");
         log.Error("yes");
 
@@ -44,10 +47,10 @@ public class AgentLogTests
     [Fact]
     public void A_line_is_one_line_and_bounded()
     {
-        AgentLog log = Log(rate: 10);
+        var log = Log(rate: 10);
         log.Info("a\r\nb\0" + new string('x', 100_000));
 
-        string line = Assert.Single(_lines);
+        var line = Assert.Single(_lines);
         Assert.StartsWith(@"channel-agent: info: a\u000d\u000ab\u0000x", line, StringComparison.Ordinal);
         Assert.True(line.Length < 1100);
     }
@@ -79,14 +82,15 @@ public class AgentLogTests
     }
 
     [Fact]
-    public void What_a_host_is_refused_in_a_flood_does_not_hide_what_it_was_allowed()
+    public void A_flood_of_refused_calls_does_not_hide_the_allowed_ones()
     {
-        AgentLog log = Log(1);
-        for (int i = 0; i < 100; i++)
+        var log = Log(1);
+        for (var i = 0; i < 100; i++)
         {
             log.Audit("refused x", isRefused: true);
             log.Info("noise");
         }
+
         log.Audit("allowed y", isRefused: false);
 
         Assert.Contains(_lines, static line => line.Contains("allowed y", StringComparison.Ordinal));

@@ -1,13 +1,15 @@
 using System.Collections.Concurrent;
+using System.Text;
+using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.GuestAgent.Status;
+using ChannelSdk.Host;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Faulty;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
@@ -16,8 +18,10 @@ internal sealed class AgentRig : IAsyncDisposable
 {
     private readonly DirectoryInfo _root = Directory.CreateTempSubdirectory("agent-test-");
     private readonly CancellationTokenSource _timeout = new(TimeSpan.FromSeconds(120));
-    private readonly HostEndpoint.HostEndpoint _host = new();
+    private readonly ChannelHost _host = new();
     private readonly AgentLog _log;
+    private readonly string _policy;
+    private readonly bool _install;
     private AgentDaemon? _daemon;
     private Task _running = Task.CompletedTask;
 
@@ -29,14 +33,14 @@ internal sealed class AgentRig : IAsyncDisposable
         {
             Endpoint = $"unix-listen://{_root.FullName}/host.sock",
             ControlSocket = null,
-            AllowInstall = install,
             MaxPrograms = 8,
-            PolicyFile = $"{_root.FullName}/policy.toml",
+            LogRate = 1000,
         };
+        _policy = policy?.Invoke(this) ?? Files(Guest, Guest) + AnyCommand;
+        _install = install;
         Config = config;
-        File.WriteAllText(config.PolicyFile, policy?.Invoke(this) ?? Files(Guest, Guest) + AnyCommand);
         StartAgent();
-        ITransportEndpoint endpoint = TransportEndpoints.Create($"unix://{_root.FullName}/host.sock");
+        var endpoint = TransportEndpoints.Create($"unix://{_root.FullName}/host.sock");
         var soon = new InstanceOptions { Channel = new ChannelOptions { RetryMin = TimeSpan.FromMilliseconds(10), RetryMax = TimeSpan.FromMilliseconds(50) } };
         Instance = _host.Attach("vm1", faults is null ? endpoint : new FaultyEndpoint(endpoint, faults), soon);
     }
@@ -64,6 +68,13 @@ internal sealed class AgentRig : IAsyncDisposable
 
     public CancellationToken Soon => _timeout.Token;
 
+    /// <summary>A configuration with the policy of a text.</summary>
+    public static AgentConfig WithPolicy(AgentConfig config, string policy, AgentNames names, bool install = false)
+    {
+        var whole = ConfigReader.Parse(Encoding.UTF8.GetBytes(policy), "agent.toml", config, names);
+        return whole with { Policy = whole.Policy with { AllowInstall = install } };
+    }
+
     /// <summary>A policy of folders.</summary>
     public static string Files(string read, string? write = null) =>
         $"[files]\nread = [\"{read}\"]\nwrite = [{(write is null ? "" : $"\"{write}\"")}]\n";
@@ -77,7 +88,7 @@ internal sealed class AgentRig : IAsyncDisposable
 
     public void StartAgent()
     {
-        _daemon = new AgentDaemon(Config, () => Config,
+        _daemon = new AgentDaemon(names => WithPolicy(Config, _policy, names, _install),
             new GuestSystem(new FakePowerPlatform(), new FakeFreezePlatform(), new FreezeMarker($"{_root.FullName}/frozen"), static _ => 0) { RunFolder = RunFolder }, _log, TimeProvider.System);
         _running = _daemon.RunAsync();
     }
@@ -88,9 +99,9 @@ internal sealed class AgentRig : IAsyncDisposable
     /// <summary>A file of the guest's folder with random content.</summary>
     public string NewFile(string name, int length, int seed = 1)
     {
-        byte[] bytes = new byte[length];
+        var bytes = new byte[length];
         new Random(seed).NextBytes(bytes);
-        string path = Path.Combine(Guest, name);
+        var path = Path.Combine(Guest, name);
         File.WriteAllBytes(path, bytes);
         return path;
     }
@@ -100,7 +111,6 @@ internal sealed class AgentRig : IAsyncDisposable
         await _host.DisposeAsync();
         await StopAgentAsync();
         _timeout.Dispose();
-        // Names that are not UTF-8 are out of the library's reach.
-        await ChildProcess.RunAsync("/bin/rm", "-rf", _root.FullName);
+        await RawFolder.RemoveAsync(_root.FullName);
     }
 }

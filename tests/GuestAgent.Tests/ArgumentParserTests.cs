@@ -1,5 +1,5 @@
 using ChannelSdk.GuestAgent.CommandLine;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
@@ -8,7 +8,7 @@ public class ArgumentParserTests
     [Fact]
     public void Run_is_the_default_and_flags_take_values_in_both_forms()
     {
-        AgentArguments parsed = ArgumentParser.Parse(["--endpoint", "unix:///x", "--log-level=debug", "--config", "c.conf"]);
+        var parsed = ArgumentParser.Parse(["--endpoint", "unix:///x", "--log-level=debug", "--config", "c.conf"]);
 
         Assert.Equal(AgentCommand.Run, parsed.Command);
         Assert.Equal("c.conf", parsed.ConfigFile);
@@ -30,7 +30,7 @@ public class ArgumentParserTests
     }
 
     [Fact]
-    public void Help_of_a_sub_command_wins_over_what_is_before_it()
+    public void Help_of_a_sub_command_wins_over_the_options_before_it()
     {
         Assert.Equal(AgentCommand.Help, ArgumentParser.Parse(["status", "--json", "--help"]).Command);
     }
@@ -38,7 +38,7 @@ public class ArgumentParserTests
     [Fact]
     public void Status_takes_json_and_the_socket()
     {
-        AgentArguments parsed = ArgumentParser.Parse(["status", "--json", "--control-socket", "/run/x"]);
+        var parsed = ArgumentParser.Parse(["status", "--json", "--control-socket", "/run/x"]);
 
         Assert.True(parsed.Json);
         Assert.Equal("/run/x", parsed.Overrides["control_socket"]);

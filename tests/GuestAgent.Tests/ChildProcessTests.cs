@@ -1,7 +1,8 @@
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Processes;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
+[Trait(Lane.Name, Lane.Integration)]
 public class ChildProcessTests
 {
     [Theory]

@@ -1,9 +1,10 @@
 using System.Diagnostics;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Processes;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
 /// <summary>channelctl cp and exec as a person runs them, against a real agent.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class CopyAndExecToolTests
 {
     [Fact]
@@ -11,9 +12,9 @@ public class CopyAndExecToolTests
     {
         await using var rig = new AgentRig();
         await rig.DetachAsync();
-        string source = rig.NewFile("source", 1_000_000);
+        var source = rig.NewFile("source", 1_000_000);
 
-        (int code, string output, string error) = await RunAsync(rig, "cp", rig.Uri, $"guest:{source}", rig.Local);
+        var (code, output, error) = await RunAsync(rig, "cp", rig.Uri, $"guest:{source}", rig.Local);
         Assert.Equal((0, ""), (code, error));
         Assert.StartsWith("25 % of 1000000 bytes\n50 % of", output, StringComparison.Ordinal);
         Assert.Contains("1000000 bytes (1000000 travelled)", output, StringComparison.Ordinal);
@@ -32,9 +33,9 @@ public class CopyAndExecToolTests
     {
         await using var rig = new AgentRig();
         await rig.DetachAsync();
-        string source = Path.Combine(rig.Local, "name");
+        var source = Path.Combine(rig.Local, "name");
         await File.WriteAllTextAsync(source, "content");
-        foreach (string folder in (string[])[$"{rig.Guest}/with/", $"{rig.Guest}/without"])
+        foreach (var folder in (string[])[$"{rig.Guest}/with/", $"{rig.Guest}/without"])
         {
             Directory.CreateDirectory(folder);
             Assert.Equal(0, (await RunAsync(rig, "cp", rig.Uri, source, $"guest:{folder}")).Code);
@@ -49,7 +50,7 @@ public class CopyAndExecToolTests
         await rig.DetachAsync();
         Assert.Equal((0, ""), (await RunAsync(rig, "cp", rig.Uri, "-", $"guest:{rig.Guest}/in")) is var read ? (read.Code, read.Error) : default);
         Assert.Equal("abc", await File.ReadAllTextAsync(Path.Combine(rig.Guest, "in")));
-        (int code, string output, string error) = await RunAsync(rig, "cp", rig.Uri, $"guest:{rig.Guest}/in", "-");
+        var (code, output, error) = await RunAsync(rig, "cp", rig.Uri, $"guest:{rig.Guest}/in", "-");
         Assert.Equal((0, "abc"), (code, output));
         Assert.Contains("3 bytes", error, StringComparison.Ordinal);
 
@@ -65,13 +66,13 @@ public class CopyAndExecToolTests
     }
 
     [Fact]
-    public async Task A_pipe_is_no_file_to_copy_and_holds_nobody_up()
+    public async Task A_pipe_is_no_file_to_copy_and_does_not_block()
     {
         await using var rig = new AgentRig();
         await rig.DetachAsync();
-        string pipe = Path.Combine(rig.Local, "pipe");
+        var pipe = Path.Combine(rig.Local, "pipe");
         Assert.Equal(0, await ChildProcess.RunAsync("/usr/bin/mkfifo", pipe));
-        (int code, _, string error) = await RunAsync(rig, "cp", rig.Uri, pipe, $"guest:{rig.Guest}/x");
+        var (code, _, error) = await RunAsync(rig, "cp", rig.Uri, pipe, $"guest:{rig.Guest}/x");
         Assert.Equal(4, code);
         Assert.Contains($"{pipe}: it is no regular file", error, StringComparison.Ordinal);
     }
@@ -83,7 +84,7 @@ public class CopyAndExecToolTests
         await rig.DetachAsync();
         Assert.Equal((7, "abc|x y", "complaint\n"), await RunAsync(rig, "exec", rig.Uri, "--env", "V=x y", "--", "sh", "-c", "cat; printf \"|$V\"; echo complaint >&2; exit 7"));
         Assert.Equal(128 + 15, (await RunAsync(rig, "exec", rig.Uri, "--", "sh", "-c", "kill -TERM $$")).Code);
-        (int code, _, string error) = await RunAsync(rig, "exec", rig.Uri, "--", "/nonexistent");
+        var (code, _, error) = await RunAsync(rig, "exec", rig.Uri, "--", "/nonexistent");
         Assert.Equal(125, code);
         Assert.Contains("/nonexistent", error, StringComparison.Ordinal);
     }
@@ -92,11 +93,12 @@ public class CopyAndExecToolTests
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "channelctl.dll"));
-        foreach (string argument in arguments)
+        foreach (var argument in arguments)
         {
             start.ArgumentList.Add(argument);
         }
-        using Process process = Process.Start(start)!;
+
+        using var process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(rig.Soon), error = process.StandardError.ReadToEndAsync(rig.Soon);
         try
         {
@@ -107,6 +109,7 @@ public class CopyAndExecToolTests
         {
             // A tool that fails does not read.
         }
+
         await process.WaitForExitAsync(rig.Soon);
         return (process.ExitCode, await output, await error);
     }

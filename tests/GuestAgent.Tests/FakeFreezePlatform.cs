@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Platform.Mounts;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
@@ -65,6 +66,7 @@ internal sealed class FakeFreezePlatform : IFreezePlatform
             {
                 return 2;
             }
+
             _handles.Add(handle, mount);
             return 0;
         }
@@ -77,17 +79,20 @@ internal sealed class FakeFreezePlatform : IFreezePlatform
         {
             mount = _handles[handle];
         }
+
         OnFreeze(mount);
         lock (_lock)
         {
-            if (FreezeErrors.TryGetValue(mount.Path, out int error))
+            if (FreezeErrors.TryGetValue(mount.Path, out var error))
             {
                 return error;
             }
+
             if (!Frozen.Add(mount.Device))
             {
                 return 16;
             }
+
             Done.Enqueue("freeze " + mount.Path);
             return 0;
         }
@@ -100,6 +105,7 @@ internal sealed class FakeFreezePlatform : IFreezePlatform
         {
             mount = _handles[handle];
         }
+
         OnThaw(mount);
         lock (_lock)
         {
@@ -107,6 +113,7 @@ internal sealed class FakeFreezePlatform : IFreezePlatform
             {
                 return 22;
             }
+
             Done.Enqueue(string.Create(CultureInfo.InvariantCulture, $"thaw {mount.Path}"));
             return 0;
         }
@@ -116,7 +123,7 @@ internal sealed class FakeFreezePlatform : IFreezePlatform
     {
         lock (_lock)
         {
-            int error = TrimErrors.GetValueOrDefault(_handles[handle].Path);
+            var error = TrimErrors.GetValueOrDefault(_handles[handle].Path);
             trimmed = error == 0 ? 4096UL : 0;
             return error;
         }

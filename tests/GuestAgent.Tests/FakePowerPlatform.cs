@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using ChannelSdk.GuestAgent.Services;
+using ChannelSdk.GuestAgent.Power;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Tests;

@@ -1,14 +1,14 @@
 using System.Text;
-using ChannelSdk.HostEndpoint.Services;
-using ChannelSdk.Protocol;
-using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Host.Files;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Services.Files;
 using ChannelSdk.Transports.Faulty;
 using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
 /// <summary>Copies between a real agent and the host's library.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class FileCopyTests
 {
     private const int Block = ContentHash.BlockSize;
@@ -23,11 +23,11 @@ public class FileCopyTests
     public async Task A_file_is_the_same_on_the_other_side(int length)
     {
         await using var rig = new AgentRig();
-        string source = rig.NewFile("source", length);
+        var source = rig.NewFile("source", length);
         string local = Path.Combine(rig.Local, "copy"), back = Path.Combine(rig.Guest, "back");
 
-        FileCopyResult fetched = await rig.Instance.Files.CopyOutAsync(source, local, cancellationToken: rig.Soon);
-        FileCopyResult sent = await rig.Instance.Files.CopyInAsync(local, back, cancellationToken: rig.Soon);
+        var fetched = await rig.Instance.Files.CopyOutAsync(source, local, cancellationToken: rig.Soon);
+        var sent = await rig.Instance.Files.CopyInAsync(local, back, cancellationToken: rig.Soon);
 
         Assert.Equal(await File.ReadAllBytesAsync(source), await File.ReadAllBytesAsync(back));
         Assert.Equal((length, fetched.Hash, 0), (sent.Bytes, sent.Hash, sent.Resumes));
@@ -40,7 +40,7 @@ public class FileCopyTests
     {
         await using var rig = new AgentRig();
         string source = Path.Combine(rig.Guest, "sparse"), local = Path.Combine(rig.Local, "copy"), back = Path.Combine(rig.Guest, "back");
-        byte[] island = new byte[5000];
+        var island = new byte[5000];
         Array.Fill(island, (byte)7);
         using (var file = File.OpenHandle(source, FileMode.CreateNew, FileAccess.Write))
         {
@@ -49,16 +49,16 @@ public class FileCopyTests
             RandomAccess.SetLength(file, (1L << 30) + 17);
         }
 
-        FileCopyResult fetched = await rig.Instance.Files.CopyOutAsync(source, local, cancellationToken: rig.Soon);
-        FileCopyResult sent = await rig.Instance.Files.CopyInAsync(local, back, cancellationToken: rig.Soon);
+        var fetched = await rig.Instance.Files.CopyOutAsync(source, local, cancellationToken: rig.Soon);
+        var sent = await rig.Instance.Files.CopyInAsync(local, back, cancellationToken: rig.Soon);
 
         Assert.Equal((1L << 30) + 17, sent.Bytes);
         Assert.Equal(fetched.Hash, sent.Hash);
         Assert.InRange(fetched.DataBytes, 10_000, 4 * Block);
-        FileStat facts = await rig.Instance.Files.StatAsync(back, rig.Soon);
-        Assert.Equal((1UL << 30) + 17, facts.Size);
-        Assert.InRange(facts.AllocatedBytes, 10_000UL, 64UL << 10);
-        byte[] read = new byte[island.Length];
+        var facts = await rig.Instance.Files.StatAsync(back, rig.Soon);
+        Assert.Equal((1L << 30) + 17, facts.Size);
+        Assert.InRange(facts.AllocatedBytes, 10_000L, 64L << 10);
+        var read = new byte[island.Length];
         using var copy = File.OpenHandle(back);
         Assert.Equal(island.Length, RandomAccess.Read(copy, read, (200L << 20) + 12345));
         Assert.Equal(island, read);
@@ -82,11 +82,11 @@ public class FileCopyTests
             ],
         };
         await using var rig = new AgentRig(plan);
-        string source = rig.NewFile("source", 9_000_000);
+        var source = rig.NewFile("source", 9_000_000);
         string local = Path.Combine(rig.Local, "copy"), back = Path.Combine(rig.Guest, "back");
 
-        FileCopyResult fetched = await rig.Instance.Files.CopyOutAsync(source, local, cancellationToken: rig.Soon);
-        FileCopyResult sent = await rig.Instance.Files.CopyInAsync(local, back, cancellationToken: rig.Soon);
+        var fetched = await rig.Instance.Files.CopyOutAsync(source, local, cancellationToken: rig.Soon);
+        var sent = await rig.Instance.Files.CopyInAsync(local, back, cancellationToken: rig.Soon);
 
         Assert.True(rig.Instance.Channel.Status.Resumes >= 20, $"{rig.Instance.Channel.Status.Resumes} resumes");
         Assert.Equal((9_000_000, 9_000_000, 0), (fetched.DataBytes, sent.DataBytes, fetched.Resumes + sent.Resumes));
@@ -100,9 +100,9 @@ public class FileCopyTests
         string source = rig.NewFile("source", 40_000_003), local = Path.Combine(rig.Local, "copy");
         var half = new Halfway(20_000_000);
 
-        Task<FileCopyResult> copy = rig.Instance.Files.CopyOutAsync(source, local, progress: half, cancellationToken: rig.Soon);
+        var copy = rig.Instance.Files.CopyOutAsync(source, local, progress: half, cancellationToken: rig.Soon);
         await RestartAtAsync(rig, half);
-        FileCopyResult result = await copy;
+        var result = await copy;
 
         Assert.Equal((1, 40_000_003L, 40_000_003L), (result.Resumes, result.Bytes, result.DataBytes));
         Assert.Equal(await File.ReadAllBytesAsync(source), await File.ReadAllBytesAsync(local));
@@ -116,9 +116,9 @@ public class FileCopyTests
         File.Move(rig.NewFile("x", 40_000_003), local);
         var half = new Halfway(20_000_000);
 
-        Task<FileCopyResult> copy = rig.Instance.Files.CopyInAsync(local, back, progress: half, cancellationToken: rig.Soon);
+        var copy = rig.Instance.Files.CopyInAsync(local, back, progress: half, cancellationToken: rig.Soon);
         await RestartAtAsync(rig, half);
-        FileCopyResult result = await copy;
+        var result = await copy;
 
         Assert.Equal((1, 40_000_003L), (result.Resumes, result.Bytes));
         // Sent again is only what was on its way.
@@ -134,7 +134,7 @@ public class FileCopyTests
         string source = rig.NewFile("source", 20_000_000), local = Path.Combine(rig.Local, "copy");
         var half = new Halfway(10_000_000);
 
-        Task<FileCopyResult> copy = rig.Instance.Files.CopyOutAsync(source, local, progress: half, cancellationToken: rig.Soon);
+        var copy = rig.Instance.Files.CopyOutAsync(source, local, progress: half, cancellationToken: rig.Soon);
         await RestartAtAsync(rig, half, () =>
         {
             File.Move(rig.NewFile("other", 20_000_000, seed: 2), source, overwrite: true);
@@ -148,11 +148,11 @@ public class FileCopyTests
     public async Task A_source_that_changes_while_it_is_read_is_told_unless_that_is_allowed()
     {
         await using var rig = new AgentRig();
-        string source = rig.NewFile("log", 10_000_000);
-        byte[] before = await File.ReadAllBytesAsync(source);
+        var source = rig.NewFile("log", 10_000_000);
+        var before = await File.ReadAllBytesAsync(source);
         FileCopyOptions allow = new() { AllowChange = true };
 
-        ChannelException e = await Assert.ThrowsAsync<ChannelException>(() => rig.Instance.Files.CopyOutAsync(
+        var e = await Assert.ThrowsAsync<ChannelException>(() => rig.Instance.Files.CopyOutAsync(
             source, Path.Combine(rig.Local, "a"), progress: new Once(() => File.AppendAllText(source, "more")), cancellationToken: rig.Soon));
         await rig.Instance.Files.CopyOutAsync(
             source, Path.Combine(rig.Local, "b"), allow, new Once(() => File.AppendAllText(source, "more")), rig.Soon);
@@ -199,8 +199,8 @@ public class FileCopyTests
         await rig.Instance.Files.CopyInAsync(local, back, keep, cancellationToken: rig.Soon);
 
         FileStat first = await rig.Instance.Files.StatAsync(source, rig.Soon), last = await rig.Instance.Files.StatAsync(back, rig.Soon);
-        Assert.Equal(0b111_101_001u, last.Mode);
-        Assert.Equal((first.Uid, first.Gid, first.ModifiedUnixNs), (last.Uid, last.Gid, last.ModifiedUnixNs));
+        Assert.Equal((UnixFileMode)0b111_101_001, last.Mode);
+        Assert.Equal((first.Uid, first.Gid, first.Modified), (last.Uid, last.Gid, last.Modified));
         Assert.Equal(time, File.GetLastWriteTimeUtc(back));
         File.SetUnixFileMode(source, (UnixFileMode)0b110_111_101_001);
         await rig.Instance.Files.CopyOutAsync(source, local, keep with { Overwrite = true }, cancellationToken: rig.Soon);
@@ -215,7 +215,7 @@ public class FileCopyTests
         File.SetUnixFileMode(target, UnixFileMode.UserRead);
         await File.WriteAllTextAsync(local, "new");
 
-        ChannelException e = await Assert.ThrowsAsync<ChannelException>(() => rig.Instance.Files.CopyInAsync(local, target, cancellationToken: rig.Soon));
+        var e = await Assert.ThrowsAsync<ChannelException>(() => rig.Instance.Files.CopyInAsync(local, target, cancellationToken: rig.Soon));
         Assert.Equal(ChannelError.FailedPrecondition, e.Code);
         Assert.Equal(10, new FileInfo(target).Length);
         await rig.Instance.Files.CopyInAsync(local, target, new FileCopyOptions { Overwrite = true }, cancellationToken: rig.Soon);
@@ -228,14 +228,15 @@ public class FileCopyTests
     {
         await using var rig = new AgentRig();
         byte[] name = [(byte)'a', (byte)'\n', 0xFF, 0xC3, (byte)' ', (byte)'"', 0x1B];
-        string local = Path.Combine(rig.Local, "source");
+        var local = Path.Combine(rig.Local, "source");
         await File.WriteAllTextAsync(local, "content");
-        GuestPath path = new GuestPath(rig.Guest).Combine(ByteString.CopyFrom(name));
+        var path = new GuestPath(rig.Guest).Combine(name);
 
         await rig.Instance.Files.CopyInAsync(local, path, cancellationToken: rig.Soon);
 
-        FileEntry entry = Assert.Single(await rig.Instance.Files.ListAsync(rig.Guest, rig.Soon).ToListAsync());
-        Assert.Equal((ByteString.CopyFrom(name), FileKind.Regular), (entry.Name, entry.Kind));
+        var entry = Assert.Single(await rig.Instance.Files.ListAsync(rig.Guest, rig.Soon).ToListAsync());
+        Assert.Equal(name, entry.RawName.ToArray());
+        Assert.Equal(("a\\u000a\uFFFD\uFFFD \"\\u001b", FileKind.Regular), (entry.Name, entry.Kind));
         await rig.Instance.Files.CopyOutAsync(path, Path.Combine(rig.Local, "back"), cancellationToken: rig.Soon);
         Assert.Equal("content", await File.ReadAllTextAsync(Path.Combine(rig.Local, "back")));
         Assert.Contains("a\\u000a\uFFFD", path.ToString(), StringComparison.Ordinal);
@@ -246,14 +247,14 @@ public class FileCopyTests
     {
         await using var rig = new AgentRig();
         string[] names = [.. Enumerable.Range(0, 3000).Select(i => $"file-with-a-rather-long-name-{i}")];
-        foreach (string name in names)
+        foreach (var name in names)
         {
             await File.WriteAllBytesAsync(Path.Combine(rig.Guest, name), []);
         }
 
-        List<FileEntry> entries = await rig.Instance.Files.ListAsync(rig.Guest, rig.Soon).ToListAsync();
+        var entries = await rig.Instance.Files.ListAsync(rig.Guest, rig.Soon).ToListAsync();
 
-        Assert.Equal(names.Order(StringComparer.Ordinal), entries.Select(entry => Encoding.UTF8.GetString(entry.Name.Span)).Order(StringComparer.Ordinal));
+        Assert.Equal(names.Order(StringComparer.Ordinal), entries.Select(entry => Encoding.UTF8.GetString(entry.RawName.Span)).Order(StringComparer.Ordinal));
     }
 
     private static async Task RestartAtAsync(AgentRig rig, Halfway half, Action? meanwhile = null)

@@ -1,11 +1,12 @@
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
 /// <summary>Real hooks in a real folder.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class FreezeHookTests : IDisposable
 {
     private const UnixFileMode Executable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
@@ -23,11 +24,11 @@ public sealed class FreezeHookTests : IDisposable
         Hook("10-first", "echo \"first $1\" >> ../trace");
         Hook("30-old.bak", "echo never >> ../trace");
         File.WriteAllText($"{_folder.FullName}/hooks.d/README", "not executable");
-        using FreezeService service = Service();
+        using var service = Service();
 
-        FreezeReport frozen = await FreezeAsync(service);
+        var frozen = await FreezeAsync(service);
         Assert.Equal("first freeze second freeze", Trace);
-        FreezeReport thawed = await service.ThawAsync(new ThawRequest());
+        var thawed = await service.ThawAsync(new ThawRequest());
 
         Assert.Equal("first freeze second freeze second thaw first thaw", Trace);
         Assert.Equal([("10-first", 0, ""), ("20-second", 0, "two\n")], frozen.Hooks.Select(h => (h.Name, h.ExitCode, h.Output)));
@@ -40,9 +41,9 @@ public sealed class FreezeHookTests : IDisposable
         Hook("10-first", "echo \"first $1\" >> ../trace");
         Hook("20-bad", "echo \"bad $1\" >> ../trace; [ $1 = thaw ] || { echo broken >&2; exit 3; }");
         Hook("30-last", "echo \"last $1\" >> ../trace");
-        using FreezeService service = Service();
+        using var service = Service();
 
-        FreezeReport report = await FreezeAsync(service);
+        var report = await FreezeAsync(service);
 
         Assert.Equal("hook 20-bad ended with code 3", report.Failure);
         Assert.Equal("broken\n", report.Hooks[1].Output);
@@ -54,9 +55,9 @@ public sealed class FreezeHookTests : IDisposable
     public async Task A_hook_that_hangs_is_killed_with_its_children_when_its_time_is_over()
     {
         Hook("10-hangs", "echo waiting; sleep 1000 & sleep 1000");
-        using FreezeService service = Service(TimeSpan.FromMilliseconds(300));
+        using var service = Service(TimeSpan.FromMilliseconds(300));
 
-        FreezeReport report = await FreezeAsync(service);
+        var report = await FreezeAsync(service);
 
         Assert.Equal("hook 10-hangs took too long", report.Failure);
         Assert.Equal((137, true, "waiting\n"), (report.Hooks[0].ExitCode, report.Hooks[0].TimedOut, report.Hooks[0].Output));
@@ -67,9 +68,9 @@ public sealed class FreezeHookTests : IDisposable
     public async Task A_hook_that_writes_gigabytes_is_cut_and_harms_nothing()
     {
         Hook("10-loud", "[ $1 = thaw ] || dd if=/dev/zero bs=1M count=2000 2>/dev/null");
-        using FreezeService service = Service(TimeSpan.FromSeconds(60));
+        using var service = Service(TimeSpan.FromSeconds(60));
 
-        FreezeReport report = await FreezeAsync(service);
+        var report = await FreezeAsync(service);
 
         Assert.Equal(FreezeState.Frozen, report.State);
         Assert.Equal((CapturedProcess.MaxOutput, true), (report.Hooks[0].Output.Length, report.Hooks[0].OutputCut));
@@ -81,9 +82,9 @@ public sealed class FreezeHookTests : IDisposable
     {
         Hook("10-open", "echo ran >> ../trace");
         File.SetUnixFileMode($"{_folder.FullName}/hooks.d/10-open", Executable | UnixFileMode.OtherWrite);
-        using FreezeService service = Service();
+        using var service = Service();
 
-        FreezeReport report = await FreezeAsync(service);
+        var report = await FreezeAsync(service);
 
         Assert.Contains("chmod go-w", report.Hooks[0].Output, StringComparison.Ordinal);
         Assert.Equal("", Trace);
@@ -94,9 +95,9 @@ public sealed class FreezeHookTests : IDisposable
     public async Task A_lease_that_ends_during_a_hook_kills_it()
     {
         Hook("10-slow", "[ $1 = thaw ] || sleep 1000");
-        using FreezeService service = Service(TimeSpan.FromSeconds(60));
+        using var service = Service(TimeSpan.FromSeconds(60));
 
-        FreezeReport report = await FreezeAsync(service, 1000);
+        var report = await FreezeAsync(service, 1000);
 
         Assert.Equal(FreezeState.Thawed, report.State);
         Assert.True(report.Hooks[0].TimedOut);
@@ -104,7 +105,7 @@ public sealed class FreezeHookTests : IDisposable
 
     private void Hook(string name, string script)
     {
-        string folder = _folder.CreateSubdirectory("hooks.d").FullName;
+        var folder = _folder.CreateSubdirectory("hooks.d").FullName;
         File.WriteAllText($"{folder}/{name}", $"#!/bin/sh\ncd {folder}\n{script}\n");
         File.SetUnixFileMode($"{folder}/{name}", Executable);
     }

@@ -1,5 +1,6 @@
 using ChannelSdk.GuestAgent.Freeze;
-using ChannelSdk.Protocol;
+using ChannelSdk.GuestAgent.Platform.Mounts;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Tests;
@@ -17,7 +18,7 @@ public class FreezePlanTests
     [Fact]
     public void The_deepest_mounts_come_first_and_pseudo_file_systems_not_at_all()
     {
-        FreezePlan plan = Plan(Usual);
+        var plan = Plan(Usual);
 
         Assert.Equal(["/srv/a b", "/srv", "/"], Names(plan));
         Assert.Empty(plan.Skipped);
@@ -26,14 +27,14 @@ public class FreezePlanTests
     [Fact]
     public void A_file_system_mounted_in_many_places_is_frozen_once()
     {
-        FreezePlan plan = Plan(Usual + "\n30 20 254:16 /part /home/part rw - xfs /dev/vdb rw\n31 20 254:16 / /mnt rw - xfs /dev/vdb rw");
+        var plan = Plan(Usual + "\n30 20 254:16 /part /home/part rw - xfs /dev/vdb rw\n31 20 254:16 / /mnt rw - xfs /dev/vdb rw");
 
         Assert.Equal(["/srv/a b", "/srv", "/"], Names(plan));
         Assert.Equal(3, plan.Targets.Single(target => target.Main.Path == "/srv").Mounts.Count);
     }
 
     [Fact]
-    public void What_lies_in_a_file_of_another_is_frozen_before_it_whatever_the_mount_order()
+    public void A_file_system_in_a_file_of_another_is_frozen_before_it_in_any_mount_order()
     {
         // /img is mounted first and lies in a file on /srv, which is mounted later; and a second level on top.
         const string table = """
@@ -42,7 +43,7 @@ public class FreezePlanTests
             23 20 7:1 / /img2 rw - xfs /dev/loop1 rw
             24 20 254:16 / /srv rw - xfs /dev/vdb rw
             """;
-        FreezePlan plan = Plan(table, backing: mount => mount.Path switch
+        var plan = Plan(table, backing: mount => mount.Path switch
         {
             "/img" => ["/srv/disk.img"],
             "/img2" => ["/img/inner.img"],
@@ -55,7 +56,7 @@ public class FreezePlanTests
     [Fact]
     public void Backing_files_that_make_a_circle_do_not_hang_it()
     {
-        FreezePlan plan = Plan(Usual, backing: mount => mount.Path == "/" ? ["/srv/x"] : ["/x"]);
+        var plan = Plan(Usual, backing: mount => mount.Path == "/" ? ["/srv/x"] : ["/x"]);
 
         Assert.Equal(3, plan.Targets.Count);
     }
@@ -68,10 +69,10 @@ public class FreezePlanTests
     [InlineData("40 20 0:53 / /sftp rw - fuse.sshfs host: rw", "/sftp", "fuse.sshfs has no storage")]
     public void A_mount_that_cannot_be_frozen_is_skipped_with_the_reason_if_it_was_asked_for(string line, string path, string reason)
     {
-        FreezePlan plan = Plan(Usual + "\n" + line, path);
+        var plan = Plan(Usual + "\n" + line, path);
 
         Assert.Empty(plan.Targets);
-        MountResult skipped = Assert.Single(plan.Skipped);
+        var skipped = Assert.Single(plan.Skipped);
         Assert.Equal((path, MountOutcome.Skipped), (skipped.Mount, skipped.Outcome));
         Assert.Contains(reason, skipped.Reason, StringComparison.Ordinal);
     }
@@ -118,12 +119,12 @@ public class FreezePlanTests
     public void The_mounts_of_this_machine_can_be_read_and_planned()
     {
         var platform = new LinuxFreezePlatform();
-        MountTable table = platform.ReadMounts();
+        var table = platform.ReadMounts();
 
         Assert.Contains(table.Entries, entry => entry.Path == "/");
         Assert.NotNull(FreezePlan.Make(table, [], platform.BackingFiles));
-        MountEntry proc = table.Entries.Last(entry => entry.Path == "/proc");
-        Assert.Equal(0, platform.Open(proc, out int handle));
+        var proc = table.Entries.Last(entry => entry.Path == "/proc");
+        Assert.Equal(0, platform.Open(proc, out var handle));
         platform.Close(handle);
         Assert.NotEqual(0, platform.Open(proc with { Id = proc.Id + 100_000 }, out _));
     }

@@ -1,32 +1,34 @@
 using System.Text;
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Install;
 using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
 /// <summary>Packages that the host sends for what a script has installed.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class InstallOverlayTests
 {
     [Fact]
-    public async Task A_package_is_laid_over_what_the_script_has_left_mounted()
+    public async Task A_package_is_laid_over_the_system_that_the_script_left_mounted()
     {
         await using var rig = new AgentRig();
-        string target = $"{rig.RunFolder}/target";
-        string goOn = $"{rig.Guest}/go-on";
-        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, $"until [ -e {goOn} ]; do sleep 0.01; done\n{InstallTests.MountTarget}");
+        var target = $"{rig.RunFolder}/target";
+        var goOn = $"{rig.Guest}/go-on";
+        await using var driver = await InstallDriver.StartAsync(rig.Instance.Channel, $"until [ -e {goOn} ]; do sleep 0.01; done\n{InstallScripts.MountTarget}");
         Assert.Equal(ChannelError.FailedPrecondition, (await OverlayFailAsync(rig, driver.Operation)).Code);
         await File.WriteAllTextAsync(goOn, "");
         await driver.UntilAsync(InstallMessage.Ended);
         Assert.Equal(ChannelError.NotFound, (await OverlayFailAsync(rig, ByteString.CopyFrom(new byte[16]))).Code);
-        ChannelException e = await OverlayFailAsync(rig, driver.Operation, new RawTar().Add("good").Add("../evil\u001b").Gzip());
+        var e = await OverlayFailAsync(rig, driver.Operation, new RawTar().Add("good").Add("../evil\u001b").Gzip());
         Assert.Equal((ChannelError.InvalidArgument, true), (e.Code, e.Message.Contains("'../evil\\u001b'", StringComparison.Ordinal)));
         Assert.Empty(Directory.GetFileSystemEntries(target));
 
-        byte[] content = new byte[3_000_000];
+        var content = new byte[3_000_000];
         new Random(9).NextBytes(content);
-        OverlayReply reply = OverlayReply.Parser.ParseFrom(
+        var reply = OverlayReply.Parser.ParseFrom(
             await OverlayAsync(rig, driver.Operation, new RawTar().Add("etc/motd", content: Encoding.Latin1.GetString(content), mode: "0000600", owner: "0000007").Gzip()));
         Assert.Equal((1ul, 3_000_000ul), (reply.Entries, reply.Bytes));
         Assert.Equal(content, await File.ReadAllBytesAsync($"{target}/etc/motd"));
@@ -45,9 +47,9 @@ public class InstallOverlayTests
     public async Task Without_an_installed_system_there_is_nothing_to_lay_a_package_over(string script, string why)
     {
         await using var rig = new AgentRig();
-        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, script);
+        await using var driver = await InstallDriver.StartAsync(rig.Instance.Channel, script);
         await driver.UntilAsync(InstallMessage.Ended);
-        ChannelException e = await OverlayFailAsync(rig, driver.Operation);
+        var e = await OverlayFailAsync(rig, driver.Operation);
         Assert.Equal(ChannelError.FailedPrecondition, e.Code);
         Assert.Contains(why, e.Message, StringComparison.Ordinal);
     }
@@ -56,39 +58,42 @@ public class InstallOverlayTests
     public async Task A_package_that_stops_on_its_way_goes_with_its_operation()
     {
         await using var rig = new AgentRig();
-        await using InstallDriver driver = await InstallDriver.StartAsync(rig.Instance.Channel, InstallTests.MountTarget);
+        await using var driver = await InstallDriver.StartAsync(rig.Instance.Channel, InstallScripts.MountTarget);
         await driver.UntilAsync(InstallMessage.Ended);
-        await using ChannelStream package = await rig.Instance.Channel.OpenStreamAsync(
-            ServiceMethods.InstallOverlay, new OverlayRequest { Operation = driver.Operation }, cancellationToken: rig.Soon);
+        await using var package = await rig.Instance.Channel.OpenStreamAsync(
+            InstallMethods.Overlay, new OverlayRequest { Operation = driver.Operation }, cancellationToken: rig.Soon);
         // More than any credit: when the last of it is written, the guest has begun to take it.
-        for (int i = 0; i < 20; i++)
+        for (var i = 0; i < 20; i++)
         {
             await package.WriteAsync(new byte[100_000], rig.Soon);
         }
-        ChannelException other = await OverlayFailAsync(rig, driver.Operation);
+
+        var other = await OverlayFailAsync(rig, driver.Operation);
         Assert.Equal(ChannelError.ResourceExhausted, other.Code);
         await driver.DisposeAsync();
         await Assert.ThrowsAsync<ChannelException>(async () => await package.ReadAsync(rig.Soon));
-        await InstallTests.UntilAsync(rig, () => Directory.GetDirectories(rig.RunFolder).Length == 0);
+        await InstallScripts.UntilAsync(rig, () => Directory.GetDirectories(rig.RunFolder).Length == 0);
     }
 
     private static async Task<byte[]> OverlayAsync(AgentRig rig, ByteString operation, byte[] archive)
     {
-        await using ChannelStream stream = await rig.Instance.Channel.OpenStreamAsync(
-            ServiceMethods.InstallOverlay, new OverlayRequest { Operation = operation }, cancellationToken: rig.Soon);
+        await using var stream = await rig.Instance.Channel.OpenStreamAsync(
+            InstallMethods.Overlay, new OverlayRequest { Operation = operation }, cancellationToken: rig.Soon);
         try
         {
-            for (int at = 0; at < archive.Length; at += 60_000)
+            for (var at = 0; at < archive.Length; at += 60_000)
             {
                 await stream.WriteAsync(archive.AsMemory(at, Math.Min(60_000, archive.Length - at)), rig.Soon);
             }
+
             await stream.CompleteAsync(rig.Soon);
         }
         catch (ChannelException)
         {
             // The guest has ended the stream; why is read below.
         }
-        using ReceivedMessage reply = await stream.ReadAsync(rig.Soon);
+
+        using var reply = await stream.ReadAsync(rig.Soon);
         return reply.Span.ToArray();
     }
 

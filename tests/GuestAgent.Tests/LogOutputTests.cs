@@ -15,7 +15,7 @@ public sealed class LogOutputTests
         string line = new('x', 999);
         var thread = new Thread(() =>
         {
-            for (int i = 0; i < 1000; i++)
+            for (var i = 0; i < 1000; i++)
             {
                 output.Write(line);
             }
@@ -23,14 +23,14 @@ public sealed class LogOutputTests
         thread.Start();
         Assert.True(thread.Join(TimeSpan.FromSeconds(30)), "a line waits for its reader");
 
-        byte[] buffer = new byte[1 << 20];
-        int kept = pipe.ReadAtLeast(buffer, 60_000);
+        var buffer = new byte[1 << 20];
+        var kept = pipe.ReadAtLeast(buffer, 60_000);
         output.Write("after");
         writer.Dispose();
-        int rest = pipe.ReadAtLeast(buffer.AsSpan(kept), buffer.Length - kept, throwOnEndOfStream: false);
-        string[] lines = Encoding.UTF8.GetString(buffer, 0, kept + rest).Split('\n');
-        int whole = lines.Count(text => text == line);
-        Assert.Equal($"channel-agent: warning: {1000 - whole} log lines are lost: nobody read what was before them", lines[whole]);
+        var rest = pipe.ReadAtLeast(buffer.AsSpan(kept), buffer.Length - kept, throwOnEndOfStream: false);
+        var lines = Encoding.UTF8.GetString(buffer, 0, kept + rest).Split('\n');
+        var whole = lines.Count(text => text == line);
+        Assert.Equal($"channel-agent: warning: {1000 - whole} log lines are lost: the reader did not take those before them", lines[whole]);
         Assert.Equal(["after", ""], lines[(whole + 1)..]);
     }
 }

@@ -1,5 +1,5 @@
 using System.Text;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Measure;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
@@ -9,10 +9,10 @@ public class MeasureHelpersTests
     public void The_checksum_is_crc32c_however_the_bytes_are_cut()
     {
         // The check value of CRC-32C.
-        byte[] bytes = Encoding.ASCII.GetBytes("123456789");
-        for (int cut = 0; cut <= bytes.Length; cut++)
+        var bytes = Encoding.ASCII.GetBytes("123456789");
+        for (var cut = 0; cut <= bytes.Length; cut++)
         {
-            uint sum = MeasureChecksum.Append(MeasureChecksum.Start, bytes.AsSpan(0, cut));
+            var sum = MeasureChecksum.Append(MeasureChecksum.Start, bytes.AsSpan(0, cut));
             Assert.Equal(0xE3069283, MeasureChecksum.Finish(MeasureChecksum.Append(sum, bytes.AsSpan(cut))));
         }
     }
@@ -20,15 +20,15 @@ public class MeasureHelpersTests
     [Fact]
     public void The_pattern_is_the_same_however_it_is_cut()
     {
-        byte[] whole = new byte[64];
+        var whole = new byte[64];
         MeasurePattern.Fill(whole, 0);
         Assert.Equal(new byte[8], whole[..8]);
         Assert.Equal(0x9E3779B97F4A7C15, BitConverter.ToUInt64(whole, 8));
-        for (int offset = 0; offset < whole.Length; offset++)
+        for (var offset = 0; offset < whole.Length; offset++)
         {
-            for (int end = offset; end <= whole.Length; end++)
+            for (var end = offset; end <= whole.Length; end++)
             {
-                byte[] part = new byte[end - offset];
+                var part = new byte[end - offset];
                 MeasurePattern.Fill(part, (ulong)offset);
                 Assert.Equal(whole[offset..end], part);
             }
@@ -38,7 +38,7 @@ public class MeasureHelpersTests
     [Fact]
     public void Lost_repeated_and_changed_bytes_do_not_match()
     {
-        byte[] bytes = new byte[3000];
+        var bytes = new byte[3000];
         MeasurePattern.Fill(bytes, 12345);
 
         Assert.True(MeasurePattern.Matches(bytes, 12345));

@@ -1,7 +1,7 @@
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Relay;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
@@ -14,7 +14,7 @@ public class MetadataRelayTests
         var log = new AgentLog(_ => { }, TimeProvider.System, withTime: false);
         using var room = new SemaphoreSlim(1);
         using var stop = new CancellationTokenSource();
-        (int asked, int served) = (0, 0);
+        var (asked, served) = (0, 0);
         async ValueTask<ITransportLink> NextAsync(CancellationToken token)
         {
             await Task.Yield();

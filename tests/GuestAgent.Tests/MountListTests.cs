@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
-using ChannelSdk.GuestAgent.Freeze;
-using ChannelSdk.Protocol;
+using ChannelSdk.GuestAgent.Platform.Mounts;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
@@ -14,18 +14,19 @@ public sealed class MountListTests
     public void Nine_thousand_mounts_are_read_whole_with_a_quarter_of_the_heap()
     {
         var text = new StringBuilder();
-        for (int i = 0; i < 9000; i++)
+        for (var i = 0; i < 9000; i++)
         {
             text.Append(CultureInfo.InvariantCulture,
                 $"{i} 20 254:0 /var/lib/kubelet/pods/{i:x32}/volumes /run/bind/mount/number/{i} rw,nosuid,nodev,relatime shared:{i} - ext4 /dev/vda1 rw,errors=remount-ro\n");
         }
+
         using var file = new TemporaryFile(text.ToString());
         MountList.Read(file.Path, static _ => false);
-        long before = GC.GetAllocatedBytesForCurrentThread();
+        var before = GC.GetAllocatedBytesForCurrentThread();
 
-        (MountTable table, bool isWhole) = MountList.Read(file.Path, static _ => true);
+        var (table, isWhole) = MountList.Read(file.Path, static _ => true);
 
-        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         Assert.Equal((9000, true, "/run/bind/mount/number/8999"), (table.Entries.Count, isWhole, table.Entries[^1].Path));
         Assert.True(allocated < SomeBytes, $"{allocated} bytes");
     }
@@ -33,11 +34,11 @@ public sealed class MountListTests
     [Fact]
     public void A_hundred_and_ten_mounts_with_the_longest_paths_are_read_whole()
     {
-        string folder = "/" + string.Join('/', Enumerable.Repeat(new string('a', 200), 19));
-        string escaped = "/" + string.Join('/', Enumerable.Repeat(string.Concat(Enumerable.Repeat("\\040", 200)), 19));
+        var folder = "/" + string.Join('/', Enumerable.Repeat(new string('a', 200), 19));
+        var escaped = "/" + string.Join('/', Enumerable.Repeat(string.Concat(Enumerable.Repeat("\\040", 200)), 19));
         using var file = new TemporaryFile(string.Concat(Enumerable.Range(0, 110).Select(i => $"{i} 20 254:0 {escaped} {escaped}/{i} rw - ext4 {folder} rw\n")));
 
-        (MountTable table, bool isWhole) = MountList.Read(file.Path, static _ => true);
+        var (table, isWhole) = MountList.Read(file.Path, static _ => true);
 
         Assert.Equal((110, true), (table.Entries.Count, isWhole));
         Assert.Equal(escaped.Replace("\\040", " ", StringComparison.Ordinal) + "/109", table.Entries[^1].Path);
@@ -48,7 +49,7 @@ public sealed class MountListTests
     {
         using var file = new TemporaryFile(string.Concat(Enumerable.Range(0, 20_000).Select(static i => $"{i} 20 0:{i} / /run/some/where/{i} rw - overlay overlay rw\n")) + "7 1 8:1 / / rw - xfs /dev/sda rw\n");
 
-        (MountTable table, bool isWhole) = MountList.Read(file.Path, static mount => !mount.IsAnonymous);
+        var (table, isWhole) = MountList.Read(file.Path, static mount => !mount.IsAnonymous);
 
         Assert.Equal(("/", true), (Assert.Single(table.Entries).Path, isWhole));
     }
@@ -59,7 +60,7 @@ public sealed class MountListTests
         using var file = new TemporaryFile(new string('x', 300_000) + "\n7 1 8:1 / /first rw - xfs /dev/sda rw\n"
             + string.Concat(Enumerable.Range(0, 60_000).Select(static i => $"{i} 20 0:{i} /{i} /run/some/where/{i} rw - tmpfs tmpfs rw\n")));
 
-        (MountTable table, bool isWhole) = MountList.Read(file.Path, static _ => true);
+        var (table, isWhole) = MountList.Read(file.Path, static _ => true);
 
         Assert.Equal(("/first", false), (table.Entries[0].Path, isWhole));
     }
@@ -71,7 +72,7 @@ public sealed class MountListTests
     [Fact]
     public void A_path_that_is_no_text_keeps_its_bytes()
     {
-        MountEntry entry = new MountLine().Parse([.. "7 1 8:1 / /a\\040"u8, 0xE4, .. " rw - xfs /dev/sda rw"u8])!;
+        var entry = new MountLine().Parse([.. "7 1 8:1 / /a\\040"u8, 0xE4, .. " rw - xfs /dev/sda rw"u8])!;
         Assert.Equal([.. "/a "u8, 0xE4], entry.RawPath!);
         Assert.Equal([.. "/a "u8, 0xE4, 0], entry.PathBytes());
     }

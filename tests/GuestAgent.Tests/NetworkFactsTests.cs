@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Info;
+using ChannelSdk.GuestAgent.Platform.Network;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Tests;
@@ -8,7 +10,7 @@ namespace ChannelSdk.GuestAgent.Tests;
 public class NetworkFactsTests
 {
     [Fact]
-    public void Devices_come_first_then_what_has_the_default_route_then_what_has_addresses()
+    public void Devices_come_first_then_interfaces_with_the_default_route_then_those_with_addresses()
     {
         NetworkLink[] links =
         [
@@ -16,7 +18,7 @@ public class NetworkFactsTests
             Link(91, "docker0", isHardware: false, "172.17.0.1"), Link(92, "bond0", isHardware: false), Link(93, "eth0", isHardware: true),
         ];
 
-        NetworkFacts facts = NetworkFacts.Of(links, [new NetworkRoute(92, false, "0.0.0.0", 0, "10.0.0.1", 0)]);
+        var facts = NetworkFacts.Of(links, [new NetworkRoute(92, false, "0.0.0.0", 0, "10.0.0.1", 0)]);
 
         Assert.Equal(["eth0", "bond0", "docker0", "cali1", "cali2"], facts.Links.Take(5).Select(static link => link.Name));
     }
@@ -28,7 +30,7 @@ public class NetworkFactsTests
         links[0].Addresses.AddRange(Enumerable.Range(0, 512).Select(static i => new NetworkAddress(true, $"fe80:1234:5678:9abc:def0:1234:5678:{i:x4}", 64)));
         NetworkRoute[] routes = [.. Enumerable.Range(0, 1500).Select(static i => new NetworkRoute(9000, false, "10.10.10.0", 24, "10.0.0.254", 0))];
 
-        NetworkInfo info = NetworkFacts.Of(links, routes).ToInfo();
+        var info = NetworkFacts.Of(links, routes).ToInfo();
 
         Assert.Equal("eth0", info.Interfaces[0].Name);
         Assert.InRange(info.CalculateSize(), 70_000, 90_000);
@@ -44,40 +46,42 @@ public class NetworkFactsTests
     [InlineData("0218000000fe000100000000140009000800000001000000ffff0500")]
     public void A_message_that_makes_no_sense_is_passed_over(string hexadecimal)
     {
-        byte[] body = Convert.FromHexString(hexadecimal);
+        var body = Convert.FromHexString(hexadecimal);
         var links = new LinkTable();
-        foreach (int type in (int[])[0, 16, 20, 24, 99])
+        foreach (var type in (int[])[0, 16, 20, 24, 99])
         {
-            links.Take(type, body);
-            new AddressTable(links).Take(type, body);
-            new RouteTable(links).Take(type, body);
+            links.Add(type, body);
+            new AddressTable(links).Add(type, body);
+            new RouteTable(links).Add(type, body);
         }
+
         Assert.Empty(links.Links);
     }
 
     [Fact]
     public void Users_are_the_login_records_of_user_processes()
     {
-        byte[] records = new byte[384 * 2 + 100];
+        var records = new byte[384 * 2 + 100];
         BinaryPrimitives.WriteInt16LittleEndian(records, 7);
         Encoding.UTF8.GetBytes("pts/0").CopyTo(records, 8);
         Encoding.UTF8.GetBytes("alice").CopyTo(records, 44);
         BinaryPrimitives.WriteInt32LittleEndian(records.AsSpan(340), 1_700_000_000);
         BinaryPrimitives.WriteInt16LittleEndian(records.AsSpan(384), 2);
 
-        UserInfo user = Assert.Single(LoginRecords.Parse(records));
+        var user = Assert.Single(LoginRecords.Parse(records));
 
         Assert.Equal(("alice", "pts/0", 1_700_000_000_000), (user.Name, user.Terminal, user.SinceUnixMs));
     }
 
     [Fact]
-    public void Disks_come_before_what_only_has_a_disks_form()
+    public void Disks_come_before_devices_that_only_look_like_disks()
     {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("agent-test-");
-        foreach (string name in (string[])["loop0/queue", "loop1/queue", "nvme0n1/device", "vda/device", "zram0/queue"])
+        var folder = Directory.CreateTempSubdirectory("agent-test-");
+        foreach (var name in (string[])["loop0/queue", "loop1/queue", "nvme0n1/device", "vda/device", "zram0/queue"])
         {
             folder.CreateSubdirectory(name);
         }
+
         Assert.Equal(["nvme0n1", "vda", "loop0", "loop1", "zram0"], StorageFacts.InOrder(folder.FullName).Select(Path.GetFileName));
         folder.Delete(recursive: true);
     }

@@ -1,4 +1,4 @@
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Platform;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
@@ -7,7 +7,7 @@ public class OsReleaseTests
     [Fact]
     public void A_usual_file_is_read()
     {
-        OsRelease os = OsRelease.Parse("""
+        var os = OsRelease.Parse("""
             PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
             NAME="Debian GNU/Linux"
             VERSION_ID="12"

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using ChannelSdk.GuestAgent.Files;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Native;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.GuestAgent.Tests;
@@ -11,14 +11,14 @@ public sealed partial class PartialFileTests
     [Fact]
     public void A_program_that_is_being_started_keeps_no_lock_on_a_file_that_is_done()
     {
-        DirectoryInfo place = Directory.CreateTempSubdirectory("agent-test-");
-        using var folder = new SafeFileHandle(Libc.Open(place.FullName, FileCalls.Folder), ownsHandle: true);
-        byte[] transfer = new byte[PartialFile.TransferBytes];
-        PartialFile partial = PartialFile.Create(folder, transfer, "file");
+        var place = Directory.CreateTempSubdirectory("agent-test-");
+        using var folder = new SafeFileHandle(FileCalls.Open(place.FullName, Abi.O_DIRECTORY), ownsHandle: true);
+        var transfer = new byte[PartialFile.TransferBytes];
+        var partial = PartialFile.Create(folder, transfer, "file");
         partial.Write("content"u8, 0, hasHoles: false);
         // What a fork would have until it calls execve.
         using var inherited = new SafeFileHandle(Duplicate(partial.File, DuplicateCloseOnExec, 0), ownsHandle: true);
-        string path = Path.Combine(place.FullName, Encoding.ASCII.GetString(PartialFile.NameOf(transfer)).TrimEnd('\0'));
+        var path = Path.Combine(place.FullName, Encoding.ASCII.GetString(PartialFile.NameOf(transfer)).TrimEnd('\0'));
         Assert.Throws<IOException>(() => File.ReadAllText(path));
 
         partial.Dispose();

@@ -1,74 +1,45 @@
 using System.Collections.Concurrent;
+using System.Text;
+using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Policy;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
 public class PolicyTests
 {
-    private static readonly string[] s_methods = ["info.Get", "info.Ping", "power.Request"];
+    private static readonly AgentNames s_names = new(["info.Get", "info.Ping", "power.Request"], []);
     private readonly ConcurrentQueue<string> _lines = new();
 
-    [Fact]
-    public void The_example_file_holds_the_defaults()
-    {
-        PolicyRules rules = Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "packaging", "policy.toml")));
-
-        var defaults = new PolicyRules();
-        Assert.Equal(defaults.AllowedMethods, rules.AllowedMethods);
-        Assert.Equal(defaults.DeniedMethods, rules.DeniedMethods);
-        Assert.Equal(defaults.Readable, rules.Readable);
-        Assert.Equal(defaults.Writable, rules.Writable);
-        Assert.Empty(rules.Commands);
-    }
-
-    [Fact]
-    public void The_examples_in_the_file_are_right_once_the_comment_sign_is_gone()
-    {
-        string text = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "packaging", "policy.toml"));
-        int start = text.IndexOf("# [[exec]]", StringComparison.Ordinal);
-        PolicyRules rules = Parse(text[..start] + text[start..].Replace("# ", "", StringComparison.Ordinal));
-
-        Assert.True(rules.AllowsCommand(["/usr/bin/tail", "-n", "5", "/var/log/syslog"]));
-        Assert.False(rules.AllowsCommand(["/usr/bin/tail", "-n", "5", "/var/log/../shadow"]));
-    }
-
     [Theory]
-    [InlineData("[services]\nallow = [\"infos.*\"]", "p.toml:2: allow: there is no method 'infos.*'; did you mean 'info.*'?")]
-    [InlineData("[services]\nalow = []", "p.toml:2: unknown key 'alow' in services; did you mean 'allow'?")]
-    [InlineData("[servces]", "p.toml:1: unknown table 'servces'; did you mean 'services'?")]
-    [InlineData("allow = []", "p.toml:1: 'allow' stands before the first table")]
-    [InlineData("[files]\nread = \"/\"", "p.toml:2: read: takes a list")]
-    [InlineData("[files]\nread = [\"var\"]", "p.toml:2: read: 'var' is not allowed; allowed is an absolute path")]
-    [InlineData("[files]\nwrite = [\"/a/../b\"]", "p.toml:2: write: '/a/../b' is not allowed")]
-    [InlineData("[files]\nread = []\n\nread = []", "p.toml:4: read: already in line 2")]
+    [InlineData("[services]\nallow = [\"infos.*\"]", "p.toml:2: [services] allow: there is no method 'infos.*'; did you mean 'info.*'?")]
+    [InlineData("[services]\nallow = [\"power.Requst\"]", "p.toml:2: [services] allow: there is no method 'power.Requst'; did you mean 'power.Request'?")]
+    [InlineData("[services]\nalow = []", "p.toml:2: unknown key 'alow' in [services]; did you mean 'allow'?")]
+    [InlineData("[servces]\nallow = []", "p.toml:1: unknown table 'servces'; did you mean 'services'?")]
+    [InlineData("[files]\nread = \"/\"", "p.toml:2: [files] read: \"/\" is not allowed; allowed is a list of absolute paths")]
+    [InlineData("[files]\nread = 7", "p.toml:2: [files] read: 7 is not allowed; allowed is a list of absolute paths")]
+    [InlineData("[files]\nread = [\"var\"]", "p.toml:2: [files] read: 'var' is not allowed; allowed is an absolute path")]
+    [InlineData("[files]\nwrite = [\"/a/../b\"]", "p.toml:2: [files] write: '/a/../b' is not allowed")]
+    [InlineData("[files]\nread = []\n\nread = []", "p.toml:4: [files] read: already set in line 2")]
     [InlineData("[files]\n[files]", "p.toml:2: [files]: already in line 1")]
-    [InlineData("[exec]", "p.toml:1: write [[exec]] with two brackets")]
+    [InlineData("[exec]\nprogram = \"/bin/ls\"", "p.toml:1: write [[exec]] with two brackets")]
     [InlineData("[[files]]", "p.toml:1: write [files] with one bracket")]
-    [InlineData("[[exec]]\narguments = []", "p.toml:1: [[exec]]: needs program")]
-    [InlineData("[[exec]]\nprogram = \"ls\"", "p.toml:1: [[exec]]: needs program")]
-    [InlineData("[[exec]]\nprogram = \"/bin/ls\"\nprogram = \"/bin/rm\"", "a key stands there twice")]
-    [InlineData("[[exec]]\nprogram = \"/bin/ls\"\narguments = [\"...\", \"x\"]", "may only be the last")]
-    [InlineData("[[exec]]\nprogram = \"/bin/ls\"\nenvironment = \"A\"", "environment takes a list")]
-    [InlineData("[[exec]]\nprogram = \"/bin/ls\"\nenvironment = [\"A=b\"]", "environment takes a list")]
-    [InlineData("[[exec]]\nprogram = \"/bin/ls\"\nenvironment = [\"*A\"]", "environment takes a list")]
-    [InlineData("[files]\nread = [\"/a\"", "p.toml:2: a list has no end")]
-    [InlineData("[files]\nread = [\"/a\" \"/b\"]", "p.toml:2: between two items")]
-    [InlineData("[files]\nread = [\"/a]\n", "p.toml:2: a text in quotes has no end")]
-    [InlineData("[files]\nread = [\"\\q\"]", "p.toml:2: \\q is no escape")]
-    [InlineData("[files]\nread = 7", "p.toml:2: a value is a text in quotes")]
-    [InlineData("[files] read = []", "p.toml:1: 'r' behind the end")]
-    [InlineData("[files\n", "p.toml:1: the head of table 'files' does not end with ]")]
-    [InlineData("[files]\nread []", "p.toml:2: there is no = behind 'read'")]
-    [InlineData("\u001b[2J", "p.toml:1: a setting is written key = value")]
-    public void A_mistake_is_told_with_its_line_and_what_is_allowed(string text, string message)
+    [InlineData("[[exec]]\narguments = []", "p.toml:1: [[exec]]: it needs program")]
+    [InlineData("[[exec]]\n[[exec]]\nprogram = \"/bin/ls\"", "p.toml:1: [[exec]]: it needs program")]
+    [InlineData("[[exec]]\nprogram = \"ls\"", "p.toml:2: [[exec]] program: \"ls\" is not allowed; allowed is an absolute path")]
+    [InlineData("[[exec]]\nprogram = \"/bin/ls\"\nprogram = \"/bin/rm\"", "p.toml:3: [[exec]] program: already set in line 2")]
+    [InlineData("[[exec]]\nprogram = \"/bin/ls\"\narguments = [\"...\", \"x\"]", "only as its last item")]
+    [InlineData("[[exec]]\nprogram = \"/bin/ls\"\nenvironment = \"A\"", "allowed is a list of variables")]
+    [InlineData("[[exec]]\nprogram = \"/bin/ls\"\nenvironment = [\"A=b\"]", "allowed is a list of variables")]
+    [InlineData("[[exec]]\nprogram = \"/bin/ls\"\nenvironment = [\"*A\"]", "allowed is a list of variables")]
+    public void A_mistake_is_told_once_with_its_line_and_what_is_allowed(string text, string message)
     {
         var e = Assert.Throws<ChannelException>(() => Parse(text));
 
         Assert.Equal(ChannelError.BadConfiguration, e.Code);
         Assert.Contains(message, e.Message, StringComparison.Ordinal);
-        Assert.DoesNotContain('\u001b', e.Message);
+        Assert.DoesNotContain('\n', e.Message);
     }
 
     [Fact]
@@ -76,24 +47,8 @@ public class PolicyTests
     {
         var e = Assert.Throws<ChannelException>(() => Parse("[files]\nred = []\nread = []\nwrit = []"));
 
-        Assert.Equal(["p.toml:2: unknown key 'red' in files; did you mean 'read'?", "p.toml:4: unknown key 'writ' in files; did you mean 'write'?"],
+        Assert.Equal(["p.toml:2: unknown key 'red' in [files]; did you mean 'read'?", "p.toml:4: unknown key 'writ' in [files]; did you mean 'write'?"],
             e.Message.Split('\n'));
-    }
-
-    [Fact]
-    public void Lists_and_texts_in_all_forms_are_read()
-    {
-        PolicyRules rules = Parse("""
-            [files] # a comment
-              read = [ "/a", # another
-                '/b\n',
-                "/c\u0041\"",
-              ]
-            write=['/d']
-            """);
-
-        Assert.Equal(["/a", @"/b\n", "/cA\""], rules.Readable);
-        Assert.Equal(["/d"], rules.Writable);
     }
 
     [Theory]
@@ -124,7 +79,7 @@ public class PolicyTests
     [Fact]
     public void A_pattern_of_many_stars_takes_no_long_time()
     {
-        string pattern = string.Concat(Enumerable.Repeat("a*", 500)) + "b";
+        var pattern = string.Concat(Enumerable.Repeat("a*", 500)) + "b";
 
         Assert.False(ArgumentPattern.Matches(pattern, new string('a', 10_000)));
     }
@@ -132,7 +87,7 @@ public class PolicyTests
     [Fact]
     public void A_command_needs_its_program_and_each_argument()
     {
-        AgentPolicy policy = Policy("""
+        var policy = Policy("""
             [[exec]]
             program = "/bin/echo"
             arguments = ["a", "..."]
@@ -154,7 +109,7 @@ public class PolicyTests
     [Fact]
     public void The_record_names_the_program_and_never_its_arguments()
     {
-        AgentPolicy policy = Policy("[[exec]]\nprogram = \"/bin/echo\"\narguments = [\"*\"]");
+        var policy = Policy("[[exec]]\nprogram = \"/bin/echo\"\narguments = [\"*\"]");
         policy.CheckCommand(["/bin/echo", "hunter2"], []);
         CodeOf(() => policy.CheckCommand(["/bin/sh", "hunter2"], []));
 
@@ -169,17 +124,13 @@ public class PolicyTests
     [Fact]
     public void Without_a_file_reading_is_allowed_and_writing_and_commands_are_not()
     {
-        var policy = new AgentPolicy(PolicyReader.Load("/nonexistent/policy.toml", mustExist: false, s_methods), Audit());
+        var policy = new AgentPolicy(ConfigReader.Load(null, [], s_names, "/nonexistent/agent.toml").Policy, Audit());
 
         Assert.Equal("/", policy.CheckRead("/etc/passwd"));
         Assert.Equal(ChannelError.PermissionDenied, CodeOf(() => policy.CheckWrite("/tmp/x")));
         Assert.Equal(ChannelError.PermissionDenied, CodeOf(() => policy.CheckCommand(["/bin/true"], [])));
         policy.RequireMethod("power.Request");
     }
-
-    [Fact]
-    public void A_named_file_that_is_missing_is_an_error() =>
-        Assert.Equal(ChannelError.BadConfiguration, CodeOf(() => PolicyReader.Load("/nonexistent/policy.toml", mustExist: true, s_methods)));
 
     [Theory]
     [InlineData("/srv/data/x", "/srv/data")]
@@ -190,7 +141,7 @@ public class PolicyTests
     [InlineData("/", null)]
     public void A_path_is_allowed_by_the_longest_folder_that_it_lies_in(string path, string? folder)
     {
-        AgentPolicy policy = Policy("[files]\nwrite = [\"/srv/data\", \"/srv/data/in\"]");
+        var policy = Policy("[files]\nwrite = [\"/srv/data\", \"/srv/data/in\"]");
 
         if (folder is null)
         {
@@ -212,7 +163,7 @@ public class PolicyTests
     [InlineData("/a\0b")]
     public void A_path_that_does_not_say_where_it_is_is_invalid(string path)
     {
-        AgentPolicy policy = Policy("");
+        var policy = Policy("");
 
         Assert.Equal(ChannelError.InvalidArgument, CodeOf(() => policy.CheckRead(path)));
     }
@@ -234,7 +185,7 @@ public class PolicyTests
         Assert.Single(_lines);
     }
 
-    private static PolicyRules Parse(string text) => PolicyReader.Parse(text, "p.toml", s_methods);
+    private static PolicyRules Parse(string text) => ConfigReader.Parse(Encoding.UTF8.GetBytes(text), "p.toml", new AgentConfig(), s_names).Policy;
 
     private static ChannelError CodeOf(Action action) => Assert.Throws<ChannelException>(action).Code;
 

@@ -1,5 +1,5 @@
-using ChannelSdk.GuestAgent.Services;
-using ChannelSdk.Protocol;
+using ChannelSdk.GuestAgent.Power;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Tests;
@@ -22,10 +22,10 @@ public class PowerPlanTests
     [InlineData(PowerAction.Reboot, "init", "", "signal 15 to process 1")]
     [InlineData(PowerAction.Halt, "init", "", "signal 10 to process 1")]
     [InlineData(PowerAction.Halt, "", "/sbin/poweroff", "signal 10 to process 1")]
-    // process 1 is a script: nobody would answer
+    // process 1 is a script: it would not answer
     [InlineData(PowerAction.Shutdown, "sh", "/sbin/poweroff", "reboot(2), as there is no init system")]
     [InlineData(PowerAction.Reboot, "bash", "", "reboot(2), as there is no init system")]
-    public void The_way_is_chosen_by_what_runs_the_guest(PowerAction action, string init, string paths, string how)
+    public void The_way_is_chosen_by_the_guests_init_system(PowerAction action, string init, string paths, string how)
     {
         var platform = new FakePowerPlatform { InitName = init };
         platform.Paths.UnionWith(paths.Split(' '));

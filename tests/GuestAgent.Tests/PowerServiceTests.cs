@@ -1,14 +1,15 @@
 using System.Collections.Concurrent;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Services;
-using ChannelSdk.Protocol;
+using ChannelSdk.GuestAgent.Power;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
 public class PowerServiceTests
 {
-    private readonly ManualTime _time = new();
+    private readonly WatchedTime _time = new();
     private readonly FakePowerPlatform _platform = new();
     private readonly ConcurrentQueue<StateWord> _states = new();
     private readonly ConcurrentQueue<string> _lines = new();
@@ -18,9 +19,9 @@ public class PowerServiceTests
     public async Task The_reply_comes_before_the_act_and_the_state_is_stopping()
     {
         _platform.Paths.Add("/sbin/poweroff");
-        PowerService service = Service();
+        var service = Service();
 
-        PowerReply reply = service.Request(new PowerCommand { Action = PowerAction.Shutdown, Reason = "upgrade" });
+        var reply = service.Request(new PowerCommand { Action = PowerAction.Shutdown, Reason = "upgrade" });
 
         Assert.True(reply.Accepted);
         Assert.Equal("/sbin/poweroff", reply.How);
@@ -36,7 +37,7 @@ public class PowerServiceTests
     public async Task A_second_request_is_refused_until_the_first_was_given_up()
     {
         _platform.Paths.Add("/sbin/reboot");
-        PowerService service = Service();
+        var service = Service();
         service.Request(Command(PowerAction.Reboot));
 
         Assert.Equal(ChannelError.FailedPrecondition, CodeOf(service, Command(PowerAction.Shutdown)));
@@ -54,7 +55,7 @@ public class PowerServiceTests
     {
         _platform.Paths.Add("/sbin/halt");
         _platform.ExitCode = 4;
-        PowerService service = Service();
+        var service = Service();
         service.Request(Command(PowerAction.Halt));
         await _time.AdvanceNextAsync(PowerService.ReplyGrace);
         await service.Running;
@@ -68,7 +69,7 @@ public class PowerServiceTests
     {
         _platform.OwnProcessId = 1;
         _platform.Works = false;
-        PowerService service = Service();
+        var service = Service();
         service.Request(Command(PowerAction.Shutdown));
         await _time.AdvanceNextAsync(PowerService.ReplyGrace);
         await service.Running;
@@ -81,7 +82,7 @@ public class PowerServiceTests
     [Fact]
     public async Task A_signal_goes_to_process_1()
     {
-        PowerService service = Service();
+        var service = Service();
         service.Request(Command(PowerAction.Shutdown));
         await _time.AdvanceNextAsync(PowerService.ReplyGrace);
         await _time.AdvanceNextAsync(TimeSpan.Zero);
@@ -94,9 +95,9 @@ public class PowerServiceTests
     public async Task A_suspended_guest_is_ready_again_once_it_is_awake()
     {
         _platform.SleepStates = "freeze mem disk";
-        PowerService service = Service();
+        var service = Service();
 
-        PowerReply reply = service.Request(Command(PowerAction.SuspendRam));
+        var reply = service.Request(Command(PowerAction.SuspendRam));
         await _time.AdvanceNextAsync(PowerService.ReplyGrace);
         await service.Running;
 
@@ -123,7 +124,7 @@ public class PowerServiceTests
     {
         _platform.Paths.Add("/sbin/poweroff");
         _platform.Works = false;
-        PowerService service = Service();
+        var service = Service();
 
         service.Request(new PowerCommand { Action = PowerAction.Shutdown, Force = true });
         await _time.AdvanceNextAsync(PowerService.ReplyGrace);

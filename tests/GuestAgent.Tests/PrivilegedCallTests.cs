@@ -1,6 +1,6 @@
 using System.Reflection;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
 using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Tests;
@@ -14,12 +14,11 @@ public class PrivilegedCallTests
         await using var rig = new AgentRig();
         await rig.Instance.WaitReadyAsync(rig.Soon);
         List<string> privileged = [], others = [];
-        foreach (object method in typeof(ServiceMethods).GetProperties(BindingFlags.Public | BindingFlags.Static).Select(p => p.GetValue(null)!))
+        foreach (var method in ServiceMethods.All)
         {
-            Type type = method.GetType();
-            string name = (string)type.GetProperty("Name")!.GetValue(method)!;
-            ((bool)type.GetProperty("IsPrivileged")!.GetValue(method)! ? privileged : others).Add(name);
-            string call = type.GetGenericTypeDefinition() == typeof(RpcMethod<,>) ? nameof(CallAsync) : nameof(OpenAsync);
+            var type = method.GetType();
+            (method.IsPrivileged ? privileged : others).Add(method.Name);
+            var call = type.GetGenericTypeDefinition() == typeof(RpcMethod<,>) ? nameof(CallAsync) : nameof(OpenAsync);
             await (Task)typeof(PrivilegedCallTests).GetMethod(call, BindingFlags.NonPublic | BindingFlags.Static)!
                 .MakeGenericMethod(type.GetGenericArguments()).Invoke(null, [rig, method])!;
         }
@@ -50,9 +49,9 @@ public class PrivilegedCallTests
     {
         try
         {
-            await using ChannelStream stream = await rig.Instance.Channel.OpenStreamAsync(method, new TRequest(), new CallOptions(TimeSpan.FromSeconds(30)), rig.Soon);
+            await using var stream = await rig.Instance.Channel.OpenStreamAsync(method, new TRequest(), new CallOptions(TimeSpan.FromSeconds(30)), rig.Soon);
             await stream.CompleteAsync(rig.Soon);
-            using ReceivedMessage message = await stream.ReadAsync(rig.Soon);
+            using var message = await stream.ReadAsync(rig.Soon);
         }
         catch (ChannelException)
         {

@@ -1,4 +1,4 @@
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Platform;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
@@ -16,7 +16,7 @@ public class ProcValuesTests
     [InlineData("MemTotal: 18446744073709551615 kB", 0UL)]
     [InlineData("MemTotal: 99999999999999999999999 kB", 0UL)]
     [InlineData("", 0UL)]
-    public void Meminfo_is_read_and_what_it_cannot_mean_is_zero(string text, ulong expected)
+    public void Meminfo_is_read_and_impossible_values_are_zero(string text, ulong expected)
     {
         Assert.Equal(expected, ProcValues.MemInfoBytes(text, "MemTotal"));
     }
@@ -77,7 +77,7 @@ public class ProcValuesTests
     [Fact]
     public void The_kernel_here_answers()
     {
-        UnameInfo kernel = UnameInfo.Load();
+        var kernel = UnameInfo.Load();
 
         Assert.Equal("Linux", kernel.SystemName);
         Assert.NotEmpty(kernel.Release);

@@ -12,7 +12,7 @@ public class RelaySettingTests
     [InlineData("auto", "unix-listen:///run/x", false, null)]
     [InlineData("off", "virtio-port://x", false, null)]
     [InlineData("127.0.0.1:8080", "unix-listen:///run/x", true, "127.0.0.1:8080")]
-    public void The_relay_listens_where_it_hides_nobody_or_where_it_is_told_to(string setting, string endpoint, bool hasNetwork, string? place) =>
+    public void The_relay_listens_where_it_hides_no_other_server_or_where_it_is_told_to(string setting, string endpoint, bool hasNetwork, string? place) =>
         Assert.Equal(place, RelaySetting.Parse(setting)!.PlaceFor(endpoint, hasNetwork)?.ToString());
 
     [Theory]

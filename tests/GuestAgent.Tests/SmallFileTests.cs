@@ -1,4 +1,4 @@
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Files;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
@@ -15,7 +15,7 @@ public sealed class SmallFileTests
     {
         using var file = new TemporaryFile(new string('x', length));
 
-        Assert.Equal(0, SmallFile.TryRead(file.Path, 9000, out ReadOnlySpan<byte> bytes));
+        Assert.Equal(0, SmallFile.TryRead(file.Path, 9000, out var bytes));
         Assert.Equal(Math.Min(length, 9000), bytes.Length);
         Assert.Equal(-1, bytes.IndexOfAnyExcept((byte)'x'));
     }
@@ -30,7 +30,7 @@ public sealed class SmallFileTests
     [InlineData("/proc", 21)]
     public void What_cannot_be_read_is_an_empty_text_and_says_why(string path, int errno)
     {
-        Assert.Equal(errno, SmallFile.TryRead(path, 100, out ReadOnlySpan<byte> bytes));
+        Assert.Equal(errno, SmallFile.TryRead(path, 100, out var bytes));
         Assert.True(bytes.IsEmpty);
         Assert.Equal("", SmallFile.Read(path));
     }

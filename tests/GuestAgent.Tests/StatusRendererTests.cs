@@ -1,5 +1,6 @@
 using System.Text.Json;
 using ChannelSdk.GuestAgent.CommandLine;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Tests;
@@ -9,9 +10,9 @@ public class StatusRendererTests
     [Fact]
     public void A_ready_agent_is_shown_and_exits_0()
     {
-        AgentStatus status = Ready();
+        var status = Ready();
 
-        string text = StatusRenderer.Text(status);
+        var text = StatusRenderer.Text(status);
 
         Assert.Equal("""
             state       ready
@@ -35,7 +36,7 @@ public class StatusRendererTests
     [InlineData("ready", "up", "")]
     public void Everything_less_than_ready_and_connected_exits_1(string state, string link, string session)
     {
-        AgentStatus status = Ready();
+        var status = Ready();
         (status.State, status.Link, status.Session) = (state, link, session);
 
         Assert.Equal(ExitCode.NotConnected, StatusRenderer.ExitCodeOf(status));
@@ -45,18 +46,18 @@ public class StatusRendererTests
     [Fact]
     public void An_agent_without_a_host_says_so()
     {
-        AgentStatus status = Ready();
+        var status = Ready();
         (status.Link, status.Session, status.Peer) = ("opening", "", "");
         status.ClearHeartbeatAgeMs();
         (status.LastErrorCode, status.LastError) = (500, "no such device\n/dev/x");
 
-        string text = StatusRenderer.Text(status);
+        var text = StatusRenderer.Text(status);
 
         Assert.Contains("link        opening\n", text, StringComparison.Ordinal);
         Assert.Contains("session     none\n", text, StringComparison.Ordinal);
         Assert.Contains("host        not heard yet\n", text, StringComparison.Ordinal);
         Assert.EndsWith(@"last error  500 no such device\u000a/dev/x", text, StringComparison.Ordinal);
-        JsonElement json = JsonDocument.Parse(StatusRenderer.Json(status)).RootElement;
+        var json = JsonDocument.Parse(StatusRenderer.Json(status)).RootElement;
         Assert.Equal(JsonValueKind.Null, json.GetProperty("heartbeat_age_ms").ValueKind);
         Assert.Equal(JsonValueKind.Null, json.GetProperty("session").ValueKind);
         Assert.Equal(500, json.GetProperty("last_error_code").GetInt32());
@@ -66,12 +67,13 @@ public class StatusRendererTests
     [Fact]
     public void Json_has_every_field_of_the_contract()
     {
-        JsonElement json = JsonDocument.Parse(StatusRenderer.Json(Ready())).RootElement;
+        var json = JsonDocument.Parse(StatusRenderer.Json(Ready())).RootElement;
 
         foreach (var field in AgentStatus.Descriptor.Fields.InFieldNumberOrder())
         {
             Assert.True(json.TryGetProperty(field.Name, out _), field.Name);
         }
+
         Assert.True(json.GetProperty("ready").GetBoolean());
         Assert.Equal(500UL, json.GetProperty("heartbeat_age_ms").GetUInt64());
         Assert.Equal(2, json.GetProperty("methods").GetArrayLength());

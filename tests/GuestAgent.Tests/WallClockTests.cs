@@ -1,4 +1,4 @@
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Time;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
@@ -13,6 +13,6 @@ public class WallClockTests
     [InlineData(1798761600, 0, 0, 0, 1, 0, 127)]
     [InlineData(2147483648, 8, 14, 3, 19, 0, 138)]
     [InlineData(7258118399, 59, 59, 23, 31, 11, 299)]
-    public void The_hardware_clock_gets_the_fields_of_its_own_time(long seconds, int second, int minute, int hour, int day, int month, int year) =>
+    public void The_hardware_clock_gets_the_fields_of_its_zone(long seconds, int second, int minute, int hour, int day, int month, int year) =>
         Assert.Equal([second, minute, hour, day, month, year, 0, 0, 0], WallClock.HardwareTime(seconds));
 }

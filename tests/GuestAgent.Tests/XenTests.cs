@@ -1,12 +1,11 @@
+using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Policy;
-using ChannelSdk.GuestAgent.Services;
+using ChannelSdk.GuestAgent.Power;
 using ChannelSdk.GuestAgent.Xen;
-using ChannelSdk.Protocol;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports.Tests.Xen;
+using ChannelSdk.Services.Power;
 using ChannelSdk.Transports.Xen.Store;
 
 namespace ChannelSdk.GuestAgent.Tests;
@@ -23,7 +22,7 @@ public class XenTests
     [InlineData("vsock://2:5000", true, false, "vsock://2:5000")]
     public void The_way_to_the_host_is_found_unless_it_is_given(string given, bool isXen, bool hasPorts, string found)
     {
-        AgentConfig config = ConfigReader.Parse($"endpoint = {given}", "agent.conf", new AgentConfig());
+        var config = new AgentConfig { Endpoint = given };
         Assert.Equal(found, XenGuest.Resolve(config, () => isXen, () => hasPorts).Endpoint);
     }
 
@@ -40,7 +39,7 @@ public class XenTests
     }
 
     [Fact]
-    public async Task What_the_kernel_has_taken_or_nobody_knows_is_left_alone()
+    public async Task Commands_that_the_kernel_takes_and_unknown_ones_are_left_alone()
     {
         await using var rig = new Rig();
         rig.Store.Set(Node, "suspend", 3);
@@ -54,9 +53,9 @@ public class XenTests
     [Fact]
     public async Task An_image_that_denies_power_to_its_host_denies_it_to_the_toolstack()
     {
-        await using var rig = new Rig(denial: "power = deny");
+        await using var rig = new Rig(denial: "power = false");
         rig.Store.Set(Node, "poweroff", 3);
-        await rig.Logged("power = deny");
+        await rig.Logged("power = false");
         Assert.Empty(rig.Platform.Done);
     }
 
@@ -74,9 +73,9 @@ public class XenTests
             Store.Introduce(3);
             Platform.Paths.UnionWith(["/sbin/poweroff", "/sbin/reboot", "/sbin/halt"]);
             var log = new AgentLog(_lines.Enqueue, TimeProvider.System, withTime: false);
-            var gate = new ServiceGate(new ServiceRegistry(), new AgentPolicy(new PolicyRules(), new AuditLog(log)));
+            var gate = new ServiceGate(new ServiceRegistry(), new AgentPolicy(new PolicyRules(), new AuditLog(log)), _ => denial);
             var power = new PowerService(Platform, static _ => { }, static () => Task.CompletedTask, log, TimeProvider.System);
-            gate.Unary(ServiceMethods.PowerRequest, (request, _) => ValueTask.FromResult(power.Request(request)), denial: () => denial);
+            gate.Unary(PowerMethods.Request, (request, _) => ValueTask.FromResult(power.Request(request)));
             _connection = new XenStore(Store.Connect(3));
             _serving = new ShutdownNode(true, power, gate, log).ServeAsync(_connection, _stop.Token);
         }

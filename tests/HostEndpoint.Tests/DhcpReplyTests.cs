@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
-using ChannelSdk.HostEndpoint.LinkLocal;
+using ChannelSdk.Metadata.LinkLocal;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
-/// <summary>What a guest is told by DHCP, whatever it sends.</summary>
+/// <summary>The DHCP answers to a guest, for any request.</summary>
 public class DhcpReplyTests
 {
     private static byte[] Request(byte type, byte[]? address = null)

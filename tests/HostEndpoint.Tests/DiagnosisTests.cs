@@ -1,16 +1,18 @@
-using ChannelSdk.HostEndpoint.Diagnosis;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
+using ChannelSdk.Channels;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Diagnosis;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
 public class DiagnosisTests
 {
-    private static readonly ChannelException s_noSocket = new(ChannelError.EndpointMissing, ErrorClass.Retry, "Cannot dial /run/vm1.sock");
+    private static readonly ChannelException s_noSocket = new(ChannelError.EndpointMissing, ErrorClass.Retry, "cannot dial /run/vm1.sock");
     private static readonly MachineFacts s_running = new("running", TimeSpan.FromHours(1), false);
 
     [Fact]
-    public void A_channel_that_was_never_there_was_never_connected_and_one_that_went_is_dead()
+    public void A_missing_channel_was_never_connected_and_a_lost_one_is_dead()
     {
         var never = Diagnostician.Judge(Unconnected(Reachability.NeverConnected, LinkState.Opening, s_noSocket));
         Assert.Equal(Condition.NeverConnected, never.Condition);
@@ -21,7 +23,7 @@ public class DiagnosisTests
     [Fact]
     public void A_socket_whose_program_serves_another_client_is_in_use_until_the_channel_is_open()
     {
-        var busy = new ChannelException(ChannelError.EndpointBusy, ErrorClass.Retry, "Nobody accepts the connection to /run/vm1.sock");
+        var busy = new ChannelException(ChannelError.EndpointBusy, ErrorClass.Retry, "nobody accepts the connection to /run/vm1.sock");
         foreach (var machine in new[] { null, s_running, s_running with { IsPortOpen = true } })
         {
             Assert.Equal(Condition.InUse, Diagnostician.Judge(Unconnected(Reachability.NeverConnected, LinkState.Opening, busy), machine).Condition);
@@ -48,7 +50,7 @@ public class DiagnosisTests
     [InlineData("shutdown", Condition.Dead)]
     [InlineData("guest-panicked", Condition.Dead)]
     [InlineData("gone", Condition.Dead)]
-    public void The_monitors_word_goes_before_the_guests(string state, Condition condition) =>
+    public void The_monitors_state_goes_before_the_guests(string state, Condition condition) =>
         Assert.Equal(condition, Diagnostician.Judge(Connected(StateWord.Ready), s_running with { RunState = state }).Condition);
 
     [Theory]
@@ -85,6 +87,9 @@ public class DiagnosisTests
     private static InstanceStatus Connected(StateWord word, DateTimeOffset? until = null) =>
         new(Reachability.Up, word, new ChannelStatus
         {
-            LinkState = LinkState.Up, PeerHeartbeat = new Heartbeat(word, until, 0, null), HeartbeatAge = TimeSpan.FromSeconds(1), Capabilities = [],
+            LinkState = LinkState.Up,
+            PeerHeartbeat = new Heartbeat(word, until, 0, null),
+            HeartbeatAge = TimeSpan.FromSeconds(1),
+            Capabilities = [],
         });
 }

@@ -2,9 +2,11 @@ using System.IO.Pipes;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.HostEndpoint.LinkLocal;
-using ChannelSdk.Metadata;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Metadata.Http;
+using ChannelSdk.Metadata.LinkLocal;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Metadata.Store;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.HostEndpoint.Tests;

@@ -1,7 +1,15 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Cli.Shared;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Services.Freeze;
+using ChannelSdk.Services.Info;
+using ChannelSdk.Services.Measure;
+using ChannelSdk.Services.Power;
+using ChannelSdk.Services.Storage;
+using ChannelSdk.Services.Time;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
@@ -12,27 +20,27 @@ internal sealed class GuestDouble : IAsyncDisposable
 
     /// <summary>Starts it.</summary>
     /// <param name="extend">Adds methods of a test's own.</param>
-    /// <param name="socket">Where it listens: the socket of one that has gone, as a guest that comes back does; null for one of its own.</param>
+    /// <param name="socket">Where it listens: the socket of one that has gone, as a guest that comes back does; null for a new one.</param>
     public GuestDouble(Action<ServiceRegistry>? extend = null, string? socket = null)
     {
         Socket = socket ?? Path.Combine(_folder, "guest.sock");
         var services = new ServiceRegistry();
         extend?.Invoke(services);
-        services.Unary(ServiceMethods.InfoPing, static (request, _) => ValueTask.FromResult(new PingReply { Payload = request.Payload }));
-        services.Unary(ServiceMethods.InfoGet, (_, _) => ValueTask.FromResult(Info));
-        services.Unary(ServiceMethods.PowerRequest, Power);
-        services.Unary(ServiceMethods.FreezeFreeze, (request, _) => ValueTask.FromResult(Freeze(request)));
-        services.Unary(ServiceMethods.FreezeThaw, (request, _) => ValueTask.FromResult(Thaw(request)));
-        services.Unary(ServiceMethods.TimeGet, (_, _) => ValueTask.FromResult(new TimeReply { UnixNs = GuestTime }));
-        services.Unary(ServiceMethods.TimeSet, (request, _) =>
+        services.Unary(InfoMethods.Ping, static (request, _) => ValueTask.FromResult(new PingReply { Payload = request.Payload }));
+        services.Unary(InfoMethods.Get, (_, _) => ValueTask.FromResult(Info));
+        services.Unary(PowerMethods.Request, Power);
+        services.Unary(FreezeMethods.Freeze, (request, _) => ValueTask.FromResult(Freeze(request)));
+        services.Unary(FreezeMethods.Thaw, (request, _) => ValueTask.FromResult(Thaw(request)));
+        services.Unary(TimeMethods.Get, (_, _) => ValueTask.FromResult(new TimeReply { UnixNs = GuestTime }));
+        services.Unary(TimeMethods.Set, (request, _) =>
         {
             var moved = request.UnixNs - GuestTime;
             ClockOffset += TimeSpan.FromTicks(moved / 100);
             return ValueTask.FromResult(new TimeReply { UnixNs = GuestTime, MovedNs = moved });
         });
-        services.Unary(ServiceMethods.StorageTrim, static (request, _) => ValueTask.FromResult(
+        services.Unary(StorageMethods.Trim, static (request, _) => ValueTask.FromResult(
             new TrimReply { Mounts = { new TrimResult { Mount = request.Mounts[0], TrimmedBytes = 4096 } } }));
-        services.Stream(ServiceMethods.MeasureSink, static async (_, stream, context) =>
+        services.Stream(MeasureMethods.Sink, static async (_, stream, context) =>
         {
             var report = new SinkReport();
             var sum = MeasureChecksum.Start;
@@ -53,7 +61,7 @@ internal sealed class GuestDouble : IAsyncDisposable
             Google.Protobuf.MessageExtensions.WriteTo(report, bytes.AsSpan());
             await stream.WriteAsync(bytes, context.CancellationToken);
         });
-        services.Stream(ServiceMethods.MeasureSource, async (request, stream, context) =>
+        services.Stream(MeasureMethods.Source, async (request, stream, context) =>
         {
             var chunk = new byte[65536];
             for (ulong sent = 0; sent < request.Bytes;)

@@ -1,7 +1,10 @@
-using ChannelSdk.HostEndpoint.Services;
-using ChannelSdk.Protocol;
+using System.IO.Hashing;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Exec;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Exec;
+using ChannelSdk.Services.Files;
 using Google.Protobuf;
 
 namespace ChannelSdk.HostEndpoint.Tests;
@@ -29,7 +32,7 @@ public sealed class HostileGuestTests : IDisposable
     public static TheoryData<string, ChannelError, byte[][]> Lies()
     {
         var block = new byte[Block];
-        var good = Record(FileRecordKind.Data, 0, Block, XxHash3.Hash(block), block);
+        var good = Record(FileRecordKind.Data, 0, Block, XxHash3.HashToUInt64(block), block);
         return new()
         {
             { "nothing at all", ChannelError.InvalidArgument, [] },
@@ -56,14 +59,14 @@ public sealed class HostileGuestTests : IDisposable
     [MemberData(nameof(Lies))]
     public async Task A_copy_out_that_is_a_lie_fails_and_leaves_nothing(string lie, ChannelError code, byte[][] messages)
     {
-        await using var guest = new GuestDouble(services => services.Stream(ServiceMethods.FilesRead, async (_, stream, context) =>
+        await using var guest = new GuestDouble(services => services.Stream(FilesMethods.Read, async (_, stream, context) =>
         {
             foreach (var message in messages)
             {
                 await stream.WriteAsync(message, context.CancellationToken);
             }
         }));
-        await using var host = new HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", guest.Uri);
 
         var error = await Assert.ThrowsAsync<ChannelException>(() => instance.Files.CopyOutAsync("/x", Path.Combine(_folder.FullName, "copy"), cancellationToken: Soon));
@@ -89,14 +92,14 @@ public sealed class HostileGuestTests : IDisposable
     {
         var source = Path.Combine(_folder.FullName, "source");
         await File.WriteAllTextAsync(source, "abc");
-        await using var guest = new GuestDouble(services => services.Stream(ServiceMethods.FilesWrite, async (_, stream, context) =>
+        await using var guest = new GuestDouble(services => services.Stream(FilesMethods.Write, async (_, stream, context) =>
         {
             foreach (var message in messages)
             {
                 await stream.WriteAsync(message, context.CancellationToken);
             }
         }));
-        await using var host = new HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", guest.Uri);
 
         var error = await Assert.ThrowsAsync<ChannelException>(() => instance.Files.CopyInAsync(source, "/x", cancellationToken: Soon));
@@ -112,12 +115,12 @@ public sealed class HostileGuestTests : IDisposable
     [InlineData("a\0")]
     public async Task A_listing_with_a_name_that_leads_elsewhere_fails(string name)
     {
-        await using var guest = new GuestDouble(services => services.Stream(ServiceMethods.FilesList, async (_, stream, context) =>
+        await using var guest = new GuestDouble(services => services.Stream(FilesMethods.List, async (_, stream, context) =>
         {
             var list = new FileList { Entries = { new FileEntry { Name = ByteString.CopyFromUtf8(name) } } };
             await stream.WriteAsync(list.ToByteArray(), context.CancellationToken);
         }));
-        await using var host = new HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", guest.Uri);
 
         var error = await Assert.ThrowsAsync<ChannelException>(async () => await instance.Files.ListAsync("/x", Soon).ToListAsync());
@@ -141,14 +144,14 @@ public sealed class HostileGuestTests : IDisposable
     [MemberData(nameof(Runs))]
     public async Task A_run_that_is_a_lie_fails(byte[][] messages)
     {
-        await using var guest = new GuestDouble(services => services.Stream(ServiceMethods.ExecRun, async (_, stream, context) =>
+        await using var guest = new GuestDouble(services => services.Stream(ExecMethods.Run, async (_, stream, context) =>
         {
             foreach (var message in messages)
             {
                 await stream.WriteAsync(message, context.CancellationToken);
             }
         }));
-        await using var host = new HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", guest.Uri);
 
         var error = await Assert.ThrowsAsync<ChannelException>(() => instance.Exec.RunAsync(new ExecOptions { Command = ["x"] }, cancellationToken: Soon));

@@ -1,5 +1,5 @@
-using ChannelSdk.HostEndpoint.Services;
-using ChannelSdk.Protocol;
+using ChannelSdk.Host.Files;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
@@ -23,7 +23,7 @@ public sealed class LocalFileTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Faults))]
-    public void An_error_of_a_file_is_told_in_the_systems_words_with_the_path_once(string fault, string words, ChannelError code)
+    public void An_error_of_a_file_has_the_systems_message_and_the_path_once(string fault, string words, ChannelError code)
     {
         var file = Path.Combine(_folder.FullName, "file");
         using var locked = new FileStream(file, FileMode.Create, FileAccess.ReadWrite, FileShare.None);

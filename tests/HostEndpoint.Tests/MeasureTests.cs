@@ -1,7 +1,10 @@
+using ChannelSdk.Channels;
+using ChannelSdk.Host;
 using ChannelSdk.HostEndpoint.Tests.Install;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Services.Measure;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
@@ -24,9 +27,9 @@ public sealed class MeasureTests : IDisposable
     }
 
     [Fact]
-    public async Task A_guest_that_sends_without_end_is_stopped_at_what_it_was_asked_for()
+    public async Task A_guest_that_sends_without_end_is_stopped_at_the_requested_bytes()
     {
-        await using var guest = Guest(static services => services.Stream(ServiceMethods.MeasureSource, static async (_, stream, context) =>
+        await using var guest = Guest(static services => services.Stream(MeasureMethods.Source, static async (_, stream, context) =>
         {
             var chunk = new byte[65536];
             for (ulong sent = 0; ; sent += (ulong)chunk.Length)
@@ -35,7 +38,7 @@ public sealed class MeasureTests : IDisposable
                 await stream.WriteAsync(chunk, context.CancellationToken);
             }
         }));
-        await using var host = new HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", $"unix://{_folder.At("guest")}");
         var error = await Assert.ThrowsAsync<ChannelException>(() => instance.Measure.ReceiveAsync(100_000, cancellationToken: Soon));
         Assert.Equal(ChannelError.CorruptFrame, error.Code);
@@ -45,9 +48,9 @@ public sealed class MeasureTests : IDisposable
     [Theory]
     [InlineData(new byte[] { 0xFF, 0xFF, 0xFF })]
     [InlineData(null)]
-    public async Task A_report_that_is_none_is_an_error_of_the_guest(byte[]? report)
+    public async Task A_malformed_report_is_an_error_of_the_guest(byte[]? report)
     {
-        await using var guest = Guest(services => services.Stream(ServiceMethods.MeasureSink, async (_, stream, context) =>
+        await using var guest = Guest(services => services.Stream(MeasureMethods.Sink, async (_, stream, context) =>
         {
             while (true)
             {
@@ -63,7 +66,7 @@ public sealed class MeasureTests : IDisposable
                 await stream.WriteAsync(report, context.CancellationToken);
             }
         }));
-        await using var host = new HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", $"unix://{_folder.At("guest")}");
         Assert.Equal(ChannelError.InvalidArgument, (await Assert.ThrowsAsync<ChannelException>(() => instance.Measure.SendAsync(1000, cancellationToken: Soon))).Code);
     }

@@ -1,12 +1,18 @@
 using System.Reflection;
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.HostEndpoint.Qga;
-using ChannelSdk.HostEndpoint.Services;
-using ChannelSdk.Metadata;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Channels;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Exec;
+using ChannelSdk.Host.Files;
+using ChannelSdk.Host.Qga;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Hypervisors.Xen;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Records;
+using ChannelSdk.Metadata.Http;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Transports.Schemes;
 using ChannelSdk.Transports.Vsock.Device;
 
 namespace ChannelSdk.HostEndpoint.Tests;
@@ -20,6 +26,7 @@ public class OptionRangeTests
     private static readonly Dictionary<Type, (object Right, Func<object, Task> Use)> s_records = new()
     {
         [typeof(InstanceOptions)] = (new InstanceOptions(), o => Sync(() => ((InstanceOptions)o).Validate())),
+        [typeof(ChannelHostOptions)] = (new ChannelHostOptions(), o => Sync(() => ((ChannelHostOptions)o).Validate())),
         [typeof(ChannelOptions)] = (new ChannelOptions(), o => Sync(() => ((ChannelOptions)o).Validate())),
         [typeof(SessionOptions)] = (new SessionOptions(), o => Sync(() => ((SessionOptions)o).Validate())),
         [typeof(ExecOptions)] = (new ExecOptions { Command = ["true"] }, o => OnInstance(vm => vm.Exec.StartAsync((ExecOptions)o))),
@@ -37,7 +44,7 @@ public class OptionRangeTests
 
     [Fact]
     public void Every_options_record_is_in_these_tests() => Assert.Equal(
-        new[] { typeof(InstanceOptions), typeof(ChannelOptions), typeof(SessionOptions), typeof(MetadataServerOptions), typeof(VsockDeviceOptions) }
+        new[] { typeof(InstanceOptions), typeof(ChannelOptions), typeof(SessionOptions), typeof(MetadataServerOptions), typeof(VsockDeviceOptions), typeof(InstallerOptions), typeof(QemuOptions) }
             .SelectMany(type => type.Assembly.GetExportedTypes()).Where(type => type.Name.EndsWith("Options", StringComparison.Ordinal) && type.GetMethod("<Clone>$") is not null && type.IsClass)
             .Select(type => type.Name).Order(),
         // Of the transports; their own tests have it.
@@ -120,7 +127,7 @@ public class OptionRangeTests
 
     private static async Task OnInstance(Func<Instance, Task> use)
     {
-        await using var host = new HostEndpoint();
+        await using var host = new ChannelHost();
         await use(host.Attach("vm1", "unix:///nonexistent/x"));
     }
 }

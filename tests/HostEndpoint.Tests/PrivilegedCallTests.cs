@@ -1,8 +1,9 @@
 using System.Collections.Concurrent;
 using System.Reflection;
-using ChannelSdk.HostEndpoint.Policy;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
+using ChannelSdk.Channels;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Policy;
+using ChannelSdk.Protocol.Errors;
 using Google.Protobuf;
 
 namespace ChannelSdk.HostEndpoint.Tests;
@@ -21,9 +22,9 @@ public class PrivilegedCallTests
     public async Task The_hosts_record_has_each_privileged_method_that_it_calls_and_no_other()
     {
         var records = new ConcurrentQueue<AuditRecord>();
-        await using var host = new HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", "unix:///nonexistent/x", new InstanceOptions { Audit = records.Enqueue });
-        foreach (var method in typeof(ServiceMethods).GetProperties(BindingFlags.Public | BindingFlags.Static).Select(p => p.GetValue(null)!))
+        foreach (var method in ServiceMethods.All)
         {
             var call = method.GetType().GetGenericTypeDefinition() == typeof(RpcMethod<,>) ? nameof(CallAsync) : nameof(OpenAsync);
             await (Task)typeof(PrivilegedCallTests).GetMethod(call, BindingFlags.NonPublic | BindingFlags.Static)!

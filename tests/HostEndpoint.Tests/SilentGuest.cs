@@ -1,7 +1,12 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Services.Exec;
+using ChannelSdk.Services.Files;
+using ChannelSdk.Services.Measure;
+using ChannelSdk.Services.Storage;
+using ChannelSdk.Transports.Schemes;
 using Google.Protobuf;
 
 namespace ChannelSdk.HostEndpoint.Tests;
@@ -20,15 +25,15 @@ internal sealed class SilentGuest : IAsyncDisposable
     {
         var services = new ServiceRegistry();
         var part = new byte[Part];
-        services.Unary(ServiceMethods.FilesStat, static (_, _) => throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, "there is no such file"));
-        services.Unary(ServiceMethods.StorageTrim, async (_, context) =>
+        services.Unary(FilesMethods.Stat, static (_, _) => throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, "there is no such file"));
+        services.Unary(StorageMethods.Trim, async (_, context) =>
         {
             begun?.Invoke();
             await Task.Delay(Timeout.Infinite, context.CancellationToken);
             return new TrimReply();
         });
-        Serve(ServiceMethods.MeasureSink, []);
-        services.Stream(ServiceMethods.MeasureSource, async (request, stream, context) =>
+        Serve(MeasureMethods.Sink, []);
+        services.Stream(MeasureMethods.Source, async (request, stream, context) =>
         {
             for (ulong sent = 0; sent < request.Bytes; sent += Part)
             {
@@ -38,9 +43,9 @@ internal sealed class SilentGuest : IAsyncDisposable
                 await Task.Delay(pace ?? Timeout.InfiniteTimeSpan, context.CancellationToken);
             }
         });
-        Serve(ServiceMethods.FilesWrite, new FileWriteReady().ToByteArray());
-        Serve(ServiceMethods.FilesRead, new FileStat { Kind = FileKind.Regular, Size = 1 << 20 }.ToByteArray());
-        Serve(ServiceMethods.ExecRun, [(byte)ExecMessage.Started, .. new ExecStarted { Run = 1, Pid = 2 }.ToByteArray()]);
+        Serve(FilesMethods.Write, new FileWriteReady().ToByteArray());
+        Serve(FilesMethods.Read, new FileStat { Kind = FileKind.Regular, Size = 1 << 20 }.ToByteArray());
+        Serve(ExecMethods.Run, [(byte)ExecMessage.Started, .. new ExecStarted { Run = 1, Pid = 2 }.ToByteArray()]);
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create($"unix-listen://{_folder}/guest.sock"), services);
         _channel.SetState(StateWord.Ready);
         _channel.Start();

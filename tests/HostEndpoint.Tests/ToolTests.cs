@@ -1,9 +1,11 @@
 using System.Diagnostics;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
 /// <summary>channelctl as a person runs it.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class ToolTests
 {
     private static async Task<(int Code, string Out, string Error)> RunAsync(params string[] arguments)
@@ -28,15 +30,20 @@ public class ToolTests
     {
         await using var guest = new GuestDouble();
         var folder = Directory.CreateTempSubdirectory("channelsdk-test-");
-        var (policy, audit) = (Path.Combine(folder.FullName, "policy.json"), Path.Combine(folder.FullName, "audit"));
-        await File.WriteAllTextAsync(policy, """{"host_may": ["info.*", "freeze.*"]}""");
+        var (policy, audit) = (Path.Combine(folder.FullName, "policy.toml"), Path.Combine(folder.FullName, "audit"));
+        await File.WriteAllTextAsync(policy, "[services]\nallow = [\"info.*\", \"freeze.*\"]\n");
         Assert.Equal(0, (await RunAsync("info", guest.Uri, "--policy", policy, "--audit", audit)).Code);
         var refused = await RunAsync("shutdown", guest.Uri, "--policy", policy, "--audit", audit);
         Assert.NotEqual(0, refused.Code);
         Assert.Contains("the host's policy does not allow power.Request", refused.Error);
         var line = Assert.Single(await File.ReadAllLinesAsync(audit));
         Assert.Contains($"audit: {guest.Uri}: refused power.Request to the guest", line);
-        Assert.Contains("host_may", (await RunAsync("info", guest.Uri, "--policy", audit)).Error);
+        await File.WriteAllTextAsync(policy, "[services]\nalow = []\nallow = [\"info get\"]\n");
+        var wrong = await RunAsync("info", guest.Uri, "--policy", policy);
+        Assert.Equal(2, wrong.Code);
+        Assert.Equal([$"channelctl: {guest.Uri}: the host's policy {policy}:2: unknown key 'alow' in [services]; did you mean 'allow'?",
+            $"channelctl: the host's policy {policy}:3: [services] allow: 'info get' is no method; write \"service.Method\", \"service.*\" or \"*\" (BadConfiguration, Refused)"],
+            wrong.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
         folder.Delete(recursive: true);
     }
 
@@ -106,7 +113,7 @@ public class ToolTests
     }
 
     [Fact]
-    public async Task Why_says_what_is_the_matter()
+    public async Task Why_names_the_problem()
     {
         await using var guest = new GuestDouble();
         Assert.StartsWith("Ready: ", (await RunAsync("why", guest.Uri)).Out);
@@ -126,10 +133,10 @@ public class ToolTests
     [Fact]
     public async Task A_refusal_has_its_own_exit_code()
     {
-        await using var guest = new GuestDouble { PowerRefusal = new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, "power is denied in agent.conf") };
+        await using var guest = new GuestDouble { PowerRefusal = new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, "power is denied in agent.toml") };
         var result = await RunAsync("halt", guest.Uri);
         Assert.Equal(4, result.Code);
-        Assert.Contains("power is denied in agent.conf", result.Error);
+        Assert.Contains("power is denied in agent.toml", result.Error);
     }
 
     [Theory]

@@ -1,10 +1,12 @@
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Protocol;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Hypervisors.Xen;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
 /// <summary>What the launcher asks of xl, by a script in its place; tests/InXen has the real one.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class XlLauncherTests : IDisposable
 {
     private const string Operation = "00112233445566778899aabbccddeeff";
@@ -31,7 +33,7 @@ public sealed class XlLauncherTests : IDisposable
         """;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("xl-").FullName;
-    private readonly List<LaunchTrace> _traces = [];
+    private readonly List<LaunchResource> _resources = [];
 
     public XlLauncherTests()
     {
@@ -59,8 +61,8 @@ public sealed class XlLauncherTests : IDisposable
             Assert.Equal(["/dev/xvda", "/dev/xvdb"], launched.DiskDevices);
             Assert.Equal("vchan://7/org.channelsdk.agent.0", launched.Endpoint.Uri);
             Assert.Equal("marked", (await File.ReadAllTextAsync(At("environment"))).Trim());
-            Assert.Equal([LaunchTraceKind.Domain, LaunchTraceKind.Process], _traces.Select(t => t.Kind));
-            Assert.Equal($"channelsdk-{Operation}", _traces[0].Name);
+            Assert.Equal([LaunchResourceKind.Domain, LaunchResourceKind.Process], _resources.Select(t => t.Kind));
+            Assert.Equal($"channelsdk-{Operation}", _resources[0].Name);
             Assert.False(launched.Exited.IsCompleted);
         }
 
@@ -76,7 +78,7 @@ public sealed class XlLauncherTests : IDisposable
     }
 
     [Fact]
-    public async Task What_xl_refuses_is_told_in_its_words_and_nothing_is_left()
+    public async Task A_refusal_of_xl_has_its_error_output_and_leaves_nothing()
     {
         await File.WriteAllTextAsync(At("refusal"), "libxl: error: no memory for\u001b[2J it\n");
         var error = await Assert.ThrowsAsync<ChannelException>(() => Launcher().LaunchAsync(Request(), Soon));
@@ -129,7 +131,7 @@ public sealed class XlLauncherTests : IDisposable
     [InlineData("Waiting for domain vm1 (domid -3) to die", null)]
     [InlineData("Waiting for domain vm1 (domid 99999999999) to die", null)]
     [InlineData("Domain 12 has been destroyed.", null)]
-    public void The_number_is_taken_from_what_xl_says_of_a_domain_that_it_made(string line, uint? number) => Assert.Equal(number, XlMonitor.DomainOf(line));
+    public void The_number_is_taken_from_xls_output_about_a_new_domain(string line, uint? number) => Assert.Equal(number, XlMonitor.DomainOf(line));
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
@@ -137,7 +139,11 @@ public sealed class XlLauncherTests : IDisposable
 
     private XlLauncher Launcher(string append = "") => new(new XlLauncherOptions
     {
-        Kernel = At("kernel"), Initrd = At("initrd"), Append = append, Type = XenDomainType.Pvh, Program = At("xl"),
+        Kernel = At("kernel"),
+        Initrd = At("initrd"),
+        Append = append,
+        Type = XenDomainType.Pvh,
+        Program = At("xl"),
     });
 
     private LaunchRequest Request(params TargetDisk[] disks) => new()
@@ -147,6 +153,6 @@ public sealed class XlLauncherTests : IDisposable
         Folder = _folder,
         Disks = disks,
         Environment = new Dictionary<string, string> { ["MARK"] = "marked" },
-        Trace = _traces.Add,
+        OnResource = _resources.Add,
     };
 }

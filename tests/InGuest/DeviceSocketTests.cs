@@ -1,4 +1,4 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.InGuest;
 
@@ -67,7 +67,7 @@ public sealed class DeviceSocketTests
             Assert.True(sent < bytes.Length, "4 MiB went to a host that reads nothing");
         }
 
-        // The go-ahead is on a connection of its own; then the rest goes.
+        // The go-ahead is on its own connection; then the rest goes.
         using var start = VsockSocket.To(ReadsLate + 100);
         socket.SendAll(bytes.AsSpan(sent));
         socket.EndSending();

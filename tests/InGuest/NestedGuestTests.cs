@@ -1,8 +1,10 @@
 using System.Diagnostics;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
+using ChannelSdk.Channels;
+using ChannelSdk.Host;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
 
 namespace ChannelSdk.InGuest;
 
@@ -16,7 +18,7 @@ public sealed class NestedGuestTests
     [Fact]
     public async Task A_guest_announces_itself_through_the_kernels_vhost_vsock()
     {
-        await using var host = new HostEndpoint.HostEndpoint();
+        await using var host = new ChannelHost();
         // Emulation in emulation: seconds here are minutes there.
         var instance = host.Attach("inner", $"vsock-listen://{Cid}:5000", new InstanceOptions
         {
@@ -40,11 +42,11 @@ public sealed class NestedGuestTests
             soon.Token);
         await guest.Qmp.ExecuteAsync("device_add", $"{{\"driver\":\"vhost-vsock-pci\",\"guest-cid\":{Cid},\"addr\":\"06\"}}", soon.Token);
         Console.WriteLine($"restored: {watch.Elapsed.TotalSeconds:F1} s");
-        await StepAsync("ready", instance.WaitReadyAsync(soon.Token).AsTask());
-        await StepAsync("ping", instance.Info.PingAsync(cancellationToken: soon.Token).AsTask());
+        await StepAsync("ready", instance.WaitReadyAsync(soon.Token));
+        await StepAsync("ping", instance.Info.PingAsync(cancellationToken: soon.Token));
         await StepAsync("measure", instance.Measure.SendAsync(256 << 10, null, soon.Token));
         instance.DropLink("test");
-        await StepAsync("ping after the link was dropped", instance.Info.PingAsync(cancellationToken: soon.Token).AsTask());
+        await StepAsync("ping after the link was dropped", instance.Info.PingAsync(cancellationToken: soon.Token));
         Assert.True(instance.Status.Channel.Resumes >= 1);
         Assert.Equal(StateWord.Ready, instance.Status.State);
     }

@@ -1,7 +1,6 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports;
-using ChannelSdk.Transports.Tests;
-using ChannelSdk.Transports.Tests.Contract;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 using ChannelSdk.Transports.Vsock.Kernel;
 
 namespace ChannelSdk.InGuest;
@@ -11,7 +10,7 @@ public sealed class VsockLoopbackContractTests : TransportContractTests
 {
     private static int s_port = 7000;
 
-    internal override TransportRig NewRig()
+    public override TransportRig NewRig()
     {
         var port = Interlocked.Increment(ref s_port);
         return new TransportRig(TransportEndpoints.Create($"vsock://1:{port}"), TransportEndpoints.Create($"vsock-listen://1:{port}"))
@@ -25,7 +24,7 @@ public sealed class VsockLoopbackContractTests : TransportContractTests
 public sealed class VsockTableTests
 {
     [Fact]
-    public async Task A_CID_that_belongs_to_nobody_is_refused_and_told()
+    public async Task An_unknown_CID_is_refused_and_reported()
     {
         var told = new TaskCompletionSource<VsockRefusal>(TaskCreationOptions.RunContinuationsAsynchronously);
         void OnRefused(VsockRefusal refusal) => told.TrySetResult(refusal);
@@ -76,7 +75,7 @@ public sealed class VsockTableTests
     {
         await using var nobody = TransportEndpoints.Create("vsock://1:7103");
         var closed = await Assert.ThrowsAsync<ChannelException>(async () => await nobody.OpenAsync(CancellationToken.None));
-        Assert.Contains("Nobody listens", closed.Message, StringComparison.Ordinal);
+        Assert.Contains("nobody listens", closed.Message, StringComparison.Ordinal);
         await using var nowhere = TransportEndpoints.Create("vsock://77:7103");
         var missing = await Assert.ThrowsAsync<ChannelException>(async () => await nowhere.OpenAsync(CancellationToken.None));
         Assert.Contains("no vsock device", missing.Message, StringComparison.Ordinal);

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.InGuest;
 
@@ -17,21 +17,21 @@ internal sealed unsafe class VsockSocket : IDisposable
     /// <summary>Connects; the errno if that fails.</summary>
     public static (VsockSocket? Socket, int Errno) Connect(uint port, long? bufferSize = null)
     {
-        var number = Libc.Socket(Linux.AF_VSOCK, Linux.SOCK_STREAM | Linux.SOCK_CLOEXEC, 0);
+        var number = SocketCalls.Socket(Abi.AF_VSOCK, Abi.SOCK_STREAM | Abi.SOCK_CLOEXEC, 0);
         Assert.True(number >= 0, $"socket: errno {Errno.Last}");
         var fd = new SafeFd(number);
         if (bufferSize is { } size)
         {
             // SO_VM_SOCKETS_BUFFER_MIN_SIZE and SO_VM_SOCKETS_BUFFER_SIZE of linux/vm_sockets.h.
-            Assert.Equal(0, Libc.SetSockOpt(fd, Linux.AF_VSOCK, 1, &size, sizeof(long)));
-            Assert.Equal(0, Libc.SetSockOpt(fd, Linux.AF_VSOCK, 0, &size, sizeof(long)));
+            Assert.Equal(0, SocketCalls.SetSockOpt(fd, Abi.AF_VSOCK, 1, &size, sizeof(long)));
+            Assert.Equal(0, SocketCalls.SetSockOpt(fd, Abi.AF_VSOCK, 0, &size, sizeof(long)));
         }
 
-        byte* address = stackalloc byte[AddressLength];
+        var address = stackalloc byte[AddressLength];
         new Span<byte>(address, AddressLength).Clear();
-        Span<uint> words = MemoryMarshal.Cast<byte, uint>(new Span<byte>(address, AddressLength));
-        (words[0], words[1], words[2]) = (Linux.AF_VSOCK, port, Host);
-        if (Libc.Connect(fd, address, AddressLength) == 0)
+        var words = MemoryMarshal.Cast<byte, uint>(new Span<byte>(address, AddressLength));
+        (words[0], words[1], words[2]) = (Abi.AF_VSOCK, port, Host);
+        if (SocketCalls.Connect(fd, address, AddressLength) == 0)
         {
             return (new VsockSocket(fd), 0);
         }
@@ -41,7 +41,7 @@ internal sealed unsafe class VsockSocket : IDisposable
         return (null, errno);
     }
 
-    /// <summary>Connects to a port where somebody listens; a reset means that its backlog is full just now.</summary>
+    /// <summary>Connects to a port with a listener; a reset means that its backlog is full just now.</summary>
     public static VsockSocket To(uint port, long? bufferSize = null)
     {
         var (socket, errno) = Connect(port, bufferSize);
@@ -60,9 +60,9 @@ internal sealed unsafe class VsockSocket : IDisposable
     {
         get
         {
-            byte* address = stackalloc byte[AddressLength];
+            var address = stackalloc byte[AddressLength];
             uint length = AddressLength;
-            Assert.Equal(0, Libc.GetPeerName(_fd, address, &length));
+            Assert.Equal(0, SocketCalls.GetPeerName(_fd, address, &length));
             var words = new ReadOnlySpan<uint>(address, AddressLength / sizeof(uint));
             return (words[2], words[1]);
         }
@@ -84,7 +84,7 @@ internal sealed unsafe class VsockSocket : IDisposable
         const int noSignal = 0x4000;
         fixed (byte* start = bytes)
         {
-            var count = Libc.Send(_fd, start, (nuint)bytes.Length, flags | noSignal);
+            var count = SocketCalls.Send(_fd, start, (nuint)bytes.Length, flags | noSignal);
             return count >= 0 ? count : -Errno.Last;
         }
     }
@@ -94,7 +94,7 @@ internal sealed unsafe class VsockSocket : IDisposable
     {
         fixed (byte* start = bytes)
         {
-            var count = Libc.Recv(_fd, start, (nuint)bytes.Length, flags);
+            var count = SocketCalls.Recv(_fd, start, (nuint)bytes.Length, flags);
             return count >= 0 ? count : -Errno.Last;
         }
     }
@@ -112,7 +112,7 @@ internal sealed unsafe class VsockSocket : IDisposable
         return all.ToArray();
     }
 
-    public void EndSending() => Assert.Equal(0, Libc.Shutdown(_fd, ShutWrite));
+    public void EndSending() => Assert.Equal(0, SocketCalls.Shutdown(_fd, ShutWrite));
 
     public void Dispose() => _fd.Dispose();
 }

@@ -1,9 +1,11 @@
 using System.Globalization;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.HostEndpoint.Services;
-using ChannelSdk.Protocol;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Exec;
+using ChannelSdk.Host.Files;
+using ChannelSdk.Hypervisors.Xen;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
+using MountOutcome = ChannelSdk.Host.Freeze.MountOutcome;
 
 namespace ChannelSdk.InXen;
 
@@ -20,7 +22,7 @@ public class AgentTests(SharedDomains domains)
     {
         var instance = domains[type].Instance;
         var info = await instance.Info.GetAsync(Soon);
-        Assert.Equal("ChannelSdk test guest", info.Os.PrettyName);
+        Assert.Equal("ChannelSdk test guest", info.Os!.PrettyName);
         Assert.Equal(type == XenDomainType.Pv ? "PV" : "PVH", await domains[type].ShAsync("cat /sys/hypervisor/guest_type"));
         await instance.Info.PingAsync(Soon);
         Assert.Equal((Reachability.Up, StateWord.Ready), (instance.Status.Reachability, instance.Status.State));
@@ -55,7 +57,7 @@ public class AgentTests(SharedDomains domains)
         Assert.Equal(MountOutcome.Frozen, Assert.Single(report.Mounts).Outcome);
         var frozenAt = TimeProvider.System.GetTimestamp();
         await Task.Delay(TimeSpan.FromSeconds(1));
-        Assert.True((await domain.Instance.Freeze.StatusAsync(Soon)).LeftMs > 0);
+        Assert.True((await domain.Instance.Freeze.StatusAsync(Soon)).Left > TimeSpan.Zero);
         var frozenFor = TimeProvider.System.GetElapsedTime(frozenAt);
         await domain.Instance.Freeze.ThawAsync(cancellationToken: Soon);
 

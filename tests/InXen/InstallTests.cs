@@ -1,7 +1,13 @@
 using System.Diagnostics;
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Transports.Tests.Faulty;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Hypervisors.Xen;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Records;
+using ChannelSdk.Linux.Processes;
+using Microsoft.Extensions.Time.Testing;
 
 namespace ChannelSdk.InXen;
 
@@ -43,9 +49,9 @@ public sealed class InstallTests : IDisposable
     }
 
     [Fact]
-    public async Task An_appliance_that_works_for_ever_is_gone_soon_after_the_deadline()
+    public async Task An_appliance_that_never_ends_is_gone_soon_after_the_deadline()
     {
-        var clock = new ManualClock();
+        var clock = new FakeTimeProvider();
         var operation = NewInstaller(TimeSpan.FromMinutes(2), "#!/bin/sh\nchannel-agent progress 1 busy\nwhile :; do sleep 1; done\n", time: clock)
             .Start(new InstallRequest { Instance = "vm1" });
         await foreach (var one in operation.Events.ReadAsync(0, Soon))
@@ -69,14 +75,18 @@ public sealed class InstallTests : IDisposable
         var name = $"channelsdk-{Guid.NewGuid():N}";
         await using var left = await XlGuest.StartAsync(new XlOptions
         {
-            Name = name, Kernel = $"{TestDomain.Images}/domu-kernel", Initrd = $"{TestDomain.Images}/domu-initrd", MemoryMiB = 160, Folder = _folder,
+            Name = name,
+            Kernel = $"{TestDomain.Images}/domu-kernel",
+            Initrd = $"{TestDomain.Images}/domu-initrd",
+            MemoryMiB = 160,
+            Folder = _folder,
         }, Soon);
         var gone = left.Exited;
         var finished = installer.Start(new InstallRequest { Instance = "vm1" });
         await finished.Completion.WaitAsync(Soon);
         // An operation on the host alone, as a process that is no more would have left it.
         var (folder, journal) = Installer.Journals(At("state/operations")).Single();
-        (journal with { Outcome = null, Ended = null, Owner = new ProcessIdentity(1, 1), Traces = [new LaunchTrace(LaunchTraceKind.Domain, name)] }).Write(folder.Journal);
+        (journal with { Outcome = null, Ended = null, Owner = new ProcessIdentity(1, 1), Resources = [new LaunchResource(LaunchResourceKind.Domain, name)] }).Write(folder.Journal);
 
         var found = Assert.Single(NewInstaller(TimeSpan.FromMinutes(2), "#!/bin/sh\n", "create").Interrupted);
 

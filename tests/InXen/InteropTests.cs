@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Transports;
+using ChannelSdk.Hypervisors.Xen;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.InXen;
 
@@ -20,7 +20,7 @@ public class InteropTests(SharedDomains domains)
     [InlineData(XenDomainType.Pv, 4096)]
     [InlineData(XenDomainType.Pv, 1 << 18)]
     [InlineData(XenDomainType.Pvh, 65536)]
-    public async Task Our_client_and_libxenvchans_server_exchange_all_bytes_whatever_the_rings_size(XenDomainType type, int ring)
+    public async Task Our_client_and_libxenvchans_server_exchange_all_bytes_with_rings_of_any_size(XenDomainType type, int ring)
     {
         var domain = domains[type];
         var name = $"c-server-{ring}";
@@ -39,7 +39,7 @@ public class InteropTests(SharedDomains domains)
     [InlineData(XenDomainType.Pv, 11)]
     [InlineData(XenDomainType.Pv, 12)]
     [InlineData(XenDomainType.Pvh, 16)]
-    public async Task Libxenvchans_client_and_our_server_exchange_all_bytes_whatever_the_rings_size(XenDomainType type, int order)
+    public async Task Libxenvchans_client_and_our_server_exchange_all_bytes_with_rings_of_any_size(XenDomainType type, int order)
     {
         var domain = domains[type];
         await using var endpoint = TransportEndpoints.Create($"vchan-listen://{domain.Guest.DomainId}/our-server?order={order}");
@@ -58,7 +58,7 @@ public class InteropTests(SharedDomains domains)
         List<VchanSpeed> ours = [], theirs = [];
         for (var i = 0; i < rounds; i++)
         {
-            // In turn, and the best of each counts: whatever else the machine does meets both.
+            // In turn, and the best of each counts: other load of the machine meets both.
             ours.Add(await AgainstServerAsync($"ours-{i}", async (number, name) =>
             {
                 await using var endpoint = TransportEndpoints.Create($"vchan://{number}/{name}");
@@ -68,7 +68,8 @@ public class InteropTests(SharedDomains domains)
             theirs.Add(await AgainstServerAsync($"theirs-{i}", async (number, name) =>
             {
                 using var client = Process.Start(new ProcessStartInfo($"{TestDomain.Images}/vchan-peer",
-                    ["client", $"{number}", $"/local/domain/{number}/{ServedTo(0, name)}", $"{mebibytes}", $"{Rounds}"]) { RedirectStandardOutput = true })!;
+                    ["client", $"{number}", $"/local/domain/{number}/{ServedTo(0, name)}", $"{mebibytes}", $"{Rounds}"])
+                { RedirectStandardOutput = true })!;
                 return VchanSpeed.Parse(await client.StandardOutput.ReadToEndAsync(Soon));
             }));
             Console.WriteLine($"REPORT beside libxenvchan, ours: {ours[^1]}");

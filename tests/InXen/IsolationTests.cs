@@ -1,7 +1,8 @@
 using System.Globalization;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports;
+using ChannelSdk.Hypervisors.Xen;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.InXen;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.HostEndpoint.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Channels;
+using ChannelSdk.Host.Power;
+using ChannelSdk.Hypervisors.Xen;
 
 namespace ChannelSdk.InXen;
 

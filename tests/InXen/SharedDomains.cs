@@ -1,7 +1,10 @@
 using System.Text;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Metadata;
+using ChannelSdk.Host;
+using ChannelSdk.Hypervisors.Xen;
+using ChannelSdk.Metadata.Http;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Metadata.Relay;
+using ChannelSdk.Metadata.Store;
 
 namespace ChannelSdk.InXen;
 
@@ -27,7 +30,7 @@ public sealed class SharedDomains : IAsyncLifetime
             store.Dispose();
             return ValueTask.CompletedTask;
         });
-        // Both at once: each boots on a processor of its own.
+        // Both at once: each boots on its own processor.
         var starting = Enum.GetValues<XenDomainType>().ToDictionary(type => type, type => StartAsync(type, store, server));
         foreach (var (type, start) in starting)
         {
@@ -50,7 +53,9 @@ public sealed class SharedDomains : IAsyncLifetime
     {
         var name = NameOf(type);
         store.Put(name, InstanceMetadata.Parse(Encoding.UTF8.GetBytes($"instance_id: i-{name}\nhostname: {name}.example.org\n")));
-        return TestDomain.StartAsync(Purpose, type, new InstanceOptions { Metadata = server.AttachInstance(name) });
+        // Once, not in Serve: that runs again if the domain's boot is tried again.
+        var metadata = server.AttachInstance(name);
+        return TestDomain.StartAsync(Purpose, type, new InstanceOptions { Serve = services => services.ServeMetadata(metadata) });
     }
 }
 

@@ -1,7 +1,8 @@
 using System.Text;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.HostEndpoint.Services;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Exec;
+using ChannelSdk.Hypervisors.Xen;
+using ChannelSdk.Protocol.Sessions;
 
 namespace ChannelSdk.InXen;
 
@@ -16,7 +17,7 @@ internal sealed class TestDomain : IAsyncDisposable
 
     private const int BootTries = 3;
 
-    private readonly HostEndpoint.HostEndpoint _host = new();
+    private readonly ChannelHost _host = new();
 
     private TestDomain(XlGuest guest, InstanceOptions? options)
     {
@@ -58,7 +59,7 @@ internal sealed class TestDomain : IAsyncDisposable
             var domain = new TestDomain(guest, options);
             try
             {
-                if (await Task.WhenAny(domain.Instance.WaitReadyAsync(Soon).AsTask(), guest.Exited) is var first && first != guest.Exited)
+                if (await Task.WhenAny(domain.Instance.WaitReadyAsync(Soon), guest.Exited) is var first && first != guest.Exited)
                 {
                     await first;
                     return domain;

@@ -1,5 +1,4 @@
-using ChannelSdk.Transports;
-using ChannelSdk.Transports.Tests.Contract;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.InXen;
 
@@ -8,7 +7,7 @@ public sealed class VchanContractTests : TransportContractTests
 {
     private static int s_number;
 
-    internal override TransportRig NewRig()
+    public override TransportRig NewRig()
     {
         var name = $"contract-{Interlocked.Increment(ref s_number)}";
         return new TransportRig(TransportEndpoints.Create($"vchan://0/{name}"), TransportEndpoints.Create($"vchan-listen://0/{name}?order=12"))

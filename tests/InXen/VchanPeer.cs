@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Globalization;
-using ChannelSdk.Transports;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.InXen;
 

@@ -3,15 +3,20 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using ChannelSdk.Metadata.Documents;
-using ChannelSdk.Metadata.Faces;
-using ChannelSdk.Protocol;
+using ChannelSdk.Metadata.Layouts;
+using ChannelSdk.Metadata.Http;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Metadata.Store;
+using ChannelSdk.Protocol.Errors;
+using Microsoft.Extensions.Time.Testing;
 
 namespace ChannelSdk.Metadata.Tests;
 
 /// <summary>A document that is taken is one that every layout can be made of, now and after a restart.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class AcceptanceTests
 {
-    private static readonly string[] Others = ["null", "true", "5", "1.5", "-1", "\"\"", "\"text\"", "[]", "[\"a\"]", "[1]", "[null]", "[{}]", "{}", "{\"a\":\"b\"}", "{\"a\":1}", "{\"a\":{\"b\":\"c\"}}"];
+    private static readonly string[] s_others = ["null", "true", "5", "1.5", "-1", "\"\"", "\"text\"", "[]", "[\"a\"]", "[1]", "[null]", "[{}]", "{}", "{\"a\":\"b\"}", "{\"a\":1}", "{\"a\":{\"b\":\"c\"}}"];
 
     [Theory]
     [InlineData("ec2: {meta_data: {placement: flat}}\n", "ec2.meta_data.placement", "a directory of the layout")]
@@ -45,7 +50,7 @@ public class AcceptanceTests
         var (refused, taken) = (0, 0);
         foreach (var path in Paths(document).ToArray())
         {
-            foreach (var other in Others)
+            foreach (var other in s_others)
             {
                 var changed = document.DeepClone();
                 Replace(changed, path, JsonNode.Parse(other));
@@ -154,10 +159,10 @@ public class AcceptanceTests
     }
 
     [Fact]
-    public async Task The_cause_of_a_503_is_told_to_the_host_once_a_second_and_what_was_not_told_is_counted()
+    public async Task The_cause_of_a_503_is_told_to_the_host_once_a_second_and_others_are_counted()
     {
         var told = System.Threading.Channels.Channel.CreateUnbounded<MetadataFailure>();
-        var time = new GuestAgent.Tests.ManualTime();
+        var time = new FakeTimeProvider();
         var store = new BrokenStore();
         await using var server = await MetadataServer.StartAsync(store, new MetadataServerOptions { Time = time, Failed = Tell });
         void Tell(MetadataFailure failure)

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using ChannelSdk.Host;
+using ChannelSdk.Metadata.Http;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.Metadata.Tests;
@@ -42,7 +44,7 @@ public sealed partial class ClientNamespace : IAsyncLifetime
     private async Task<(int Code, string Text)> ExecuteAsync(string file, string[] arguments)
     {
         var start = new ProcessStartInfo(file) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
-        // The packaged clients with the packaged interpreters, and no settings of whoever runs the test.
+        // The packaged clients with the packaged interpreters, and no settings of the user that runs the test.
         start.Environment.Clear();
         start.Environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin";
         start.Environment["HOME"] = Path.GetDirectoryName(_rig.SocketPath);

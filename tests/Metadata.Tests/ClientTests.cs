@@ -2,7 +2,8 @@ using System.Text;
 
 namespace ChannelSdk.Metadata.Tests;
 
-/// <summary>Metadata clients as Debian packages them, unmodified, at 169.254.169.254 in a namespace of their own.</summary>
+/// <summary>Metadata clients as Debian packages them, unmodified, at 169.254.169.254 in their own namespace.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class ClientTests(ClientNamespace inside) : IClassFixture<ClientNamespace>
 {
     [Fact]

@@ -1,6 +1,6 @@
 using System.Text;
 using ChannelSdk.Metadata.Documents;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Metadata.Tests;
 
@@ -44,6 +44,16 @@ public class DocumentTests
     [InlineData("a: \"open\n", "line 1", "closed", "|")]
     [InlineData("a: [1, 2\nb: 3\n", "line 1", "']'", "")]
     [InlineData("a: b: c\n", "line 1", "colon", "quotes")]
+    [InlineData("a:\n- 1\n-\n  b: \"x\n    y\"\n", "line 4", "closed", "|")]
+    [InlineData("a: [b: c]\n", "line 1", "comma", "{a: b}")]
+    [InlineData("a: {b}\n", "metadata: a:", "colon", "value")]
+    [InlineData("a: {b: 1, {c: 2}: 3}\n", "line 1", "complex", "key: value")]
+    [InlineData("a:\n  ? b\n  : c\n", "line 2", "complex", "key: value")]
+    [InlineData("%YAML 1.2\n---\na: 1\n", "line 1", "directives", "remove")]
+    [InlineData("a: 1\nb: @c\n", "line 2", "begin with", "quotes")]
+    [InlineData("a: 1\nb: x\u2028y\n", "line 2", "U+2028", "\\u2028")]
+    [InlineData("a: 1\nb: x\0y\n", "line 2", "U+0000", "\\u0000")]
+    [InlineData("a: \"\\q\"\n", "line 1", "escape", "\\\\")]
     [InlineData("{\"a\": 1,}", "line 1", "JSON", "")]
     [InlineData("{\"a\": 1} {}", "line 1", "", "")]
     [InlineData("- a\n", "document", "mapping", "instance_id")]

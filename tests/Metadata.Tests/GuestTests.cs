@@ -3,7 +3,9 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text;
-using ChannelSdk.Protocol;
+using ChannelSdk.Metadata.Guest;
+using ChannelSdk.Metadata.Http;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Metadata.Tests;
 

@@ -2,13 +2,15 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using ChannelSdk.Metadata.Http;
 
 namespace ChannelSdk.Metadata.Tests;
 
 /// <summary>Raw bytes of a guest that means harm.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class HostileTests
 {
-    private static readonly MetadataServerOptions Impatient = new()
+    private static readonly MetadataServerOptions s_impatient = new()
     {
         HeadersTimeout = TimeSpan.FromSeconds(1),
         IdleTimeout = TimeSpan.FromSeconds(1),
@@ -137,7 +139,7 @@ public class HostileTests
     [Fact]
     public async Task A_connection_that_says_nothing_ends()
     {
-        await using var rig = await ServerRig.StartAsync(options: Impatient);
+        await using var rig = await ServerRig.StartAsync(options: s_impatient);
         Assert.Equal("", await rig.RawAsync(""));
         Assert.StartsWith("HTTP/1.1 200 ", await rig.RawAsync("GET /latest/ HTTP/1.1\r\nHost: a\r\n\r\n"));
     }
@@ -154,9 +156,9 @@ public class HostileTests
     }
 
     [Fact]
-    public async Task A_slow_loris_is_cut_and_delays_nobody()
+    public async Task A_slow_loris_is_cut_and_delays_no_other_client()
     {
-        await using var rig = await ServerRig.StartAsync(options: Impatient);
+        await using var rig = await ServerRig.StartAsync(options: s_impatient);
         var slow = Enumerable.Range(0, 20).Select(async _ =>
         {
             using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -174,16 +176,16 @@ public class HostileTests
     [Fact]
     public async Task A_body_that_drips_is_cut()
     {
-        await using var rig = await ServerRig.StartAsync(options: Impatient);
+        await using var rig = await ServerRig.StartAsync(options: s_impatient);
         var answer = await rig.RawAsync("POST /ganeti/latest/write HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx");
         Assert.StartsWith("HTTP/1.1 408 ", answer);
         Assert.Equal(0, rig.Vm1.Counters.Failures);
     }
 
     [Fact]
-    public async Task A_client_that_never_reads_loses_its_connection_and_nobody_waits_for_it()
+    public async Task A_client_that_never_reads_loses_its_connection_and_delays_no_other_client()
     {
-        await using var rig = await ServerRig.StartAsync(options: Impatient);
+        await using var rig = await ServerRig.StartAsync(options: s_impatient);
         rig.Store.Merge("vm1", Encoding.UTF8.GetBytes($"user_data: {new string('x', 500_000)}\n"));
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
         await socket.ConnectAsync(rig.Loopback);
@@ -236,7 +238,7 @@ public class HostileTests
     [Fact]
     public async Task Random_bytes_end_in_nothing_worse_than_400()
     {
-        await using var rig = await ServerRig.StartAsync(options: Impatient);
+        await using var rig = await ServerRig.StartAsync(options: s_impatient);
         var random = new Random(7);
         var template = Encoding.ASCII.GetBytes(Request("POST /ganeti/latest/write", "Content-Length: 3") + "abc");
         await Task.WhenAll(Enumerable.Range(0, 200).Select(i =>

@@ -1,6 +1,7 @@
 using System.Text;
 using ChannelSdk.Metadata.Documents;
-using ChannelSdk.Protocol;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Metadata.Tests;
 
@@ -68,7 +69,7 @@ public class ModelTests
     }
 
     [Fact]
-    public void A_private_parameter_without_its_value_keeps_the_one_that_is_known()
+    public void A_private_parameter_without_a_value_keeps_the_known_one()
     {
         var known = Samples.Parse(Samples.Full);
         var shown = Encoding.UTF8.GetBytes(known.ToPublicJson());

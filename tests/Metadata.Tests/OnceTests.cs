@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using ChannelSdk.Metadata.Guest;
+using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.Metadata.Tests;
 
@@ -38,7 +40,7 @@ public class OnceTests
     }
 
     [Fact]
-    public async Task A_secret_that_is_put_beside_one_that_was_given_comes_alone()
+    public async Task A_secret_that_is_put_beside_a_given_one_comes_alone()
     {
         await using var rig = await ServerRig.StartAsync(Document);
         var token = await rig.TokenAsync();
@@ -133,13 +135,13 @@ public class OnceTests
     [Fact]
     public void What_was_not_sent_is_given_to_the_next()
     {
-        var answer = new Faces.SecretAnswer(Samples.Parse(Document).Os);
+        var answer = new Layouts.SecretAnswer(Samples.Parse(Document).Os);
         var once = new Http.OnceSecrets();
-        var taken = once.Take(answer, out _);
+        var taken = once.Claim(answer, out _);
         Assert.Single(taken);
-        Assert.Empty(once.Take(answer, out _));
+        Assert.Empty(once.Claim(answer, out _));
         once.Return(taken);
-        Assert.Single(once.Take(answer, out var shown));
+        Assert.Single(once.Claim(answer, out var shown));
         Assert.Contains("hunter2", Encoding.UTF8.GetString(shown.Body));
     }
 

@@ -1,5 +1,7 @@
 using System.Text;
-using ChannelSdk.Protocol;
+using ChannelSdk.Metadata.Layouts;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Metadata.Tests;
 
@@ -65,5 +67,5 @@ internal static class Samples
 
     public static InstanceMetadata Parse(string text) => InstanceMetadata.Parse(Encoding.UTF8.GetBytes(text));
 
-    public static ChannelException Refusal(string text) => Assert.Throws<ChannelException>(() => Parse(text));
+    public static ChannelException Refusal(string text) => Assert.Throws<ChannelException>(() => RenderCheck.Checked(Parse(text)));
 }

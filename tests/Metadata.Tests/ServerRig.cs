@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using ChannelSdk.Metadata.Http;
+using ChannelSdk.Metadata.Store;
 
 namespace ChannelSdk.Metadata.Tests;
 
@@ -89,7 +91,7 @@ internal sealed class ServerRig : IAsyncDisposable
         return await answer.Content.ReadAsStringAsync();
     }
 
-    /// <summary>Sends bytes on a connection of its own and returns all that comes until the server closes it.</summary>
+    /// <summary>Sends bytes on its own connection and returns all that comes until the server closes it.</summary>
     public async Task<string> RawAsync(byte[] bytes, bool endsSending = false)
     {
         using var limit = new CancellationTokenSource(Soon);

@@ -1,12 +1,14 @@
 using System.Diagnostics;
 using System.Text;
-using ChannelSdk.Protocol;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Metadata.Store;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Metadata.Tests;
 
 public class StoreTests
 {
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(20);
 
     [Fact]
     public void Metadata_outlives_the_store_and_secrets_do_not()
@@ -30,7 +32,7 @@ public class StoreTests
     }
 
     [Fact]
-    public async Task A_change_wakes_who_waits_for_it_and_nobody_else()
+    public async Task A_change_wakes_its_own_waiters_and_no_others()
     {
         using var folder = new TestFolder();
         using var store = new FolderMetadataStore(folder.Path);
@@ -38,9 +40,9 @@ public class StoreTests
         var own = store.WaitChangeAsync("vm1", first);
         var other = store.WaitChangeAsync("vm2", null);
         store.Merge("vm1", "hostname: b\n"u8);
-        await own.WaitAsync(Soon);
+        await own.WaitAsync(s_soon);
         Assert.False(other.IsCompleted);
-        await store.WaitChangeAsync("vm1", first).WaitAsync(Soon);
+        await store.WaitChangeAsync("vm1", first).WaitAsync(s_soon);
     }
 
     [Fact]
@@ -54,7 +56,7 @@ public class StoreTests
             other.Merge("vm1", "hostname: changed\n"u8);
         }
 
-        await store.WaitChangeAsync("vm1", mine).WaitAsync(Soon);
+        await store.WaitChangeAsync("vm1", mine).WaitAsync(s_soon);
         var now = store.Find("vm1")!;
         Assert.Equal("changed", now.Metadata.Hostname);
         Assert.True(now.Version > mine.Version);
@@ -70,7 +72,7 @@ public class StoreTests
         File.WriteAllText(folder["new"], "{\"version\": 2, \"metadata\": {\"instance_id\": 7}}");
         File.Move(folder["new"], folder["vm1.json"], overwrite: true);
         var deadline = Stopwatch.StartNew();
-        while (store.Failures.Count == 0 && deadline.Elapsed < Soon)
+        while (store.Failures.Count == 0 && deadline.Elapsed < s_soon)
         {
             await Task.Yield();
         }

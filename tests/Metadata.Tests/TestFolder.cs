@@ -1,6 +1,6 @@
 namespace ChannelSdk.Metadata.Tests;
 
-/// <summary>A folder of its own with a short path, as socket paths are limited.</summary>
+/// <summary>A new folder with a short path, as socket paths are limited.</summary>
 internal sealed class TestFolder : IDisposable
 {
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("md-");

@@ -1,7 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using ChannelSdk.GuestAgent.Tests;
+using ChannelSdk.Metadata.Http;
+using Microsoft.Extensions.Time.Testing;
 
 namespace ChannelSdk.Metadata.Tests;
 
@@ -66,7 +67,7 @@ public class TokenAndTagTests
     [Fact]
     public async Task A_token_ends_with_its_lifetime()
     {
-        var time = new ManualTime();
+        var time = new FakeTimeProvider();
         await using var rig = await ServerRig.StartAsync(options: new MetadataServerOptions { Time = time });
         var token = await rig.TokenAsync();
         time.Advance(TimeSpan.FromSeconds(59));
@@ -116,7 +117,7 @@ public class TokenAndTagTests
             while (true)
             {
                 var length = await wire.ReceiveAsync(buffer, soon.Token);
-                // The source port is the server's, behind an IP header of its own length.
+                // The source port is the server's, behind an IP header of variable length.
                 var at = (buffer[0] & 15) * 4;
                 if ((buffer[at] << 8 | buffer[at + 1]) == rig.Loopback.Port && System.Text.Encoding.ASCII.GetString(buffer, 0, length).Contains(mark, StringComparison.OrdinalIgnoreCase))
                 {
@@ -215,7 +216,7 @@ public class TokenAndTagTests
     [Fact]
     public async Task Above_its_rate_an_instance_gets_429_but_always_its_token()
     {
-        var time = new ManualTime();
+        var time = new FakeTimeProvider();
         await using var rig = await ServerRig.StartAsync(options: new MetadataServerOptions { RequestsPerSecond = 1, RequestsBurst = 3, LimitedDelay = TimeSpan.Zero, Time = time });
         for (var i = 0; i < 3; i++)
         {
@@ -232,7 +233,7 @@ public class TokenAndTagTests
     }
 
     [Fact]
-    public async Task Instances_see_their_own_data_only_whatever_they_claim()
+    public async Task Instances_see_only_their_own_data_for_any_claim()
     {
         await using var rig = await ServerRig.StartAsync();
         rig.Store.Put("vm2", Samples.Parse("instance_id: i-2\nhostname: vm2\n"));

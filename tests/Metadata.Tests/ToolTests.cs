@@ -1,8 +1,15 @@
 using System.Diagnostics;
+using ChannelSdk.Cli.Commands;
+using ChannelSdk.Host;
+using ChannelSdk.Metadata.Guest;
+using ChannelSdk.Metadata.Store;
+using ChannelSdk.Protocol.Errors;
+using Microsoft.Extensions.Time.Testing;
 
 namespace ChannelSdk.Metadata.Tests;
 
 /// <summary>channelctl metadata as a person runs it.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class ToolTests
 {
     private const string NoSecret = Samples.Small + "os: {parameters: {arch: {value: amd64, class: public}, key: {value: L-PRIVATE-1, class: private}}}\n";
@@ -82,12 +89,12 @@ public class ToolTests
         Assert.Equal((0, "vm1: version 1\n", ""), await RunAsync(sample, "set", "vm1", "--store", folder.Path));
         using var store = new FolderMetadataStore(folder.Path);
         await File.WriteAllTextAsync(folder["secret"], "hunter2-secret\n");
-        await Tool.Commands.ServedSecrets.PutAsync(store, $"vm1:root_password={folder["secret"]}", CancellationToken.None);
+        await ServedSecrets.PutAsync(store, $"vm1:root_password={folder["secret"]}", CancellationToken.None);
         Assert.Equal("hunter2-secret", store.Find("vm1")!.Metadata.Os.Parameters["root_password"].Reveal());
         Assert.DoesNotContain("hunter2", await File.ReadAllTextAsync(folder["vm1.json"]));
         foreach (var (wrong, told) in new[] { ("vm1:arch=x", "no secret parameter 'arch'"), ("vm2:a=x", "no secret parameter 'a'"), ("vm1=x", "not INSTANCE:NAME=SOURCE"), ("vm1:root_password=/nope", "cannot be read") })
         {
-            Assert.Contains(told, (await Assert.ThrowsAsync<Protocol.ChannelException>(() => Tool.Commands.ServedSecrets.PutAsync(store, wrong, CancellationToken.None))).Message);
+            Assert.Contains(told, (await Assert.ThrowsAsync<ChannelException>(() => ServedSecrets.PutAsync(store, wrong, CancellationToken.None))).Message);
         }
     }
 
@@ -111,7 +118,7 @@ public class ToolTests
     public async Task One_rule_for_names_holds_for_networks_stores_servers_and_channels(string name)
     {
         await using var rig = await ServerRig.StartAsync();
-        await using var host = new HostEndpoint.HostEndpoint();
+        await using var host = new ChannelHost();
         foreach (var use in new Action[]
         {
             () => Transports.LinkLocal.LinkLocalNetwork.Of(name),
@@ -120,16 +127,16 @@ public class ToolTests
             () => host.Attach(name, "unix:///run/nothing"),
         })
         {
-            var error = Assert.Throws<Protocol.ChannelException>(use);
-            Assert.Equal((Protocol.ChannelError.BadConfiguration, true), (error.Code, error.Message.Contains("is no instance name: 1 to 63 characters of a-z", StringComparison.Ordinal)));
+            var error = Assert.Throws<ChannelException>(use);
+            Assert.Equal((ChannelError.BadConfiguration, true), (error.Code, error.Message.Contains("is no instance name: 1 to 63 characters of a-z", StringComparison.Ordinal)));
         }
     }
 
     [Fact]
-    public async Task What_a_guest_makes_serve_print_has_a_pace_and_what_was_left_out_is_counted()
+    public async Task Lines_that_a_guest_causes_in_serve_have_a_rate_and_dropped_ones_are_counted()
     {
         await using var rig = await ServerRig.StartAsync();
-        var time = new GuestAgent.Tests.ManualTime();
+        var time = new FakeTimeProvider();
         for (var i = 0; i < 5000; i++)
         {
             rig.Vm1.Progress.Add(new ProgressEvent(0, default, null, new string('\u0001', 64), new string('\u0001', 256), "", ProgressPhase.Start, null, null, new Dictionary<string, string>()));
@@ -138,10 +145,10 @@ public class ToolTests
         var output = new StringWriter();
         using var stop = new CancellationTokenSource();
         // Up to its first pause it runs through.
-        var showing = new Tool.Commands.InstanceLog(rig.Vm1, output, time).ShowProgressAsync(stop.Token);
+        var showing = new InstanceLog(rig.Vm1, output, time).ShowProgressAsync(stop.Token);
         var lines = output.ToString().TrimEnd('\n').Split('\n');
         Assert.False(showing.IsCompleted);
-        Assert.Equal(Tool.Commands.InstanceLog.Burst + 2, lines.Length);
+        Assert.Equal(InstanceLog.Burst + 2, lines.Length);
         Assert.Equal("vm1: 4744 steps were not shown", lines[0]);
         Assert.All(lines, line => Assert.InRange(line.Length, 1, 512));
         await stop.CancelAsync();

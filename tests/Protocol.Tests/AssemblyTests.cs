@@ -1,7 +1,14 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Rpc;
+using ChannelSdk.Protocol.Sessions;
+
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>The memory for messages while they are put together.</summary>
-public sealed class AssemblyTests : IRpcHandler
+public sealed class AssemblyTests : IRpcHandler, ISessionEvents
 {
     private const int Bound = 4 << 20;
     private const int MaxMessage = 1 << 20;
@@ -19,7 +26,7 @@ public sealed class AssemblyTests : IRpcHandler
         const int Streams = 128;
         var options = new SessionOptions { TotalLimit = null };
         ulong nonce = 0;
-        var host = new RpcPeer(PeerRole.Host, options, MaxMessage, Bound, this, () => ++nonce * 0x9E3779B97F4A7C15);
+        var host = new RpcPeer(PeerRole.Host, options, MaxMessage, Bound, this, this, () => ++nonce * 0x9E3779B97F4A7C15);
         var guest = new RawGuest(host.Session);
         guest.Connect();
         Span<uint> ids = stackalloc uint[Streams];
@@ -148,19 +155,19 @@ public sealed class AssemblyTests : IRpcHandler
     {
     }
 
-    void IRpcHandler.OnEstablished(bool resumed)
+    void ISessionEvents.OnEstablished(bool resumed)
     {
     }
 
-    void IRpcHandler.OnLinkLost(ChannelError error, string text)
+    void ISessionEvents.OnLinkLost(ChannelError error, string text)
     {
     }
 
-    void IRpcHandler.OnSessionLost(ChannelError error, string text)
+    void ISessionEvents.OnSessionLost(ChannelError error, string text)
     {
     }
 
-    void IRpcHandler.OnPeerHeartbeat(in Heartbeat heartbeat)
+    void ISessionEvents.OnPeerHeartbeat(in Heartbeat heartbeat)
     {
     }
 }

@@ -1,3 +1,7 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>A call that is told as not run did not run, and does not later.</summary>

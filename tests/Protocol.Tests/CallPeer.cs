@@ -1,4 +1,10 @@
 using System.Buffers.Binary;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Rpc;
+using ChannelSdk.Protocol.Sessions;
 
 namespace ChannelSdk.Protocol.Tests;
 
@@ -6,14 +12,14 @@ namespace ChannelSdk.Protocol.Tests;
 /// One end with calls above its session: as the caller it remembers how each attempt ended, as the callee how often each
 /// one ran. A method runs as soon as its request is whole, which is the worst moment for a caller that has given up.
 /// </summary>
-internal sealed class CallPeer : IRpcHandler, IWireEnd
+internal sealed class CallPeer : IRpcHandler, ISessionEvents, IWireEnd
 {
     private readonly List<RpcCall> _unanswered = [];
 
     public CallPeer(PeerRole role, SessionOptions? options = null, int seed = 1, int maxMessage = 1 << 20)
     {
         Nonces = new NonceSource((ulong)seed << 16 | (ulong)role);
-        Rpc = new RpcPeer(role, options ?? new SessionOptions(), maxMessage, assemblyBytes: 4 * maxMessage, this, Nonces.Next);
+        Rpc = new RpcPeer(role, options ?? new SessionOptions(), maxMessage, assemblyBytes: 4 * maxMessage, this, this, Nonces.Next);
     }
 
     /// <summary>Not in a copy of this peer's memory: no number comes twice.</summary>
@@ -134,13 +140,13 @@ internal sealed class CallPeer : IRpcHandler, IWireEnd
     {
     }
 
-    void IRpcHandler.OnEstablished(bool resumed) => Events.Add(resumed ? "resumed" : "established");
+    void ISessionEvents.OnEstablished(bool resumed) => Events.Add(resumed ? "resumed" : "established");
 
-    void IRpcHandler.OnLinkLost(ChannelError error, string text) => Events.Add($"link lost: {error}");
+    void ISessionEvents.OnLinkLost(ChannelError error, string text) => Events.Add($"link lost: {error}");
 
-    void IRpcHandler.OnSessionLost(ChannelError error, string text) => Events.Add($"session lost: {error}");
+    void ISessionEvents.OnSessionLost(ChannelError error, string text) => Events.Add($"session lost: {error}");
 
-    void IRpcHandler.OnPeerHeartbeat(in Heartbeat heartbeat)
+    void ISessionEvents.OnPeerHeartbeat(in Heartbeat heartbeat)
     {
     }
 

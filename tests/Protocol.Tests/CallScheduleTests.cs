@@ -1,6 +1,11 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>Random schedules of cuts, pauses, restarts, copies and deadlines under calls that are retried, in virtual time. A failure prints its seed.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class CallScheduleTests
 {
     private const int Schedules = 10_000;

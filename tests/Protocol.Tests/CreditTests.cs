@@ -1,3 +1,6 @@
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>Every credit that a receiver may give carries messages of every size.</summary>
@@ -13,7 +16,7 @@ public class CreditTests
     [InlineData(1 << 16, 25)]
     [InlineData(1 << 16, 1047)]
     [InlineData(0, 0)]
-    public void A_message_passes_whatever_the_credit_that_is_given_bit_by_bit(int streamCredit, int sessionCredit)
+    public void A_message_passes_with_credit_in_pieces_of_any_size(int streamCredit, int sessionCredit)
     {
         const int length = 5000;
         var host = new Peer(PeerRole.Host, seed: 2);

@@ -1,6 +1,12 @@
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
+
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>The same session of mixed streams, cut once at each byte offset of either direction.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class CutEverywhereTests
 {
     private const int Messages = 4;
@@ -12,7 +18,7 @@ public class CutEverywhereTests
     public void Every_message_arrives_once_and_in_order_wherever_the_host_to_guest_direction_is_cut() => CutAtEveryByte(toHost: false);
 
     [Fact]
-    public void A_guest_that_restarts_at_any_byte_fails_each_call_with_what_may_have_happened()
+    public void A_guest_that_restarts_at_any_byte_fails_each_call_with_the_right_class()
     {
         var total = RunWhole(out _);
         for (long cut = 1; cut < total; cut += 7)

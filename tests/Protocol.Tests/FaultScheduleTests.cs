@@ -1,6 +1,12 @@
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
+
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>Random schedules of faults over the whole core, in virtual time. A failure prints its seed.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class FaultScheduleTests
 {
     private const int Schedules = 10_000;

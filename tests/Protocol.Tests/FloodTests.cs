@@ -1,3 +1,9 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
+
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>All that comes costs its sender: no kind of byte or frame is outside of the rate limits.</summary>
@@ -73,7 +79,7 @@ public class FloodTests
     }
 
     [Fact]
-    public void Heartbeats_have_a_rate_of_their_own_without_any_option()
+    public void Heartbeats_have_their_own_rate_limit_without_any_option()
     {
         var host = new Peer(PeerRole.Host, new SessionOptions { TotalLimit = null }, seed: 2);
         var wire = new Wire(new Peer(PeerRole.Guest, seed: 1), host);
@@ -85,7 +91,7 @@ public class FloodTests
     }
 
     [Fact]
-    public void Hellos_have_a_rate_of_their_own_without_any_option()
+    public void Hellos_have_their_own_rate_limit_without_any_option()
     {
         var host = new Peer(PeerRole.Host, new SessionOptions { TotalLimit = null }, seed: 2);
         var wire = new Wire(new Peer(PeerRole.Guest, seed: 1), host);

@@ -1,4 +1,9 @@
 using System.Text;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
 
 namespace ChannelSdk.Protocol.Tests;
 
@@ -122,7 +127,7 @@ public class FrameTests
     {
         var options = name == "MaxFrame" ? new SessionOptions { MaxFrame = value } : new SessionOptions { ReplayBytes = value };
         var error = Assert.Throws<ChannelException>(options.Validate);
-        Assert.Equal((ChannelError.BadConfiguration, ErrorPlace.Configuration), (error.Code, error.Place));
+        Assert.Equal((ChannelError.BadConfiguration, ErrorOrigin.Configuration), (error.Code, error.Origin));
         Assert.Contains($"{name} is {value}", error.Message);
         Assert.Contains("allowed are", error.Message);
     }
@@ -144,8 +149,8 @@ public class FrameTests
         wire.Connect();
         wire.Run();
         var handler = new Counting();
-        var guest = new Session(PeerRole.Guest, new SessionOptions(), handler, NextNonce);
-        var host = new Session(PeerRole.Host, new SessionOptions(), handler, NextNonce);
+        var guest = new Session(PeerRole.Guest, new SessionOptions(), handler, handler, NextNonce);
+        var host = new Session(PeerRole.Host, new SessionOptions(), handler, handler, NextNonce);
         handler.Owner = host;
         guest.LinkUp(1);
         host.LinkUp(1);
@@ -208,7 +213,7 @@ public class FrameTests
         return true;
     }
 
-    private sealed class Counting : ISessionHandler
+    private sealed class Counting : ISessionHandler, ISessionEvents
     {
         public Session? Owner { get; set; }
         public long Bytes { get; private set; }

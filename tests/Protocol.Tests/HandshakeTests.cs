@@ -1,3 +1,8 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+
 namespace ChannelSdk.Protocol.Tests;
 
 public class HandshakeTests
@@ -76,7 +81,7 @@ public class HandshakeTests
     }
 
     [Fact]
-    public void Hellos_that_nobody_answers_are_repeated_ever_more_slowly()
+    public void Unanswered_hellos_are_repeated_ever_more_slowly()
     {
         var wire = NewWire();
         wire.Host.Session.LinkUp(wire.Now);
@@ -128,14 +133,14 @@ public class HandshakeTests
     }
 
     [Fact]
-    public void A_link_that_went_back_to_the_handshake_has_the_time_anew()
+    public void A_link_that_went_back_to_the_handshake_has_its_whole_time_again()
     {
         var host = new Peer(PeerRole.Host, new SessionOptions { HandshakeTimeout = TimeSpan.FromSeconds(20) }, seed: 2);
         var wire = new Wire(new Peer(PeerRole.Guest, seed: 1), host);
         wire.Connect();
         wire.Run(30_000_000);
         Assert.True(host.Session.IsEstablished);
-        // The guest begins anew on the same bytes, and says no more than that.
+        // The guest restarts on the same bytes, and sends nothing else.
         wire.Guest.Session.LinkDown(ChannelError.LinkLost, "", wire.Now);
         wire.Guest.Session.LinkUp(wire.Now);
         wire.ToHost.Move(wire.Now);

@@ -1,10 +1,13 @@
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>Bytes of messages, and of former links, that look like the protocol's own: whole frames with right checksums.</summary>
 internal static class HostileContent
 {
-    private static readonly byte[] s_frames = [.. Hello(PeerRole.Guest, 0xBAD1), .. Frame(FrameType.Open, 8), .. Hello(PeerRole.Host, 0xBAD2),
-        .. Frame(FrameType.Reset, 9), .. ChannelSdk.Protocol.Hello.Marker, .. Frame(FrameType.GoAway, 0), .. Frame(FrameType.Data, 10), .. Frame(FrameType.Ack, 0)];
+    private static readonly byte[] s_frames = [.. HelloFrame(PeerRole.Guest, 0xBAD1), .. Frame(FrameType.Open, 8), .. HelloFrame(PeerRole.Host, 0xBAD2),
+        .. Frame(FrameType.Reset, 9), .. Hello.Marker, .. Frame(FrameType.GoAway, 0), .. Frame(FrameType.Data, 10), .. Frame(FrameType.Ack, 0)];
 
     /// <summary>Fills with frames, beginning within them at a place that depends on the seed.</summary>
     public static void Fill(Span<byte> target, int seed)
@@ -17,25 +20,19 @@ internal static class HostileContent
         }
     }
 
-    private static byte[] Hello(PeerRole role, UInt128 epoch)
+    private static byte[] HelloFrame(PeerRole role, UInt128 epoch)
     {
-        var hello = new Hello
+        var hello = RawHello.Of(role) with
         {
-            MinVersion = 1,
-            MaxVersion = 1,
-            Role = role,
-            MaxFrame = SessionOptions.LargestMaxFrame,
             Epoch = epoch,
             Nonce = epoch + 1,
-            Capabilities = ChannelCapabilities.Offered,
-            HeartbeatInterval = 1000,
             StreamCredit = new(4096, 4096, 4096),
             SessionCredit = 1 << 20,
             MaxStreams = new(8, 8, 8),
         };
-        var payload = new byte[ChannelSdk.Protocol.Hello.Size];
+        var payload = new byte[Hello.Size];
         hello.Write(payload);
-        return Frame(FrameType.Hello, 0, payload, ChannelSdk.Protocol.Hello.MarkerSequence);
+        return Frame(FrameType.Hello, 0, payload, Hello.MarkerSequence);
     }
 
     private static byte[] Frame(FrameType type, uint stream, byte[]? payload = null, uint sequence = 0)

@@ -1,4 +1,7 @@
 using System.Buffers.Binary;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
 
 namespace ChannelSdk.Protocol.Tests;
 
@@ -89,7 +92,7 @@ public class HostileInputTests
     public void An_unknown_frame_type_is_named() => Assert.Equal(ChannelError.UnknownFrame, Send((FrameType)0x0E, 0, 0, []));
 
     [Fact]
-    public void An_acknowledgement_beyond_what_was_sent_ends_the_session()
+    public void An_acknowledgement_beyond_the_sent_frames_ends_the_session()
     {
         Assert.Equal(ChannelError.AckOutOfRange, Send(FrameType.Ack, 0, 1, []));
         Assert.Equal(1, _host.Lost);

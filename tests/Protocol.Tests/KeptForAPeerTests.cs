@@ -1,3 +1,10 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Rpc;
+using ChannelSdk.Protocol.Sessions;
+
 namespace ChannelSdk.Protocol.Tests;
 
 [CollectionDefinition(nameof(KeptForAPeerTests), DisableParallelization = true)]
@@ -8,7 +15,7 @@ public sealed class KeptForAPeerCollection;
 /// for it stays within one bound. With CHANNELSDK_LONG=1 (./test --long) each ten million times.
 /// </summary>
 [Collection(nameof(KeptForAPeerTests))]
-public sealed class KeptForAPeerTests : IRpcHandler
+public sealed class KeptForAPeerTests : IRpcHandler, ISessionEvents
 {
     private static readonly int s_times = Environment.GetEnvironmentVariable("CHANNELSDK_LONG") == "1" ? 10_000_000 : 100_000;
     private readonly RpcPeer _host;
@@ -18,7 +25,7 @@ public sealed class KeptForAPeerTests : IRpcHandler
 
     public KeptForAPeerTests()
     {
-        _host = new RpcPeer(PeerRole.Host, new SessionOptions { TotalLimit = null }, 1 << 16, 1 << 20, this, () => ++_nonce * 0x9E3779B97F4A7C15);
+        _host = new RpcPeer(PeerRole.Host, new SessionOptions { TotalLimit = null }, 1 << 16, 1 << 20, this, this, () => ++_nonce * 0x9E3779B97F4A7C15);
         _guest = new RawGuest(_host.Session);
         _guest.Connect();
     }
@@ -45,7 +52,7 @@ public sealed class KeptForAPeerTests : IRpcHandler
     [MemberData(nameof(Kinds))]
     public void A_peer_that_never_acknowledges_makes_no_memory_grow(string kind)
     {
-        byte[] large = new byte[5000];
+        var large = new byte[5000];
         var heartbeat = new byte[HeartbeatCodec.Size];
         Run(kind, 0, 2000, large, heartbeat);
         var before = GC.GetTotalMemory(forceFullCollection: true);
@@ -160,17 +167,17 @@ public sealed class KeptForAPeerTests : IRpcHandler
     {
     }
 
-    void IRpcHandler.OnEstablished(bool resumed)
+    void ISessionEvents.OnEstablished(bool resumed)
     {
     }
 
-    void IRpcHandler.OnLinkLost(ChannelError error, string text)
+    void ISessionEvents.OnLinkLost(ChannelError error, string text)
     {
     }
 
-    void IRpcHandler.OnSessionLost(ChannelError error, string text) => Lost++;
+    void ISessionEvents.OnSessionLost(ChannelError error, string text) => Lost++;
 
-    void IRpcHandler.OnPeerHeartbeat(in Heartbeat heartbeat)
+    void ISessionEvents.OnPeerHeartbeat(in Heartbeat heartbeat)
     {
     }
 }

@@ -1,9 +1,14 @@
 using System.Buffers.Binary;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
 
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>One end of a session under test: records what it is told and checks that numbered messages come once and in order.</summary>
-internal sealed class Peer : ISessionHandler, IWireEnd
+internal sealed class Peer : ISessionHandler, ISessionEvents, IWireEnd
 {
     private readonly Dictionary<SessionStream, Inbound> _inbound = [];
     private ulong _nonces;
@@ -11,7 +16,7 @@ internal sealed class Peer : ISessionHandler, IWireEnd
     public Peer(PeerRole role, SessionOptions? options = null, int seed = 1)
     {
         _nonces = (ulong)seed << 16 | (ulong)role;
-        Session = new Session(role, options ?? new SessionOptions(), this, () => ++_nonces * 0x9E3779B97F4A7C15);
+        Session = new Session(role, options ?? new SessionOptions(), this, this, () => ++_nonces * 0x9E3779B97F4A7C15);
     }
 
     public Session Session { get; }
@@ -51,22 +56,22 @@ internal sealed class Peer : ISessionHandler, IWireEnd
     public SessionStream Open(string name, StreamClass streamClass = StreamClass.Rpc) =>
         Session.Open(streamClass, System.Text.Encoding.UTF8.GetBytes(name), fin: false, name);
 
-    void ISessionHandler.OnEstablished(bool resumed)
+    void ISessionEvents.OnEstablished(bool resumed)
     {
         Established++;
         Resumed += resumed ? 1 : 0;
         Events.Add(resumed ? "resumed" : "established");
     }
 
-    void ISessionHandler.OnLinkLost(ChannelError error, string text) => Events.Add($"link lost: {error}");
+    void ISessionEvents.OnLinkLost(ChannelError error, string text) => Events.Add($"link lost: {error}");
 
-    void ISessionHandler.OnSessionLost(ChannelError error, string text)
+    void ISessionEvents.OnSessionLost(ChannelError error, string text)
     {
         Lost++;
         Events.Add($"session lost: {error}");
     }
 
-    void ISessionHandler.OnPeerHeartbeat(in Heartbeat heartbeat) => LastHeartbeat = heartbeat;
+    void ISessionEvents.OnPeerHeartbeat(in Heartbeat heartbeat) => LastHeartbeat = heartbeat;
 
     void ISessionHandler.OnOpened(SessionStream stream, ReadOnlySpan<byte> untrustedHeader, bool fin)
     {

@@ -1,4 +1,9 @@
 using System.Buffers.Binary;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
 
 namespace ChannelSdk.Protocol.Tests;
 
@@ -14,7 +19,7 @@ internal sealed class RawGuest(Session host)
     public uint Sequence { get; set; }
     public long Now { get; set; } = 1_000_000;
     public int StreamCredit { get; init; } = 1 << 20;
-    public long SessionCredit { get; init; } = 1 << 30;
+    public long SessionCredit { get; set; } = 1 << 30;
 
     /// <summary>Credit limits by stream, 0 for the session, that <see cref="ReadData"/> saw.</summary>
     public Dictionary<uint, long> Limits { get; } = [];
@@ -35,23 +40,16 @@ internal sealed class RawGuest(Session host)
 
     public void SendHello(uint link, UInt128 echo, UInt128 peerNonce)
     {
-        var hello = new Hello
+        var hello = RawHello.Of(PeerRole.Guest) with
         {
-            MinVersion = 1,
-            MaxVersion = 1,
-            Role = PeerRole.Guest,
             IsEstablished = true,
-            MaxFrame = SessionOptions.LargestMaxFrame,
             Epoch = 0xE90C000 + link,
             Echo = echo,
             Nonce = s_nonce,
             PeerNonce = peerNonce,
             LinkCount = link,
-            Capabilities = ChannelCapabilities.Offered,
-            HeartbeatInterval = 1000,
             StreamCredit = new(StreamCredit, StreamCredit, StreamCredit),
             SessionCredit = SessionCredit,
-            MaxStreams = new(100, 100, 100),
             Chain = FrameChain.Seed(s_nonce, _session),
         };
         Span<byte> payload = stackalloc byte[Hello.Size];

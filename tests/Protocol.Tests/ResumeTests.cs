@@ -1,3 +1,8 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>Which half resumes which: copies, spliced histories, bytes that only look like a restart.</summary>
@@ -158,7 +163,7 @@ public class ResumeTests
     }
 
     [Fact]
-    public void A_hello_of_a_later_version_is_told_the_version_whatever_its_other_fields_are()
+    public void A_hello_of_a_later_version_is_answered_with_the_version_before_other_fields_are_checked()
     {
         var host = new Peer(PeerRole.Host, seed: 2);
         var hello = HelloOf(new Peer(PeerRole.Guest, seed: 1), 1) with { MinVersion = 2, MaxVersion = 2, MaxFrame = 1 << 24, HeartbeatInterval = 0 };

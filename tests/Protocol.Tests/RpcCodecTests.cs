@@ -1,3 +1,5 @@
+using ChannelSdk.Protocol.Rpc;
+
 namespace ChannelSdk.Protocol.Tests;
 
 public class RpcCodecTests

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using ChannelSdk.Protocol.Text;
 
 namespace ChannelSdk.Protocol.Tests;
 
@@ -49,7 +50,7 @@ public class SafeTextTests
     }
 
     [Fact]
-    public void The_result_is_bounded_whatever_it_is_made_of()
+    public void The_result_is_bounded_for_any_input()
     {
         Assert.Equal("aaaa...", SafeText.Escape(new string('a', 5), 4));
         Assert.Equal("aaaa", SafeText.Escape("aaaa", 4));

@@ -1,3 +1,9 @@
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Limits;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
+
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>Priority, fairness, credit and rate limits, in virtual time.</summary>
@@ -66,7 +72,7 @@ public class SchedulingTests
     }
 
     [Fact]
-    public void Streams_of_one_class_share_the_link_evenly_whatever_their_message_size()
+    public void Streams_of_one_class_share_the_link_evenly_with_messages_of_any_size()
     {
         var wire = Connected();
         Flood(wire.Guest, "large", StreamClass.Bulk, 60_000);

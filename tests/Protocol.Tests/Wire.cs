@@ -1,3 +1,6 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Sessions;
+
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>What a wire moves bytes and time for: a session, alone or with calls above it.</summary>

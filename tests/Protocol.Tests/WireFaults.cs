@@ -1,3 +1,6 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Options;
+
 namespace ChannelSdk.Protocol.Tests;
 
 /// <summary>The faults of a link that random schedules have in common, and the options that they run with.</summary>

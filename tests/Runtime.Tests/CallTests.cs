@@ -1,4 +1,5 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 
@@ -13,7 +14,7 @@ public class CallTests
     [InlineData(64)]
     [InlineData(70_000)]
     [InlineData(1_000_000)]
-    public async Task A_unary_call_brings_its_reply_whatever_its_size(int size)
+    public async Task A_unary_call_brings_a_reply_of_any_size(int size)
     {
         await using var pair = new ChannelPair();
         var reply = await pair.Host.CallAsync(ChannelPair.Echo, Bytes(size), cancellationToken: ChannelPair.Soon);
@@ -46,7 +47,7 @@ public class CallTests
     {
         await using var pair = new ChannelPair();
         var error = await Assert.ThrowsAsync<ChannelException>(async () => await pair.Host.CallAsync(ChannelPair.Fail, new StringValue { Value = "typed" }, cancellationToken: ChannelPair.Soon));
-        Assert.Equal((ChannelError.PermissionDenied, ErrorClass.Refused, ErrorPlace.Service, "not you"), (error.Code, error.Class, error.Place, error.Message));
+        Assert.Equal((ChannelError.PermissionDenied, ErrorClass.Refused, ErrorOrigin.Service, "not you"), (error.Code, error.Class, error.Origin, error.Message));
     }
 
     [Fact]

@@ -1,6 +1,10 @@
 using System.Net.Sockets;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Transports;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 using Google.Protobuf.WellKnownTypes;
 using Xunit;
 
@@ -45,16 +49,11 @@ public sealed class CandidateTests
     {
         var folder = Directory.CreateTempSubdirectory("channel-");
         var path = $"{folder.FullName}/socket";
-        await using (var host = new Channel(Protocol.PeerRole.Host, TransportEndpoints.Create($"unix-listen://{path}"), new ServiceRegistry(),
+        await using (var host = new Channel(PeerRole.Host, TransportEndpoints.Create($"unix-listen://{path}"), new ServiceRegistry(),
             new ChannelOptions { CandidateTime = TimeSpan.FromMilliseconds(200) }))
         {
             host.Start();
-            while (!File.Exists(path))
-            {
-                await Task.Yield();
-            }
-
-            using var silent = Connect(path);
+            using var silent = await RawPeer.ConnectAsync(path);
             Assert.Equal(0, await silent.ReceiveAsync(new byte[1]).WaitAsync(ChannelPair.Soon));
         }
 
@@ -81,6 +80,24 @@ public sealed class CandidateTests
         folder.Delete(recursive: true);
     }
 
+    [Fact]
+    public async Task A_candidate_whose_transport_throws_at_its_end_takes_nothing_with_it()
+    {
+        var folder = Directory.CreateTempSubdirectory("channel-");
+        var path = $"{folder.FullName}/socket";
+        var endpoint = new ThrowingListener((IListeningEndpoint)TransportEndpoints.Create($"unix-listen://{path}"));
+        await using (var host = new Channel(PeerRole.Host, endpoint, new ServiceRegistry(), new ChannelOptions { CandidateTime = TimeSpan.FromMilliseconds(100) }))
+        await using (var guest = new Channel(PeerRole.Guest, TransportEndpoints.Create($"unix://{path}"), new ServiceRegistry()))
+        {
+            host.Start();
+            await endpoint.FirstDisposed.WaitAsync(ChannelPair.Soon);
+            guest.Start();
+            await host.WaitReadyAsync(ChannelPair.Soon);
+        }
+
+        folder.Delete(recursive: true);
+    }
+
     /// <summary>An endpoint that fails when a test says so, as one does that refuses a stranger.</summary>
     private sealed class RefusingEndpoint(IListeningEndpoint inner) : IListeningEndpoint
     {
@@ -98,7 +115,7 @@ public sealed class CandidateTests
                 _opening = inner.OpenAsync(cancellationToken).AsTask();
                 if (await Task.WhenAny(_opening, _refused.Task) != _opening)
                 {
-                    throw new Protocol.ChannelException(Protocol.ChannelError.EndpointDenied, Protocol.ErrorClass.Retry, "a stranger was refused");
+                    throw new ChannelException(ChannelError.EndpointDenied, ErrorClass.Retry, "a stranger was refused");
                 }
             }
 

@@ -1,5 +1,8 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.InMemory;
 using Google.Protobuf.WellKnownTypes;
 
@@ -18,7 +21,7 @@ internal sealed class ChannelPair : IAsyncDisposable
 
     private readonly InMemoryPair? _pair;
 
-    public ChannelPair(ITransportEndpoint? guest = null, ITransportEndpoint? host = null, ChannelOptions? options = null)
+    public ChannelPair(ITransportEndpoint? guest = null, ITransportEndpoint? host = null, ChannelOptions? options = null, TimeProvider? hostTime = null)
     {
         if (guest is null || host is null)
         {
@@ -27,7 +30,7 @@ internal sealed class ChannelPair : IAsyncDisposable
         }
 
         Guest = NewGuest(guest);
-        Host = new Channel(PeerRole.Host, host, new ServiceRegistry(), options);
+        Host = new Channel(PeerRole.Host, host, new ServiceRegistry(), options, hostTime);
         Guest.Start();
         Host.Start();
     }

@@ -1,6 +1,10 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.InMemory;
+using ChannelSdk.Transports.Schemes;
 using Google.Protobuf.WellKnownTypes;
 
 namespace ChannelSdk.Runtime.Tests;
@@ -166,7 +170,7 @@ public class FaultTests
     }
 
     [Fact]
-    public async Task A_stream_that_nobody_answers_in_time_ends_as_not_run_without_a_link()
+    public async Task An_unanswered_stream_without_a_link_ends_as_not_run()
     {
         await using var channel = new Channel(PeerRole.Host, TransportEndpoints.Create("unix:///nonexistent/there.sock"), new ServiceRegistry());
         channel.Start();

@@ -1,5 +1,8 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.InMemory;
 using Google.Protobuf.WellKnownTypes;
 using Xunit;
@@ -78,7 +81,7 @@ public sealed class GivenUpCallTests
         }
     }
 
-    /// <summary>Lets nothing that was received through while it is closed.</summary>
+    /// <summary>Holds back all received bytes while it is closed.</summary>
     private sealed class Gate(ITransportEndpoint inner) : ITransportEndpoint
     {
         private volatile TaskCompletionSource? _opened;

@@ -1,12 +1,16 @@
 using System.Net.Sockets;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
 using ChannelSdk.Transports.InMemory;
+using ChannelSdk.Transports.Schemes;
 using Xunit;
 
 namespace ChannelSdk.Runtime.Tests;
 
-/// <summary>A link whose handshake does not end has a time limit, whoever made the connection.</summary>
+/// <summary>A link whose handshake does not end has a time limit, whichever side connected.</summary>
 public sealed class HandshakeTimeTests
 {
     private static readonly ChannelOptions s_options = new()
@@ -47,13 +51,7 @@ public sealed class HandshakeTimeTests
         await using (var host = new Channel(PeerRole.Host, TransportEndpoints.Create($"unix-listen://{path}"), new ServiceRegistry(), s_options))
         {
             host.Start();
-            while (!File.Exists(path))
-            {
-                await Task.Yield();
-            }
-
-            using var peer = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            await peer.ConnectAsync(new UnixDomainSocketEndPoint(path), ChannelPair.Soon);
+            using var peer = await RawPeer.ConnectAsync(path);
             await ExpectEndAsync(peer, saysHello: true);
             await WaitForNoHelloAsync(host);
         }

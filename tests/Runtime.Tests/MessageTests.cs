@@ -1,5 +1,8 @@
 using System.Buffers;
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
 using ChannelSdk.Transports.InMemory;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -7,7 +10,7 @@ using Xunit;
 
 namespace ChannelSdk.Runtime.Tests;
 
-/// <summary>The memory of received messages, and of those that nobody reads.</summary>
+/// <summary>The memory of received messages, and of unread ones.</summary>
 public sealed class MessageTests
 {
     private static readonly StreamMethod<Empty> s_deaf = new("test.Deaf", StreamClass.Bulk);
@@ -44,7 +47,7 @@ public sealed class MessageTests
     }
 
     [Fact]
-    public async Task Messages_that_nobody_reads_hold_up_no_call_and_go_with_their_handlers()
+    public async Task Unread_messages_hold_up_no_call_and_go_with_their_handlers()
     {
         const int Large = 800 << 10;
         var options = new ChannelOptions { AssemblyBytes = 4 << 20, Session = new SessionOptions { StreamWindow = new(16 << 10, 64 << 10, 64 << 10) } };

@@ -1,4 +1,8 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Sessions;
 using ChannelSdk.Transports.InMemory;
 using Google.Protobuf.WellKnownTypes;
 

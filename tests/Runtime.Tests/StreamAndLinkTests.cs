@@ -2,10 +2,13 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.InMemory;
-using Google.Protobuf;
+using ChannelSdk.Transports.Schemes;
 using Google.Protobuf.WellKnownTypes;
 
 namespace ChannelSdk.Runtime.Tests;
@@ -111,9 +114,10 @@ public class StreamAndLinkTests
         {
             var folder = Directory.CreateTempSubdirectory("channel-");
             var port = FreePort();
+            var time = new PatientClock();
             await using var pair = new ChannelPair(
                 TransportEndpoints.Create(string.Format(null, guest, folder.FullName, port)),
-                TransportEndpoints.Create(string.Format(null, host, folder.FullName, port)));
+                TransportEndpoints.Create(string.Format(null, host, folder.FullName, port)), hostTime: time);
             await pair.Host.WaitReadyAsync(ChannelPair.Soon);
             await using var stream = await pair.Host.OpenStreamAsync(ChannelPair.EchoStream, new Empty(), cancellationToken: ChannelPair.Soon);
             var hang = pair.Host.CallAsync(ChannelPair.Hang, new Empty(), cancellationToken: ChannelPair.Soon).AsTask();
@@ -123,6 +127,8 @@ public class StreamAndLinkTests
                 await stream.WriteAsync(ChannelPair.Numbered(n), ChannelPair.Soon);
             }
 
+            // The end has 100 ms to be heard, which a peer that waits for a processor can miss; that it is heard is what counts here.
+            time.IsPatient = true;
             await pair.Host.DisposeAsync();
             // A lost link alone would keep the session, and the call, for the resume.
             await pair.HangCancelled.Task.WaitAsync(ChannelPair.Soon);
@@ -194,7 +200,7 @@ public class StreamAndLinkTests
     [Fact]
     public async Task An_endpoint_that_cannot_be_opened_is_told_once_and_tried_again()
     {
-        await using var channel = new Channel(PeerRole.Host, Transports.TransportEndpoints.Create("unix:///nonexistent/there.sock"), new ServiceRegistry());
+        await using var channel = new Channel(PeerRole.Host, TransportEndpoints.Create("unix:///nonexistent/there.sock"), new ServiceRegistry());
         var events = channel.WatchAsync(ChannelPair.Soon);
         channel.Start();
         await foreach (var next in events)
@@ -207,35 +213,8 @@ public class StreamAndLinkTests
         Assert.Equal(ChannelError.EndpointMissing, channel.Status.LastError?.Code);
     }
 
-    [Fact]
-    public async Task Unary_calls_allocate_only_their_messages()
-    {
-        await using var pair = new ChannelPair();
-        var request = new BytesValue { Value = ByteString.CopyFrom(new byte[64]) };
-        for (var i = 0; i < 5000; i++)
-        {
-            await pair.Host.CallAsync(ChannelPair.Echo, request);
-        }
-
-        // The decoded request and reply (a BytesValue and its bytes each), the handler's context and invocation. The counter is
-        // the process's: what else runs in it shows in some rounds, what a call allocates in all of them.
-        var perCall = long.MaxValue;
-        for (var round = 0; round < 10; round++)
-        {
-            var before = GC.GetTotalAllocatedBytes(precise: true);
-            for (var i = 0; i < 1000; i++)
-            {
-                await pair.Host.CallAsync(ChannelPair.Echo, request);
-            }
-
-            perCall = Math.Min(perCall, (GC.GetTotalAllocatedBytes(precise: true) - before) / 1000);
-        }
-
-        Assert.InRange(perCall, 0, 700);
-    }
-
-    /// <summary>Opens a link that nobody can call off any more.</summary>
-    private sealed class Late(Transports.ITransportEndpoint inner) : Transports.ITransportEndpoint
+    /// <summary>Opens a link that cannot be cancelled any more.</summary>
+    private sealed class Late(ITransportEndpoint inner) : ITransportEndpoint
     {
         public TaskCompletionSource Opening { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -243,7 +222,7 @@ public class StreamAndLinkTests
 
         public string Uri => inner.Uri;
 
-        public async ValueTask<Transports.ITransportLink> OpenAsync(CancellationToken cancellationToken)
+        public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
         {
             var link = await inner.OpenAsync(cancellationToken);
             Opening.SetResult();
@@ -255,11 +234,11 @@ public class StreamAndLinkTests
     }
 
     /// <summary>The same endpoint for a second channel, whose disposal leaves the endpoint alone.</summary>
-    private sealed class Detached(Transports.ITransportEndpoint inner) : Transports.ITransportEndpoint
+    private sealed class Detached(ITransportEndpoint inner) : ITransportEndpoint
     {
         public string Uri => inner.Uri;
 
-        public ValueTask<Transports.ITransportLink> OpenAsync(CancellationToken cancellationToken) => inner.OpenAsync(cancellationToken);
+        public ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken) => inner.OpenAsync(cancellationToken);
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }

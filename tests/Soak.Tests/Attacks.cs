@@ -1,5 +1,6 @@
 using System.Net.Sockets;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Options;
 using ChannelSdk.Transports.Tests.Hostile;
 
 namespace ChannelSdk.Soak.Tests;
@@ -87,18 +88,18 @@ internal static class Attacks
     /// <summary>A heartbeat whose detail differs from the last one's, so that it is news each time.</summary>
     private static byte[] HeartbeatOf(long n)
     {
-        byte[] payload = new byte[32];
+        var payload = new byte[32];
         (payload[0], payload[2], payload[3]) = (6, (byte)n, (byte)(n >> 8));
         return payload;
     }
 
     private static void RandomFrame(RawGuest guest, long n)
     {
-        Random random = Random.Shared;
+        var random = Random.Shared;
         FrameType[] types = [FrameType.Open, FrameType.Data, FrameType.Data, FrameType.Data, FrameType.Reset, FrameType.Heartbeat, FrameType.Credit];
-        FrameType type = types[random.Next(types.Length)];
-        uint stream = Stream(random.Next(0, (int)Math.Min(n + 1, 1000)), (StreamClass)random.Next(3));
-        byte[] payload = new byte[type switch { FrameType.Heartbeat => 32, FrameType.Credit => 8, FrameType.Reset => 2, FrameType.Open => 0, _ => random.Next(400) }];
+        var type = types[random.Next(types.Length)];
+        var stream = Stream(random.Next(0, (int)Math.Min(n + 1, 1000)), (StreamClass)random.Next(3));
+        var payload = new byte[type switch { FrameType.Heartbeat => 32, FrameType.Credit => 8, FrameType.Reset => 2, FrameType.Open => 0, _ => random.Next(400) }];
         if (type is FrameType.Data or FrameType.Reset)
         {
             random.NextBytes(payload);
@@ -110,7 +111,7 @@ internal static class Attacks
     private static void Rubbish(string folder, Action met)
     {
         using var guest = new RawGuest(Path.Combine(folder, "guest.sock"));
-        byte[] bytes = new byte[64 << 10];
+        var bytes = new byte[64 << 10];
         while (true)
         {
             guest.Accept();
@@ -147,8 +148,8 @@ internal static class Attacks
         {
             try
             {
-                using IHostilePeer peer = make();
-                for (int i = 0; i < 20; i++)
+                using var peer = make();
+                for (var i = 0; i < 20; i++)
                 {
                     peer.Attack();
                     met();

@@ -1,6 +1,6 @@
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Protocol;
+using ChannelSdk.Host;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Soak.Tests;
 
@@ -12,7 +12,7 @@ internal sealed class HostileTargets : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _monitor;
 
-    internal HostileTargets(HostEndpoint.HostEndpoint host, string folder)
+    internal HostileTargets(ChannelHost host, string folder)
     {
         // As on a full disk.
         var options = new InstanceOptions { Audit = static _ => throw new IOException("no space left"), Alarm = static _ => { } };
@@ -39,7 +39,7 @@ internal sealed class HostileTargets : IAsyncDisposable
             {
                 using var soon = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
                 soon.CancelAfter(TimeSpan.FromSeconds(1));
-                await using QmpClient client = await QmpClient.ConnectAsync(path, soon.Token);
+                await using var client = await QmpClient.ConnectAsync(path, soon.Token);
                 await client.ExecuteAsync("query-status", cancellationToken: soon.Token);
             }
             catch (Exception e) when (e is ChannelException or OperationCanceledException)

@@ -1,6 +1,6 @@
 namespace ChannelSdk.Soak.Tests;
 
-/// <summary>One attack in a process of its own: <c>attack NAME FOLDER</c>. It goes on until it is killed.</summary>
+/// <summary>One attack in its own process: <c>attack NAME FOLDER</c>. It goes on until it is killed.</summary>
 internal static class Program
 {
     private static int Main(string[] arguments)
@@ -11,7 +11,7 @@ internal static class Program
             return 2;
         }
 
-        bool isMet = false;
+        var isMet = false;
         attack.Run(folder, () =>
         {
             if (!isMet)

@@ -1,9 +1,11 @@
 using System.Diagnostics;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Host;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Services.Info;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.Soak.Tests;
 
@@ -20,12 +22,12 @@ internal sealed class QuietInstances : IAsyncDisposable
     private Task _pings = Task.CompletedTask;
     private long _disconnected;
 
-    internal QuietInstances(HostEndpoint.HostEndpoint host, string folder, int count)
+    internal QuietInstances(ChannelHost host, string folder, int count)
     {
-        for (int i = 0; i < count; i++)
+        for (var i = 0; i < count; i++)
         {
             var services = new ServiceRegistry();
-            services.Unary(ServiceMethods.InfoPing, static (request, _) => ValueTask.FromResult(new PingReply { Payload = request.Payload }));
+            services.Unary(InfoMethods.Ping, static (request, _) => ValueTask.FromResult(new PingReply { Payload = request.Payload }));
             var guest = new Channel(PeerRole.Guest, TransportEndpoints.Create($"unix-listen://{folder}/quiet{i}.sock"), services);
             guest.SetState(StateWord.Ready);
             guest.Start();
@@ -39,7 +41,7 @@ internal sealed class QuietInstances : IAsyncDisposable
 
     internal async Task StartAsync()
     {
-        foreach (Instance instance in _instances)
+        foreach (var instance in _instances)
         {
             await instance.WaitReadyAsync(new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
         }
@@ -53,7 +55,7 @@ internal sealed class QuietInstances : IAsyncDisposable
         lock (_gate)
         {
             _times.Sort();
-            double p99 = _times.Count == 0 ? double.PositiveInfinity : _times[_times.Count * 99 / 100];
+            var p99 = _times.Count == 0 ? double.PositiveInfinity : _times[_times.Count * 99 / 100];
             _times.Clear();
             return p99;
         }
@@ -63,7 +65,7 @@ internal sealed class QuietInstances : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _pings;
-        foreach (Channel guest in _guests)
+        foreach (var guest in _guests)
         {
             await guest.DisposeAsync();
         }
@@ -77,9 +79,9 @@ internal sealed class QuietInstances : IAsyncDisposable
         {
             try
             {
-                long begin = Stopwatch.GetTimestamp();
+                var begin = Stopwatch.GetTimestamp();
                 await instance.Info.PingAsync(_stop.Token);
-                double time = Stopwatch.GetElapsedTime(begin).TotalMilliseconds;
+                var time = Stopwatch.GetElapsedTime(begin).TotalMilliseconds;
                 lock (_gate)
                 {
                     _times.Add(time);

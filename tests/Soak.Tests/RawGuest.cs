@@ -1,5 +1,6 @@
 using System.Net.Sockets;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
 
 namespace ChannelSdk.Soak.Tests;
 
@@ -50,7 +51,7 @@ internal sealed class RawGuest : IDisposable
                 Flush();
                 while (true)
                 {
-                    Hello hello = ReadHello();
+                    var hello = ReadHello();
                     SendHello(hello, isEstablished: true);
                     Flush();
                     if (hello.Echo == _epoch)
@@ -66,7 +67,7 @@ internal sealed class RawGuest : IDisposable
         }
     }
 
-    /// <summary>A HELLO of a link that begins anew within this one.</summary>
+    /// <summary>A HELLO of a link that restarts within this one.</summary>
     internal void SendFreshHello()
     {
         _epoch = Random128();
@@ -82,7 +83,7 @@ internal sealed class RawGuest : IDisposable
             Flush();
         }
 
-        bool isNext = sequence is null && ((byte)type & FrameHeader.SequencedBit) != 0;
+        var isNext = sequence is null && ((byte)type & FrameHeader.SequencedBit) != 0;
         _filled += FrameHeader.WriteFrame(_output.AsSpan(_filled), type, flags, stream, sequence ?? (isNext ? Sequence++ : 0), payload);
     }
 
@@ -96,7 +97,7 @@ internal sealed class RawGuest : IDisposable
     /// <summary>Sends what is buffered. Fails with a <see cref="SocketException"/> when the host has dropped the link.</summary>
     internal void Flush()
     {
-        int sent = 0;
+        var sent = 0;
         while (sent < _filled)
         {
             if (IsReading && _link!.Available > 0)
@@ -122,33 +123,25 @@ internal sealed class RawGuest : IDisposable
     private void SendHello(in Hello of, bool isEstablished)
     {
         Span<byte> payload = stackalloc byte[Hello.Size];
-        new Hello
+        var hello = RawHello.Of(PeerRole.Guest) with
         {
-            MinVersion = 1,
-            MaxVersion = 1,
-            Role = PeerRole.Guest,
             IsEstablished = isEstablished,
-            MaxFrame = SessionOptions.LargestMaxFrame,
             Epoch = _epoch,
             Echo = of.Epoch,
             Nonce = _nonce,
             PeerNonce = of.Nonce,
             LinkCount = _links,
-            Capabilities = ChannelCapabilities.Offered,
-            HeartbeatInterval = 1000,
-            StreamCredit = new(1 << 20, 1 << 20, 1 << 20),
-            SessionCredit = 1 << 30,
-            MaxStreams = new(100, 100, 100),
-        }.Write(payload);
+        };
+        hello.Write(payload);
         Send(FrameType.Hello, 0, payload, sequence: Hello.MarkerSequence);
     }
 
     private Hello ReadHello()
     {
-        byte[] frame = new byte[FrameHeader.Size + Hello.Size];
-        for (int at = 0; at < frame.Length;)
+        var frame = new byte[FrameHeader.Size + Hello.Size];
+        for (var at = 0; at < frame.Length;)
         {
-            int count = _link!.Receive(frame.AsSpan(at));
+            var count = _link!.Receive(frame.AsSpan(at));
             if (count == 0)
             {
                 throw new SocketException((int)SocketError.ConnectionReset);

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using ChannelSdk.Transports.Tests;
+using ChannelSdk.Host;
 using Xunit.Abstractions;
 
 namespace ChannelSdk.Soak.Tests;
@@ -29,25 +29,25 @@ public sealed class SoakTests(ITestOutputHelper output)
     public async Task Quiet_instances_do_not_notice_a_hostile_one()
     {
         using var folder = new TestDirectory();
-        string path = folder[""];
-        await using var host = new HostEndpoint.HostEndpoint();
+        var path = folder[""];
+        await using var host = new ChannelHost();
         await using var quiet = new QuietInstances(host, path, Quiet);
         await quiet.StartAsync();
         await using var targets = new HostileTargets(host, path);
 
         Attack[] attacks = [.. Attacks.All.Where(static attack => attack.Name.Contains(s_only, StringComparison.Ordinal))];
-        int rounds = s_isLong ? 5 : 1;
-        TimeSpan each = s_isLong ? TimeSpan.FromMinutes(10) / (rounds * Attacks.All.Count * 2) : TimeSpan.FromSeconds(0.5);
+        var rounds = s_isLong ? 5 : 1;
+        var each = s_isLong ? TimeSpan.FromMinutes(10) / (rounds * Attacks.All.Count * 2) : TimeSpan.FromSeconds(0.5);
         List<double> idle = [];
         var meanwhile = attacks.ToDictionary(attack => attack.Name, _ => new List<double>());
         List<(long Memory, int Files)> rests = [await RestAsync()];
-        for (int round = 0; round < rounds; round++)
+        for (var round = 0; round < rounds; round++)
         {
-            foreach (Attack attack in attacks)
+            foreach (var attack in attacks)
             {
                 await Task.Delay(each);
-                double before = quiet.TakeP99();
-                double during = await DuringAsync(attack, path, each, quiet);
+                var before = quiet.TakeP99();
+                var during = await DuringAsync(attack, path, each, quiet);
                 idle.Add(before);
                 meanwhile[attack.Name].Add(during);
                 output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{attack.Name}: p99 {before:F2} ms before, {during:F2} ms meanwhile; {Environment.WorkingSet >> 20} MiB, {OpenFiles()} files, {quiet.Disconnected} disconnected"));
@@ -63,7 +63,7 @@ public sealed class SoakTests(ITestOutputHelper output)
         Assert.True(rounds == 1 || rests[^1].Memory <= rests[^2].Memory + UnevenBytes, "each round takes more memory");
         foreach (var (name, all) in meanwhile)
         {
-            double ratio = Median(all) / Median(idle);
+            var ratio = Median(all) / Median(idle);
             output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {ratio:F2} of an idle host's p99"));
             Assert.True(!s_isLong || ratio <= MostOfP99, $"the quiet instances' p99 is {ratio:F2} times an idle host's beside {name}");
         }
@@ -73,9 +73,9 @@ public sealed class SoakTests(ITestOutputHelper output)
 
     private static async Task<double> DuringAsync(Attack attack, string path, TimeSpan time, QuietInstances quiet)
     {
-        // It gets the processor only when nobody else wants it: what is measured is what it makes the host do.
-        string program = Path.ChangeExtension(typeof(SoakTests).Assembly.Location, null);
-        using Process attacker = Process.Start(new ProcessStartInfo("chrt", ["--idle", "0", program, "attack", attack.Name, path])
+        // It gets the processor only when it is idle: the measure is the host's work for it.
+        var program = Path.ChangeExtension(typeof(SoakTests).Assembly.Location, null);
+        using var attacker = Process.Start(new ProcessStartInfo("chrt", ["--idle", "0", program, "attack", attack.Name, path])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -99,8 +99,8 @@ public sealed class SoakTests(ITestOutputHelper output)
     /// <summary>What the process has when what the attacks left has been given back: the least of some seconds.</summary>
     private static async Task<(long Memory, int Files)> RestAsync()
     {
-        (long memory, int files) = (long.MaxValue, int.MaxValue);
-        for (int i = 0; i < 10; i++)
+        var (memory, files) = (long.MaxValue, int.MaxValue);
+        for (var i = 0; i < 10; i++)
         {
             await Task.Delay(300);
             GC.Collect();

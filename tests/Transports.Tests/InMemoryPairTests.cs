@@ -1,4 +1,5 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.InMemory;
 using Xunit;
 
@@ -10,8 +11,8 @@ public sealed class InMemoryPairTests
     public async Task The_sides_know_each_other_by_name()
     {
         await using var pair = new InMemoryPair(name: "vm7");
-        Task<ITransportLink> host = pair.Host.OpenAsync(CancellationToken.None).AsTask();
-        ITransportLink guest = await pair.Guest.OpenAsync(CancellationToken.None).Within();
+        var host = pair.Host.OpenAsync(CancellationToken.None).AsTask();
+        var guest = await pair.Guest.OpenAsync(CancellationToken.None).Within();
         Assert.Equal("memory:vm7/host", guest.Peer.ToString());
         Assert.Equal("memory:vm7/guest", (await host.Within()).Peer.ToString());
         Assert.Equal("memory://vm7/guest", pair.Guest.Uri);
@@ -21,11 +22,11 @@ public sealed class InMemoryPairTests
     public async Task A_side_that_opens_again_waits_until_the_other_does()
     {
         await using var pair = new InMemoryPair();
-        Task<ITransportLink> host = pair.Host.OpenAsync(CancellationToken.None).AsTask();
-        ITransportLink guest = await pair.Guest.OpenAsync(CancellationToken.None).Within();
+        var host = pair.Host.OpenAsync(CancellationToken.None).AsTask();
+        var guest = await pair.Guest.OpenAsync(CancellationToken.None).Within();
         await guest.DisposeAsync();
 
-        Task<ITransportLink> again = pair.Guest.OpenAsync(CancellationToken.None).AsTask();
+        var again = pair.Guest.OpenAsync(CancellationToken.None).AsTask();
         Assert.False(again.IsCompleted);
         Assert.Equal(0, await (await host.Within()).ReceiveAsync(new byte[1]).Within());
         await pair.Host.OpenAsync(CancellationToken.None).Within();
@@ -36,9 +37,9 @@ public sealed class InMemoryPairTests
     public async Task Disposing_ends_a_waiting_open()
     {
         var pair = new InMemoryPair();
-        Task<ITransportLink> waiting = pair.Host.OpenAsync(CancellationToken.None).AsTask();
+        var waiting = pair.Host.OpenAsync(CancellationToken.None).AsTask();
         await pair.DisposeAsync();
-        ChannelException error = await Assert.ThrowsAsync<ChannelException>(() => waiting.Within());
+        var error = await Assert.ThrowsAsync<ChannelException>(() => waiting.Within());
         Assert.Equal(ErrorClass.Refused, error.Class);
     }
 

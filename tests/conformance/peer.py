@@ -114,7 +114,7 @@ class Peer:
                 raise ProtocolViolation("the other side has the same role")
             if self.peer_nonce not in (wire.NOTHING, hello.nonce) or \
                     (self.peer_nonce == hello.nonce and not self._can_resume(hello)):
-                # What was the other half is gone: this half begins anew (section 4, "paired with another").
+                # The former other half is gone: this half starts afresh (section 4, "paired with another").
                 self.begin_session()
                 self.link_count, outcome = 1, "lost"
                 self.send_hello()

@@ -13,6 +13,6 @@ internal enum AgentCommand
 /// <param name="Command">The sub-command; <see cref="AgentCommand.Run"/> if only flags are given.</param>
 /// <param name="ConfigFile">The value of --config, or null.</param>
 /// <param name="Json">Whether status prints JSON.</param>
-/// <param name="Overrides">Key and value of each flag that stands for a key of the configuration file.</param>
+/// <param name="Overrides">Table and key, with an underscore between them, and value of each flag that stands for a key of the configuration file.</param>
 internal sealed record AgentArguments(
     AgentCommand Command, string? ConfigFile, bool Json, IReadOnlyDictionary<string, string> Overrides);

@@ -1,6 +1,7 @@
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Text;
 
 namespace ChannelSdk.GuestAgent.CommandLine;
 
@@ -13,57 +14,64 @@ internal static class ArgumentParser
     private static readonly string[] s_noFlags = ["--help"];
 
     /// <summary>Parses the arguments after the program's name.</summary>
-    /// <exception cref="ChannelException">Code 600: what is wrong and what is allowed.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: what is wrong and what is allowed.</exception>
     public static AgentArguments Parse(IReadOnlyList<string> arguments)
     {
-        int next = 0;
+        var next = 0;
         if (arguments.Count == 0)
         {
             throw Error($"'run' starts the daemon; commands are {string.Join(", ", s_commands)}, and 'help' tells of them");
         }
-        AgentCommand command = AgentCommand.Run;
+
+        var command = AgentCommand.Run;
         if (arguments.Count > 0 && !arguments[0].StartsWith('-'))
         {
             command = ParseCommand(arguments[0]);
             next = 1;
         }
-        string[] known = command switch
+
+        var known = command switch
         {
             AgentCommand.Run => s_runFlags,
             AgentCommand.Status => s_statusFlags,
             _ => s_noFlags,
         };
         string? configFile = null;
-        bool json = false;
+        var json = false;
         var overrides = new Dictionary<string, string>(StringComparer.Ordinal);
         while (next < arguments.Count)
         {
-            string argument = arguments[next++];
-            int equals = argument.IndexOf('=');
-            string flag = equals < 0 ? argument : argument[..equals];
-            string? attached = equals < 0 ? null : argument[(equals + 1)..];
+            var argument = arguments[next++];
+            var equals = argument.IndexOf('=');
+            var flag = equals < 0 ? argument : argument[..equals];
+            var attached = equals < 0 ? null : argument[(equals + 1)..];
             if (flag is "-h" or "--help")
             {
                 return new AgentArguments(AgentCommand.Help, null, false, overrides);
             }
+
             if (flag == "--version" && arguments.Count == 1)
             {
                 return new AgentArguments(AgentCommand.Version, null, false, overrides);
             }
+
             if (!known.Contains(flag))
             {
                 throw Unknown(flag, command, known);
             }
+
             if (flag == "--json")
             {
                 json = attached is null ? true : throw Error("--json takes no value");
                 continue;
             }
-            string value = attached ?? (next < arguments.Count ? arguments[next++] : throw Error($"{flag} needs a value"));
+
+            var value = attached ?? (next < arguments.Count ? arguments[next++] : throw Error($"{flag} needs a value"));
             if (value.Length == 0)
             {
                 throw Error($"{flag} needs a value that is not empty");
             }
+
             if (flag == "--config")
             {
                 configFile = configFile is null ? value : throw Error("--config is given twice");
@@ -73,6 +81,7 @@ internal static class ArgumentParser
                 throw Error($"{flag} is given twice");
             }
         }
+
         return new AgentArguments(command, configFile, json, overrides);
     }
 
@@ -87,7 +96,7 @@ internal static class ArgumentParser
 
     private static ChannelException Unknown(string word, AgentCommand command, string[] known)
     {
-        string name = s_commands[(int)command];
+        var name = s_commands[(int)command];
         return word.StartsWith('-')
             ? Error($"'{Quote(word)}' is not a flag of {name}; {Hint(word, known)}")
             : Error($"'{Quote(word)}' is not understood: {name} takes flags only; {Hint(word, known)}");

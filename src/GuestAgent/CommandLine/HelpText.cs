@@ -9,19 +9,19 @@ internal static class HelpText
         channel-agent run [flags]       run as a daemon in the foreground, log to standard error
           --endpoint URI                way to the host (auto: the port org.channelsdk.agent.0,
                                         under Xen vchan-listen://0/org.channelsdk.agent.0)
-          --config FILE                 configuration (/etc/channel-agent/agent.conf if it is there)
+          --config FILE                 configuration (/etc/channel-agent/agent.toml if it is there)
           --control-socket PATH         local control socket, or none (/run/channel-agent/control.sock)
           --log-level LEVEL             error, warning, info or debug (info)
         channel-agent status [flags]    ask the running daemon
           --json                        print JSON
           --control-socket PATH, --config FILE
                                         where to find the daemon, as for run
-        channel-agent WORD ...          for scripts of an installation; "channel-agent send --help" has the words
+        channel-agent VERB ...          for scripts of an installation; "channel-agent send --help" lists them
         channel-agent version
         channel-agent help
 
-        Flags go before the file. SIGHUP reads the file and the policy again: log_level, log_rate, power,
-        measure, policy_file and the policy take effect at once, other keys at the next start. SIGTERM and SIGINT stop the daemon.
+        Flags go before the file. SIGHUP reads the file again: endpoint, heartbeat_interval, control_socket, metadata_relay and
+        [qga] listen take effect at the next start, everything else at once. SIGTERM and SIGINT stop the daemon.
 
         Exit codes of status: 0 ready, 1 running without a ready channel to the host, 3 not running,
         4 unknown (no permission, no answer). Of all commands: 2 wrong command line or configuration.

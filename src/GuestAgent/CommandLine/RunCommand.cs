@@ -2,8 +2,9 @@ using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.GuestAgent.Xen;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.GuestAgent.CommandLine;
 
@@ -13,22 +14,20 @@ internal static class RunCommand
     public static int Execute(AgentArguments arguments)
     {
         // An arena for each thread takes system calls and memory of it, and no two threads are after the C library's heap here.
-        _ = Libc.Mallopt(Libc.ArenaMax, 1);
+        _ = SystemCalls.MallOpt(Abi.M_ARENA_MAX, 1);
         // The journal stamps lines itself (systemd.exec(5), JOURNAL_STREAM).
-        bool withTime = Environment.GetEnvironmentVariable("JOURNAL_STREAM") is null;
-        GuestSystem system = GuestSystem.Linux();
+        var withTime = Environment.GetEnvironmentVariable("JOURNAL_STREAM") is null;
+        var system = GuestSystem.Linux();
         var log = new AgentLog(new LogOutput(StandardStream.Error).Write, TimeProvider.System, withTime)
         {
             Rate = new AgentConfig().LogRate,
         };
-        // Before any other file: what is read may lie on what is frozen.
-        bool hasThawed = FreezeRecovery.Run(system.Marker, system.Freeze, log);
-        AgentConfig Load() => XenGuest.Resolve(ConfigReader.Load(arguments.ConfigFile, arguments.Overrides));
-        AgentConfig config = Load();
-        (log.Level, log.Rate) = (config.LogLevel, config.LogRate);
+        // Before any other file: it may lie on a frozen file system.
+        var hasThawed = FreezeRecovery.Run(system.Marker, system.Freeze, log);
+        AgentConfig Load(AgentNames names) => XenGuest.Resolve(ConfigReader.Load(arguments.ConfigFile, arguments.Overrides, names));
         // Threads that wait for a frozen file system must not keep heartbeats and the thaw waiting; they are made on demand.
         ThreadPool.SetMinThreads(8, 8);
-        return RunAsync(new AgentDaemon(config, Load, system, log, TimeProvider.System), hasThawed).GetAwaiter().GetResult();
+        return RunAsync(new AgentDaemon(Load, system, log, TimeProvider.System), hasThawed).GetAwaiter().GetResult();
     }
 
     private static async Task<int> RunAsync(AgentDaemon daemon, bool hasThawed)
@@ -36,10 +35,11 @@ internal static class RunCommand
         await using (daemon.ConfigureAwait(false))
         {
             // The ways in are open once this returns; signals can wait so long, clients measure it.
-            Task running = daemon.RunAsync(hasThawed);
+            var running = daemon.RunAsync(hasThawed);
             using var signals = new SignalHandlers(daemon);
             await running.ConfigureAwait(false);
         }
+
         return ExitCode.Success;
     }
 }

@@ -1,11 +1,12 @@
+using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Configuration;
-using ChannelSdk.GuestAgent.Daemon;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.Protocol;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Services.Agent;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.GuestAgent.CommandLine;
 
@@ -16,11 +17,12 @@ internal static class StatusCommand
 
     public static int Execute(AgentArguments arguments)
     {
-        AgentConfig config = ConfigReader.Load(arguments.ConfigFile, arguments.Overrides);
+        var config = ConfigReader.Load(arguments.ConfigFile, arguments.Overrides, names: null);
         if (config.ControlSocket is not { } path)
         {
-            return Say(ExitCode.Unknown, "the control socket is switched off (control_socket = none)");
+            return Say(ExitCode.Unknown, "the control socket is switched off (control_socket = \"none\")");
         }
+
         return AskAsync(path, arguments.Json).GetAwaiter().GetResult();
     }
 
@@ -29,17 +31,18 @@ internal static class StatusCommand
         var channel = new Channel(
             PeerRole.Host, TransportEndpoints.Create("unix://" + path), new ServiceRegistry(), GuestOptions.Local);
         using var timeout = new CancellationTokenSource(s_answerTime);
-        Task<ChannelEvent?> failure = FirstFailureAsync(channel, timeout.Token);
+        var failure = FirstFailureAsync(channel, timeout.Token);
         try
         {
             channel.Start();
-            Task<AgentStatus> answer = channel.CallAsync(
-                ServiceMethods.AgentStatus, new AgentStatusRequest(), new CallOptions(s_answerTime), timeout.Token).AsTask();
+            var answer = channel.CallAsync(
+                AgentMethods.Status, new AgentStatusRequest(), new CallOptions(s_answerTime), timeout.Token).AsTask();
             if (await Task.WhenAny(answer, failure).ConfigureAwait(false) == failure && await failure.ConfigureAwait(false) is { } failed)
             {
                 return Explain(failed, path);
             }
-            AgentStatus status = await answer.ConfigureAwait(false);
+
+            var status = await answer.ConfigureAwait(false);
             StandardStream.WriteLine(StandardStream.Output, json ? StatusRenderer.Json(status) : StatusRenderer.Text(status));
             return StatusRenderer.ExitCodeOf(status);
         }
@@ -57,7 +60,7 @@ internal static class StatusCommand
     {
         try
         {
-            await foreach (ChannelEvent happened in channel.WatchAsync(cancellationToken).ConfigureAwait(false))
+            await foreach (var happened in channel.WatchAsync(cancellationToken).ConfigureAwait(false))
             {
                 if (happened.Kind == ChannelEventKind.EndpointFailed)
                 {
@@ -68,6 +71,7 @@ internal static class StatusCommand
         catch (OperationCanceledException)
         {
         }
+
         return null;
     }
 

@@ -3,7 +3,8 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Services;
+using ChannelSdk.GuestAgent.Status;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.CommandLine;
@@ -15,7 +16,7 @@ internal static class StatusRenderer
 
     /// <summary>0 when the host can use the agent now, else 1.</summary>
     public static int ExitCodeOf(AgentStatus status) =>
-        status is { State: StatusWords.Ready, Link: StatusWords.Up } && status.Session.Length > 0
+        status is { State: StateNames.Ready, Link: StateNames.Up } && status.Session.Length > 0
             ? ExitCode.Success : ExitCode.NotConnected;
 
     /// <summary>Aligned lines; texts from the other side are escaped.</summary>
@@ -37,6 +38,7 @@ internal static class StatusRenderer
         {
             Line(result, "last error", $"{status.LastErrorCode} {status.LastError}");
         }
+
         return result.ToString().TrimEnd('\n');
     }
 
@@ -63,6 +65,7 @@ internal static class StatusRenderer
             {
                 json.WriteNull("heartbeat_age_ms"u8);
             }
+
             json.WriteNumber("bytes_in"u8, status.BytesIn);
             json.WriteNumber("bytes_out"u8, status.BytesOut);
             json.WriteNumber("protocol_version"u8, status.ProtocolVersion);
@@ -74,13 +77,15 @@ internal static class StatusRenderer
             json.WriteNumber("rss_bytes"u8, status.RssBytes);
             WriteText(json, "config_file"u8, status.ConfigFile);
             json.WriteStartArray("methods"u8);
-            foreach (string method in status.Methods)
+            foreach (var method in status.Methods)
             {
                 json.WriteStringValue(method);
             }
+
             json.WriteEndArray();
             json.WriteEndObject();
         }
+
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
     }
 

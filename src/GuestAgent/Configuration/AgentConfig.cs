@@ -1,5 +1,5 @@
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Qga;
+using ChannelSdk.GuestAgent.Policy;
 
 namespace ChannelSdk.GuestAgent.Configuration;
 
@@ -7,7 +7,7 @@ namespace ChannelSdk.GuestAgent.Configuration;
 internal sealed record AgentConfig
 {
     /// <summary>Where the file is if no flag says otherwise.</summary>
-    public const string DefaultFile = "/etc/channel-agent/agent.conf";
+    public const string DefaultFile = "/etc/channel-agent/agent.toml";
 
     /// <summary>Stands for <see cref="VirtioEndpoint"/>, or in a domain of Xen for its vchan.</summary>
     public const string AutoEndpoint = "auto";
@@ -17,9 +17,6 @@ internal sealed record AgentConfig
 
     /// <summary>Below /run: gone after a boot, and its folder is the agent's own.</summary>
     public const string DefaultControlSocket = "/run/channel-agent/control.sock";
-
-    /// <summary>Where the policy is if the file does not say otherwise; it may be missing.</summary>
-    public const string DefaultPolicyFile = "/etc/channel-agent/policy.toml";
 
     /// <summary>URI of the way to the host, or <see cref="AutoEndpoint"/> until it was looked what guest this is.</summary>
     public string Endpoint { get; init; } = AutoEndpoint;
@@ -33,20 +30,11 @@ internal sealed record AgentConfig
     /// <summary>Log lines per second, 1 to 1000; twice as many may come at once.</summary>
     public int LogRate { get; init; } = 20;
 
-    /// <summary>Whether the host may shut down, reboot and halt the guest.</summary>
-    public bool AllowPower { get; init; } = true;
-
-    /// <summary>Whether the host may run echo and throughput measurements.</summary>
-    public bool AllowMeasure { get; init; } = true;
-
-    /// <summary>Whether this is an appliance, in which the host may run the scripts of installations.</summary>
-    public bool AllowInstall { get; init; }
+    /// <summary>What the image allows its host.</summary>
+    public PolicyRules Policy { get; init; } = new();
 
     /// <summary>Most bytes of a package that is laid over an installed system, and of the files in it.</summary>
     public long OverlayLimit { get; init; } = 4L << 30;
-
-    /// <summary>Absolute path of the policy; one that is not the default must exist.</summary>
-    public string PolicyFile { get; init; } = DefaultPolicyFile;
 
     /// <summary>How many programs the host may have running at a time, 1 to 256.</summary>
     public int MaxPrograms { get; init; } = 32;

@@ -17,7 +17,7 @@ internal sealed record RelaySetting(bool IsAuto, IPEndPoint? Place)
     {
         "auto" => Auto,
         "off" => Off,
-        _ => IPEndPoint.TryParse(value, out IPEndPoint? place) && place.Port != 0 && place.Address.GetAddressBytes().Length == 4
+        _ => IPEndPoint.TryParse(value, out var place) && place.Port != 0 && place.Address.GetAddressBytes().Length == 4
             ? new RelaySetting(false, place) : null,
     };
 
@@ -28,7 +28,7 @@ internal sealed record RelaySetting(bool IsAuto, IPEndPoint? Place)
     /// </param>
     public IPEndPoint? PlaceFor(string endpoint, bool hasNetwork)
     {
-        bool isWayWithoutNetwork = endpoint.StartsWith("virtio-port:", StringComparison.OrdinalIgnoreCase)
+        var isWayWithoutNetwork = endpoint.StartsWith("virtio-port:", StringComparison.OrdinalIgnoreCase)
             || endpoint.StartsWith("vsock:", StringComparison.OrdinalIgnoreCase)
             || endpoint.StartsWith("vchan", StringComparison.OrdinalIgnoreCase);
         return IsAuto && (hasNetwork || !isWayWithoutNetwork) ? null : Place;

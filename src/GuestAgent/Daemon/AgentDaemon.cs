@@ -1,19 +1,26 @@
+using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Exec;
 using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Info;
 using ChannelSdk.GuestAgent.Install;
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Measure;
 using ChannelSdk.GuestAgent.Overlay;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Platform;
+using ChannelSdk.GuestAgent.Platform.Network;
 using ChannelSdk.GuestAgent.Policy;
+using ChannelSdk.GuestAgent.Power;
 using ChannelSdk.GuestAgent.Qga;
 using ChannelSdk.GuestAgent.Relay;
-using ChannelSdk.GuestAgent.Services;
+using ChannelSdk.GuestAgent.Status;
+using ChannelSdk.GuestAgent.Storage;
+using ChannelSdk.GuestAgent.Time;
 using ChannelSdk.GuestAgent.Xen;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.GuestAgent.Daemon;
 
@@ -31,15 +38,13 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private readonly Channel _channel;
     private readonly ControlSocket _control;
     private readonly MetadataRelay _relay;
-    private readonly QgaCommands _qgaCommands;
-    private readonly QgaFace _qga;
+    private readonly QgaServer _qga;
     private readonly ShutdownNode _shutdown;
     private readonly FreezeService _freeze;
     private readonly InstallService _install;
     private readonly AgentPolicy _policy;
     private readonly ServiceGate _gate;
-    private readonly Func<AgentConfig, PolicyRules> _loadPolicy;
-    private volatile AgentConfig _config;
+    private volatile AgentConfig _config = new();
     private volatile bool _isReloadDue;
     private readonly Lock _stateGate = new();
     private StateWord _state = StateWord.Starting;
@@ -47,21 +52,18 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private ushort? _installing;
 
     /// <summary>Builds everything; nothing runs yet.</summary>
-    /// <param name="config">What holds from the start.</param>
-    /// <param name="load">Reads the configuration again, with the same flags.</param>
+    /// <param name="load">Reads the configuration, at the start and at each reload, with the same flags.</param>
     /// <param name="system">The system behind the services.</param>
     /// <param name="log">The log.</param>
     /// <param name="time">All clocks.</param>
-    /// <exception cref="ChannelException">Code 504 for a wrong endpoint, 600 for a wrong policy.</exception>
-    public AgentDaemon(AgentConfig config, Func<AgentConfig> load, GuestSystem system, AgentLog log, TimeProvider time)
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadEndpointUri"/> for a wrong endpoint, <see cref="ChannelError.BadConfiguration"/> for a wrong configuration.</exception>
+    public AgentDaemon(Func<AgentNames, AgentConfig> load, GuestSystem system, AgentLog log, TimeProvider time)
     {
-        _config = config;
-        _load = load;
         (_log, _time) = (log, time);
         var facts = new GuestFacts(AgentVersion.Text, AgentVersion.Protocol, time, system.FileSystems);
         var services = new ServiceRegistry();
         _policy = new AgentPolicy(new PolicyRules(), new AuditLog(log));
-        _gate = new ServiceGate(services, _policy);
+        _gate = new ServiceGate(services, _policy, new ServicePermissions(() => _policy.Current).WhyNot);
         var power = new PowerService(system.Power, state => SetState(state), SayGoodbyeAsync, log, time);
         var info = new InfoService(facts, () => _gate.Allowed, () => _policy.Current, time);
         var run = new FreezeRun(system.Freeze, system.Marker, () => new HookFolder(_config.FreezeHooks, _config.FreezeHookTimeout), log);
@@ -70,14 +72,30 @@ internal sealed class AgentDaemon : IAsyncDisposable
         var clock = new TimeService(system.SetClock, time);
         var trim = new TrimService(system.Freeze);
         var exec = new ExecService(_policy, () => _config.MaxPrograms, log, UpSession);
-        HostServices.Register(_gate, () => _config, info, power, new MeasureService(time), _freeze, clock, trim,
-            new FilesService(_policy, log, time), exec, _install, new OverlayService(_install, () => _config.OverlayLimit, log));
-        _policy.Current = LoadPolicy(config, services);
-        _qgaCommands = new QgaCommands(new QgaServices(_policy, power, _freeze, clock, trim, exec, system.FileSystems), _gate, () => _config);
-        _qgaCommands.Check(config.QgaCommands);
-        _qga = new QgaFace(config.Qga, _qgaCommands, () => new QgaClient(_policy, _gate, exec, time), log, time);
+        foreach (var service in (ReadOnlySpan<IAgentService>)
+        [
+            info,
+            power,
+            _freeze,
+            clock,
+            trim,
+            new MeasureService(time),
+            new FilesService(_policy, log, time),
+            exec,
+            _install,
+            new OverlayService(_install, () => _config.OverlayLimit, log),
+        ])
+        {
+            service.Register(_gate);
+        }
+
+        var commands = new QgaCommands(new QgaCommandServices(_policy, power, _freeze, clock, trim, exec, system.FileSystems), _gate, () => _config);
+        // What the file may name is known once all that serves it is there.
+        _load = () => load(new AgentNames(services.Methods, commands.Names));
+        var config = _config = _load();
+        Follow(config);
+        _qga = new QgaServer(config.Qga, commands, () => new QgaClientSession(_policy, _gate, exec, time), log, time);
         _shutdown = new ShutdownNode(system.IsXen, power, _gate, log);
-        _loadPolicy = fresh => LoadPolicy(fresh, services);
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);
         _relay = new MetadataRelay(_channel, log);
         var status = new StatusService(facts, () => _config, () => Shown, () => _channel.Status, () => _gate.Allowed);
@@ -92,7 +110,8 @@ internal sealed class AgentDaemon : IAsyncDisposable
         {
             await Task.Run(_freeze.FinishRecovery).ConfigureAwait(false);
         }
-        if (_config.AllowInstall)
+
+        if (_policy.Current.AllowInstall)
         {
             await _install.RemoveLeftoversAsync().ConfigureAwait(false);
         }
@@ -101,17 +120,18 @@ internal sealed class AgentDaemon : IAsyncDisposable
         _control.Start();
         _shutdown.Start();
         var watch = new CancellationTokenSource();
-        Task watching = ChannelEventLog.RunAsync(_channel, _log, watch.Token);
+        var watching = ChannelEventLog.RunAsync(_channel, _log, watch.Token);
         _channel.Start();
         if (_config.MetadataRelay.PlaceFor(_config.Endpoint, LocalAddress.HasNetwork()) is { } place)
         {
             _relay.Start(place.Address, place.Port);
         }
+
         using var trim = MemoryTrim.OfProcess(_time);
         SetState(StateWord.Ready);
         _log.Info($"version {AgentVersion.Text} ready, endpoint {_config.Endpoint}");
         await _stopAsked.Task.ConfigureAwait(false);
-        // Nobody would thaw after the agent.
+        // Without the agent the guest would stay frozen.
         await _freeze.EndAsync("the agent stops").ConfigureAwait(false);
         SetState(StateWord.Stopping);
         await DisposeAsync().ConfigureAwait(false);
@@ -144,7 +164,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         }
     }
 
-    /// <summary>Reads configuration and policy again; with an error in one of them both stay as they are.</summary>
+    /// <summary>Reads settings and policy again; with an error in the file all of them stay as they are.</summary>
     public void Reload()
     {
         if (_freeze.Restriction is not null)
@@ -153,46 +173,51 @@ internal sealed class AgentDaemon : IAsyncDisposable
             _isReloadDue = true;
             return;
         }
+
         _isReloadDue = false;
         AgentConfig fresh;
-        PolicyRules rules;
         try
         {
             fresh = _load();
-            rules = _loadPolicy(fresh);
-            _qgaCommands.Check(fresh.QgaCommands);
         }
         catch (ChannelException e)
         {
-            foreach (string line in e.Message.Split('\n'))
+            foreach (var line in e.Message.Split('\n'))
             {
                 _log.Error(line);
             }
+
             _log.Error("configuration and policy were not taken; those before stay in force");
             return;
         }
-        AgentConfig old = _config;
-        bool needsRestart = fresh.Endpoint != old.Endpoint || fresh.ControlSocket != old.ControlSocket
+
+        var old = _config;
+        var needsRestart = fresh.Endpoint != old.Endpoint || fresh.ControlSocket != old.ControlSocket
             || fresh.HeartbeatInterval != old.HeartbeatInterval || fresh.MetadataRelay != old.MetadataRelay || fresh.Qga != old.Qga;
         // What the running channels were made with must still be what status shows.
         _config = fresh with
         {
-            Endpoint = old.Endpoint, ControlSocket = old.ControlSocket, HeartbeatInterval = old.HeartbeatInterval, MetadataRelay = old.MetadataRelay,
+            Endpoint = old.Endpoint,
+            ControlSocket = old.ControlSocket,
+            HeartbeatInterval = old.HeartbeatInterval,
+            MetadataRelay = old.MetadataRelay,
             Qga = old.Qga,
         };
-        _policy.Current = rules;
-        (_log.Level, _log.Rate) = (fresh.LogLevel, fresh.LogRate);
+        Follow(fresh);
         _log.Info("configuration and policy were read again");
         if (needsRestart)
         {
-            _log.Warning("endpoint, control_socket, metadata_relay, qga and heartbeat_interval take effect at the next start");
+            _log.Warning("endpoint, heartbeat_interval, control_socket, metadata_relay and [qga] listen take effect at the next start");
         }
     }
 
-    private static PolicyRules LoadPolicy(AgentConfig config, ServiceRegistry services) =>
-        PolicyReader.Load(config.PolicyFile, config.PolicyFile != AgentConfig.DefaultPolicyFile, services.Methods);
+    private void Follow(AgentConfig config)
+    {
+        _policy.Current = config.Policy;
+        (_log.Level, _log.Rate) = (config.LogLevel, config.LogRate);
+    }
 
-    /// <summary>An installation is what the guest does when nothing else is to be said.</summary>
+    /// <summary>The state is "installing" when there is no more urgent one.</summary>
     private StateWord Shown => _state == StateWord.Ready && _installing is not null ? StateWord.Installing : _state;
 
     private void SetState(StateWord state, DateTimeOffset? until = null)

@@ -1,6 +1,6 @@
+using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.GuestAgent.Daemon;
 
@@ -12,7 +12,7 @@ internal static class ChannelEventLog
     {
         try
         {
-            await foreach (ChannelEvent happened in channel.WatchAsync(cancellationToken).ConfigureAwait(false))
+            await foreach (var happened in channel.WatchAsync(cancellationToken).ConfigureAwait(false))
             {
                 switch (happened.Kind)
                 {

@@ -1,6 +1,7 @@
 using ChannelSdk.GuestAgent.Freeze;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.GuestAgent.Services;
+using ChannelSdk.GuestAgent.Platform.Mounts;
+using ChannelSdk.GuestAgent.Power;
+using ChannelSdk.GuestAgent.Time;
 using ChannelSdk.GuestAgent.Xen;
 
 namespace ChannelSdk.GuestAgent.Daemon;

@@ -1,6 +1,8 @@
 using ChannelSdk.GuestAgent.Files;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.Protocol;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Linux.Processes;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 using Microsoft.Win32.SafeHandles;
 
@@ -20,15 +22,15 @@ internal readonly record struct ExecCapture(bool Output, bool Error, bool IsMerg
 internal sealed class ExecProcess : IDisposable
 {
     private readonly Lock _gate = new();
-    private readonly ExecCgroup? _cgroup;
+    private readonly Cgroup? _cgroup;
     private readonly int _pid;
     private bool _isReaped;
 
-    private ExecProcess(int pid, ExecCgroup? cgroup, SafeFileHandle input, SafeFileHandle? output, SafeFileHandle? error)
+    private ExecProcess(int pid, Cgroup? cgroup, SafeFileHandle input, SafeFileHandle? output, SafeFileHandle? error)
     {
         (_pid, _cgroup, Input, Output, Error) = (pid, cgroup, input, output, error);
-        PidFd = ProcessCalls.PidFd(pid);
-        ProcessCalls.SetNonBlocking(input);
+        PidFd = ProcessHandle.Open(pid);
+        Descriptor.SetNonBlocking(input);
     }
 
     public int Pid => _pid;
@@ -50,40 +52,48 @@ internal sealed class ExecProcess : IDisposable
     /// <summary>Starts it.</summary>
     /// <param name="spec">What to start.</param>
     /// <param name="name">Unique among the programs of this agent.</param>
-    /// <param name="capture">Which of its output is taken. What is not goes to /dev/null, where a daemon may write on for ever.</param>
+    /// <param name="capture">Which of its output is taken. The rest goes to /dev/null, where a daemon may write without end.</param>
     /// <exception cref="ChannelException">What the system said.</exception>
     public static ExecProcess Start(ExecSpec spec, string name, ExecCapture capture)
     {
-        using SafeFileHandle folder = PathOpener.Open(spec.Folder, FileCalls.PathOnly | FileCalls.Folder);
+        using var folder = PathOpener.Open(spec.Folder, Abi.O_PATH | Abi.O_DIRECTORY);
         var ends = new List<SafeFileHandle>();
-        ExecCgroup? cgroup = null;
+        Cgroup? cgroup = null;
         (SafeFileHandle Read, SafeFileHandle Write) Pipe()
         {
-            (SafeFileHandle read, SafeFileHandle write) = ProcessCalls.Pipe() ?? throw FileFailure.OfLast("make a pipe for", spec.Shown);
+            var (read, write) = Descriptor.Pipe() ?? throw FileFailure.OfLast("make a pipe for", spec.Shown);
             ends.AddRange(read, write);
             return (read, write);
         }
+
         try
         {
-            (SafeFileHandle Read, SafeFileHandle Write) input = Pipe();
+            var input = Pipe();
             (SafeFileHandle Read, SafeFileHandle Write)? output = capture.Output ? Pipe() : null;
             (SafeFileHandle Read, SafeFileHandle Write)? error = capture is { Error: true, IsMerged: false } ? Pipe() : null;
-            cgroup = ExecCgroup.Create(name, spec.MostProcesses);
+            cgroup = Cgroup.Create(name, spec.MostProcesses);
             var request = new SpawnRequest(spec.Program, spec.Argv, spec.Environment)
             {
-                Input = input.Read, Output = output?.Write, Error = capture.IsMerged ? output?.Write : error?.Write, IsQuiet = true, Folder = folder,
-                NewSession = true, ProcessesFile = cgroup?.ProcessesFile,
+                Input = input.Read,
+                Output = output?.Write,
+                Error = capture.IsMerged ? output?.Write : error?.Write,
+                IsQuiet = true,
+                Folder = folder,
+                NewSession = true,
+                ProcessesFile = cgroup?.ProcessesFile,
             };
-            int errno = ProcessSpawn.Start(request, out int pid, out bool hasJoined);
+            var errno = ProcessSpawn.Start(request, out var pid, out var hasJoined);
             if (errno != 0)
             {
                 throw FileFailure.Of(errno, "run", spec.Shown);
             }
+
             if (!hasJoined)
             {
                 cgroup?.Remove();
                 cgroup = null;
             }
+
             input.Read.Dispose();
             output?.Write.Dispose();
             error?.Write.Dispose();
@@ -100,10 +110,10 @@ internal sealed class ExecProcess : IDisposable
     /// <summary>Sends a signal to its process group. False if it has ended.</summary>
     public bool Signal(int signal)
     {
-        // Until it is reaped, its number can belong to nobody else.
+        // Until it is reaped, its number can belong to no other process.
         lock (_gate)
         {
-            return !_isReaped && Libc.Kill(-_pid, signal) == 0;
+            return !_isReaped && ProcessCalls.Kill(-_pid, signal) == 0;
         }
     }
 
@@ -111,7 +121,7 @@ internal sealed class ExecProcess : IDisposable
     public void Kill()
     {
         _cgroup?.Kill();
-        Signal(ProcessCalls.SigKill);
+        Signal(Abi.SIGKILL);
     }
 
     /// <summary>Its end, once that has come; null before.</summary>
@@ -119,11 +129,12 @@ internal sealed class ExecProcess : IDisposable
     {
         lock (_gate)
         {
-            int result = Libc.WaitPid(_pid, out int status, ProcessCalls.NoHang);
-            if (result == 0 || (result < 0 && FileFailure.Last == FileFailure.Eintr))
+            var result = ProcessCalls.WaitPid(_pid, out var status, Abi.WNOHANG);
+            if (result == 0 || (result < 0 && Errno.Last == Errno.EINTR))
             {
                 return null;
             }
+
             _isReaped = true;
             // Somebody else in the process took the status away (ECHILD): all that is known is that it ended.
             return result < 0 ? new ExecExited() : new ExecExited { Code = (uint)(status >> 8) & 0xFF, Signal = (uint)status & 0x7F };

@@ -1,19 +1,20 @@
 using ChannelSdk.GuestAgent.Files;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Exec;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.GuestAgent.Exec;
 
 /// <summary>
-/// One program's standard streams and its end, on one thread of its own: what the host does not take is not read, so the
+/// One program's standard streams and its end, on its own thread: it reads no output that the host does not take, so the
 /// program waits.
 /// </summary>
 internal sealed class ExecPump : IDisposable
 {
     private const int MaxOutput = 32 << 10;
-    // More than two largest pipes hold; what somebody in the background writes on does not belong to the program.
+    // More than two largest pipes hold; further output of background processes does not belong to the program.
     private const int MaxAfterEnd = 80;
     private readonly ExecProcess _process;
     private readonly Func<ReadOnlyMemory<byte>, bool> _send;
@@ -27,11 +28,11 @@ internal sealed class ExecPump : IDisposable
 
     /// <summary>Makes a pump; <see cref="Start"/> begins.</summary>
     /// <param name="process">What was started; disposed of at its end.</param>
-    /// <param name="send">Sends a message and waits until it is taken; false when nobody will take any more.</param>
+    /// <param name="send">Sends a message and waits until it is taken; false when no further ones will be.</param>
     public ExecPump(ExecProcess process, Func<ReadOnlyMemory<byte>, bool> send)
     {
         (_process, _send) = (process, send);
-        _wake = ProcessCalls.Event() ?? throw FileFailure.OfLast("watch", "the program");
+        _wake = Descriptor.Event() ?? throw FileFailure.OfLast("watch", "the program");
     }
 
     /// <summary>The program's end, when its last output was sent.</summary>
@@ -45,8 +46,8 @@ internal sealed class ExecPump : IDisposable
     /// </summary>
     public async Task WriteAsync(ReadOnlyMemory<byte> input, CancellationToken cancellationToken)
     {
-        Task taken = Offer(input);
-        using CancellationTokenRegistration _ = cancellationToken.UnsafeRegister(static pump => ((ExecPump)pump!).DropInput(), this);
+        var taken = Offer(input);
+        using var _ = cancellationToken.UnsafeRegister(static pump => ((ExecPump)pump!).DropInput(), this);
         await taken.ConfigureAwait(false);
     }
 
@@ -60,8 +61,10 @@ internal sealed class ExecPump : IDisposable
                 {
                     _process.Input.Dispose();
                 }
+
                 return Task.CompletedTask;
             }
+
             _input = input;
             _inputTaken = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             Wake();
@@ -75,34 +78,38 @@ internal sealed class ExecPump : IDisposable
     private unsafe void Run()
     {
         ExecExited? exited = null;
-        int afterEnd = 0;
-        ProcessCalls.PollFd* fds = stackalloc ProcessCalls.PollFd[5];
+        var afterEnd = 0;
+        var fds = stackalloc PollFd[5];
         while (true)
         {
-            fds[0] = Watch(_wake, ProcessCalls.PollIn);
-            fds[1] = Watch(_process.Output, ProcessCalls.PollIn);
-            fds[2] = Watch(_process.Error, ProcessCalls.PollIn);
-            fds[3] = exited is null ? Watch(_process.PidFd, ProcessCalls.PollIn) : Watch(null, 0);
-            fds[4] = HasInput() ? Watch(_process.Input, ProcessCalls.PollOut) : Watch(null, 0);
-            // After the end only what is in the pipes already is taken: somebody in the background may hold them open.
-            int timeout = exited is not null ? 0 : _process.PidFd is null ? 50 : -1;
-            int ready = ProcessCalls.Poll(fds, 5, timeout);
-            if (ready < 0 && FileFailure.Last == FileFailure.Eintr)
+            fds[0] = Watch(_wake, Abi.POLLIN);
+            fds[1] = Watch(_process.Output, Abi.POLLIN);
+            fds[2] = Watch(_process.Error, Abi.POLLIN);
+            fds[3] = exited is null ? Watch(_process.PidFd, Abi.POLLIN) : Watch(null, 0);
+            fds[4] = HasInput() ? Watch(_process.Input, Abi.POLLOUT) : Watch(null, 0);
+            // After the end only the present bytes are read: a background process may hold the pipes open.
+            var timeout = exited is not null ? 0 : _process.PidFd is null ? 50 : -1;
+            var ready = DescriptorCalls.Poll(fds, 5, timeout);
+            if (ready < 0 && Errno.Last == Errno.EINTR)
             {
                 continue;
             }
+
             DrainWake(fds[0].Result);
-            bool moved = Take(_process.Output, fds[1].Result, ExecMessage.Output) | Take(_process.Error, fds[2].Result, ExecMessage.Error);
+            var moved = Forward(_process.Output, fds[1].Result, ExecMessage.Output) | Forward(_process.Error, fds[2].Result, ExecMessage.Error);
             if (fds[4].Result != 0)
             {
                 Feed();
             }
+
             if (exited is not null && (!moved || ++afterEnd > MaxAfterEnd))
             {
                 break;
             }
+
             exited ??= _process.TryReap();
         }
+
         Finish(exited);
     }
 
@@ -113,6 +120,7 @@ internal sealed class ExecPump : IDisposable
             _isOver = true;
             _inputTaken?.TrySetResult();
         }
+
         _process.Dispose();
         _ended.SetResult(exited);
     }
@@ -127,7 +135,7 @@ internal sealed class ExecPump : IDisposable
         }
     }
 
-    private static ProcessCalls.PollFd Watch(SafeFileHandle? file, short events) => new()
+    private static PollFd Watch(SafeFileHandle? file, short events) => new()
     {
         // A negative number is passed over by poll(2).
         Fd = file is null || file.IsClosed ? -1 : (int)file.DangerousGetHandle(),
@@ -142,22 +150,25 @@ internal sealed class ExecPump : IDisposable
         }
     }
 
-    private unsafe bool Take(SafeFileHandle? pipe, short ready, ExecMessage kind)
+    private unsafe bool Forward(SafeFileHandle? pipe, short ready, ExecMessage kind)
     {
         if (ready == 0 || pipe is null || pipe.IsClosed)
         {
             return false;
         }
+
         nint count;
         fixed (byte* buffer = _buffer)
         {
-            count = ProcessCalls.Read(pipe, buffer + 1, MaxOutput);
+            count = DescriptorCalls.Read(pipe, buffer + 1, MaxOutput);
         }
+
         if (count <= 0)
         {
             pipe.Dispose();
             return false;
         }
+
         _buffer[0] = (byte)kind;
         _send(_buffer.AsMemory(0, (int)count + 1));
         return true;
@@ -171,20 +182,24 @@ internal sealed class ExecPump : IDisposable
             {
                 return;
             }
+
             nint count;
             fixed (byte* input = _input.Span)
             {
-                count = ProcessCalls.Write(_process.Input, input, (nuint)_input.Length);
+                count = DescriptorCalls.Write(_process.Input, input, (nuint)_input.Length);
             }
-            if (count < 0 && FileFailure.Last is FileFailure.Eagain or FileFailure.Eintr)
+
+            if (count < 0 && Errno.Last is Errno.EAGAIN or Errno.EINTR)
             {
                 return;
             }
+
             if (count < 0)
             {
-                // It has closed its standard input. What comes is thrown away, as a pipe does.
+                // It has closed its standard input. Further bytes are dropped, as by a pipe.
                 _process.Input.Dispose();
             }
+
             _input = count < 0 ? default : _input[(int)count..];
             if (_input.IsEmpty)
             {
@@ -196,7 +211,7 @@ internal sealed class ExecPump : IDisposable
     private unsafe void Wake()
     {
         ulong one = 1;
-        _ = ProcessCalls.Write(_wake, (byte*)&one, sizeof(ulong));
+        _ = DescriptorCalls.Write(_wake, (byte*)&one, sizeof(ulong));
     }
 
     private unsafe void DrainWake(short ready)
@@ -204,7 +219,7 @@ internal sealed class ExecPump : IDisposable
         ulong counter;
         if (ready != 0)
         {
-            _ = ProcessCalls.Read(_wake, (byte*)&counter, sizeof(ulong));
+            _ = DescriptorCalls.Read(_wake, (byte*)&counter, sizeof(ulong));
         }
     }
 }

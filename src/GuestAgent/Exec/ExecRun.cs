@@ -1,6 +1,7 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Exec;
 using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Exec;
@@ -23,7 +24,7 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
     public async Task ServeAsync(ulong run, Action ended, CancellationToken cancellationToken)
     {
         var pump = new ExecPump(process, Send);
-        Task closed = pump.Ended.ContinueWith(
+        var closed = pump.Ended.ContinueWith(
             _ =>
             {
                 pump.Dispose();
@@ -37,7 +38,8 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
         {
             _ = WatchLinkAsync(most, upSession(), pump.Ended);
         }
-        Task reading = ReadAsync(pump, over.Token);
+
+        var reading = ReadAsync(pump, over.Token);
         await Task.WhenAny(pump.Ended, reading).ConfigureAwait(false);
         if (pump.Ended.IsCompleted)
         {
@@ -52,14 +54,15 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
             await stream.WriteAsync(Message(ExecMessage.Exited, await pump.Ended.ConfigureAwait(false)), CancellationToken.None).ConfigureAwait(false);
             return;
         }
+
         _isAlone = true;
         await reading.ConfigureAwait(false);
     }
 
-    /// <summary>Kills the program once its session has had no link for too long: whoever ran it may be dead.</summary>
+    /// <summary>Kills the program once its session has had no link for too long: its host may be dead.</summary>
     private async Task WatchLinkAsync(TimeSpan most, UInt128? owner, Task ended)
     {
-        long seen = Environment.TickCount64;
+        var seen = Environment.TickCount64;
         while (!ended.IsCompleted)
         {
             await Task.WhenAny(ended, Task.Delay(s_look)).ConfigureAwait(false);
@@ -82,17 +85,19 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
         {
             while (true)
             {
-                using ReceivedMessage message = await stream.ReadAsync(over).ConfigureAwait(false);
+                using var message = await stream.ReadAsync(over).ConfigureAwait(false);
                 if (message.IsEnd)
                 {
                     await pump.WriteAsync(default, over).ConfigureAwait(false);
                     await Task.Delay(Timeout.InfiniteTimeSpan, over).ConfigureAwait(false);
                 }
+
                 if (message.Span.IsEmpty || message.Span[0] != (byte)ExecMessage.Input)
                 {
                     // Kept, because the program may be dead before this is thrown to its end.
                     throw _wrong = new ChannelException(ChannelError.InvalidArgument, ErrorClass.MayHaveRun, "a message to a program begins with 0, for its input");
                 }
+
                 await pump.WriteAsync(message.Memory[1..], over).ConfigureAwait(false);
             }
         }
@@ -102,6 +107,7 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
             {
                 process.Kill();
             }
+
             throw;
         }
     }
@@ -114,7 +120,7 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
             // The stream knows why.
             try
             {
-                using ReceivedMessage _ = await stream.ReadAsync(CancellationToken.None).ConfigureAwait(false);
+                using var _ = await stream.ReadAsync(CancellationToken.None).ConfigureAwait(false);
                 return false;
             }
             catch (ChannelException e)
@@ -122,6 +128,7 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
                 reason = e;
             }
         }
+
         return reason is ChannelException { Code: ChannelError.SessionLost or ChannelError.SessionClosed };
     }
 
@@ -131,6 +138,7 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
         {
             return false;
         }
+
         try
         {
             // Consumed in any case: a write that was taken meanwhile still holds the stream's one place for a writer.

@@ -1,10 +1,10 @@
 using System.Collections.Concurrent;
+using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Policy;
-using ChannelSdk.GuestAgent.Services;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Exec;
 
 namespace ChannelSdk.GuestAgent.Exec;
 
@@ -13,18 +13,25 @@ namespace ChannelSdk.GuestAgent.Exec;
 /// <param name="maxPrograms">How many may run at a time: each has a thread, five descriptors and 32 KiB.</param>
 /// <param name="log">Every run is told there.</param>
 /// <param name="upSession">The session whose link is up now, or null.</param>
-internal sealed class ExecService(AgentPolicy policy, Func<int> maxPrograms, AgentLog log, Func<UInt128?> upSession)
+internal sealed class ExecService(AgentPolicy policy, Func<int> maxPrograms, AgentLog log, Func<UInt128?> upSession) : IAgentService
 {
     private const int MaxSignal = 64;
     private readonly ConcurrentDictionary<ulong, ExecProcess> _runs = new();
     private ulong _lastRun;
     private int _count;
 
+    /// <inheritdoc/>
+    public void Register(ServiceGate gate)
+    {
+        gate.Stream(ExecMethods.Run, (request, stream, context) => RunAsync(request, stream, context.CancellationToken));
+        gate.Unary(ExecMethods.Signal, (request, _) => ValueTask.FromResult(Signal(request)));
+    }
+
     /// <summary>Runs a program for a stream.</summary>
     public async ValueTask RunAsync(ExecRequest request, ChannelStream stream, CancellationToken cancellationToken)
     {
         // Not on the channel's own thread: where the program or its folder lies may not answer.
-        (ExecSpec spec, ulong run, ExecProcess process) = await OwnThread.RunAsync(() => Start(request, ExecCapture.Both)).ConfigureAwait(false);
+        var (spec, run, process) = await OwnThread.RunAsync(() => Start(request, ExecCapture.Both)).ConfigureAwait(false);
         await new ExecRun(spec, process, stream, upSession).ServeAsync(run, () => Forget(run), cancellationToken).ConfigureAwait(false);
     }
 
@@ -37,7 +44,7 @@ internal sealed class ExecService(AgentPolicy policy, Func<int> maxPrograms, Age
     /// <exception cref="ChannelException">It is not allowed, or cannot be started.</exception>
     public ExecPump Start(ExecRequest request, ExecCapture capture, Func<ReadOnlyMemory<byte>, bool> take, out int pid)
     {
-        (ExecSpec _, ulong run, ExecProcess process) = Start(request, capture);
+        var (_, run, process) = Start(request, capture);
         pid = process.Pid;
         var pump = new ExecPump(process, take);
         _ = pump.Ended.ContinueWith(
@@ -58,26 +65,28 @@ internal sealed class ExecService(AgentPolicy policy, Func<int> maxPrograms, Age
         {
             throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, $"signal is {request.Signal}; allowed are 1 to {MaxSignal}");
         }
-        return _runs.TryGetValue(request.Run, out ExecProcess? process) && process.Signal((int)request.Signal)
+
+        return _runs.TryGetValue(request.Run, out var process) && process.Signal((int)request.Signal)
             ? new ExecSignalReply()
             : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"run {request.Run} has ended");
     }
 
     private (ExecSpec Spec, ulong Run, ExecProcess Process) Start(ExecRequest request, ExecCapture capture)
     {
-        ExecSpec spec = ExecSpec.Parse(request);
-        policy.CheckCommand(spec.Words, spec.Variables);
-        int most = maxPrograms();
+        var spec = ExecSpec.Parse(request);
+        policy.CheckCommand(spec.Arguments, spec.Variables);
+        var most = maxPrograms();
         if (Interlocked.Increment(ref _count) > most)
         {
             Interlocked.Decrement(ref _count);
             throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry,
-                $"{most} programs run already, which is what the image's agent.conf allows (max_programs); try again when one has ended");
+                $"{most} programs run already, which is what the image's agent.toml allows ([limits] programs); try again when one has ended");
         }
-        ulong run = Interlocked.Increment(ref _lastRun);
+
+        var run = Interlocked.Increment(ref _lastRun);
         try
         {
-            ExecProcess process = ExecProcess.Start(spec, run.ToString(null, null), capture);
+            var process = ExecProcess.Start(spec, run.ToString(null, null), capture);
             log.Info($"the host runs {spec.Shown} as process {process.Pid}");
             _runs[run] = process;
             return (spec, run, process);

@@ -1,8 +1,9 @@
 using System.Text;
 using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.Protocol;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Linux.Processes;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 using Google.Protobuf;
 
@@ -27,8 +28,8 @@ internal sealed class ExecSpec
         KeepOnSessionLoss = request.KeepOnSessionLoss;
         LinkLoss = request.LinkLossMs == 0 || request.KeepOnSessionLoss ? null : TimeSpan.FromMilliseconds(request.LinkLossMs);
         MostProcesses = request.MaxProcesses == 0 ? DefaultProcesses : (int)request.MaxProcesses;
-        Words = [.. argv.Select(Encoding.UTF8.GetString)];
-        Words[0] = Encoding.UTF8.GetString(program);
+        Arguments = [.. argv.Select(Encoding.UTF8.GetString)];
+        Arguments[0] = Encoding.UTF8.GetString(program);
         Variables = [.. request.Environment.Select(static variable => variable.ToStringUtf8())];
     }
 
@@ -49,67 +50,75 @@ internal sealed class ExecSpec
     public int MostProcesses { get; }
 
     /// <summary>The program's path and its arguments, for the policy.</summary>
-    public string[] Words { get; }
+    public string[] Arguments { get; }
 
     /// <summary>The variables that were asked for, for the policy.</summary>
     public string[] Variables { get; }
 
     /// <summary>For the log, as the record has it: arguments may hold secrets.</summary>
-    public string Shown => $"{LogText.Escape(Words[0], 300)} with {Words.Length - 1} arguments";
+    public string Shown => $"{LogText.Escape(Arguments[0], 300)} with {Arguments.Length - 1} arguments";
 
     /// <summary>Checks a request and finds its program.</summary>
-    /// <exception cref="ChannelException">InvalidArgument, or NotFound for a program that is nowhere.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/>, or <see cref="ChannelError.NotFound"/> for a program that is nowhere.</exception>
     public static ExecSpec Parse(ExecRequest untrusted)
     {
         if (untrusted.Argv.Count is 0 or > MaxArguments || untrusted.Argv[0].IsEmpty)
         {
             throw Invalid($"argv has 1 to {MaxArguments} entries and begins with a program");
         }
+
         if (untrusted.Environment.Count > MaxVariables || untrusted.MaxProcesses > MaxProcesses)
         {
             throw Invalid($"at most {MaxVariables} variables and {MaxProcesses} processes are allowed");
         }
+
         if (untrusted.Argv.Concat(untrusted.Environment).Sum(static text => text.Length + (long)BytesAroundOne) > MaxArgumentBytes)
         {
             throw Invalid($"arguments and environment together have at most {MaxArgumentBytes} bytes");
         }
+
         if (untrusted.Argv.Concat(untrusted.Environment).Any(static text => text.Length > MaxOneArgument))
         {
             throw Invalid($"an argument or variable has at most {MaxOneArgument} bytes");
         }
+
         if (untrusted.Argv.Concat(untrusted.Environment).Any(static text => text.Span.Contains((byte)0)))
         {
             throw Invalid("no argument or variable has a zero byte");
         }
+
         if (untrusted.Environment.Any(static variable => variable.Span.IndexOf((byte)'=') <= 0))
         {
             throw Invalid("a variable is NAME=value");
         }
+
         byte[][] argv = [.. untrusted.Argv.Select(static text => text.ToByteArray())];
         byte[][] environment = [.. untrusted.Environment.Select(static text => text.ToByteArray())];
         if (!Array.Exists(environment, static variable => variable.AsSpan().StartsWith("PATH="u8)))
         {
             environment = [Encoding.UTF8.GetBytes($"PATH={ProcessSpawn.SearchPath}"), .. environment];
         }
-        RawPath folder = RawPath.Parse(untrusted.WorkingFolder.IsEmpty ? ByteString.CopyFromUtf8("/") : untrusted.WorkingFolder);
+
+        var folder = RawPath.Parse(untrusted.WorkingFolder.IsEmpty ? ByteString.CopyFromUtf8("/") : untrusted.WorkingFolder);
         return new ExecSpec(Find(argv[0]), argv, environment, folder, untrusted);
     }
 
     private static byte[] Find(byte[] name)
     {
-        string text = Encoding.UTF8.GetString(name);
-        string shown = LogText.Escape(text, 300);
+        var text = Encoding.UTF8.GetString(name);
+        var shown = LogText.Escape(text, 300);
         if (name.Contains((byte)'/'))
         {
-            RawPath path = RawPath.Parse(ByteString.CopyFrom(name));
+            var path = RawPath.Parse(ByteString.CopyFrom(name));
             return IsProgram(path.Text) ? name : throw Missing($"{path.Shown} is no program that can be run");
         }
+
         return ProcessSpawn.SearchPath.Split(':').Select(folder => $"{folder}/{text}").FirstOrDefault(IsProgram) is { } found
             ? Encoding.UTF8.GetBytes(found)
             : throw Missing($"there is no program {shown} in {ProcessSpawn.SearchPath}");
     }
 
-    private static bool IsProgram(string path) => Libc.Access(path, Libc.ExecuteAccess) == 0 && !Directory.Exists(path);
+    private static bool IsProgram(string path) => FileCalls.Access(path, Abi.X_OK) == 0 && !Directory.Exists(path);
 
     private static ChannelException Missing(string what) => new(ChannelError.NotFound, ErrorClass.Refused, what);
 

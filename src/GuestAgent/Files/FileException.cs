@@ -1,8 +1,9 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.GuestAgent.Files;
 
-/// <summary>What a file system call failed with. The thread's last errno is another one's by the time that somebody catches this.</summary>
+/// <summary>The errno of a failed file system call. The thread's last errno has changed by the time that this is caught.</summary>
 internal sealed class FileException(int errno, ChannelError code, ErrorClass errorClass, string message) : ChannelException(code, errorClass, message)
 {
     /// <summary>The errno.</summary>

@@ -1,4 +1,4 @@
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Services;
 using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
@@ -8,33 +8,32 @@ namespace ChannelSdk.GuestAgent.Files;
 /// <summary>What the system knows of a file.</summary>
 internal static class FileFacts
 {
-    private const int TypeMask = 0xF000;
-    private const int TypeLink = 0xA000;
     private const int MaxLinkTarget = 4096;
 
     /// <summary>The facts of an open file; of a link that was opened as such, its target too.</summary>
     public static unsafe FileStat Of(SafeFileHandle file, string shown)
     {
-        FileCalls.Statx raw = Raw(file, shown);
+        var raw = Raw(file, shown);
         var facts = new FileStat
         {
             Kind = KindOf(raw.Mode),
             Size = raw.Size,
             AllocatedBytes = raw.Blocks512 * 512,
             Mode = raw.Mode & 0xFFFu,
-            Uid = raw.Uid,
-            Gid = raw.Gid,
+            Uid = raw.UserId,
+            Gid = raw.GroupId,
             ModifiedUnixNs = raw.ModifiedSeconds * 1_000_000_000 + raw.ModifiedNanoseconds,
             Inode = raw.Inode,
             Device = (ulong)raw.DeviceMajor << 32 | raw.DeviceMinor,
         };
         if (facts.Kind == FileKind.Link)
         {
-            byte* target = stackalloc byte[MaxLinkTarget];
+            var target = stackalloc byte[MaxLinkTarget];
             byte empty = 0;
-            nint length = FileCalls.ReadLinkAt(file, &empty, target, MaxLinkTarget);
+            var length = FileCalls.ReadLinkAt(file, &empty, target, MaxLinkTarget);
             facts.LinkTarget = length < 0 ? ByteString.Empty : ByteString.CopyFrom(new ReadOnlySpan<byte>(target, (int)length));
         }
+
         return facts;
     }
 
@@ -47,11 +46,12 @@ internal static class FileFacts
     {
         fixed (byte* bytes = name)
         {
-            int fd = FileCalls.OpenAt(folder, bytes, FileCalls.PathOnly | FileCalls.NoFollow | FileCalls.CloseOnExec, 0);
+            var fd = FileCalls.OpenAt(folder, bytes, Abi.O_PATH | Abi.O_NOFOLLOW | Abi.O_CLOEXEC, 0);
             if (fd < 0)
             {
-                return FileFailure.Last == FileFailure.Enoent ? null : throw FileFailure.OfLast("look at", shown);
+                return Errno.Last == Errno.ENOENT ? null : throw FileFailure.OfLast("look at", shown);
             }
+
             using var entry = new SafeFileHandle(fd, ownsHandle: true);
             return Of(entry, shown);
         }
@@ -60,31 +60,31 @@ internal static class FileFacts
     /// <summary>Whether an entry of a folder is a symbolic link.</summary>
     public static unsafe bool IsLink(SafeFileHandle folder, ReadOnlySpan<byte> name)
     {
-        FileCalls.Statx raw;
+        StatxResult raw;
         fixed (byte* bytes = name)
         {
-            return FileCalls.StatxAt(folder, bytes, FileCalls.AtNoFollow, FileCalls.BasicStats, &raw) == 0 && (raw.Mode & TypeMask) == TypeLink;
+            return FileCalls.Statx(folder, bytes, Abi.AT_SYMLINK_NOFOLLOW, Abi.STATX_BASIC_STATS, &raw) == 0 && (raw.Mode & Abi.S_IFMT) == Abi.S_IFLNK;
         }
     }
 
     /// <summary>The kind in the type bits of a mode.</summary>
-    public static FileKind KindOf(int mode) => (mode & TypeMask) switch
+    public static FileKind KindOf(int mode) => (mode & Abi.S_IFMT) switch
     {
-        0x8000 => FileKind.Regular,
+        Abi.S_IFREG => FileKind.Regular,
         0x4000 => FileKind.Folder,
-        TypeLink => FileKind.Link,
+        Abi.S_IFLNK => FileKind.Link,
         0x2000 or 0x6000 => FileKind.Device,
         0x1000 => FileKind.Pipe,
-        0xC000 => FileKind.Socket,
+        Abi.S_IFSOCK => FileKind.Socket,
         _ => FileKind.Other,
     };
 
     /// <summary>The facts of an open file as the kernel gives them.</summary>
-    public static unsafe FileCalls.Statx Raw(SafeFileHandle file, string shown)
+    public static unsafe StatxResult Raw(SafeFileHandle file, string shown)
     {
-        FileCalls.Statx raw;
+        StatxResult raw;
         byte empty = 0;
-        return FileCalls.StatxAt(file, &empty, FileCalls.AtEmptyPath, FileCalls.BasicStats, &raw) == 0
+        return FileCalls.Statx(file, &empty, Abi.AT_EMPTY_PATH, Abi.STATX_BASIC_STATS, &raw) == 0
             ? raw
             : throw FileFailure.OfLast("look at", shown);
     }

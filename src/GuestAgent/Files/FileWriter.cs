@@ -1,8 +1,9 @@
 using System.Buffers;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Files;
 using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
 
@@ -44,7 +45,7 @@ internal sealed class FileWriter : IDisposable
     /// <summary>Takes the content.</summary>
     public async ValueTask ReceiveAsync(ChannelStream stream, CancellationToken cancellationToken)
     {
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(ContentHash.BlockSize);
+        var buffer = ArrayPool<byte>.Shared.Rent(ContentHash.BlockSize);
         PartialFile? partial = null;
         try
         {
@@ -55,14 +56,15 @@ internal sealed class FileWriter : IDisposable
                 await AnswerAsync(stream, new FileWriteReport { Hash = _request.SentHash, Size = _request.Size }).ConfigureAwait(false);
                 return;
             }
+
             partial ??= PartialFile.Create(_folder, _request.Transfer.Span, _path.Shown);
-            ContentHash hash = SparseFile.Hash(partial.File, partial.KeepWhole(_size), buffer, _path.Shown, cancellationToken);
+            var hash = SparseFile.Hash(partial.File, partial.KeepWhole(_size), buffer, _path.Shown, cancellationToken);
             CheckSpace(partial);
             await AnswerAsync(stream, new FileWriteReady { Offset = (ulong)hash.Length }).ConfigureAwait(false);
-            ulong whole = await TakeAsync(stream, partial, hash).ConfigureAwait(false);
+            var whole = await ReceiveAsync(stream, partial, hash).ConfigureAwait(false);
             SetAttributes(partial.File);
             partial.Commit(_path.Name, _request.Overwrite);
-            // Whoever hears of the file may use it: nothing holds its lock any more.
+            // The reply lets the host use the file, so its lock is released before.
             partial.Dispose();
             await AnswerAsync(stream, new FileWriteReport { Hash = whole, Size = _request.Size }).ConfigureAwait(false);
         }
@@ -83,17 +85,18 @@ internal sealed class FileWriter : IDisposable
         }
     }
 
-    private async ValueTask<ulong> TakeAsync(ChannelStream stream, PartialFile partial, ContentHash hash)
+    private async ValueTask<ulong> ReceiveAsync(ChannelStream stream, PartialFile partial, ContentHash hash)
     {
         while (true)
         {
             // No token: the stream itself fails with the reason, and that decides what becomes of the partial file.
-            using ReceivedMessage message = await stream.ReadAsync(CancellationToken.None).ConfigureAwait(false);
+            using var message = await stream.ReadAsync(CancellationToken.None).ConfigureAwait(false);
             if (message.IsEnd)
             {
                 throw Refused(ChannelError.InvalidArgument, $"the content ended at {hash.Length} of {_size} bytes");
             }
-            FileRecord record = FileRecord.Read(message.Span, hash.Length, _size);
+
+            var record = FileRecord.Read(message.Span, hash.Length, _size);
             switch (record.Kind)
             {
                 case FileRecordKind.Hole:
@@ -101,12 +104,12 @@ internal sealed class FileWriter : IDisposable
                     partial.Extend(hash.Length);
                     break;
                 case FileRecordKind.Data:
-                    ReadOnlySpan<byte> block = message.Span[FileRecord.HeaderSize..];
+                    var block = message.Span[FileRecord.HeaderSize..];
                     RequireHash(record.Hash, hash.Append(block), $"the block at {record.Offset}");
                     partial.Write(block, record.Offset, record.HasHoles);
                     break;
                 default:
-                    ulong whole = hash.Finish();
+                    var whole = hash.Finish();
                     RequireHash(record.Hash, whole, "the whole content");
                     return whole;
             }
@@ -115,17 +118,19 @@ internal sealed class FileWriter : IDisposable
 
     private void SetAttributes(SafeFileHandle file)
     {
-        uint uid = _request.HasUid ? _request.Uid : _replaced?.Uid ?? uint.MaxValue;
-        uint gid = _request.HasGid ? _request.Gid : _replaced?.Gid ?? uint.MaxValue;
+        var uid = _request.HasUid ? _request.Uid : _replaced?.Uid ?? uint.MaxValue;
+        var gid = _request.HasGid ? _request.Gid : _replaced?.Gid ?? uint.MaxValue;
         // fchown(2) takes -1 for "as it is", and clears set-user-id bits: it goes first.
-        if ((uid, gid) != (uint.MaxValue, uint.MaxValue) && FileCalls.FChOwn(file, uid, gid) != 0)
+        if ((uid, gid) != (uint.MaxValue, uint.MaxValue) && DescriptorCalls.FChOwn(file, uid, gid) != 0)
         {
             throw FileFailure.OfLast("give the owner to", _path.Shown);
         }
-        if (FileCalls.FChMod(file, _request.HasMode ? _request.Mode : _replaced?.Mode ?? 0x1A4) != 0)
+
+        if (DescriptorCalls.FChMod(file, _request.HasMode ? _request.Mode : _replaced?.Mode ?? 0x1A4) != 0)
         {
             throw FileFailure.OfLast("give the mode to", _path.Shown);
         }
+
         if (_request.HasModifiedUnixNs)
         {
             SetModified(file, _request.ModifiedUnixNs);
@@ -134,13 +139,13 @@ internal sealed class FileWriter : IDisposable
 
     private unsafe void SetModified(SafeFileHandle file, long unixNs)
     {
-        FileCalls.TimeSpec* times = stackalloc FileCalls.TimeSpec[2];
-        (long seconds, long rest) = Math.DivRem(unixNs, 1_000_000_000);
-        times[0].Nanoseconds = FileCalls.OmitTime;
+        var times = stackalloc TimeSpec[2];
+        var (seconds, rest) = Math.DivRem(unixNs, 1_000_000_000);
+        times[0].Nanoseconds = Abi.UTIME_OMIT;
         times[1] = rest < 0
-            ? new FileCalls.TimeSpec { Seconds = seconds - 1, Nanoseconds = rest + 1_000_000_000 }
-            : new FileCalls.TimeSpec { Seconds = seconds, Nanoseconds = rest };
-        if (FileCalls.FUTimeNs(file, times) != 0)
+            ? new TimeSpec { Seconds = seconds - 1, Nanoseconds = rest + 1_000_000_000 }
+            : new TimeSpec { Seconds = seconds, Nanoseconds = rest };
+        if (DescriptorCalls.FUTimeNs(file, times) != 0)
         {
             throw FileFailure.OfLast("give the time to", _path.Shown);
         }
@@ -152,7 +157,8 @@ internal sealed class FileWriter : IDisposable
         {
             return false;
         }
-        using SafeFileHandle file = PathOpener.Open(_path, FileCalls.ReadOnly | FileCalls.NonBlocking);
+
+        using var file = PathOpener.Open(_path, Abi.O_RDONLY | Abi.O_NONBLOCK);
         return SparseFile.Hash(file, _size, buffer, _path.Shown, cancellationToken).Finish() == _request.SentHash;
     }
 
@@ -162,14 +168,17 @@ internal sealed class FileWriter : IDisposable
         {
             throw Refused(ChannelError.InvalidArgument, "it is the root folder");
         }
+
         if (_request.Size > ContentHash.MaxLength)
         {
             throw Refused(ChannelError.InvalidArgument, $"it has {_request.Size} bytes, and at most {ContentHash.MaxLength} are copied");
         }
+
         if (_request.Transfer.Length != PartialFile.TransferBytes)
         {
             throw Refused(ChannelError.InvalidArgument, $"a transfer is named by {PartialFile.TransferBytes} bytes, not {_request.Transfer.Length}");
         }
+
         if (_request.HasMode && _request.Mode > 0xFFF)
         {
             throw Refused(ChannelError.InvalidArgument, "mode is above 07777");
@@ -185,20 +194,21 @@ internal sealed class FileWriter : IDisposable
         // A transfer that goes on may meet its own result.
         if (_replaced is not null && !_request.Overwrite && !(_request.Resume && _request.HasSentHash))
         {
-            throw FileFailure.Of(FileFailure.Eexist, "write", _path.Shown);
+            throw FileFailure.Of(Errno.EEXIST, "write", _path.Shown);
         }
     }
 
     private unsafe void CheckSpace(PartialFile partial)
     {
-        FileCalls.StatVfs free;
-        if (FileCalls.FStatVfs(_folder, &free) != 0)
+        StatVfs free;
+        if (DescriptorCalls.FStatVfs(_folder, &free) != 0)
         {
             throw FileFailure.OfLast("look at the file system of", _path.Shown);
         }
-        ulong available = free.FragmentSize * free.AvailableFragments;
-        ulong needed = !_request.HasDataBytes ? _request.Size : Math.Min(_request.DataBytes, _request.Size);
-        ulong present = FileFacts.Raw(partial.File, _path.Shown).Blocks512 * 512;
+
+        var available = free.FragmentSize * free.AvailableFragments;
+        var needed = !_request.HasDataBytes ? _request.Size : Math.Min(_request.DataBytes, _request.Size);
+        var present = FileFacts.Raw(partial.File, _path.Shown).Blocks512 * 512;
         if (needed > present && needed - present > available)
         {
             throw Refused(ChannelError.ResourceExhausted, $"it needs {needed - present} bytes and the file system has {available} left");

@@ -1,9 +1,10 @@
+using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.GuestAgent.Policy;
-using ChannelSdk.Protocol;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Files;
 using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
 
@@ -13,19 +14,28 @@ namespace ChannelSdk.GuestAgent.Files;
 /// <param name="policy">What the image allows.</param>
 /// <param name="log">Every write is told there.</param>
 /// <param name="time">Tells the age of what was left behind.</param>
-internal sealed class FilesService(AgentPolicy policy, AgentLog log, TimeProvider time)
+internal sealed class FilesService(AgentPolicy policy, AgentLog log, TimeProvider time) : IAgentService
 {
     // Each copy has a block in memory and a descriptor or two.
     private const int MaxCopies = 8;
     private int _copies;
+
+    /// <inheritdoc/>
+    public void Register(ServiceGate gate)
+    {
+        gate.Unary(FilesMethods.Stat, (request, _) => StatAsync(request));
+        gate.Stream(FilesMethods.List, (request, stream, context) => ListAsync(request, stream, context.CancellationToken));
+        gate.Stream(FilesMethods.Read, (request, stream, context) => ReadAsync(request, stream, context.CancellationToken));
+        gate.Stream(FilesMethods.Write, (request, stream, context) => WriteAsync(request, stream, context.CancellationToken));
+    }
 
     /// <summary>What a file is; a link is told of, not followed.</summary>
     public async ValueTask<FileStat> StatAsync(FileStatRequest request)
     {
         // Off the channel's own thread: a dead network file system keeps a caller for minutes.
         await Task.Yield();
-        RawPath path = Readable(request.Path);
-        using SafeFileHandle file = PathOpener.Open(path, FileCalls.PathOnly);
+        var path = Readable(request.Path);
+        using var file = PathOpener.Open(path, Abi.O_PATH);
         return FileFacts.Of(file, path.Shown);
     }
 
@@ -33,8 +43,8 @@ internal sealed class FilesService(AgentPolicy policy, AgentLog log, TimeProvide
     public async ValueTask ListAsync(FileListRequest request, ChannelStream stream, CancellationToken cancellationToken)
     {
         await Task.Yield();
-        RawPath path = Readable(request.Path);
-        using SafeFileHandle folder = PathOpener.Open(path, FileCalls.ReadOnly | FileCalls.Folder);
+        var path = Readable(request.Path);
+        using var folder = PathOpener.Open(path, Abi.O_RDONLY | Abi.O_DIRECTORY);
         var reader = new FolderReader(folder, path.Shown);
         while (reader.Next() is { } entries)
         {
@@ -46,7 +56,7 @@ internal sealed class FilesService(AgentPolicy policy, AgentLog log, TimeProvide
     public async ValueTask ReadAsync(FileReadRequest request, ChannelStream stream, CancellationToken cancellationToken)
     {
         await Task.Yield();
-        RawPath path = Readable(request.Path);
+        var path = Readable(request.Path);
         await CountedAsync(async () =>
         {
             using var reader = new FileReader(path, request);
@@ -58,7 +68,7 @@ internal sealed class FilesService(AgentPolicy policy, AgentLog log, TimeProvide
     public async ValueTask WriteAsync(FileWriteRequest request, ChannelStream stream, CancellationToken cancellationToken)
     {
         await Task.Yield();
-        RawPath path = RawPath.Parse(request.Path);
+        var path = RawPath.Parse(request.Path);
         policy.CheckWrite(path.Text);
         await CountedAsync(async () =>
         {
@@ -70,7 +80,7 @@ internal sealed class FilesService(AgentPolicy policy, AgentLog log, TimeProvide
 
     private RawPath Readable(ByteString untrustedPath)
     {
-        RawPath path = RawPath.Parse(untrustedPath);
+        var path = RawPath.Parse(untrustedPath);
         policy.CheckRead(path.Text);
         return path;
     }
@@ -83,6 +93,7 @@ internal sealed class FilesService(AgentPolicy policy, AgentLog log, TimeProvide
             {
                 throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"{MaxCopies} copies are under way; try again when one has ended");
             }
+
             await copy().ConfigureAwait(false);
         }
         finally

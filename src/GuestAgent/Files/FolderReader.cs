@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Services;
 using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
@@ -23,16 +23,19 @@ internal sealed class FolderReader(SafeFileHandle folder, string shown)
         {
             length = FileCalls.GetDents64(folder, buffer, _buffer.Length);
         }
+
         if (length < 0)
         {
             throw FileFailure.OfLast("list", shown);
         }
+
         if (length == 0)
         {
             return null;
         }
+
         var list = new FileList();
-        for (int at = 0; at < length;)
+        for (var at = 0; at < length;)
         {
             int size = BinaryPrimitives.ReadUInt16LittleEndian(_buffer.AsSpan(at + 16));
             ReadOnlySpan<byte> name = _buffer.AsSpan(at + NameAt, size - NameAt);
@@ -42,8 +45,10 @@ internal sealed class FolderReader(SafeFileHandle folder, string shown)
                 // The type is the mode's type bits shifted down by 12.
                 list.Entries.Add(new FileEntry { Name = ByteString.CopyFrom(name), Kind = FileFacts.KindOf(_buffer[at + 18] << 12) });
             }
+
             at += size;
         }
+
         return list;
     }
 }

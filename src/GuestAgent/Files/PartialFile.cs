@@ -1,14 +1,14 @@
 using System.Text;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.Protocol;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Files;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.GuestAgent.Files;
 
 /// <summary>
-/// A file on its way in, beside its destination under a name of its own. Its length tells how far it has come, so nothing
+/// A file on its way in, beside its destination under another name. Its length tells how far it has come, so nothing
 /// else needs to be recorded. Locked while a stream writes it.
 /// </summary>
 internal sealed class PartialFile : IDisposable
@@ -40,45 +40,49 @@ internal sealed class PartialFile : IDisposable
     /// <summary>Makes the file of a new transfer.</summary>
     public static unsafe PartialFile Create(SafeFileHandle folder, ReadOnlySpan<byte> transfer, string shown)
     {
-        byte[] name = NameOf(transfer);
+        var name = NameOf(transfer);
         fixed (byte* bytes = name)
         {
-            const int flags = FileCalls.ReadWrite | FileCalls.Create | FileCalls.Exclusive | FileCalls.NoFollow | FileCalls.CloseOnExec;
-            int fd = FileCalls.OpenAt(folder, bytes, flags, 0x180);
+            var flags = Abi.O_RDWR | Abi.O_CREAT | Abi.O_EXCL | Abi.O_NOFOLLOW | Abi.O_CLOEXEC;
+            var fd = FileCalls.OpenAt(folder, bytes, flags, 0x180);
             if (fd < 0)
             {
                 throw FileFailure.OfLast("write beside", shown);
             }
+
             var partial = new PartialFile(folder, new SafeFileHandle(fd, ownsHandle: true), name, shown);
-            _ = FileCalls.FLock(partial.File, FileCalls.LockExclusive | FileCalls.LockNonBlocking);
+            _ = DescriptorCalls.FLock(partial.File, Abi.LOCK_EX | Abi.LOCK_NB);
             return partial;
         }
     }
 
     /// <summary>Opens the file that an earlier stream of the transfer left, or gives null if there is none.</summary>
-    /// <exception cref="ChannelException">ResourceExhausted (retry) while that stream still has it.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.ResourceExhausted"/> (retry) while that stream still has it.</exception>
     public static unsafe PartialFile? Reopen(SafeFileHandle folder, ReadOnlySpan<byte> transfer, string shown)
     {
-        byte[] name = NameOf(transfer);
+        var name = NameOf(transfer);
         fixed (byte* bytes = name)
         {
-            int fd = FileCalls.OpenAt(folder, bytes, FileCalls.ReadWrite | FileCalls.NoFollow | FileCalls.NonBlocking | FileCalls.CloseOnExec, 0);
+            var fd = FileCalls.OpenAt(folder, bytes, Abi.O_RDWR | Abi.O_NOFOLLOW | Abi.O_NONBLOCK | Abi.O_CLOEXEC, 0);
             if (fd < 0)
             {
-                return FileFailure.Last == FileFailure.Enoent ? null : throw FileFailure.OfLast("go on with", shown);
+                return Errno.Last == Errno.ENOENT ? null : throw FileFailure.OfLast("go on with", shown);
             }
+
             var partial = new PartialFile(folder, new SafeFileHandle(fd, ownsHandle: true), name, shown);
             try
             {
-                if (FileCalls.FLock(partial.File, FileCalls.LockExclusive | FileCalls.LockNonBlocking) != 0)
+                if (DescriptorCalls.FLock(partial.File, Abi.LOCK_EX | Abi.LOCK_NB) != 0)
                 {
                     throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"an earlier stream of this transfer still writes {shown}");
                 }
-                FileCalls.Statx raw = FileFacts.Raw(partial.File, shown);
-                if (FileFacts.KindOf(raw.Mode) != FileKind.Regular || raw.Uid != FileCalls.GetEffectiveUser() || raw.Links > 1)
+
+                var raw = FileFacts.Raw(partial.File, shown);
+                if (FileFacts.KindOf(raw.Mode) != FileKind.Regular || raw.UserId != ProcessCalls.GetEUid() || raw.Links > 1)
                 {
                     throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Refused, $"what lies beside {shown} under the transfer's name is not the agent's");
                 }
+
                 partial._length = (long)raw.Size;
                 return raw.Links == 1 ? partial : Gone(partial);
             }
@@ -93,7 +97,7 @@ internal sealed class PartialFile : IDisposable
     /// <summary>How far it has come: whole blocks, or the whole size.</summary>
     public long KeepWhole(long size)
     {
-        long whole = _length == size ? size : _length < size ? _length - _length % ContentHash.BlockSize : 0;
+        var whole = _length == size ? size : _length < size ? _length - _length % ContentHash.BlockSize : 0;
         SetLength(whole);
         return whole;
     }
@@ -109,10 +113,12 @@ internal sealed class PartialFile : IDisposable
             WriteRun(block, offset);
             return;
         }
-        for (int at = 0; DataRuns.TryNext(block, at, out Range run); at = run.End.Value)
+
+        for (var at = 0; DataRuns.TryNext(block, at, out var run); at = run.End.Value)
         {
             WriteRun(block[run], offset + run.Start.Value);
         }
+
         Extend(offset + block.Length);
     }
 
@@ -130,13 +136,13 @@ internal sealed class PartialFile : IDisposable
     /// <param name="overwrite">Whether it may replace a file.</param>
     public unsafe void Commit(ReadOnlySpan<byte> name, bool overwrite)
     {
-        Require(FileCalls.FSync(File), "write");
+        Require(DescriptorCalls.FSync(File), "write");
         fixed (byte* from = _name, to = name)
         {
-            Require(FileCalls.RenameAt2(_folder, from, to, overwrite ? 0 : FileCalls.RenameNoReplace), "put in place");
+            Require(FileCalls.RenameAt2(_folder, from, to, overwrite ? 0 : Abi.RENAME_NOREPLACE), "put in place");
         }
         // The name is on the disk too, once this is done; file systems that cannot do it say EINVAL.
-        _ = FileCalls.FSync(_folder);
+        _ = DescriptorCalls.FSync(_folder);
     }
 
     /// <summary>Removes it.</summary>
@@ -154,7 +160,7 @@ internal sealed class PartialFile : IDisposable
         if (!File.IsClosed)
         {
             // A program that is being started has the file too until its execve, and with it a lock that is not let go (flock(2)).
-            _ = FileCalls.FLock(File, FileCalls.Unlock);
+            _ = DescriptorCalls.FLock(File, Abi.LOCK_UN);
             File.Dispose();
         }
     }
@@ -166,13 +172,15 @@ internal sealed class PartialFile : IDisposable
             nint count;
             fixed (byte* start = bytes)
             {
-                count = FileCalls.PWrite(File, start, (nuint)bytes.Length, offset);
+                count = DescriptorCalls.PWrite(File, start, (nuint)bytes.Length, offset);
             }
-            if (count < 0 && FileFailure.Last != FileFailure.Eintr)
+
+            if (count < 0 && Errno.Last != Errno.EINTR)
             {
                 throw FileFailure.OfLast("write", _shown);
             }
-            int done = (int)Math.Max(0, count);
+
+            var done = (int)Math.Max(0, count);
             bytes = bytes[done..];
             offset += done;
             _length = Math.Max(_length, offset);
@@ -181,7 +189,7 @@ internal sealed class PartialFile : IDisposable
 
     private void SetLength(long length)
     {
-        Require(FileCalls.FTruncate(File, length), "write");
+        Require(DescriptorCalls.FTruncate(File, length), "write");
         _length = length;
     }
 

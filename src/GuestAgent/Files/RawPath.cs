@@ -1,6 +1,6 @@
 using System.Text;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Files;
@@ -40,27 +40,30 @@ internal sealed class RawPath
     public byte[] Parent => _nameAt == 1 ? [(byte)'/', 0] : [.. _bytes.AsSpan(0, _nameAt - 1), 0];
 
     /// <summary>Checks a path that the host sent.</summary>
-    /// <exception cref="ChannelException">InvalidArgument: not an absolute path without empty, "." and ".." parts.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/>: not an absolute path without empty, "." and ".." parts.</exception>
     public static RawPath Parse(ByteString untrustedPath)
     {
-        ReadOnlySpan<byte> untrusted = untrustedPath.Span;
+        var untrusted = untrustedPath.Span;
         if (untrusted.Length is 0 or > MaxBytes)
         {
             throw Invalid("", $"a path has 1 to {MaxBytes} bytes, this one {untrusted.Length}");
         }
+
         if (untrusted[0] != '/' || untrusted.Contains((byte)0))
         {
             throw Invalid(Show(untrusted), "a path begins with / and has no zero byte");
         }
-        ReadOnlySpan<byte> rest = untrusted[1..];
-        foreach (Range part in rest.Split((byte)'/'))
+
+        var rest = untrusted[1..];
+        foreach (var part in rest.Split((byte)'/'))
         {
-            ReadOnlySpan<byte> name = rest[part];
+            var name = rest[part];
             if (untrusted.Length > 1 && (name.IsEmpty || name.SequenceEqual("."u8) || name.SequenceEqual(".."u8) || name.Length > MaxName))
             {
                 throw Invalid(Show(untrusted), $"no part of a path may be empty, '.', '..' or longer than {MaxName} bytes");
             }
         }
+
         return new RawPath([.. untrusted, 0]);
     }
 

@@ -1,5 +1,5 @@
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.Runtime;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Services.Files;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.GuestAgent.Files;
@@ -13,33 +13,37 @@ internal static class SparseFile
     /// <param name="end">Where to stop.</param>
     public static BlockWalk Walk(SafeFileHandle file, long offset, long end) => new(
         // No data behind an offset is an error (ENXIO); a file system without holes gives the offset itself.
-        at => FileCalls.LSeek(file, at, FileCalls.SeekData) is >= 0 and var data ? data
-            : FileFailure.Last == FileFailure.Enxio ? long.MaxValue : at,
-        at => FileCalls.LSeek(file, at, FileCalls.SeekHole) is >= 0 and var hole ? hole : long.MaxValue,
+        at => DescriptorCalls.LSeek(file, at, Abi.SEEK_DATA) is >= 0 and var data ? data
+            : Errno.Last == Errno.ENXIO ? long.MaxValue : at,
+        at => DescriptorCalls.LSeek(file, at, Abi.SEEK_HOLE) is >= 0 and var hole ? hole : long.MaxValue,
         end, offset);
 
     /// <summary>Reads from an offset until the buffer is full or the file ends.</summary>
     /// <returns>Bytes read.</returns>
     public static unsafe int Read(SafeFileHandle file, Span<byte> buffer, long offset, string shown)
     {
-        int done = 0;
+        var done = 0;
         while (done < buffer.Length)
         {
             nint count;
             fixed (byte* bytes = buffer[done..])
             {
-                count = FileCalls.PRead(file, bytes, (nuint)(buffer.Length - done), offset + done);
+                count = DescriptorCalls.PRead(file, bytes, (nuint)(buffer.Length - done), offset + done);
             }
+
             if (count == 0)
             {
                 break;
             }
-            if (count < 0 && FileFailure.Last != FileFailure.Eintr)
+
+            if (count < 0 && Errno.Last != Errno.EINTR)
             {
                 throw FileFailure.OfLast("read", shown);
             }
+
             done += (int)Math.Max(0, count);
         }
+
         return done;
     }
 
@@ -52,8 +56,8 @@ internal static class SparseFile
     public static ContentHash Hash(SafeFileHandle file, long length, Span<byte> buffer, string shown, CancellationToken cancellationToken)
     {
         ContentHash hash = default;
-        BlockWalk walk = Walk(file, 0, length);
-        while (walk.TryNext(out FileRecord record))
+        var walk = Walk(file, 0, length);
+        while (walk.TryNext(out var record))
         {
             cancellationToken.ThrowIfCancellationRequested();
             if (record.Kind == FileRecordKind.Hole)
@@ -61,10 +65,12 @@ internal static class SparseFile
                 hash.AppendZeros(record.Length);
                 continue;
             }
-            Span<byte> block = buffer[..(int)record.Length];
+
+            var block = buffer[..(int)record.Length];
             block[Read(file, block, record.Offset, shown)..].Clear();
             hash.Append(block);
         }
+
         return hash;
     }
 }

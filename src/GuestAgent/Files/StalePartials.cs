@@ -1,10 +1,10 @@
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Services;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.GuestAgent.Files;
 
-/// <summary>Removes what transfers left that nobody came back for: an agent that was killed could not.</summary>
+/// <summary>Removes the files of transfers that were not resumed: a killed agent could not.</summary>
 internal static class StalePartials
 {
     // A folder with more entries is not searched to its end: a copy into it must not take longer for that.
@@ -14,14 +14,14 @@ internal static class StalePartials
     /// <summary>Looks through a folder that is about to be written to.</summary>
     public static void Remove(SafeFileHandle folder, string shown, TimeProvider time)
     {
-        long oldest = (time.GetUtcNow() - s_age - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick;
-        using SafeFileHandle listing = Reopen(folder, shown);
+        var oldest = (time.GetUtcNow() - s_age - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick;
+        using var listing = Reopen(folder, shown);
         var reader = new FolderReader(listing, shown);
-        int seen = 0;
+        var seen = 0;
         while (seen < MaxEntries && reader.Next() is { } entries)
         {
             seen += entries.Entries.Count;
-            foreach (FileEntry entry in entries.Entries)
+            foreach (var entry in entries.Entries)
             {
                 if (PartialFile.IsName(entry.Name.Span))
                 {
@@ -34,7 +34,7 @@ internal static class StalePartials
     private static unsafe void RemoveIfOld(SafeFileHandle folder, byte[] name, string shown, long oldest)
     {
         if (FileFacts.OfEntry(folder, name, shown) is { Kind: FileKind.Regular } facts
-            && facts.Uid == FileCalls.GetEffectiveUser() && facts.ModifiedUnixNs < oldest)
+            && facts.Uid == ProcessCalls.GetEUid() && facts.ModifiedUnixNs < oldest)
         {
             fixed (byte* bytes = name)
             {
@@ -47,7 +47,7 @@ internal static class StalePartials
     {
         fixed (byte* self = ".\0"u8)
         {
-            int fd = FileCalls.OpenAt(folder, self, FileCalls.ReadOnly | FileCalls.Folder | FileCalls.CloseOnExec, 0);
+            var fd = FileCalls.OpenAt(folder, self, Abi.O_RDONLY | Abi.O_DIRECTORY | Abi.O_CLOEXEC, 0);
             return fd >= 0 ? new SafeFileHandle(fd, ownsHandle: true) : throw FileFailure.OfLast("list", shown);
         }
     }

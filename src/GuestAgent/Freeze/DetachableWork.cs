@@ -4,7 +4,7 @@ using System.Runtime.ExceptionServices;
 namespace ChannelSdk.GuestAgent.Freeze;
 
 /// <summary>
-/// Work on a thread of its own that may be stuck in a call of the kernel, such as the open of a mount point below a file
+/// Work on its own thread that may be stuck in a call of the kernel, such as the open of a mount point below a file
 /// system that does not answer. Its caller can leave it there.
 /// </summary>
 internal sealed class DetachableWork
@@ -54,6 +54,7 @@ internal sealed class DetachableWork
                 }
             }
         }
+
         _error?.Throw();
         return true;
     }
@@ -68,6 +69,7 @@ internal sealed class DetachableWork
             _isBack = !isLate;
             Monitor.PulseAll(_lock);
         }
+
         if (isLate)
         {
             Guard(_late);

@@ -1,3 +1,5 @@
+using ChannelSdk.GuestAgent.Platform.Mounts;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Freeze;
@@ -9,13 +11,6 @@ namespace ChannelSdk.GuestAgent.Freeze;
 /// <param name="platform">The kernel.</param>
 internal sealed class FreezeEngine(IFreezePlatform platform)
 {
-    internal const int NotPermitted = 1;
-    internal const int Busy = 16;
-    internal const int InvalidArgument = 22;
-    internal const int NotSupported = 95;
-
-    private const int Gone = 2;
-
     // Storage that takes longer goes on by itself; the other file systems must not wait for it.
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_impatience = TimeSpan.FromMilliseconds(100);
@@ -25,14 +20,14 @@ internal sealed class FreezeEngine(IFreezePlatform platform)
     private volatile string _step = "";
     private bool _isEnded;
 
-    /// <summary>What is under way, for a person who asks why it does not end.</summary>
+    /// <summary>The current step, for a person who asks why it does not end.</summary>
     public string Step
     {
         get => _step;
         set => _step = value;
     }
 
-    /// <summary>Begins anew after <see cref="End"/>.</summary>
+    /// <summary>Starts again after <see cref="End"/>.</summary>
     public void Begin()
     {
         lock (_lock)
@@ -45,18 +40,20 @@ internal sealed class FreezeEngine(IFreezePlatform platform)
     public MountResult Freeze(FreezeTarget target)
     {
         Step = $"the open of {target.Main.Path}";
-        int error = Open(target, out MountEntry mount, out int handle);
+        var error = Open(target, out var mount, out var handle);
         if (error != 0)
         {
-            return error == Gone
+            return error == Errno.ENOENT
                 ? FreezePlan.Result(target.Main, MountOutcome.Skipped, "not reached by its name, so not frozen: another mount hides it, or it has gone")
-                : FreezePlan.Result(target.Main, MountOutcome.Failed, $"none of its {target.Mounts.Count} mount points can be opened: {Words(error)}");
+                : FreezePlan.Result(target.Main, MountOutcome.Failed, $"none of its {target.Mounts.Count} mount points can be opened: {Reason(error)}");
         }
+
         if (IsEnded)
         {
             platform.Close(handle);
             return FreezePlan.Result(target.Main, MountOutcome.Failed, "opened too late");
         }
+
         Step = $"the freeze of {target.Main.Path}";
         error = platform.Freeze(handle);
         if (error == 0)
@@ -69,50 +66,54 @@ internal sealed class FreezeEngine(IFreezePlatform platform)
                     return FreezePlan.Result(target.Main, MountOutcome.Frozen);
                 }
             }
+
             platform.Thaw(handle);
         }
+
         platform.Close(handle);
         return error switch
         {
             0 => FreezePlan.Result(target.Main, MountOutcome.Failed, "frozen too late, and thawed again"),
-            Busy => FreezePlan.Result(target.Main, MountOutcome.AlreadyFrozen, "somebody else holds it frozen and may thaw it at any time"),
-            NotSupported => FreezePlan.Result(target.Main, MountOutcome.Skipped, $"{target.Main.Type} cannot be frozen"),
-            _ => FreezePlan.Result(target.Main, MountOutcome.Failed, Words(error)),
+            Errno.EBUSY => FreezePlan.Result(target.Main, MountOutcome.AlreadyFrozen, "somebody else holds it frozen and may thaw it at any time"),
+            Errno.EOPNOTSUPP => FreezePlan.Result(target.Main, MountOutcome.Skipped, $"{target.Main.Type} cannot be frozen"),
+            _ => FreezePlan.Result(target.Main, MountOutcome.Failed, Reason(error)),
         };
     }
 
-    /// <summary>Thaws whatever is frozen and lets nothing be frozen until <see cref="Begin"/>. Safe from any thread, at any time.</summary>
+    /// <summary>Thaws all that is frozen and prevents freezes until <see cref="Begin"/>. Safe from any thread, at any time.</summary>
     /// <returns>What this call thawed, in that order.</returns>
     public IReadOnlyList<MountResult> End()
     {
         var results = new List<MountResult>();
-        TimeSpan patience = s_patience;
+        var patience = s_patience;
         lock (_lock)
         {
             _isEnded = true;
-            while (_frozen.TryPop(out (MountEntry Mount, int Handle) next))
+            while (_frozen.TryPop(out var next))
             {
                 results.Add(ThawWithin(next.Mount, next.Handle, ref patience));
             }
         }
+
         return results;
     }
 
-    /// <summary>Thaws a file system whoever froze it. One that does not answer is left.</summary>
+    /// <summary>Thaws a file system, also if another program froze it. A file system that does not answer is skipped.</summary>
     public MountResult Force(FreezeTarget target)
     {
         lock (_forced)
         {
-            if (_forced.TryGetValue(target.Main.Device, out DetachableWork? last) && last.IsAway)
+            if (_forced.TryGetValue(target.Main.Device, out var last) && last.IsAway)
             {
                 return FreezePlan.Result(target.Main, MountOutcome.Failed, "it does not answer; an earlier try still waits for it");
             }
+
             var result = new MountResult();
-            DetachableWork work = DetachableWork.Start(
+            var work = DetachableWork.Start(
                 () =>
                 {
-                    int error = Open(target, out _, out int handle);
-                    result = error == 0 ? Thaw(target.Main, handle) : FreezePlan.Result(target.Main, MountOutcome.Failed, Words(error));
+                    var error = Open(target, out _, out var handle);
+                    result = error == 0 ? Thaw(target.Main, handle) : FreezePlan.Result(target.Main, MountOutcome.Failed, Reason(error));
                 },
                 static () => { });
             _forced[target.Main.Device] = work;
@@ -142,34 +143,36 @@ internal sealed class FreezeEngine(IFreezePlatform platform)
         }
         catch (OutOfMemoryException)
         {
-            // No thread is to be had: then on this one.
+            // No thread can be started: then on this one.
             return Thaw(mount, handle);
         }
+
         if (work.Wait(static () => true, patience))
         {
             return result;
         }
+
         patience = s_impatience;
         return FreezePlan.Result(mount, MountOutcome.Failed, "its storage does not answer; it is thawed as soon as it does");
     }
 
     private MountResult Thaw(MountEntry mount, int handle)
     {
-        int error = platform.Thaw(handle);
+        var error = platform.Thaw(handle);
         platform.Close(handle);
         return error switch
         {
             0 => FreezePlan.Result(mount, MountOutcome.Thawed),
-            InvalidArgument => FreezePlan.Result(mount, MountOutcome.NotFrozen, "it was not frozen any more"),
-            NotSupported => FreezePlan.Result(mount, MountOutcome.Skipped, $"{mount.Type} cannot be frozen"),
-            _ => FreezePlan.Result(mount, MountOutcome.Failed, Words(error)),
+            Errno.EINVAL => FreezePlan.Result(mount, MountOutcome.NotFrozen, "it was not frozen any more"),
+            Errno.EOPNOTSUPP => FreezePlan.Result(mount, MountOutcome.Skipped, $"{mount.Type} cannot be frozen"),
+            _ => FreezePlan.Result(mount, MountOutcome.Failed, Reason(error)),
         };
     }
 
     private int Open(FreezeTarget target, out MountEntry mount, out int handle)
     {
-        int error = 0;
-        foreach (MountEntry candidate in target.Mounts.Take(16))
+        var error = 0;
+        foreach (var candidate in target.Mounts.Take(16))
         {
             error = platform.Open(candidate, out handle);
             if (error == 0)
@@ -178,14 +181,15 @@ internal sealed class FreezeEngine(IFreezePlatform platform)
                 return 0;
             }
         }
+
         (mount, handle) = (target.Main, -1);
         return error;
     }
 
-    private static string Words(int error) => error switch
+    private static string Reason(int error) => error switch
     {
-        NotPermitted => "not permitted: the agent lacks CAP_SYS_ADMIN",
-        Gone => "the mount point has gone, or another mount hides it",
+        Errno.EPERM => "not permitted: the agent lacks CAP_SYS_ADMIN",
+        Errno.ENOENT => "the mount point has gone, or another mount hides it",
         13 => "the agent may not open it",
         5 => "the storage reports an error (EIO)",
         _ => $"the kernel reports error {error}",

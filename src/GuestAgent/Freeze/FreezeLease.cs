@@ -1,7 +1,7 @@
 namespace ChannelSdk.GuestAgent.Freeze;
 
 /// <summary>
-/// The time that a freeze may take, watched by a thread of its own, so that it ends on time whatever the channel, the
+/// The time that a freeze may take, watched by its own thread, so that it ends on time independently of the channel, the
 /// thread pool and their locks do. Only the answer to "is the link there" comes from outside; no answer counts as no.
 /// </summary>
 internal sealed class FreezeLease : IDisposable
@@ -22,7 +22,7 @@ internal sealed class FreezeLease : IDisposable
 
     /// <summary>Makes it; the thread comes with the first lease.</summary>
     /// <param name="isOwnerThere">Whether the session that holds the lease has a link now. May block.</param>
-    /// <param name="ended">Called once on the thread when a lease is over, with the reason. What it throws is lost.</param>
+    /// <param name="ended">Called once on the thread when a lease is over, with the reason. Its exceptions are dropped.</param>
     /// <param name="time">The clock.</param>
     public FreezeLease(Func<bool> isOwnerThere, Action<string> ended, TimeProvider time)
     {
@@ -36,7 +36,7 @@ internal sealed class FreezeLease : IDisposable
         {
             lock (_lock)
             {
-                TimeSpan left = _isRunning ? _length - _time.GetElapsedTime(_startedAt) : TimeSpan.Zero;
+                var left = _isRunning ? _length - _time.GetElapsedTime(_startedAt) : TimeSpan.Zero;
                 return left > TimeSpan.Zero ? left : TimeSpan.Zero;
             }
         }
@@ -56,12 +56,13 @@ internal sealed class FreezeLease : IDisposable
                 _presence = new Timer(static state => ((FreezeLease)state!).LookForOwner(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
                 new Thread(Watch) { IsBackground = true, Name = "freeze lease" }.Start();
             }
+
             _presence.Change(TimeSpan.Zero, s_look);
             Monitor.Pulse(_lock);
         }
     }
 
-    /// <summary>Gives the running lease its time anew; false if it is over.</summary>
+    /// <summary>Renews the running lease; false if it is over.</summary>
     /// <param name="length">How long from now.</param>
     public bool Renew(TimeSpan length)
     {
@@ -72,6 +73,7 @@ internal sealed class FreezeLease : IDisposable
                 (_startedAt, _length) = (_time.GetTimestamp(), length);
                 return true;
             }
+
             return false;
         }
     }
@@ -111,15 +113,18 @@ internal sealed class FreezeLease : IDisposable
                 {
                     return;
                 }
+
                 reason = _isRunning ? WhyOver() : null;
                 if (reason is null)
                 {
                     _ = _isRunning ? Monitor.Wait(_lock, s_look) : Monitor.Wait(_lock);
                     continue;
                 }
+
                 _isRunning = false;
                 _presence!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             }
+
             try
             {
                 _ended(reason);
@@ -137,6 +142,7 @@ internal sealed class FreezeLease : IDisposable
         {
             return $"the lease of {_length.TotalSeconds:0.#} s ended";
         }
+
         return _time.GetElapsedTime(_seenAt) >= _linkLoss
             ? $"the session that holds the lease had no link for {_linkLoss.TotalSeconds:0.#} s" : null;
     }
@@ -148,6 +154,7 @@ internal sealed class FreezeLease : IDisposable
         {
             return;
         }
+
         try
         {
             if (_isOwnerThere())

@@ -1,4 +1,4 @@
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Files;
 
 namespace ChannelSdk.GuestAgent.Freeze;
 
@@ -15,7 +15,7 @@ internal sealed class FreezeMarker(string path)
     /// <summary>Where it is.</summary>
     public string Path => path;
 
-    /// <summary>Whether somebody left it.</summary>
+    /// <summary>Whether it was left behind.</summary>
     public bool Exists => File.Exists(path);
 
     /// <summary>Writes it; to be called before the first file system is frozen.</summary>
@@ -24,7 +24,7 @@ internal sealed class FreezeMarker(string path)
     public void Write(IEnumerable<FreezeTarget> targets)
     {
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        File.WriteAllLines(path, targets.Select(static target => target.Main.Device));
+        File.WriteAllText(path, string.Concat(targets.Select(static target => target.Main.Device + "\n")));
     }
 
     /// <summary>The device numbers in it; empty if it is not there.</summary>

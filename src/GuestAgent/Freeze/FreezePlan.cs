@@ -1,4 +1,5 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.GuestAgent.Platform.Mounts;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Freeze;
@@ -27,7 +28,7 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
     /// <param name="asked">Mount points that must be in it; empty for all that can be.</param>
     /// <param name="backingFiles">The files behind a mount's storage.</param>
     /// <param name="ignoreUnknown">Whether an asked path that is no mount point is passed over.</param>
-    /// <exception cref="ChannelException">Code 408: an asked path is no mount point.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>: an asked path is no mount point.</exception>
     public static FreezePlan Make(
         MountTable table, IReadOnlyCollection<string> asked, Func<MountEntry, IReadOnlyList<string>> backingFiles, bool ignoreUnknown = false)
     {
@@ -37,14 +38,16 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
             throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
                 $"no mount point: {string.Join(", ", unknown.Take(5))}; freeze.Freeze takes mount points, not folders or devices");
         }
+
         var targets = new List<FreezeTarget>();
         var skipped = new List<MountResult>();
-        foreach (MountEntry[] mounts in table.ByFileSystem(static _ => true))
+        foreach (var mounts in table.ByFileSystem(static _ => true))
         {
             if (asked.Count > 0 && !mounts.Any(entry => asked.Contains(entry.Path)))
             {
                 continue;
             }
+
             if (WhyNot(mounts[0]) is not { } reason)
             {
                 targets.Add(new FreezeTarget(mounts));
@@ -54,6 +57,7 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
                 skipped.Add(Result(mounts[0], MountOutcome.Skipped, reason));
             }
         }
+
         return new FreezePlan(InnerFirst(table, DeepestFirst(targets), backingFiles), skipped);
     }
 
@@ -64,7 +68,7 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
     // So that a report of many mounts fits into a message.
     private static string Clip(string text) => text.Length <= 200 ? text : text[..200] + "...";
 
-    // Network file systems are never opened: a server that is away would hold the caller for ever.
+    // Network file systems are never opened: a server that is away would block the caller without end.
     private static string? WhyNot(MountEntry mount) => mount switch
     {
         { IsReadOnly: true } => "mounted read-only: nothing can change it",
@@ -84,16 +88,17 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
         MountTable table, FreezeTarget[] targets, Func<MountEntry, IReadOnlyList<string>> backingFiles)
     {
         var after = new Dictionary<string, List<FreezeTarget>>(StringComparer.Ordinal);
-        foreach (FreezeTarget inner in targets)
+        foreach (var inner in targets)
         {
-            foreach (string file in backingFiles(inner.Main))
+            foreach (var file in backingFiles(inner.Main))
             {
                 if (table.Containing(file) is { } outer && outer.Device != inner.Main.Device)
                 {
-                    (after.TryGetValue(outer.Device, out List<FreezeTarget>? list) ? list : after[outer.Device] = []).Add(inner);
+                    (after.TryGetValue(outer.Device, out var list) ? list : after[outer.Device] = []).Add(inner);
                 }
             }
         }
+
         var ordered = new List<FreezeTarget>();
         var seen = new HashSet<FreezeTarget>(ReferenceEqualityComparer.Instance);
         void Visit(FreezeTarget target)
@@ -102,12 +107,15 @@ internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnly
             {
                 return;
             }
-            foreach (FreezeTarget inner in after.GetValueOrDefault(target.Main.Device) ?? [])
+
+            foreach (var inner in after.GetValueOrDefault(target.Main.Device) ?? [])
             {
                 Visit(inner);
             }
+
             ordered.Add(target);
         }
+
         Array.ForEach(targets, Visit);
         return ordered;
     }

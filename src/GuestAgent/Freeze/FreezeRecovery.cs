@@ -17,31 +17,34 @@ internal static class FreezeRecovery
         {
             return false;
         }
+
         log.Hold();
         try
         {
-            HashSet<string> devices = marker.Read();
+            var devices = marker.Read();
             var engine = new FreezeEngine(platform);
             // In reverse, as a file system inside another was frozen first.
-            foreach (FreezeTarget target in FreezePlan.Make(platform.ReadMounts(), [], platform.BackingFiles).Targets.Reverse())
+            foreach (var target in FreezePlan.Make(platform.ReadMounts(), [], platform.BackingFiles).Targets.Reverse())
             {
                 if (devices.Contains(target.Main.Device))
                 {
-                    MountResult result = engine.Force(target);
+                    var result = engine.Force(target);
                     log.Warning($"{target.Main.Path}: left frozen by an agent that ended; {(result.Outcome == MountOutcome.Thawed ? "thawed" : result.Reason)}");
                 }
             }
+
             _ = marker.Remove();
         }
         catch (Exception e)
         {
-            // Whatever it is: an agent that does not start helps nobody.
+            // No error may keep the agent from starting.
             log.Error($"what an agent left frozen cannot be found: {e.Message}");
         }
         finally
         {
             log.Release();
         }
+
         return true;
     }
 }

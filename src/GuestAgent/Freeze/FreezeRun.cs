@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Platform.Mounts;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Freeze;
@@ -28,7 +29,7 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
     /// <summary>Where the thread of a freeze that is over still waits for the kernel; null if it waits nowhere.</summary>
     public string? StuckIn => _work is { IsAway: true } ? _engine.Step : null;
 
-    /// <summary>Begins anew.</summary>
+    /// <summary>Resets the run.</summary>
     /// <param name="mustStop">Whether the freeze is called off; asked all the time.</param>
     public void Begin(Func<bool> mustStop)
     {
@@ -38,18 +39,18 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
 
     /// <summary>
     /// Runs hooks and freezes. After a failure <see cref="Thaw"/> and <see cref="Finish"/> are due, as after a success. Comes back
-    /// soon once the freeze is called off, whatever the kernel does: see <see cref="StuckIn"/>.
+    /// soon once the freeze is called off, even if the kernel hangs: see <see cref="StuckIn"/>.
     /// </summary>
     /// <param name="mounts">Mount points, or none for all.</param>
     /// <param name="left">How much of the lease is left.</param>
-    /// <param name="ignoreUnknown">Whether mount points that are none, and that nothing can be frozen, are no failure.</param>
+    /// <param name="ignoreUnknown">Whether unknown mount points, and an empty plan, are no failure.</param>
     /// <param name="report">Gets the results.</param>
     /// <returns>Why it failed, or null.</returns>
     public string? Freeze(IReadOnlyCollection<string> mounts, Func<TimeSpan> left, bool ignoreUnknown, FreezeReport report)
     {
         string? failure = null;
         var own = new FreezeReport();
-        DetachableWork work = DetachableWork.Start(
+        var work = DetachableWork.Start(
             () => failure = FreezeNow(mounts, left, ignoreUnknown, own),
             () =>
             {
@@ -62,6 +63,7 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
         {
             return $"stuck in {_engine.Step}";
         }
+
         report.MergeFrom(own);
         return failure;
     }
@@ -80,19 +82,20 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
             {
                 log.Warning($"{marker.Path} cannot be removed");
             }
+
             platform.UnlockMemory();
             log.Release();
-            while (_hooksDue.TryPop(out string? hook))
+            while (_hooksDue.TryPop(out var hook))
             {
                 ThawHook(hook, report);
             }
         }
     }
 
-    /// <summary>Thaws all file systems that could be frozen, whoever froze them.</summary>
+    /// <summary>Thaws all file systems that could be frozen, also those that another program froze.</summary>
     public IReadOnlyList<MountResult> ForceAll()
     {
-        FreezePlan plan = FreezePlan.Make(platform.ReadMounts(), [], platform.BackingFiles);
+        var plan = FreezePlan.Make(platform.ReadMounts(), [], platform.BackingFiles);
         return [.. plan.Targets.Reverse().Take(MaxResults).Select(_engine.Force)];
     }
 
@@ -100,7 +103,7 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
     public void HooksAfterRecovery()
     {
         _hooks = hooks();
-        foreach (string hook in _hooks.List().Reverse())
+        foreach (var hook in _hooks.List().Reverse())
         {
             ThawHook(hook, new FreezeReport());
         }
@@ -113,14 +116,16 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
         {
             return early;
         }
+
         _engine.Step = "the list of mounts";
-        MountTable table = platform.ReadMounts();
-        FreezePlan plan = FreezePlan.Make(table, mounts, platform.BackingFiles, ignoreUnknown);
+        var table = platform.ReadMounts();
+        var plan = FreezePlan.Make(table, mounts, platform.BackingFiles, ignoreUnknown);
         if (plan.Targets.Count == 0 && ignoreUnknown)
         {
             return null;
         }
-        string? failure = plan.Targets.Count is 0 or > MaxTargets
+
+        var failure = plan.Targets.Count is 0 or > MaxTargets
             ? $"{plan.Targets.Count} file systems can be frozen; between 1 and {MaxTargets} are possible"
             : table.Containing(marker.Path) is { } home && plan.Targets.Any(target => target.Main.Device == home.Device)
                 ? $"{marker.Path} lies on a file system that is to be frozen ({home.Path}); the agent needs /run on a tmpfs" : null;
@@ -142,31 +147,34 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
         {
             return $"the hooks cannot be listed: {e.Message}";
         }
-        foreach (string hook in list)
+
+        foreach (var hook in list)
         {
             if (_mustStop())
             {
                 return "called off";
             }
+
             _engine.Step = $"hook {hook}";
             _hooksDue.Push(hook);
-            HookResult result = RunHook(hook, "freeze", () => _mustStop() || left() == TimeSpan.Zero);
+            var result = RunHook(hook, "freeze", () => _mustStop() || left() == TimeSpan.Zero);
             report.Hooks.Add(result);
             if (result.ExitCode != 0 || result.TimedOut)
             {
                 return $"hook {result.Name} {(result.TimedOut ? "took too long" : $"ended with code {result.ExitCode}")}";
             }
         }
+
         return null;
     }
 
-    // A program on a file system that does not answer cannot even be started: nobody waits for that.
+    // A program on a file system that does not answer cannot even be started: there is no wait for it.
     private void ThawHook(string hook, FreezeReport report)
     {
         var result = new HookResult();
         try
         {
-            DetachableWork work = DetachableWork.Start(() => result = RunHook(hook, "thaw", static () => false), static () => { });
+            var work = DetachableWork.Start(() => result = RunHook(hook, "thaw", static () => false), static () => { });
             result = work.Wait(static () => true, _hooks!.Limit + s_hookMargin) ? result
                 : new HookResult { Name = LogText.Escape(Path.GetFileName(hook), 255), TimedOut = true, Output = "it cannot be started: its file system does not answer" };
         }
@@ -174,16 +182,18 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
         {
             log.Warning($"hook {hook} thaw: {e.Message}");
         }
+
         report.Hooks.Add(result);
     }
 
     private HookResult RunHook(string hook, string argument, Func<bool> mustStop)
     {
-        HookResult result = _hooks!.Run(hook, argument, mustStop);
+        var result = _hooks!.Run(hook, argument, mustStop);
         if (result.ExitCode != 0 || result.TimedOut)
         {
             log.Warning($"hook {result.Name} {argument}: code {result.ExitCode}{(result.TimedOut ? ", killed" : "")}: {result.Output}");
         }
+
         return result;
     }
 
@@ -197,10 +207,12 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
         {
             return $"{marker.Path} cannot be written, and without it a restarted agent would not thaw";
         }
+
         if (platform.LockMemory() is not 0 and int error)
         {
             log.Warning($"the agent's memory cannot be locked (error {error}); raise LimitMEMLOCK in its unit");
         }
+
         log.Info($"freezing {plan.Targets.Count} file systems");
         log.Hold();
         return null;
@@ -208,24 +220,27 @@ internal sealed class FreezeRun(IFreezePlatform platform, FreezeMarker marker, F
 
     private string? FreezeAll(FreezePlan plan, FreezeReport report, bool mayBeNone)
     {
-        int frozen = 0;
-        foreach (FreezeTarget target in plan.Targets)
+        var frozen = 0;
+        foreach (var target in plan.Targets)
         {
             if (_mustStop())
             {
                 return "called off";
             }
-            MountResult result = _engine.Freeze(target);
+
+            var result = _engine.Freeze(target);
             frozen += result.Outcome == MountOutcome.Frozen ? 1 : 0;
             if (report.Mounts.Count < MaxResults || result.Outcome == MountOutcome.Failed)
             {
                 report.Mounts.Add(result);
             }
+
             if (result.Outcome == MountOutcome.Failed)
             {
                 return $"{result.Mount} could not be frozen: {result.Reason}";
             }
         }
+
         return frozen > 0 || mayBeNone ? null : "none of the file systems can be frozen";
     }
 }

@@ -1,12 +1,14 @@
+using ChannelSdk.GuestAgent.CommandLine;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Freeze;
 
 /// <summary>
 /// The programs that bring services to rest: run by name before a freeze with "freeze", and in reverse after it with
-/// "thaw". One that was asked to freeze is always asked to thaw, whether it or the freeze succeeded or not.
+/// "thaw". A hook that was asked to freeze is always asked to thaw, whether it or the freeze succeeded or not.
 /// </summary>
 /// <param name="folder">Where they are; it may be missing.</param>
 /// <param name="limit">How long each may take.</param>
@@ -30,7 +32,7 @@ internal sealed class HookFolder(string folder, TimeSpan limit)
             [
                 .. Directory.EnumerateFiles(folder)
                     .Where(static path => Path.GetFileName(path)[0] != '.' && !s_leftovers.Any(end => path.EndsWith(end, StringComparison.Ordinal)))
-                    .Where(static path => Libc.Access(path, Libc.ExecuteAccess) == 0)
+                    .Where(static path => FileCalls.Access(path, Abi.X_OK) == 0)
                     .Order(StringComparer.Ordinal)
                     .Take(MaxHooks),
             ];
@@ -47,14 +49,15 @@ internal sealed class HookFolder(string folder, TimeSpan limit)
     /// <param name="mustStop">Asked all the time; true kills it.</param>
     public HookResult Run(string hook, string argument, Func<bool> mustStop)
     {
-        string name = LogText.Escape(Path.GetFileName(hook), 255);
-        // Whoever may write a hook is root by the next freeze.
+        var name = LogText.Escape(Path.GetFileName(hook), 255);
+        // A user that may write a hook becomes root with the next freeze.
         const UnixFileMode others = UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
         if (((Mode(hook) | Mode(folder)) & others) != 0)
         {
             return new HookResult { Name = name, ExitCode = NotRun, Output = "not run: others than its owner may write it or its folder (chmod go-w)" };
         }
-        CapturedResult result = CapturedProcess.Run(hook, [argument], limit, mustStop);
+
+        var result = CapturedProcess.Run(hook, [argument], limit, mustStop);
         return new HookResult
         {
             Name = name,

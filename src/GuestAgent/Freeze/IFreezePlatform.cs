@@ -1,17 +1,20 @@
+using ChannelSdk.GuestAgent.Platform.Mounts;
+using ChannelSdk.Protocol.Errors;
+
 namespace ChannelSdk.GuestAgent.Freeze;
 
 /// <summary>What freezing asks of the kernel. Errors are errno numbers, 0 for none.</summary>
 internal interface IFreezePlatform
 {
     /// <summary>All mounts.</summary>
-    /// <exception cref="Protocol.ChannelException">Code 407 if the list cannot be read or is too long.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.Unsupported"/> if the list cannot be read or is too long.</exception>
     MountTable ReadMounts();
 
     /// <summary>The files that a block device's storage lies in, by way of loop devices at any depth below it.</summary>
     /// <param name="mount">The file system's mount.</param>
     IReadOnlyList<string> BackingFiles(MountEntry mount);
 
-    /// <summary>Opens a mount point, and sees to it that it is that mount and not one above it.</summary>
+    /// <summary>Opens a mount point, and checks that it is that mount and not one above it.</summary>
     /// <param name="mount">The mount.</param>
     /// <param name="handle">For the calls below; -1 on failure.</param>
     int Open(MountEntry mount, out int handle);

@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.Protocol;
+using ChannelSdk.GuestAgent.Platform.Mounts;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.GuestAgent.Freeze;
 
@@ -15,10 +17,6 @@ internal sealed class LinuxFreezePlatform : IFreezePlatform
     // _IOWR('X', 121, struct fstrim_range): start, length, minimum, 64 bits each
     private const nuint TrimRequest = 0xC0185879;
 
-    // asm-generic/fcntl.h: O_RDONLY with O_NONBLOCK, O_NOCTTY, O_CLOEXEC
-    private const int OpenFlags = 0x800 | 0x100 | 0x80000;
-    private const int NotThere = 2;
-
     // sys/mman.h: MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT. Without the last, every thread's whole stack and all that the
     // collector reserves would be filled with memory.
     private const int LockFlags = 1 | 2 | 4;
@@ -26,7 +24,7 @@ internal sealed class LinuxFreezePlatform : IFreezePlatform
 
     public MountTable ReadMounts()
     {
-        (MountTable table, bool isWhole) = MountList.Read(MountList.Own, static _ => true);
+        var (table, isWhole) = MountList.Read(MountList.Own, static _ => true);
         return isWhole ? table : throw new ChannelException(ChannelError.Unsupported, ErrorClass.Refused,
             $"this guest has more mounts than the agent can hold: {table.Entries.Count} and more");
     }
@@ -34,7 +32,7 @@ internal sealed class LinuxFreezePlatform : IFreezePlatform
     public IReadOnlyList<string> BackingFiles(MountEntry mount)
     {
         var files = new List<string>();
-        string folder = mount.IsAnonymous ? VolumeFolder(mount.Source) : $"/sys/dev/block/{mount.Device}";
+        var folder = mount.IsAnonymous ? VolumeFolder(mount.Source) : $"/sys/dev/block/{mount.Device}";
         Collect(folder, files, MaxDepth);
         return files;
     }
@@ -43,50 +41,54 @@ internal sealed class LinuxFreezePlatform : IFreezePlatform
     {
         fixed (byte* path = mount.PathBytes())
         {
-            handle = FileCalls.OpenAt(FileCalls.CurrentFolder, path, OpenFlags, 0);
+            handle = FileCalls.OpenAt(Abi.AT_FDCWD, path, Abi.O_RDONLY | Abi.O_NONBLOCK | Abi.O_NOCTTY | Abi.O_CLOEXEC, 0);
         }
+
         if (handle < 0)
         {
-            return Marshal.GetLastPInvokeError();
+            return Errno.Last;
         }
+
         if (MountIdOf(handle) == mount.Id)
         {
             return 0;
         }
+
         Close(handle);
         handle = -1;
-        return NotThere;
+        return Errno.ENOENT;
     }
 
-    public unsafe int Freeze(int handle) => Libc.Ioctl(handle, FreezeRequest, null) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    public unsafe int Freeze(int handle) => DescriptorCalls.Ioctl(handle, FreezeRequest, null) == 0 ? 0 : Errno.Last;
 
-    public unsafe int Thaw(int handle) => Libc.Ioctl(handle, ThawRequest, null) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    public unsafe int Thaw(int handle) => DescriptorCalls.Ioctl(handle, ThawRequest, null) == 0 ? 0 : Errno.Last;
 
     public unsafe int Trim(int handle, ulong minimum, out ulong trimmed)
     {
-        ulong* range = stackalloc ulong[3] { 0, ulong.MaxValue, minimum };
-        bool done = Libc.Ioctl(handle, TrimRequest, range) == 0;
+        var range = stackalloc ulong[3] { 0, ulong.MaxValue, minimum };
+        var done = DescriptorCalls.Ioctl(handle, TrimRequest, range) == 0;
         trimmed = done ? range[1] : 0;
-        return done ? 0 : Marshal.GetLastPInvokeError();
+        return done ? 0 : Errno.Last;
     }
 
-    public void Close(int handle) => _ = Libc.Close(handle);
+    public void Close(int handle) => _ = DescriptorCalls.Close(handle);
 
-    public int LockMemory() => Libc.LockMemory(LockFlags) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    public int LockMemory() => SystemCalls.MLockAll(LockFlags) == 0 ? 0 : Errno.Last;
 
-    public void UnlockMemory() => _ = Libc.UnlockMemory();
+    public void UnlockMemory() => _ = SystemCalls.MUnlockAll();
 
     // proc_pid_fdinfo(5)
     private static int MountIdOf(int handle)
     {
-        foreach (ReadOnlySpan<char> line in SmallFile.Read(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fdinfo/{handle}")).AsSpan().EnumerateLines())
+        foreach (var line in SmallFile.Read(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fdinfo/{handle}")).AsSpan().EnumerateLines())
         {
             if (line.StartsWith("mnt_id:", StringComparison.Ordinal)
-                && int.TryParse(line["mnt_id:".Length..].Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out int id))
+                && int.TryParse(line["mnt_id:".Length..].Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var id))
             {
                 return id;
             }
         }
+
         return -1;
     }
 
@@ -96,10 +98,11 @@ internal sealed class LinuxFreezePlatform : IFreezePlatform
         {
             return "";
         }
+
         try
         {
             // /dev/mapper holds links to the nodes by which /sys knows the devices.
-            string target = File.ResolveLinkTarget(source, returnFinalTarget: true)?.FullName ?? source;
+            var target = File.ResolveLinkTarget(source, returnFinalTarget: true)?.FullName ?? source;
             return "/sys/class/block/" + Path.GetFileName(target);
         }
         catch (IOException)
@@ -115,19 +118,22 @@ internal sealed class LinuxFreezePlatform : IFreezePlatform
         {
             return;
         }
+
         if (File.Exists(folder + "/partition"))
         {
             Collect(folder + "/..", files, depth - 1);
             return;
         }
-        string file = SmallFile.Read(folder + "/loop/backing_file").TrimEnd('\n');
+
+        var file = SmallFile.Read(folder + "/loop/backing_file").TrimEnd('\n');
         if (file.Length > 0)
         {
             files.Add(file);
         }
+
         if (Directory.Exists(folder + "/slaves"))
         {
-            foreach (string slave in Directory.EnumerateFileSystemEntries(folder + "/slaves"))
+            foreach (var slave in Directory.EnumerateFileSystemEntries(folder + "/slaves"))
             {
                 Collect(slave, files, depth - 1);
             }

@@ -1,5 +1,6 @@
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Processes;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.GuestAgent.Install;
 
@@ -16,26 +17,28 @@ internal sealed class InstallLeftovers(string runFolder, string target, AgentLog
         string? failure = null;
         try
         {
-            string[] folders = Directory.Exists(runFolder) ? Directory.GetDirectories(runFolder, InstallPlace.Prefix + "*") : [];
-            foreach (string folder in folders)
+            var folders = Directory.Exists(runFolder) ? Directory.GetDirectories(runFolder, InstallFolder.Prefix + "*") : [];
+            foreach (var folder in folders)
             {
-                InstallProcesses.Kill(InstallPlace.SocketIn(folder));
+                InstallProcesses.Kill(InstallFolder.SocketIn(folder));
             }
+
             failure = InstallMounts.UnmountAll(target);
             // The target too may hold something: a script need not have mounted anything there.
-            foreach (string folder in (string[])[.. folders, target])
+            foreach (var folder in (string[])[.. folders, target])
             {
-                // What is mounted there is not to be emptied.
+                // A mounted file system must not be emptied.
                 if (InstallMounts.UnmountAll(folder) is not null || await ChildProcess.RunAsync("/bin/rm", "-rf", folder).ConfigureAwait(false) != 0)
                 {
                     log.Warning($"{folder} could not be removed");
                 }
             }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or Protocol.ChannelException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ChannelException)
         {
             log.Warning($"what the operation left could not be removed: {e.Message}");
         }
+
         return failure;
     }
 }

@@ -1,14 +1,14 @@
 using System.Runtime.InteropServices;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Platform.Mounts;
+using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.GuestAgent.Install;
 
 /// <summary>What is mounted at a folder and below it.</summary>
 internal static class InstallMounts
 {
-    private const int Busy = 16;
     private const int Detach = 2;
     private const int NoFollow = 8;
     // Processes that were killed need a moment until they let go.
@@ -19,39 +19,43 @@ internal static class InstallMounts
     public static bool IsMounted(string folder) => List(folder).Contains(folder);
 
     /// <summary>Unmounts all of it, the newest first, which brings it to the disk.</summary>
-    /// <returns>Null, or what could not be unmounted; that is detached, and goes once nobody uses it.</returns>
+    /// <returns>Null, or what could not be unmounted; it is detached, and goes with its last user.</returns>
     public static string? UnmountAll(string folder)
     {
         string? failure = null;
-        List<string> mounts = List(folder);
-        for (int i = mounts.Count - 1; i >= 0; i--)
+        var mounts = List(folder);
+        for (var i = mounts.Count - 1; i >= 0; i--)
         {
             if (Unmount(mounts[i]) is { } error)
             {
                 failure ??= $"{LogText.Escape(mounts[i], 200)} cannot be unmounted: {error}";
-                _ = Libc.Unmount(mounts[i], Detach | NoFollow);
+                _ = SystemCalls.Unmount(mounts[i], Detach | NoFollow);
             }
         }
+
         if (failure is not null)
         {
-            Libc.Sync();
+            SystemCalls.Sync();
         }
+
         return failure;
     }
 
     private static string? Unmount(string path)
     {
-        for (int i = 0; ; i++)
+        for (var i = 0; ; i++)
         {
-            if (Libc.Unmount(path, NoFollow) == 0)
+            if (SystemCalls.Unmount(path, NoFollow) == 0)
             {
                 return null;
             }
-            int errno = Marshal.GetLastPInvokeError();
-            if (errno != Busy || i == Attempts)
+
+            var errno = Errno.Last;
+            if (errno != Errno.EBUSY || i == Attempts)
             {
-                return Marshal.GetPInvokeErrorMessage(errno);
+                return Errno.Message(errno);
             }
+
             Thread.Sleep(s_moment);
         }
     }
@@ -59,13 +63,14 @@ internal static class InstallMounts
     private static List<string> List(string folder)
     {
         var paths = new List<string>();
-        foreach (MountEntry entry in new LinuxFreezePlatform().ReadMounts().Entries)
+        foreach (var entry in new LinuxFreezePlatform().ReadMounts().Entries)
         {
             if (entry.Path == folder || entry.Path.StartsWith(folder + "/", StringComparison.Ordinal))
             {
                 paths.Add(entry.Path);
             }
         }
+
         return paths;
     }
 }

@@ -1,7 +1,9 @@
+using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.Protocol;
+using ChannelSdk.GuestAgent.Policy;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.GuestAgent.Install;
 
@@ -9,12 +11,18 @@ namespace ChannelSdk.GuestAgent.Install;
 /// <param name="runFolder">Where folders of operations are made.</param>
 /// <param name="onPercent">Told the percent while an operation runs, and null when it has ended.</param>
 /// <param name="log">Operations are told there, without their parameters.</param>
-internal sealed class InstallService(string runFolder, Action<ushort?> onPercent, AgentLog log)
+internal sealed class InstallService(string runFolder, Action<ushort?> onPercent, AgentLog log) : IAgentService
 {
     private readonly InstallLeftovers _leftovers = new(runFolder, TargetIn(runFolder), log);
     private readonly Lock _gate = new();
     private InstallTarget? _current;
     private TaskCompletionSource _idle = Done();
+
+    /// <inheritdoc/>
+    public void Register(ServiceGate gate)
+    {
+        gate.Stream(InstallMethods.Run, (request, stream, context) => RunAsync(request, stream, context.CancellationToken));
+    }
 
     /// <summary>Where systems are installed.</summary>
     public string Target => TargetIn(runFolder);
@@ -25,12 +33,12 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
     /// <summary>Runs the half of an operation.</summary>
     public async ValueTask RunAsync(InstallRunRequest request, ChannelStream stream, CancellationToken cancellationToken)
     {
-        InstallSpec spec = InstallSpec.Parse(request);
+        var spec = InstallSpec.Parse(request);
         using var target = new InstallTarget(spec.Operation, Target);
         Begin(target);
         onPercent(0);
         string? lost = null;
-        bool isGood = false;
+        var isGood = false;
         try
         {
             await RunAsync(spec, target, stream, cancellationToken).ConfigureAwait(false);
@@ -44,6 +52,7 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
             onPercent(null);
             End();
         }
+
         if (lost is not null)
         {
             throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.MayHaveRun, $"what was installed may not be on its disk: {lost}");
@@ -60,7 +69,7 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
     }
 
     /// <summary>The target of the operation that runs.</summary>
-    /// <exception cref="ChannelException">NotFound.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>.</exception>
     public InstallTarget TargetOf(string operation) => Volatile.Read(ref _current) is { } current && current.Operation == operation
         ? current
         : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"the operation {operation} is not under way");
@@ -70,10 +79,10 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
         // Not on the channel's own thread: mounts and disks take their time.
         await Task.Yield();
         await _leftovers.RemoveAsync().ConfigureAwait(false);
-        InstallPlace place = InstallPlace.Create(runFolder, spec.Operation, Target);
+        var folder = InstallFolder.Create(runFolder, spec.Operation, Target);
         log.Info($"the operation {spec.Operation} runs {spec.Action} for the instance {LogText.Escape(spec.Instance, 100)}");
-        using var operation = new InstallOperation(spec, place, Target, stream, percent => onPercent(percent));
-        await operation.ServeAsync(target.SetEnd, cancellationToken).ConfigureAwait(false);
+        using var run = new InstallRun(spec, folder, Target, stream, percent => onPercent(percent));
+        await run.ServeAsync(target.SetEnd, cancellationToken).ConfigureAwait(false);
     }
 
     private void Begin(InstallTarget target)
@@ -84,6 +93,7 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
             {
                 throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"the operation {other.Operation} is under way; an appliance serves one at a time");
             }
+
             _current = target;
             _idle = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }

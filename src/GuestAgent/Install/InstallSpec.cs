@@ -1,7 +1,7 @@
 using System.Text;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime.Halves;
+using ChannelSdk.Services.Install;
 using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Install;
@@ -26,49 +26,55 @@ internal sealed class InstallSpec
 
     public string Instance { get; }
 
-    public HalfParameters Parameters { get; } = new();
+    public ScriptParameters Parameters { get; } = new();
 
     /// <summary>What the script finds in its environment, as NAME=value: what the host gave, and the parameters.</summary>
     public IReadOnlyList<ByteString> Variables => _variables;
 
     /// <summary>The name of an operation in hexadecimal digits.</summary>
-    /// <exception cref="ChannelException">InvalidArgument.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/>.</exception>
     public static string Name(ByteString untrustedOperation) => untrustedOperation.Length == OperationBytes
         ? Convert.ToHexStringLower(untrustedOperation.Span)
         : throw Invalid($"the name of an operation has {OperationBytes} bytes");
 
     /// <summary>Checks a request.</summary>
-    /// <exception cref="ChannelException">InvalidArgument.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/>.</exception>
     public static InstallSpec Parse(InstallRunRequest untrusted)
     {
         var spec = new InstallSpec(untrusted);
-        if (!HalfNames.IsAction(untrusted.Action))
+        if (!InstallNames.IsAction(untrusted.Action))
         {
             throw Invalid("an action is create, export, import or rename");
         }
+
         if (untrusted.Instance.Length == 0 || Encoding.UTF8.GetByteCount(untrusted.Instance) > MaxInstanceBytes || untrusted.Instance.Any(char.IsControl))
         {
             throw Invalid($"an instance's name has 1 to {MaxInstanceBytes} bytes without control characters");
         }
+
         if (untrusted.Environment.Count > MaxVariables || untrusted.Parameters.Count > MaxParameters)
         {
             throw Invalid($"at most {MaxVariables} variables and {MaxParameters} parameters are allowed");
         }
+
         if (untrusted.Environment.Sum(static text => (long)text.Length) + untrusted.Parameters.Sum(static p => (long)p.Value.Length) > MaxBytes)
         {
             throw Invalid($"variables and parameters together have at most {MaxBytes} bytes");
         }
-        foreach (ByteString variable in untrusted.Environment)
+
+        foreach (var variable in untrusted.Environment)
         {
             spec.Add(variable, variable.Span.StartsWith("OSP_"u8) || variable.Span.StartsWith("CHANNELSDK_"u8));
         }
-        foreach (InstallParameter parameter in untrusted.Parameters)
+
+        foreach (var parameter in untrusted.Parameters)
         {
             // Checks the name.
             spec.Parameters.Add(parameter.Name, parameter.Value.ToByteArray());
             spec.Add(UnsafeByteOperations.UnsafeWrap(
-                (byte[])[.. Encoding.ASCII.GetBytes(HalfVariables.OfParameter(parameter.Name)), (byte)'=', .. parameter.Value.Span]), isReserved: false);
+                (byte[])[.. Encoding.ASCII.GetBytes(ScriptVariables.OfParameter(parameter.Name)), (byte)'=', .. parameter.Value.Span]), isReserved: false);
         }
+
         return spec;
     }
 
@@ -78,6 +84,7 @@ internal sealed class InstallSpec
         {
             throw Invalid("a variable's name does not begin with OSP_ or CHANNELSDK_, and no variable or parameter has a zero byte");
         }
+
         _variables.Add(variable);
     }
 

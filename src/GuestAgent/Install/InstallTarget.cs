@@ -1,4 +1,4 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Install;
@@ -31,10 +31,10 @@ internal sealed class InstallTarget(string operation, string folder) : IDisposab
     }
 
     /// <summary>Works on it; one at a time. The operation's close waits for it.</summary>
-    /// <exception cref="ChannelException">FailedPrecondition when there is nothing to work on, ResourceExhausted while somebody else does.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.FailedPrecondition"/> when there is nothing to work on, <see cref="ChannelError.ResourceExhausted"/> while another call does.</exception>
     public async Task<T> UseAsync<T>(Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken)
     {
-        TaskCompletionSource done = Begin();
+        var done = Begin();
         try
         {
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
@@ -46,11 +46,12 @@ internal sealed class InstallTarget(string operation, string folder) : IDisposab
             {
                 _work = null;
             }
+
             done.SetResult();
         }
     }
 
-    /// <summary>Nobody may use it any more; ends when nobody does.</summary>
+    /// <summary>Refuses further use; ends when the present one has ended.</summary>
     /// <param name="mustStop">Whether the work is to be given up.</param>
     public async Task CloseAsync(bool mustStop)
     {
@@ -60,10 +61,12 @@ internal sealed class InstallTarget(string operation, string folder) : IDisposab
             _isClosed = true;
             work = _work?.Task ?? Task.CompletedTask;
         }
+
         if (mustStop)
         {
             await _stopping.CancelAsync().ConfigureAwait(false);
         }
+
         await work.ConfigureAwait(false);
     }
 
@@ -78,14 +81,17 @@ internal sealed class InstallTarget(string operation, string folder) : IDisposab
             {
                 throw Refused(_exited is null ? "the script has not ended yet" : _isClosed ? "the operation is being closed" : "the script has failed");
             }
+
             if (_work is not null)
             {
                 throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, "another archive is being laid over the system");
             }
+
             if (!InstallMounts.IsMounted(folder))
             {
                 throw Refused($"the script has left nothing mounted at {folder} ($CHANNELSDK_TARGET)");
             }
+
             return _work = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
     }

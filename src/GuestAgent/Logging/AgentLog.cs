@@ -3,7 +3,7 @@ using System.Globalization;
 namespace ChannelSdk.GuestAgent.Logging;
 
 /// <summary>
-/// The agent's log: one line each, escaped, at a bounded rate. What the bound leaves out is counted and said with the
+/// The agent's log: one line each, escaped, at a bounded rate. Dropped lines are counted and reported with the
 /// next line that is written.
 /// </summary>
 /// <param name="write">Takes one finished line without its end.</param>
@@ -15,7 +15,7 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
     private const int MaxHeld = 500;
     private readonly Lock _lock = new();
 
-    // What a host is refused, which it can cause as often as it likes, must not hide what it was allowed; nor may other lines hide both.
+    // Lines about refused calls, which a host can cause without limit, must not hide those about allowed calls; other lines must hide neither.
     private readonly double[] _tokens = [2, 2, 2];
     private readonly long[] _refilledAt = [time.GetTimestamp(), time.GetTimestamp(), time.GetTimestamp()];
     private int _leftOut;
@@ -57,13 +57,15 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
             {
                 return;
             }
-            Queue<string> lines = _held;
-            (_held, int lost, _heldLost) = (null, _heldLost, 0);
+
+            var lines = _held;
+            (_held, var lost, _heldLost) = (null, _heldLost, 0);
             if (lost > 0)
             {
                 write(Line("warning", $"{lost} log lines were left out: more than {MaxHeld} while they were kept in memory"));
             }
-            foreach (string line in lines)
+
+            foreach (var line in lines)
             {
                 write(line);
             }
@@ -89,18 +91,21 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
         {
             return;
         }
+
         lock (_lock)
         {
-            if (!TakeToken(kind))
+            if (!TryAcquireToken(kind))
             {
                 _leftOut++;
                 return;
             }
+
             if (_leftOut > 0)
             {
                 Put(Line("warning", $"{_leftOut} log lines were left out: more than {Rate} a second"));
                 _leftOut = 0;
             }
+
             Put(Line(word, text));
         }
     }
@@ -112,30 +117,33 @@ internal sealed class AgentLog(Action<string> write, TimeProvider time, bool wit
             write(line);
             return;
         }
+
         if (_held.Count == MaxHeld)
         {
             _ = _held.Dequeue();
             _heldLost++;
         }
+
         _held.Enqueue(line);
     }
 
-    private bool TakeToken(int kind)
+    private bool TryAcquireToken(int kind)
     {
-        long now = time.GetTimestamp();
+        var now = time.GetTimestamp();
         _tokens[kind] = Math.Min(2.0 * Rate, _tokens[kind] + time.GetElapsedTime(_refilledAt[kind], now).TotalSeconds * Rate);
         _refilledAt[kind] = now;
         if (_tokens[kind] < 1)
         {
             return false;
         }
+
         _tokens[kind]--;
         return true;
     }
 
     private string Line(string word, string text)
     {
-        string stamp = withTime
+        var stamp = withTime
             ? time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z '", CultureInfo.InvariantCulture)
             : "";
         return $"{stamp}channel-agent: {word}: {LogText.Escape(text, MaxLine)}";

@@ -1,4 +1,4 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Text;
 
 namespace ChannelSdk.GuestAgent.Logging;
 

@@ -1,6 +1,6 @@
 using System.Text;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.GuestAgent.Overlay;
 

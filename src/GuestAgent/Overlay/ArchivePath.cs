@@ -1,3 +1,5 @@
+using ChannelSdk.Protocol.Errors;
+
 namespace ChannelSdk.GuestAgent.Overlay;
 
 /// <summary>Names in an archive: checked, and brought to one form.</summary>
@@ -8,37 +10,43 @@ internal static class ArchivePath
     private const int MaxPart = 255;
 
     /// <summary>A name below the target, without "." parts and doubled slashes.</summary>
-    /// <exception cref="Protocol.ChannelException">It leads elsewhere.</exception>
+    /// <exception cref="ChannelException">It leads elsewhere.</exception>
     public static byte[] Normalize(ReadOnlySpan<byte> untrusted, ReadOnlySpan<byte> entry, string what)
     {
         if (untrusted.Length is 0 or > MaxBytes || untrusted.Contains((byte)0))
         {
             throw ArchiveFailure.Entry(entry, $"{what} has 1 to {MaxBytes} bytes");
         }
+
         if (untrusted[0] == '/')
         {
             throw ArchiveFailure.Entry(entry, $"{what} is absolute; names in a package begin at the root without a slash");
         }
-        byte[] result = new byte[untrusted.Length];
-        int length = 0;
-        foreach (Range range in untrusted.Split((byte)'/'))
+
+        var result = new byte[untrusted.Length];
+        var length = 0;
+        foreach (var range in untrusted.Split((byte)'/'))
         {
-            ReadOnlySpan<byte> part = untrusted[range];
+            var part = untrusted[range];
             if (part.SequenceEqual(".."u8) || part.Length > MaxPart)
             {
                 throw ArchiveFailure.Entry(entry, $"{what} has a part that is '..' or longer than {MaxPart} bytes");
             }
+
             if (part.IsEmpty || part.SequenceEqual("."u8))
             {
                 continue;
             }
+
             if (length > 0)
             {
                 result[length++] = (byte)'/';
             }
+
             part.CopyTo(result.AsSpan(length));
             length += part.Length;
         }
+
         return result[..length];
     }
 
@@ -58,10 +66,11 @@ internal static class ArchivePath
         {
             throw ArchiveFailure.Entry(name, $"a symbolic link says 1 to {MaxBytes} bytes");
         }
-        int depth = untrustedTarget[0] == '/' ? 0 : name.Count((byte)'/');
-        foreach (Range range in untrustedTarget.Split((byte)'/'))
+
+        var depth = untrustedTarget[0] == '/' ? 0 : name.Count((byte)'/');
+        foreach (var range in untrustedTarget.Split((byte)'/'))
         {
-            ReadOnlySpan<byte> part = untrustedTarget[range];
+            var part = untrustedTarget[range];
             depth += part.SequenceEqual(".."u8) ? -1 : part.IsEmpty || part.SequenceEqual("."u8) ? 0 : 1;
             if (depth < 0)
             {

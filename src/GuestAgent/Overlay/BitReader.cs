@@ -13,11 +13,12 @@ internal sealed class BitReader(Stream input)
     /// <summary>So many bits, at most 32, without taking them; zeros stand for those behind the end.</summary>
     public uint Peek(int count)
     {
-        while (_count < count && TryNextByte(out byte next))
+        while (_count < count && TryNextByte(out var next))
         {
             _bits |= (ulong)next << _count;
             _count += 8;
         }
+
         return (uint)(_bits & ((1UL << count) - 1));
     }
 
@@ -28,14 +29,15 @@ internal sealed class BitReader(Stream input)
         {
             throw ArchiveFailure.Broken("it ends too early");
         }
+
         _bits >>= count;
         _count -= count;
     }
 
     /// <summary>Takes bits.</summary>
-    public uint Take(int count)
+    public uint Read(int count)
     {
-        uint value = Peek(count);
+        var value = Peek(count);
         Drop(count);
         return value;
     }
@@ -50,15 +52,17 @@ internal sealed class BitReader(Stream input)
         {
             if (_count > 0)
             {
-                output[0] = (byte)Take(8);
+                output[0] = (byte)Read(8);
                 output = output[1..];
                 continue;
             }
+
             if (_start == _end && !Fill())
             {
                 throw ArchiveFailure.Broken("it ends too early");
             }
-            int length = Math.Min(output.Length, _end - _start);
+
+            var length = Math.Min(output.Length, _end - _start);
             _buffer.AsSpan(_start, length).CopyTo(output);
             _start += length;
             output = output[length..];
@@ -75,6 +79,7 @@ internal sealed class BitReader(Stream input)
         {
             return false;
         }
+
         next = _buffer[_start++];
         return true;
     }

@@ -11,7 +11,7 @@ internal sealed class ByteNames : IEqualityComparer<byte[]>, IAlternateEqualityC
 
     public bool Equals(ReadOnlySpan<byte> alternate, byte[] other) => alternate.SequenceEqual(other);
 
-    // Seeded in each process, so that nobody can prepare names that collide.
+    // Seeded in each process, so that names that collide cannot be prepared.
     public int GetHashCode(ReadOnlySpan<byte> alternate)
     {
         var hash = new HashCode();

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.IO.Hashing;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.GuestAgent.Overlay;
 
@@ -10,10 +12,9 @@ internal sealed class GzipReader
     private const byte Extra = 4;
     private const byte Name = 8;
     private const byte Comment = 16;
-    private static readonly uint[] s_crc = CrcTable();
+    private readonly Crc32 _sum = new();
     private readonly BitReader _input;
     private Inflater? _member;
-    private uint _sum;
     private uint _length;
     private bool _isOver;
 
@@ -21,15 +22,15 @@ internal sealed class GzipReader
     public GzipReader(Stream input) => _input = new BitReader(input);
 
     /// <summary>Fills the output; less only at the end of the file.</summary>
-    /// <exception cref="Protocol.ChannelException">InvalidArgument: it is damaged, or no gzip file.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/>: it is damaged, or no gzip file.</exception>
     public int Read(Span<byte> output)
     {
-        int length = 0;
+        var length = 0;
         while (length < output.Length && !_isOver)
         {
             _member ??= Begin(isFirst: false);
-            int count = _member?.Read(output[length..]) ?? 0;
-            _sum = Crc(_sum, output.Slice(length, count));
+            var count = _member?.Read(output[length..]) ?? 0;
+            _sum.Append(output.Slice(length, count));
             _length += (uint)count;
             length += count;
             if (length < output.Length)
@@ -37,6 +38,7 @@ internal sealed class GzipReader
                 EndMember();
             }
         }
+
         return length;
     }
 
@@ -50,6 +52,7 @@ internal sealed class GzipReader
             _isOver = true;
             return null;
         }
+
         Span<byte> header = stackalloc byte[10];
         _input.ReadBytes(header);
         const byte reserved = 0xE0;
@@ -57,18 +60,22 @@ internal sealed class GzipReader
         {
             throw ArchiveFailure.Broken(isFirst ? "it is no gzip file; a package is a .tar.gz" : "something that is no gzip follows its end");
         }
-        byte flags = header[3];
+
+        var flags = header[3];
         if ((flags & Extra) != 0)
         {
-            Skip((int)_input.Take(16));
+            Skip((int)_input.Read(16));
         }
+
         SkipText((flags & Name) != 0);
         SkipText((flags & Comment) != 0);
         if ((flags & HeaderCrc) != 0)
         {
-            _input.Take(16);
+            _input.Read(16);
         }
-        (_sum, _length) = (0, 0);
+
+        _sum.Reset();
+        _length = 0;
         return new Inflater(_input);
     }
 
@@ -78,13 +85,15 @@ internal sealed class GzipReader
         {
             return;
         }
+
         Span<byte> trailer = stackalloc byte[8];
         _input.Align();
         _input.ReadBytes(trailer);
-        if (BinaryPrimitives.ReadUInt32LittleEndian(trailer) != _sum || BinaryPrimitives.ReadUInt32LittleEndian(trailer[4..]) != _length)
+        if (BinaryPrimitives.ReadUInt32LittleEndian(trailer) != _sum.GetCurrentHashAsUInt32() || BinaryPrimitives.ReadUInt32LittleEndian(trailer[4..]) != _length)
         {
             throw ArchiveFailure.Broken("it is damaged: its checksum is wrong");
         }
+
         _member = null;
     }
 
@@ -97,54 +106,30 @@ internal sealed class GzipReader
             {
                 return false;
             }
+
             _input.Drop(8);
         }
+
         return true;
     }
 
     private void Skip(int length)
     {
-        for (int i = 0; i < length; i++)
+        for (var i = 0; i < length; i++)
         {
-            _input.Take(8);
+            _input.Read(8);
         }
     }
 
     private void SkipText(bool isThere)
     {
-        for (int length = 0; isThere; length++)
+        for (var length = 0; isThere; length++)
         {
-            isThere = _input.Take(8) != 0;
+            isThere = _input.Read(8) != 0;
             if (length > MaxHeaderText)
             {
                 throw ArchiveFailure.Broken("a text in its header has no end");
             }
         }
-    }
-
-    private static uint Crc(uint sum, ReadOnlySpan<byte> bytes)
-    {
-        sum = ~sum;
-        foreach (byte next in bytes)
-        {
-            sum = sum >> 8 ^ s_crc[(byte)sum ^ next];
-        }
-        return ~sum;
-    }
-
-    // CRC-32 with the reflected polynomial 0xEDB88320 (RFC 1952, 8).
-    private static uint[] CrcTable()
-    {
-        uint[] table = new uint[256];
-        for (uint i = 0; i < table.Length; i++)
-        {
-            uint value = i;
-            for (int bit = 0; bit < 8; bit++)
-            {
-                value = (value & 1) != 0 ? value >> 1 ^ 0xEDB88320 : value >> 1;
-            }
-            table[i] = value;
-        }
-        return table;
     }
 }

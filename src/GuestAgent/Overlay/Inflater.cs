@@ -41,7 +41,7 @@ internal sealed class Inflater(BitReader input)
     /// <summary>Fills the output; less only at the end of the data.</summary>
     public int Read(Span<byte> output)
     {
-        int length = 0;
+        var length = 0;
         while (length < output.Length && _state != State.End)
         {
             switch (_state)
@@ -50,18 +50,19 @@ internal sealed class Inflater(BitReader input)
                     ReadHeader();
                     break;
                 case State.Stored:
-                    int part = Math.Min(_left, output.Length - length);
+                    var part = Math.Min(_left, output.Length - length);
                     input.ReadBytes(output.Slice(length, part));
-                    foreach (byte stored in output.Slice(length, part))
+                    foreach (var stored in output.Slice(length, part))
                     {
                         Remember(stored);
                     }
+
                     length += part;
                     _left -= part;
                     EndBlockIf(_left == 0);
                     break;
                 case State.Symbols:
-                    int symbol = _literals.Decode(input);
+                    var symbol = _literals.Decode(input);
                     if (symbol < EndOfBlock)
                     {
                         output[length++] = Remember((byte)symbol);
@@ -71,6 +72,7 @@ internal sealed class Inflater(BitReader input)
                         EndBlockIf(symbol == EndOfBlock);
                         ReadCopy(symbol);
                     }
+
                     break;
                 default:
                     while (_left > 0 && length < output.Length)
@@ -78,10 +80,12 @@ internal sealed class Inflater(BitReader input)
                         output[length++] = Remember(_window[(_written - _distance) & (WindowSize - 1)]);
                         _left--;
                     }
+
                     _state = _left == 0 ? State.Symbols : State.Copy;
                     break;
             }
         }
+
         return length;
     }
 
@@ -97,17 +101,18 @@ internal sealed class Inflater(BitReader input)
 
     private void ReadHeader()
     {
-        _isLast = input.Take(1) == 1;
-        switch (input.Take(2))
+        _isLast = input.Read(1) == 1;
+        switch (input.Read(2))
         {
             case 0:
                 input.Align();
-                uint lengths = input.Take(32);
+                var lengths = input.Read(32);
                 _left = (int)(lengths & 0xFFFF);
                 if ((lengths >> 16 ^ 0xFFFF) != (uint)_left)
                 {
                     throw ArchiveFailure.Broken("its compressed data are damaged (a stored block's length)");
                 }
+
                 _state = State.Stored;
                 EndBlockIf(_left == 0);
                 break;
@@ -129,64 +134,73 @@ internal sealed class Inflater(BitReader input)
         {
             return;
         }
-        int code = symbol - EndOfBlock - 1;
+
+        var code = symbol - EndOfBlock - 1;
         if (code >= s_lengthBase.Length)
         {
             throw ArchiveFailure.Broken("its compressed data are damaged (a length)");
         }
-        _left = s_lengthBase[code] + (int)input.Take(s_lengthExtra[code]);
-        int distance = _distances.Decode(input);
+
+        _left = s_lengthBase[code] + (int)input.Read(s_lengthExtra[code]);
+        var distance = _distances.Decode(input);
         if (distance >= s_distanceBase.Length)
         {
             throw ArchiveFailure.Broken("its compressed data are damaged (a distance)");
         }
-        _distance = s_distanceBase[distance] + (int)input.Take(s_distanceExtra[distance]);
+
+        _distance = s_distanceBase[distance] + (int)input.Read(s_distanceExtra[distance]);
         if (_distance > _written)
         {
             throw ArchiveFailure.Broken("its compressed data are damaged (a distance before the beginning)");
         }
+
         _state = State.Copy;
     }
 
     private void ReadCodes()
     {
-        int literals = (int)input.Take(5) + 257;
-        int distances = (int)input.Take(5) + 1;
-        int codes = (int)input.Take(4) + 4;
+        var literals = (int)input.Read(5) + 257;
+        var distances = (int)input.Read(5) + 1;
+        var codes = (int)input.Read(4) + 4;
         if (literals > 286 || distances > 30)
         {
             throw ArchiveFailure.Broken("its compressed data are damaged (the size of a code)");
         }
+
         Span<byte> lengths = stackalloc byte[286 + 30];
         lengths.Clear();
-        for (int i = 0; i < codes; i++)
+        for (var i = 0; i < codes; i++)
         {
-            lengths[s_lengthOrder[i]] = (byte)input.Take(3);
+            lengths[s_lengthOrder[i]] = (byte)input.Read(3);
         }
+
         var code = new HuffmanCode(lengths[..19], mayBeIncomplete: false);
         lengths.Clear();
-        for (int at = 0; at < literals + distances;)
+        for (var at = 0; at < literals + distances;)
         {
-            int symbol = code.Decode(input);
-            (int repeat, byte value) = symbol switch
+            var symbol = code.Decode(input);
+            var (repeat, value) = symbol switch
             {
                 < 16 => (1, (byte)symbol),
-                16 when at > 0 => (3 + (int)input.Take(2), lengths[at - 1]),
-                17 => (3 + (int)input.Take(3), (byte)0),
-                18 => (11 + (int)input.Take(7), (byte)0),
+                16 when at > 0 => (3 + (int)input.Read(2), lengths[at - 1]),
+                17 => (3 + (int)input.Read(3), (byte)0),
+                18 => (11 + (int)input.Read(7), (byte)0),
                 _ => throw ArchiveFailure.Broken("its compressed data are damaged (a repetition of nothing)"),
             };
             if (at + repeat > literals + distances)
             {
                 throw ArchiveFailure.Broken("its compressed data are damaged (too many lengths)");
             }
+
             lengths.Slice(at, repeat).Fill(value);
             at += repeat;
         }
+
         if (lengths[EndOfBlock] == 0)
         {
             throw ArchiveFailure.Broken("its compressed data are damaged (a block without an end)");
         }
+
         _literals = new HuffmanCode(lengths[..literals], mayBeIncomplete: true);
         _distances = new HuffmanCode(lengths.Slice(literals, distances), mayBeIncomplete: true);
     }
@@ -203,7 +217,7 @@ internal sealed class Inflater(BitReader input)
 
     private static HuffmanCode FixedDistances()
     {
-        // Two words of the thirty-two stand for nothing; their use is an error.
+        // Two of the thirty-two code words have no meaning; their use is an error.
         Span<byte> lengths = stackalloc byte[32];
         lengths.Fill(5);
         return new HuffmanCode(lengths, mayBeIncomplete: false);

@@ -1,4 +1,4 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Overlay;
@@ -17,7 +17,7 @@ internal static class OverlayArchive
     /// <exception cref="ChannelException">The archive is refused, or what the system said.</exception>
     public static OverlayReply Lay(OverlayTree tree, Stream archive, long limit, CancellationToken cancellationToken)
     {
-        OverlayReply reply = Check(tree, archive, limit, cancellationToken);
+        var reply = Check(tree, archive, limit, cancellationToken);
         try
         {
             var writer = new OverlayWriter(tree);
@@ -29,13 +29,14 @@ internal static class OverlayArchive
         {
             throw new ChannelException(e.Code, ErrorClass.MayHaveRun, $"a part of the package was laid down: {e.Message}", e);
         }
+
         return reply;
     }
 
     // By itself, so that the names are forgotten before the second pass has its own.
     private static OverlayReply Check(OverlayTree tree, Stream archive, long limit, CancellationToken cancellationToken)
     {
-        (long free, long files) = tree.Free();
+        var (free, files) = tree.Free();
         var plan = new OverlayPlan(tree, Math.Min(limit, free));
         Walk(archive, limit, (entry, _) => plan.Add(entry), cancellationToken);
         if (plan.Room > free || plan.Files > files)
@@ -43,6 +44,7 @@ internal static class OverlayArchive
             throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Refused,
                 $"the archive is refused: its {plan.Files} files and folders may need {plan.Room} bytes; the installed system has room for {files} and {free} bytes");
         }
+
         return new OverlayReply { Entries = (ulong)plan.Entries, Bytes = (ulong)plan.Bytes };
     }
 

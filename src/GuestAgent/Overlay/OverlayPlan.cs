@@ -1,6 +1,5 @@
 using ChannelSdk.GuestAgent.Files;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Overlay;
@@ -33,72 +32,82 @@ internal sealed class OverlayPlan(OverlayTree tree, long limit)
     public int Files => _made.Count;
 
     /// <summary>Checks the next entry.</summary>
-    /// <exception cref="ChannelException">InvalidArgument or ResourceExhausted, with the entry's name.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/> or <see cref="ChannelError.ResourceExhausted"/>, with the entry's name.</exception>
     public void Add(TarEntry entry)
     {
         if (++Entries > MaxEntries)
         {
             throw ArchiveFailure.Entry(entry.Name, $"an archive has at most {MaxEntries} entries", ChannelError.ResourceExhausted);
         }
+
         if (entry.Size > limit - Bytes)
         {
             throw ArchiveFailure.Entry(entry.Name, $"with it, the files have more than {limit} bytes, for which there is room or which are allowed", ChannelError.ResourceExhausted);
         }
+
         Bytes += entry.Size;
         Room += (entry.Size + 2 * BlockBytes - 1) / BlockBytes * BlockBytes;
         if (entry.Name.Length == 0)
         {
             return;
         }
+
         CheckFolders(entry);
-        CheckPlace(entry);
-        if (entry.Kind == TarKind.HardLink && !(_made.TryGetValue(entry.Link, out TarKind other) && other == TarKind.File))
+        CheckTarget(entry);
+        if (entry.Kind == TarKind.HardLink && !(_made.TryGetValue(entry.LinkTarget, out var other) && other == TarKind.File))
         {
-            throw ArchiveFailure.Entry(entry.Name, $"it is another name of '{ArchiveFailure.Show(entry.Link)}', which is no file that comes before it in the archive");
+            throw ArchiveFailure.Entry(entry.Name, $"it is another name of '{ArchiveFailure.Show(entry.LinkTarget)}', which is no file that comes before it in the archive");
         }
+
         Note(entry.Name, entry.Kind == TarKind.HardLink ? TarKind.File : entry.Kind);
     }
 
     /// <summary>Each part of the name before the last is a folder, or will be made.</summary>
     private void CheckFolders(TarEntry entry)
     {
-        for (int slash = entry.Name.AsSpan().IndexOf((byte)'/'); slash >= 0; slash = Next(entry.Name, slash))
+        for (var slash = entry.Name.AsSpan().IndexOf((byte)'/'); slash >= 0; slash = Next(entry.Name, slash))
         {
             ReadOnlySpan<byte> folder = entry.Name.AsSpan(0, slash);
-            if (_made.GetAlternateLookup<ReadOnlySpan<byte>>().TryGetValue(folder, out TarKind kind))
+            if (_made.GetAlternateLookup<ReadOnlySpan<byte>>().TryGetValue(folder, out var kind))
             {
                 if (kind != TarKind.Folder)
                 {
-                    string what = kind == TarKind.SymbolicLink ? "a symbolic link" : "a file";
+                    var what = kind == TarKind.SymbolicLink ? "a symbolic link" : "a file";
                     throw ArchiveFailure.Entry(entry.Name, $"it leads through '{ArchiveFailure.Show(folder)}', which is {what} of the same archive");
                 }
+
                 continue;
             }
+
             if (Existing(entry, folder) is not null && !IsFolder(entry, folder))
             {
                 throw ArchiveFailure.Entry(entry.Name, $"'{ArchiveFailure.Show(folder)}' is no folder in the installed system");
             }
+
             Note(folder.ToArray(), TarKind.Folder);
         }
     }
 
     /// <summary>A folder stays a folder, and nothing else becomes one.</summary>
-    private void CheckPlace(TarEntry entry)
+    private void CheckTarget(TarEntry entry)
     {
-        bool isFolder = entry.Kind == TarKind.Folder;
-        if (_made.TryGetValue(entry.Name, out TarKind earlier))
+        var isFolder = entry.Kind == TarKind.Folder;
+        if (_made.TryGetValue(entry.Name, out var earlier))
         {
             if (isFolder != (earlier == TarKind.Folder))
             {
                 throw ArchiveFailure.Entry(entry.Name, "it is a folder in one place of the archive and something else in another");
             }
+
             return;
         }
-        FileKind? existing = Existing(entry, entry.Name);
+
+        var existing = Existing(entry, entry.Name);
         if (existing is not null && isFolder && !IsFolder(entry, entry.Name))
         {
             throw ArchiveFailure.Entry(entry.Name, "it is a folder, and no folder in the installed system");
         }
+
         if (existing == FileKind.Folder && !isFolder)
         {
             throw ArchiveFailure.Entry(entry.Name, "it is a folder in the installed system");
@@ -117,7 +126,7 @@ internal sealed class OverlayPlan(OverlayTree tree, long limit)
         }
     }
 
-    // A link that leads in a circle or nowhere is none.
+    // A link that leads in a circle or nowhere is no folder.
     private bool IsFolder(TarEntry entry, ReadOnlySpan<byte> name)
     {
         try
@@ -137,6 +146,7 @@ internal sealed class OverlayPlan(OverlayTree tree, long limit)
         {
             throw ArchiveFailure.Entry(name, $"an archive makes at most {MaxEntries} files and folders, whose names have at most {MaxNameBytes} bytes", ChannelError.ResourceExhausted);
         }
+
         _made[name] = kind;
     }
 

@@ -1,8 +1,10 @@
+using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Install;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.Protocol;
+using ChannelSdk.GuestAgent.Policy;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Install;
 using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Overlay;
@@ -11,13 +13,19 @@ namespace ChannelSdk.GuestAgent.Overlay;
 /// <param name="install">Whose target it is.</param>
 /// <param name="limit">Most bytes of an archive's files, asked at each call.</param>
 /// <param name="log">Each archive is told there.</param>
-internal sealed class OverlayService(InstallService install, Func<long> limit, AgentLog log)
+internal sealed class OverlayService(InstallService install, Func<long> limit, AgentLog log) : IAgentService
 {
+    /// <inheritdoc/>
+    public void Register(ServiceGate gate)
+    {
+        gate.Stream(InstallMethods.Overlay, (request, stream, context) => RunAsync(request, stream, context.CancellationToken));
+    }
+
     /// <summary>Takes an archive from the host.</summary>
     public async ValueTask RunAsync(OverlayRequest request, ChannelStream stream, CancellationToken cancellationToken)
     {
-        InstallTarget target = install.TargetOf(InstallSpec.Name(request.Operation));
-        OverlayReply reply = await target.UseAsync(token => LayAsync(target, stream, token), cancellationToken).ConfigureAwait(false);
+        var target = install.TargetOf(InstallSpec.Name(request.Operation));
+        var reply = await target.UseAsync(token => LayAsync(target, stream, token), cancellationToken).ConfigureAwait(false);
         log.Info($"a package of {reply.Entries} entries with {reply.Bytes} bytes was laid over the system of the operation {target.Operation}");
         await stream.WriteAsync(reply.ToByteArray(), cancellationToken).ConfigureAwait(false);
     }
@@ -27,25 +35,27 @@ internal sealed class OverlayService(InstallService install, Func<long> limit, A
         // Not on the channel's own thread: the installed system's disk takes its time.
         await Task.Yield();
         using var tree = new OverlayTree(target.Folder);
-        using FileStream archive = tree.OpenUnnamed();
-        await TakeAsync(archive, stream, cancellationToken).ConfigureAwait(false);
+        using var archive = tree.OpenUnnamed();
+        await ReceiveAsync(archive, stream, cancellationToken).ConfigureAwait(false);
         return await Task.Run(() => OverlayArchive.Lay(tree, archive, limit(), cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task TakeAsync(FileStream archive, ChannelStream stream, CancellationToken cancellationToken)
+    private async Task ReceiveAsync(UnnamedFile archive, ChannelStream stream, CancellationToken cancellationToken)
     {
-        long most = limit();
+        var most = limit();
         while (true)
         {
-            using ReceivedMessage message = await stream.ReadAsync(cancellationToken).ConfigureAwait(false);
+            using var message = await stream.ReadAsync(cancellationToken).ConfigureAwait(false);
             if (message.IsEnd)
             {
                 return;
             }
+
             if (archive.Length + message.Memory.Length > most)
             {
-                throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Refused, $"the archive is refused: it has more than {most} bytes (overlay_limit)");
+                throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Refused, $"the archive is refused: it has more than {most} bytes ([limits] overlay_mib)");
             }
+
             try
             {
                 archive.Write(message.Span);

@@ -1,8 +1,7 @@
 using ChannelSdk.GuestAgent.Files;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.Protocol;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Transports.Native;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.GuestAgent.Overlay;
@@ -13,8 +12,6 @@ namespace ChannelSdk.GuestAgent.Overlay;
 /// </summary>
 internal sealed class OverlayTree : IDisposable
 {
-    private const ulong ResolveNoMagicLinks = 0x02;
-    private const ulong ResolveInRoot = 0x10;
     private readonly SafeFileHandle _root;
 
     /// <summary>Opens the tree.</summary>
@@ -24,7 +21,7 @@ internal sealed class OverlayTree : IDisposable
     {
         fixed (byte* path = System.Text.Encoding.UTF8.GetBytes(folder + "\0"))
         {
-            int fd = FileCalls.OpenAt(FileCalls.CurrentFolder, path, FileCalls.ReadOnly | FileCalls.Folder | FileCalls.CloseOnExec, 0);
+            var fd = FileCalls.OpenAt(Abi.AT_FDCWD, path, Abi.O_RDONLY | Abi.O_DIRECTORY | Abi.O_CLOEXEC, 0);
             _root = fd >= 0 ? new SafeFileHandle(fd, ownsHandle: true) : throw FileFailure.OfLast("open", folder);
         }
     }
@@ -32,30 +29,31 @@ internal sealed class OverlayTree : IDisposable
     /// <summary>Bytes that may still be written, and files that may still be made; file systems without a bound of those say none.</summary>
     public unsafe (long Bytes, long Files) Free()
     {
-        FileCalls.StatVfs facts;
-        if (FileCalls.FStatVfs(_root, &facts) != 0)
+        StatVfs facts;
+        if (DescriptorCalls.FStatVfs(_root, &facts) != 0)
         {
             throw FileFailure.OfLast("look at", "the installed system");
         }
-        long bytes = (long)Math.Min(facts.AvailableFragments, long.MaxValue / facts.FragmentSize) * (long)facts.FragmentSize;
+
+        var bytes = (long)Math.Min(facts.AvailableFragments, long.MaxValue / facts.FragmentSize) * (long)facts.FragmentSize;
         return (bytes, facts.Files == 0 ? long.MaxValue : (long)Math.Min(facts.AvailableFiles, long.MaxValue));
     }
 
     /// <summary>A file without a name in the tree, gone when it is closed.</summary>
-    public unsafe FileStream OpenUnnamed()
+    public unsafe UnnamedFile OpenUnnamed()
     {
         fixed (byte* path = ".\0"u8)
         {
-            int fd = FileCalls.OpenAt(_root, path, FileCalls.Unnamed | FileCalls.ReadWrite | FileCalls.CloseOnExec, 0x180);
+            var fd = FileCalls.OpenAt(_root, path, Abi.O_TMPFILE | Abi.O_RDWR | Abi.O_CLOEXEC, 0x180);
             return fd >= 0
-                ? new FileStream(new SafeFileHandle(fd, ownsHandle: true), FileAccess.ReadWrite, bufferSize: 0)
+                ? new UnnamedFile(new SafeFileHandle(fd, ownsHandle: true))
                 : throw FileFailure.OfLast("keep the archive in", "the installed system");
         }
     }
 
-    /// <summary>What there is under a name; null if nothing. A link at its end is told of, not followed.</summary>
+    /// <summary>The kind of entry of a name; null if there is none. A link at its end is reported, not followed.</summary>
     /// <exception cref="ChannelException">A part of it is no folder.</exception>
-    public FileKind? KindOf(ReadOnlySpan<byte> name) => Kind(name, FileCalls.NoFollow);
+    public FileKind? KindOf(ReadOnlySpan<byte> name) => Kind(name, Abi.O_NOFOLLOW);
 
     /// <summary>Whether a name leads to a folder, by links too.</summary>
     public bool IsFolder(ReadOnlySpan<byte> name) => Kind(name, 0) == FileKind.Folder;
@@ -64,14 +62,14 @@ internal sealed class OverlayTree : IDisposable
     /// <exception cref="ChannelException">What the system said.</exception>
     public SafeFileHandle OpenFolder(ReadOnlySpan<byte> name)
     {
-        int fd = Open(name, FileCalls.ReadOnly | FileCalls.Folder);
+        var fd = Open(name, Abi.O_RDONLY | Abi.O_DIRECTORY);
         return fd >= 0 ? new SafeFileHandle(fd, ownsHandle: true) : throw FileFailure.OfLast("open", ArchiveFailure.Show(name));
     }
 
     /// <summary>Brings everything to the disk.</summary>
     public void Sync()
     {
-        if (FileCalls.SyncFs(_root) != 0)
+        if (DescriptorCalls.SyncFs(_root) != 0)
         {
             throw FileFailure.OfLast("bring to the disk", "the installed system");
         }
@@ -82,11 +80,12 @@ internal sealed class OverlayTree : IDisposable
 
     private FileKind? Kind(ReadOnlySpan<byte> name, int flags)
     {
-        int fd = Open(name, FileCalls.PathOnly | flags);
+        var fd = Open(name, Abi.O_PATH | flags);
         if (fd < 0)
         {
-            return FileFailure.Last == FileFailure.Enoent ? null : throw FileFailure.OfLast("look at", ArchiveFailure.Show(name));
+            return Errno.Last == Errno.ENOENT ? null : throw FileFailure.OfLast("look at", ArchiveFailure.Show(name));
         }
+
         using var file = new SafeFileHandle(fd, ownsHandle: true);
         return FileFacts.KindOf(FileFacts.Raw(file, "an entry").Mode);
     }
@@ -94,7 +93,7 @@ internal sealed class OverlayTree : IDisposable
     private unsafe int Open(ReadOnlySpan<byte> name, int flags)
     {
         byte[] path = name.IsEmpty ? [(byte)'.', 0] : [.. name, 0];
-        var how = new FileCalls.OpenHow { Flags = (ulong)(flags | FileCalls.CloseOnExec), Resolve = ResolveNoMagicLinks | ResolveInRoot };
+        var how = new OpenHow { Flags = (ulong)(flags | Abi.O_CLOEXEC), Resolve = Abi.RESOLVE_NO_MAGICLINKS | Abi.RESOLVE_IN_ROOT };
         using var hold = new HandleHold(_root);
         fixed (byte* bytes = path)
         {

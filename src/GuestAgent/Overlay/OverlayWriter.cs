@@ -1,6 +1,6 @@
 using ChannelSdk.GuestAgent.Files;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.Protocol;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 using Microsoft.Win32.SafeHandles;
 
@@ -25,6 +25,7 @@ internal sealed unsafe class OverlayWriter(OverlayTree tree)
             // The root is the installed system's.
             return;
         }
+
         MakeFolders(ArchivePath.Parent(entry.Name));
         if (entry.Kind == TarKind.Folder)
         {
@@ -32,14 +33,16 @@ internal sealed unsafe class OverlayWriter(OverlayTree tree)
             _folders.Add(Facts.Of(entry));
             return;
         }
-        using SafeFileHandle folder = tree.OpenFolder(ArchivePath.Parent(entry.Name));
-        byte[] last = Last(entry.Name);
+
+        using var folder = tree.OpenFolder(ArchivePath.Parent(entry.Name));
+        var last = Last(entry.Name);
         fixed (byte* name = last)
         {
-            if (FileCalls.UnlinkAt(folder, name, 0) != 0 && FileFailure.Last != FileFailure.Enoent)
+            if (FileCalls.UnlinkAt(folder, name, 0) != 0 && Errno.Last != Errno.ENOENT)
             {
                 throw Failed("replace", entry);
             }
+
             switch (entry.Kind)
             {
                 case TarKind.File:
@@ -49,13 +52,14 @@ internal sealed unsafe class OverlayWriter(OverlayTree tree)
                     WriteLink(entry, folder, name);
                     break;
                 default:
-                    using (SafeFileHandle other = tree.OpenFolder(ArchivePath.Parent(entry.Link)))
+                    using (var other = tree.OpenFolder(ArchivePath.Parent(entry.LinkTarget)))
                     {
-                        fixed (byte* otherName = Last(entry.Link))
+                        fixed (byte* otherName = Last(entry.LinkTarget))
                         {
                             Require(FileCalls.LinkAt(other, otherName, folder, name, 0), "make", entry);
                         }
                     }
+
                     break;
             }
         }
@@ -64,52 +68,56 @@ internal sealed unsafe class OverlayWriter(OverlayTree tree)
     /// <summary>Gives folders their modes, owners and times, when nothing more is put into them; the inner ones first.</summary>
     public void Finish()
     {
-        for (int i = _folders.Count - 1; i >= 0; i--)
+        for (var i = _folders.Count - 1; i >= 0; i--)
         {
-            using SafeFileHandle folder = tree.OpenFolder(_folders[i].Name);
+            using var folder = tree.OpenFolder(_folders[i].Name);
             _folders[i].Set(folder);
         }
     }
 
     private void WriteFile(TarEntry entry, TarReader content, SafeFileHandle folder, byte* name)
     {
-        const int flags = FileCalls.WriteOnly | FileCalls.Create | FileCalls.Exclusive | FileCalls.NoFollow | FileCalls.CloseOnExec;
-        int fd = FileCalls.OpenAt(folder, name, flags, 0x180);
+        var flags = Abi.O_WRONLY | Abi.O_CREAT | Abi.O_EXCL | Abi.O_NOFOLLOW | Abi.O_CLOEXEC;
+        var fd = FileCalls.OpenAt(folder, name, flags, 0x180);
         if (fd < 0)
         {
             throw Failed("make", entry);
         }
+
         using var file = new SafeFileHandle(fd, ownsHandle: true);
         long offset = 0;
-        for (int length = content.Read(_buffer); length > 0; length = content.Read(_buffer))
+        for (var length = content.Read(_buffer); length > 0; length = content.Read(_buffer))
         {
             fixed (byte* start = _buffer)
             {
-                for (int done = 0; done < length;)
+                for (var done = 0; done < length;)
                 {
-                    nint count = FileCalls.PWrite(file, start + done, (nuint)(length - done), offset);
-                    if (count < 0 && FileFailure.Last != FileFailure.Eintr)
+                    var count = DescriptorCalls.PWrite(file, start + done, (nuint)(length - done), offset);
+                    if (count < 0 && Errno.Last != Errno.EINTR)
                     {
                         throw Failed("write", entry);
                     }
+
                     done += (int)Math.Max(0, count);
                     offset += Math.Max(0, count);
                 }
             }
         }
+
         Facts.Of(entry).Set(file);
     }
 
     private static void WriteLink(TarEntry entry, SafeFileHandle folder, byte* name)
     {
-        fixed (byte* target = (byte[])[.. entry.Link, 0])
+        fixed (byte* target = (byte[])[.. entry.LinkTarget, 0])
         {
             Require(FileCalls.SymLinkAt(target, folder, name), "make", entry);
         }
-        FileCalls.TimeSpec* times = stackalloc FileCalls.TimeSpec[2];
+
+        var times = stackalloc TimeSpec[2];
         Facts.Of(entry).SetTimes(times);
-        Require(FileCalls.FChOwnAt(folder, name, entry.Uid, entry.Gid, FileCalls.AtNoFollow), "give away", entry);
-        Require(FileCalls.UTimeNsAt(folder, name, times, FileCalls.AtNoFollow), "set the time of", entry);
+        Require(FileCalls.FChOwnAt(folder, name, entry.Uid, entry.Gid, Abi.AT_SYMLINK_NOFOLLOW), "give away", entry);
+        Require(FileCalls.UTimeNsAt(folder, name, times, Abi.AT_SYMLINK_NOFOLLOW), "set the time of", entry);
     }
 
     private void MakeFolders(ReadOnlySpan<byte> name)
@@ -127,7 +135,8 @@ internal sealed unsafe class OverlayWriter(OverlayTree tree)
         {
             return;
         }
-        using SafeFileHandle folder = tree.OpenFolder(ArchivePath.Parent(name));
+
+        using var folder = tree.OpenFolder(ArchivePath.Parent(name));
         fixed (byte* last = Last(name))
         {
             if (FileCalls.MkDirAt(folder, last, NewFolderMode) != 0)
@@ -149,26 +158,26 @@ internal sealed unsafe class OverlayWriter(OverlayTree tree)
 
     private static FileException Failed(string action, TarEntry entry) => FileFailure.OfLast(action, $"'{ArchiveFailure.Show(entry.Name)}'");
 
-    /// <summary>What is set when a file or folder is done; small, as there may be many folders.</summary>
+    /// <summary>The attributes that are set when a file or folder is done; small, as there may be many folders.</summary>
     private readonly record struct Facts(byte[] Name, uint Mode, uint Uid, uint Gid, long Seconds, uint Nanoseconds)
     {
         public static Facts Of(TarEntry entry) => new(entry.Name, entry.Mode, entry.Uid, entry.Gid, entry.Seconds, entry.Nanoseconds);
 
         public void Set(SafeFileHandle file)
         {
-            FileCalls.TimeSpec* times = stackalloc FileCalls.TimeSpec[2];
+            var times = stackalloc TimeSpec[2];
             SetTimes(times);
             // The mode after the owner: a change of the owner takes set-user-ID away.
-            if (FileCalls.FChOwn(file, Uid, Gid) != 0 || FileCalls.FChMod(file, Mode) != 0 || FileCalls.FUTimeNs(file, times) != 0)
+            if (DescriptorCalls.FChOwn(file, Uid, Gid) != 0 || DescriptorCalls.FChMod(file, Mode) != 0 || DescriptorCalls.FUTimeNs(file, times) != 0)
             {
                 throw FileFailure.OfLast("set the owner, mode or time of", $"'{ArchiveFailure.Show(Name)}'");
             }
         }
 
-        public void SetTimes(FileCalls.TimeSpec* times)
+        public void SetTimes(TimeSpec* times)
         {
-            times[0] = new FileCalls.TimeSpec { Nanoseconds = FileCalls.OmitTime };
-            times[1] = new FileCalls.TimeSpec { Seconds = Seconds, Nanoseconds = Nanoseconds };
+            times[0] = new TimeSpec { Nanoseconds = Abi.UTIME_OMIT };
+            times[1] = new TimeSpec { Seconds = Seconds, Nanoseconds = Nanoseconds };
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using ChannelSdk.Protocol.Links;
 
 namespace ChannelSdk.GuestAgent.Overlay;
 
@@ -10,7 +11,7 @@ internal sealed class PaxRecords
 
     public byte[]? Name { get; set; }
 
-    public byte[]? Link { get; set; }
+    public byte[]? LinkTarget { get; set; }
 
     public long? Size { get; private set; }
 
@@ -27,18 +28,20 @@ internal sealed class PaxRecords
     {
         while (!untrusted.IsEmpty)
         {
-            int blank = untrusted.IndexOf((byte)' ');
-            if (blank is <= 0 or > 7 || !int.TryParse(untrusted[..blank], NumberStyles.None, CultureInfo.InvariantCulture, out int length)
+            var blank = untrusted.IndexOf((byte)' ');
+            if (blank is <= 0 or > 7 || !int.TryParse(untrusted[..blank], NumberStyles.None, CultureInfo.InvariantCulture, out var length)
                 || length > untrusted.Length || length < blank + 3 || untrusted[length - 1] != '\n')
             {
                 throw ArchiveFailure.Broken("a pax header in it is damaged");
             }
-            ReadOnlySpan<byte> record = untrusted[(blank + 1)..(length - 1)];
-            int equals = record.IndexOf((byte)'=');
+
+            var record = untrusted[(blank + 1)..(length - 1)];
+            var equals = record.IndexOf((byte)'=');
             if (equals <= 0)
             {
                 throw ArchiveFailure.Broken("a pax header in it is damaged");
             }
+
             Set(Encoding.UTF8.GetString(record[..equals]), record[(equals + 1)..], isGlobal);
             untrusted = untrusted[length..];
         }
@@ -46,14 +49,14 @@ internal sealed class PaxRecords
 
     private void Set(string key, ReadOnlySpan<byte> value, bool isGlobal)
     {
-        bool isKnown = true;
+        var isKnown = true;
         switch (key)
         {
             case "path":
                 Name = value.ToArray();
                 break;
             case "linkpath":
-                Link = value.ToArray();
+                LinkTarget = value.ToArray();
                 break;
             case "size":
                 Size = Number(value, key);
@@ -75,8 +78,10 @@ internal sealed class PaxRecords
                 {
                     throw ArchiveFailure.Entry(Name ?? [], "it is a sparse file; pack it without --sparse");
                 }
+
                 break;
         }
+
         if (isGlobal && isKnown)
         {
             throw ArchiveFailure.Broken($"a global pax header in it sets {key} for all entries");
@@ -84,25 +89,26 @@ internal sealed class PaxRecords
     }
 
     private static long Number(ReadOnlySpan<byte> text, string key) =>
-        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long value)
+        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value)
             ? value : throw ArchiveFailure.Broken($"a pax header in it has a wrong {key}");
 
     private static (long Seconds, uint Nanoseconds) Time(ReadOnlySpan<byte> text)
     {
-        int point = text.IndexOf((byte)'.');
-        ReadOnlySpan<byte> fraction = point < 0 ? default : text[(point + 1)..];
+        var point = text.IndexOf((byte)'.');
+        var fraction = point < 0 ? default : text[(point + 1)..];
         uint nanoseconds = 0;
-        for (int i = 0; i < NanosecondDigits; i++)
+        for (var i = 0; i < NanosecondDigits; i++)
         {
-            byte digit = i < fraction.Length ? fraction[i] : (byte)'0';
+            var digit = i < fraction.Length ? fraction[i] : (byte)'0';
             nanoseconds = digit is >= (byte)'0' and <= (byte)'9' ? nanoseconds * 10 + digit - '0' : throw ArchiveFailure.Broken("a pax header in it has a wrong mtime");
         }
-        if (!long.TryParse(point < 0 ? text : text[..point], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long seconds))
+
+        if (!long.TryParse(point < 0 ? text : text[..point], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var seconds))
         {
             throw ArchiveFailure.Broken("a pax header in it has a wrong mtime");
         }
         // Before 1970 the fraction counts backwards, and the kernel's forwards.
-        bool isBackwards = text[0] == '-' && nanoseconds > 0;
+        var isBackwards = text[0] == '-' && nanoseconds > 0;
         return isBackwards ? (seconds - 1, 1_000_000_000 - nanoseconds) : (seconds, nanoseconds);
     }
 }

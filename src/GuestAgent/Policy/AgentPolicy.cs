@@ -1,4 +1,4 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.GuestAgent.Policy;
 
@@ -24,7 +24,7 @@ internal sealed class AgentPolicy(PolicyRules rules, AuditLog audit)
     public AuditLog Audit => audit;
 
     /// <summary>Returns if a method may be called.</summary>
-    /// <exception cref="ChannelException">Code 403.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.PermissionDenied"/>.</exception>
     public void RequireMethod(string name)
     {
         if (!Current.AllowsMethod(name))
@@ -36,7 +36,7 @@ internal sealed class AgentPolicy(PolicyRules rules, AuditLog audit)
     /// <summary>Returns if a program may be run; the program and the names of its variables are noted, arguments and values are not.</summary>
     /// <param name="argv">The program's absolute path, then its arguments.</param>
     /// <param name="variables">"NAME=value" each.</param>
-    /// <exception cref="ChannelException">Code 401 for no or no absolute program or a zero character; 403.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/> for no or no absolute program or a zero character; <see cref="ChannelError.PermissionDenied"/>.</exception>
     public void CheckCommand(IReadOnlyList<string> argv, IReadOnlyList<string> variables)
     {
         if (argv.Count == 0 || !PathPrefix.IsPlain(argv[0]) || argv.Any(static word => word.Contains('\0', StringComparison.Ordinal)))
@@ -44,35 +44,38 @@ internal sealed class AgentPolicy(PolicyRules rules, AuditLog audit)
             throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused,
                 "a command is the absolute path of a program without . and .. parts and its arguments, none with a zero character");
         }
-        string names = string.Join(", ", variables.Take(MaxNotedVariables).Select(static variable => EnvironmentPattern.NameOf(variable).ToString()));
-        string what = $"running {argv[0]} with {argv.Count - 1} arguments{(variables.Count == 0 ? ""
+
+        var names = string.Join(", ", variables.Take(MaxNotedVariables).Select(static variable => EnvironmentPattern.NameOf(variable).ToString()));
+        var what = $"running {argv[0]} with {argv.Count - 1} arguments{(variables.Count == 0 ? ""
             : $" and {variables.Count} variables ({names}{(variables.Count > MaxNotedVariables ? ", ..." : "")})")}";
-        PolicyRules rules = Current;
+        var rules = Current;
         if (!rules.AllowsCommand(argv))
         {
             throw Denied(what, $"the image's policy has no [[exec]] that allows {argv[0]} with these arguments");
         }
+
         if (!rules.AllowsCommand(argv, variables))
         {
             throw Denied(what, $"the image's policy does not let {argv[0]} have all of the variables {names}; an [[exec]] lists them: environment = [\"NAME\"]");
         }
+
         audit.Privileged(what);
     }
 
     /// <summary>Returns if a file or folder may be read.</summary>
     /// <param name="path">Absolute, without empty, . and .. parts.</param>
-    /// <returns>The allowed folder or file that it lies in; whoever opens the path must stay beneath it, links included.</returns>
-    /// <exception cref="ChannelException">Code 401 for another kind of path; 403.</exception>
+    /// <returns>The allowed folder or file that it lies in; the caller that opens the path must stay beneath it, links included.</returns>
+    /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/> for another kind of path; <see cref="ChannelError.PermissionDenied"/>.</exception>
     public string CheckRead(string path) => Find(Current.Readable, path, "read") ?? throw Denied($"reading {path}",
         "the path is in none of the policy's readable folders ([files] read)");
 
     /// <summary>Returns if a file or folder may be written, made or removed; it is noted.</summary>
     /// <param name="path">Absolute, without empty, . and .. parts.</param>
-    /// <returns>The allowed folder or file that it lies in; whoever opens the path must stay beneath it, links included.</returns>
-    /// <exception cref="ChannelException">Code 401 for another kind of path; 403.</exception>
+    /// <returns>The allowed folder or file that it lies in; the caller that opens the path must stay beneath it, links included.</returns>
+    /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/> for another kind of path; <see cref="ChannelError.PermissionDenied"/>.</exception>
     public string CheckWrite(string path)
     {
-        string folder = Find(Current.Writable, path, "written") ?? throw Denied($"writing {path}",
+        var folder = Find(Current.Writable, path, "written") ?? throw Denied($"writing {path}",
             "the path is in none of the policy's writable folders ([files] write)");
         audit.Privileged($"writing {path}");
         return folder;

@@ -17,7 +17,7 @@ internal static class EnvironmentPattern
     /// <param name="variable">"NAME=value".</param>
     public static bool Matches(string pattern, string variable)
     {
-        ReadOnlySpan<char> name = NameOf(variable);
+        var name = NameOf(variable);
         return pattern[^1] == '*' ? name.StartsWith(pattern.AsSpan(0, pattern.Length - 1), StringComparison.Ordinal)
             : name.Equals(pattern, StringComparison.Ordinal);
     }
@@ -26,8 +26,8 @@ internal static class EnvironmentPattern
     /// <param name="variable">"NAME=value".</param>
     public static bool IsHarmless(string variable)
     {
-        ReadOnlySpan<char> name = NameOf(variable);
-        ReadOnlySpan<char> value = variable.AsSpan(name.Length + 1);
+        var name = NameOf(variable);
+        var value = variable.AsSpan(name.Length + 1);
         return s_always.Any(pattern => Matches(pattern, variable))
             && !value.Contains('%') && !value.Contains("..", StringComparison.Ordinal)
             && (name.SequenceEqual("TZ") ? !value.StartsWith("/") && !value.StartsWith(":") : !value.Contains('/'));

@@ -3,7 +3,7 @@ using System.Text;
 namespace ChannelSdk.GuestAgent.Policy;
 
 /// <summary>
-/// Compares names of files with allowed folders, by name alone. What a name leads to through links is for the one who
+/// Compares names of files with allowed folders, by name alone. Where a name leads to through links is checked by the code that
 /// opens it, beneath the folder that matched.
 /// </summary>
 internal static class PathPrefix
@@ -22,17 +22,20 @@ internal static class PathPrefix
         {
             return false;
         }
+
         if (path.Length == 1)
         {
             return true;
         }
-        foreach (Range range in path.AsSpan(1).Split('/'))
+
+        foreach (var range in path.AsSpan(1).Split('/'))
         {
             if (path.AsSpan(1)[range] is "" or "." or "..")
             {
                 return false;
             }
         }
+
         return true;
     }
 
@@ -40,15 +43,16 @@ internal static class PathPrefix
     public static string? Find(IEnumerable<string> folders, string path)
     {
         string? best = null;
-        foreach (string folder in folders)
+        foreach (var folder in folders)
         {
-            bool within = folder == "/" || path == folder
+            var within = folder == "/" || path == folder
                 || (path.StartsWith(folder, StringComparison.Ordinal) && path[folder.Length] == '/');
             if (within && (best is null || folder.Length > best.Length))
             {
                 best = folder;
             }
         }
+
         return best;
     }
 }

@@ -1,3 +1,5 @@
+using ChannelSdk.Services;
+
 namespace ChannelSdk.GuestAgent.Policy;
 
 /// <summary>A program that the host may run.</summary>
@@ -23,10 +25,19 @@ internal sealed record CommandRule(string Program, IReadOnlyList<string> Argumen
 /// </summary>
 internal sealed record PolicyRules
 {
-    /// <summary>Methods that may be called: <c>service.Method</c>, <c>service.*</c> or <c>*</c>.</summary>
-    public IReadOnlyList<string> AllowedMethods { get; init; } = ["*"];
+    /// <summary>Whether the host may shut down, reboot and halt the guest.</summary>
+    public bool AllowPower { get; init; } = true;
 
-    /// <summary>Methods that may not, whatever the list above says.</summary>
+    /// <summary>Whether the host may run echo and throughput measurements.</summary>
+    public bool AllowMeasure { get; init; } = true;
+
+    /// <summary>Whether this is an appliance, in which the host may run the scripts of installations.</summary>
+    public bool AllowInstall { get; init; }
+
+    /// <summary>Methods that may be called: <c>service.Method</c>, <c>service.*</c> or <c>*</c>.</summary>
+    public IReadOnlyList<string> AllowedMethods { get; init; } = [MethodPattern.Any];
+
+    /// <summary>Methods that may not; this overrides the list above.</summary>
     public IReadOnlyList<string> DeniedMethods { get; init; } = [];
 
     /// <summary>Programs that may be run.</summary>
@@ -38,11 +49,8 @@ internal sealed record PolicyRules
     /// <summary>Folders and files that may be written, with all below.</summary>
     public IReadOnlyList<string> Writable { get; init; } = [];
 
-    /// <summary>The file that was read; empty for the defaults.</summary>
-    public string SourceFile { get; init; } = "";
-
     /// <summary>Whether a method may be called.</summary>
-    public bool AllowsMethod(string method) => Names(AllowedMethods, method) && !Names(DeniedMethods, method);
+    public bool AllowsMethod(string method) => MethodPattern.Matches(AllowedMethods, method) && !MethodPattern.Matches(DeniedMethods, method);
 
     /// <summary>Whether a program may be run with these arguments.</summary>
     /// <param name="command">The program's path and its arguments.</param>
@@ -53,17 +61,4 @@ internal sealed record PolicyRules
     /// <param name="variables">"NAME=value" each.</param>
     public bool AllowsCommand(IReadOnlyList<string> command, IReadOnlyList<string> variables) =>
         Commands.Any(rule => rule.Allows(command) && !variables.Any(variable => !rule.AllowsVariable(variable)));
-
-    private static bool Names(IReadOnlyList<string> patterns, string method)
-    {
-        foreach (string pattern in patterns)
-        {
-            if (pattern == "*" || pattern == method || (pattern.EndsWith(".*", StringComparison.Ordinal)
-                && method.StartsWith(pattern.AsSpan(0, pattern.Length - 1), StringComparison.Ordinal)))
-            {
-                return true;
-            }
-        }
-        return false;
-    }
 }

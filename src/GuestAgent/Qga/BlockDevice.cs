@@ -1,15 +1,15 @@
 using System.Globalization;
 using System.Text.Json;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Files;
 
 namespace ChannelSdk.GuestAgent.Qga;
 
 /// <summary>A disk and where it is plugged in, as its place below /sys/devices tells.</summary>
 /// <param name="Path">For instance <c>/sys/devices/pci0000:00/0000:00:04.0/virtio1/block/vda</c>.</param>
-/// <param name="Bus">The kind of bus, in the protocol's words.</param>
+/// <param name="Bus">The kind of bus, by its name in the protocol.</param>
 /// <param name="Pci">Domain, bus, slot and function of its controller; -1 for none.</param>
-/// <param name="Place">Bus, target and unit at the controller.</param>
-internal sealed record BlockDevice(string Path, string Bus, int[] Pci, int[] Place)
+/// <param name="Address">Bus, target and unit at the controller.</param>
+internal sealed record BlockDevice(string Path, string Bus, int[] Pci, int[] Address)
 {
     private const int MaxDepth = 8;
 
@@ -33,17 +33,19 @@ internal sealed record BlockDevice(string Path, string Bus, int[] Pci, int[] Pla
         {
             yield break;
         }
-        bool isPartition = File.Exists(device + "/partition");
-        IEnumerable<string> below = isPartition ? [System.IO.Path.GetDirectoryName(device)!] : Slaves(device);
-        bool isDisk = true;
-        foreach (string next in below)
+
+        var isPartition = File.Exists(device + "/partition");
+        var below = isPartition ? [System.IO.Path.GetDirectoryName(device)!] : Slaves(device);
+        var isDisk = true;
+        foreach (var next in below)
         {
             isDisk = false;
-            foreach (BlockDevice disk in Below(next, depth - 1))
+            foreach (var disk in Below(next, depth - 1))
             {
                 yield return disk;
             }
         }
+
         if (isDisk && Of(device) is { } own)
         {
             yield return own;
@@ -53,7 +55,7 @@ internal sealed record BlockDevice(string Path, string Bus, int[] Pci, int[] Pla
     /// <summary>What a mapped device is made of.</summary>
     public static IEnumerable<string> Slaves(string device)
     {
-        string folder = device + "/slaves";
+        var folder = device + "/slaves";
         return device.Length > 0 && Directory.Exists(folder)
             ? Directory.EnumerateFileSystemEntries(folder).Select(Resolve).Where(static slave => slave.Length > 0) : [];
     }
@@ -63,8 +65,8 @@ internal sealed record BlockDevice(string Path, string Bus, int[] Pci, int[] Pla
     {
         int[] pci = [-1, -1, -1, -1];
         int[] place = [0, 0, 0];
-        string bus = "unknown";
-        foreach (string part in device.Split('/'))
+        var bus = "unknown";
+        foreach (var part in device.Split('/'))
         {
             if (Numbers(part, ":.", 4, NumberStyles.AllowHexSpecifier) is { } address && part.Contains('.', StringComparison.Ordinal))
             {
@@ -84,6 +86,7 @@ internal sealed record BlockDevice(string Path, string Bus, int[] Pci, int[] Pla
                     : part.StartsWith("usb", StringComparison.Ordinal) ? "usb" : bus;
             }
         }
+
         return bus == "unknown" ? null : new BlockDevice(device, bus, pci, place);
     }
 
@@ -97,28 +100,30 @@ internal sealed record BlockDevice(string Path, string Bus, int[] Pci, int[] Pla
         json.WriteNumber("function"u8, Pci[3]);
         json.WriteEndObject();
         json.WriteString("bus-type"u8, Bus);
-        json.WriteNumber("bus"u8, Place[0]);
-        json.WriteNumber("target"u8, Place[1]);
-        json.WriteNumber("unit"u8, Place[2]);
+        json.WriteNumber("bus"u8, Address[0]);
+        json.WriteNumber("target"u8, Address[1]);
+        json.WriteNumber("unit"u8, Address[2]);
         if (SmallFile.Read(Path + "/serial").Trim() is { Length: > 0 } serial)
         {
             json.WriteString("serial"u8, serial);
         }
+
         json.WriteString("dev"u8, "/dev/" + System.IO.Path.GetFileName(Path));
         json.WriteEndObject();
     }
 
     private static int[]? Numbers(string part, string separators, int count, NumberStyles style)
     {
-        string[] words = part.Split(separators.ToCharArray());
-        int[] numbers = new int[count];
-        for (int i = 0; i < count && words.Length == count; i++)
+        var words = part.Split(separators.ToCharArray());
+        var numbers = new int[count];
+        for (var i = 0; i < count && words.Length == count; i++)
         {
             if (!int.TryParse(words[i], style, CultureInfo.InvariantCulture, out numbers[i]))
             {
                 return null;
             }
         }
+
         return words.Length == count ? numbers : null;
     }
 }

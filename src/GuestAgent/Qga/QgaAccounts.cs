@@ -1,8 +1,10 @@
 using System.Text;
 using ChannelSdk.GuestAgent.Files;
-using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.GuestAgent.Policy;
-using ChannelSdk.Protocol;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Linux.Processes;
+using ChannelSdk.Protocol.Errors;
 using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
 
@@ -21,26 +23,27 @@ internal sealed class QgaAccounts(AgentPolicy policy)
 
     public void GetKeys(QgaCall call)
     {
-        Account account = Find(call.Arguments.Text("username"));
+        var account = Find(call.Arguments.Text("username"));
         call.Arguments.End();
         policy.CheckRead(account.KeyFile);
         call.Json.WriteStartObject();
         call.Json.WriteStartArray("keys"u8);
-        foreach (string line in ReadKeys(account, mustBe: true))
+        foreach (var line in ReadKeys(account, mustBe: true))
         {
             if (line.Trim() is { Length: > 0 } key && key[0] != '#')
             {
                 call.Json.WriteStringValue(key);
             }
         }
+
         call.Json.WriteEndArray();
         call.Json.WriteEndObject();
     }
 
     public void AddKeys(QgaCall call)
     {
-        (Account account, List<string> keys) = Change(call.Arguments, call.Arguments.BooleanOrNull("reset") ?? false, out bool isReset);
-        List<string> lines = isReset ? [] : ReadKeys(account, mustBe: false);
+        var (account, keys) = Change(call.Arguments, call.Arguments.BooleanOrNull("reset") ?? false, out var isReset);
+        var lines = isReset ? [] : ReadKeys(account, mustBe: false);
         lines.AddRange(keys.Where(key => !lines.Contains(key)));
         MakeFolder(account);
         WriteKeys(account, lines);
@@ -48,7 +51,7 @@ internal sealed class QgaAccounts(AgentPolicy policy)
 
     public void RemoveKeys(QgaCall call)
     {
-        (Account account, List<string> keys) = Change(call.Arguments, false, out _);
+        var (account, keys) = Change(call.Arguments, false, out _);
         if (File.Exists(account.KeyFile))
         {
             WriteKeys(account, ReadKeys(account, mustBe: true).Where(line => !keys.Contains(line)));
@@ -57,20 +60,22 @@ internal sealed class QgaAccounts(AgentPolicy policy)
 
     public async ValueTask SetPasswordAsync(QgaCall call)
     {
-        string user = call.Arguments.Text("username");
+        var user = call.Arguments.Text("username");
         ReadOnlyMemory<byte> password = call.Arguments.BytesOrNull("password") ?? throw call.Arguments.Missing("password");
-        bool isHash = call.Arguments.Boolean("crypted");
+        var isHash = call.Arguments.Boolean("crypted");
         call.Arguments.End();
         if (password.Span.Contains((byte)'\n'))
         {
             throw new QgaException("forbidden characters in raw password");
         }
+
         if (user.AsSpan().ContainsAny('\n', ':'))
         {
             throw new QgaException("forbidden characters in username");
         }
+
         policy.CheckWrite("/etc/shadow");
-        string? program = s_programs.FirstOrDefault(static path => Libc.Access(path, Libc.ExecuteAccess) == 0);
+        var program = s_programs.FirstOrDefault(static path => FileCalls.Access(path, Abi.X_OK) == 0);
         byte[] line = [.. Encoding.UTF8.GetBytes(user), (byte)':', .. password.Span, (byte)'\n'];
         if (program is null || await ChildProcess.RunAsync(program, isHash ? ["-e"] : [], line).ConfigureAwait(false) != 0)
         {
@@ -81,21 +86,23 @@ internal sealed class QgaAccounts(AgentPolicy policy)
     private (Account Account, List<string> Keys) Change(QgaArguments arguments, bool reset, out bool isReset)
     {
         isReset = reset;
-        string user = arguments.Text("username");
+        var user = arguments.Text("username");
         if (!arguments.Has("keys"))
         {
             throw arguments.Missing("keys");
         }
-        List<string> keys = arguments.Texts("keys");
+
+        var keys = arguments.Texts("keys");
         arguments.End();
-        foreach (string key in keys)
+        foreach (var key in keys)
         {
             if (key.Length == 0 || key[0] == '#' || key.Contains('\n', StringComparison.Ordinal))
             {
                 throw new QgaException($"invalid OpenSSH public key: '{key}'");
             }
         }
-        Account account = Find(user);
+
+        var account = Find(user);
         policy.CheckWrite(account.KeyFile);
         return (account, keys);
     }
@@ -104,15 +111,16 @@ internal sealed class QgaAccounts(AgentPolicy policy)
     private static Account Find(string user)
     {
         using var table = new LineFile("/etc/passwd");
-        while (table.Next(out ReadOnlySpan<byte> line))
+        while (table.Next(out var line))
         {
-            string[] fields = Encoding.UTF8.GetString(line).Split(':');
-            if (fields.Length >= 6 && fields[0] == user && uint.TryParse(fields[2], out uint uid) && uint.TryParse(fields[3], out uint gid)
+            var fields = Encoding.UTF8.GetString(line).Split(':');
+            if (fields.Length >= 6 && fields[0] == user && uint.TryParse(fields[2], out var uid) && uint.TryParse(fields[3], out var gid)
                 && Home(fields[5], uid) is { } home)
             {
                 return new Account(home, uid, gid);
             }
         }
+
         throw new QgaException($"failed to lookup user '{user}'");
     }
 
@@ -124,15 +132,17 @@ internal sealed class QgaAccounts(AgentPolicy policy)
         {
             return null;
         }
-        string home = RealPath.Of(named) ?? named;
+
+        var home = RealPath.Of(named) ?? named;
         if (home != named)
         {
-            using SafeFileHandle folder = PathOpener.Open(Raw(home), FileCalls.PathOnly | FileCalls.Folder);
+            using var folder = PathOpener.Open(Raw(home), Abi.O_PATH | Abi.O_DIRECTORY);
             if (FileFacts.Of(folder, home).Uid != uid)
             {
                 throw new QgaException($"the home '{named}' leads to '{home}', which is another user's");
             }
         }
+
         return home == "/" ? "" : home;
     }
 
@@ -140,13 +150,14 @@ internal sealed class QgaAccounts(AgentPolicy policy)
     {
         try
         {
-            using SafeFileHandle file = PathOpener.Open(Raw(account.KeyFile), FileCalls.ReadOnly | FileCalls.NonBlocking);
-            byte[] bytes = new byte[MaxKeys + 1];
+            using var file = PathOpener.Open(Raw(account.KeyFile), Abi.O_RDONLY | Abi.O_NONBLOCK);
+            var bytes = new byte[MaxKeys + 1];
             nint length;
             fixed (byte* start = bytes)
             {
-                length = FileCalls.PRead(file, start, (nuint)bytes.Length, 0);
+                length = DescriptorCalls.PRead(file, start, (nuint)bytes.Length, 0);
             }
+
             return length is >= 0 and <= MaxKeys ? [.. Encoding.UTF8.GetString(bytes, 0, (int)length).Split('\n', StringSplitOptions.RemoveEmptyEntries)]
                 : throw new QgaException($"failed to read '{account.KeyFile}': it has no keys, or more than {MaxKeys} bytes of them");
         }
@@ -162,8 +173,8 @@ internal sealed class QgaAccounts(AgentPolicy policy)
 
     private static unsafe void MakeFolder(Account account)
     {
-        RawPath folder = Raw(account.KeyFolder);
-        using SafeFileHandle home = PathOpener.OpenParent(folder);
+        var folder = Raw(account.KeyFolder);
+        using var home = PathOpener.OpenParent(folder);
         fixed (byte* name = folder.Name)
         {
             if (FileCalls.MkDirAt(home, name, OwnerFolder) != 0)
@@ -171,28 +182,29 @@ internal sealed class QgaAccounts(AgentPolicy policy)
                 return;
             }
         }
-        using SafeFileHandle made = PathOpener.Open(folder, FileCalls.ReadOnly | FileCalls.Folder);
-        _ = FileCalls.FChOwn(made, account.Uid, account.Gid);
+
+        using var made = PathOpener.Open(folder, Abi.O_RDONLY | Abi.O_DIRECTORY);
+        _ = DescriptorCalls.FChOwn(made, account.Uid, account.Gid);
     }
 
     private static unsafe void WriteKeys(Account account, IEnumerable<string> lines)
     {
-        byte[] bytes = Encoding.UTF8.GetBytes(string.Concat(lines.Select(static line => line + "\n")));
+        var bytes = Encoding.UTF8.GetBytes(string.Concat(lines.Select(static line => line + "\n")));
         if (bytes.Length > MaxKeys)
         {
             throw new QgaException($"failed to write to '{account.KeyFile}': more than {MaxKeys} bytes of keys");
         }
         // Beside the file and then in its place, so that a full disk leaves the keys that were there.
-        RawPath target = Raw(account.KeyFile);
-        RawPath partial = Raw(account.KeyFile + ".channel-new");
-        using SafeFileHandle folder = PathOpener.OpenParent(target);
+        var target = Raw(account.KeyFile);
+        var partial = Raw(account.KeyFile + ".channel-new");
+        using var folder = PathOpener.OpenParent(target);
         fixed (byte* start = bytes, from = partial.Name, to = target.Name)
         {
             _ = FileCalls.UnlinkAt(folder, from, 0);
-            using SafeFileHandle file = PathOpener.Open(partial, FileCalls.WriteOnly | FileCalls.Create | FileCalls.Exclusive);
-            bool done = FileCalls.FTruncate(file, 0) == 0 && FileCalls.PWrite(file, start, (nuint)bytes.Length, 0) == bytes.Length
-                && FileCalls.FChOwn(file, account.Uid, account.Gid) == 0 && FileCalls.FChMod(file, OwnerOnly) == 0
-                && FileCalls.FSync(file) == 0 && FileCalls.RenameAt2(folder, from, to, 0) == 0;
+            using var file = PathOpener.Open(partial, Abi.O_WRONLY | Abi.O_CREAT | Abi.O_EXCL);
+            var done = DescriptorCalls.FTruncate(file, 0) == 0 && DescriptorCalls.PWrite(file, start, (nuint)bytes.Length, 0) == bytes.Length
+                && DescriptorCalls.FChOwn(file, account.Uid, account.Gid) == 0 && DescriptorCalls.FChMod(file, OwnerOnly) == 0
+                && DescriptorCalls.FSync(file) == 0 && FileCalls.RenameAt2(folder, from, to, 0) == 0;
             if (!done)
             {
                 ChannelException why = FileFailure.OfLast("write", target.Shown);

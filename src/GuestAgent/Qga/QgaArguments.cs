@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace ChannelSdk.GuestAgent.Qga;
 
-/// <summary>A request's arguments, taken one by one. What is said of a wrong one is what qemu-ga says.</summary>
+/// <summary>A request's arguments, taken one by one. The errors are worded as qemu-ga's.</summary>
 /// <param name="value">An object, or null for none.</param>
 /// <param name="path">What stands before an argument's name in errors.</param>
 internal sealed class QgaArguments(QgaValue? value, string path = "")
@@ -15,19 +15,19 @@ internal sealed class QgaArguments(QgaValue? value, string path = "")
     public string Text(string name) => TextOrNull(name) ?? throw Missing(name);
 
     /// <summary>A text that may be missing.</summary>
-    public string? TextOrNull(string name) => Take(name) is { } found ? found.AsText() ?? throw WrongType(name, "string") : null;
+    public string? TextOrNull(string name) => Find(name) is { } found ? found.AsText() ?? throw WrongType(name, "string") : null;
 
     /// <summary>A whole number that must be there.</summary>
     public long Integer(string name) => IntegerOrNull(name) ?? throw Missing(name);
 
     /// <summary>A whole number that may be missing.</summary>
-    public long? IntegerOrNull(string name) => Take(name) is { } found ? found.AsInteger() ?? throw WrongType(name, "integer") : null;
+    public long? IntegerOrNull(string name) => Find(name) is { } found ? found.AsInteger() ?? throw WrongType(name, "integer") : null;
 
     /// <summary>True or false, which must be there.</summary>
     public bool Boolean(string name) => BooleanOrNull(name) ?? throw Missing(name);
 
     /// <summary>True or false, which may be missing.</summary>
-    public bool? BooleanOrNull(string name) => Take(name)?.Kind switch
+    public bool? BooleanOrNull(string name) => Find(name)?.Kind switch
     {
         null => null,
         JsonTokenType.True => true,
@@ -39,58 +39,63 @@ internal sealed class QgaArguments(QgaValue? value, string path = "")
     /// <exception cref="QgaException">It is no base64.</exception>
     public Memory<byte>? BytesOrNull(string name)
     {
-        if (Take(name) is not { } found)
+        if (Find(name) is not { } found)
         {
             return null;
         }
-        Memory<byte> text = found.Kind == JsonTokenType.String ? found.AsBytes() : throw WrongType(name, "string");
+
+        var text = found.Kind == JsonTokenType.String ? found.AsBytes() : throw WrongType(name, "string");
         // Line ends are passed over, as qemu-ga's decoder has it: encoders wrap at 76 signs and end with one.
         text = WithoutLineEnds(text);
         // The last signs may be left out, as GLib's decoder, which clients were made for, has it.
-        int whole = text.Length / 4 * 4;
-        int rest = text.Length - whole;
+        var whole = text.Length / 4 * 4;
+        var rest = text.Length - whole;
         Span<byte> last = stackalloc byte[4] { (byte)'=', (byte)'=', (byte)'=', (byte)'=' };
         text.Span[whole..].CopyTo(last);
-        int tail = 0;
-        bool isValid = rest != 1 && !text.Span.ContainsAny(" \t\r"u8)
+        var tail = 0;
+        var isValid = rest != 1 && !text.Span.ContainsAny(" \t\r"u8)
             && (rest == 0 || (Base64.DecodeFromUtf8InPlace(last, out tail) == OperationStatus.Done && !text.Span[..whole].Contains((byte)'=')));
-        if (!isValid || Base64.DecodeFromUtf8InPlace(text.Span[..whole], out int length) != OperationStatus.Done)
+        if (!isValid || Base64.DecodeFromUtf8InPlace(text.Span[..whole], out var length) != OperationStatus.Done)
         {
             throw new QgaException("Base64 data contains invalid characters");
         }
+
         last[..tail].CopyTo(text.Span[length..]);
         return text[..(length + tail)];
     }
 
     private static Memory<byte> WithoutLineEnds(Memory<byte> text)
     {
-        Span<byte> signs = text.Span;
-        int kept = signs.IndexOf((byte)'\n');
+        var signs = text.Span;
+        var kept = signs.IndexOf((byte)'\n');
         if (kept < 0)
         {
             return text;
         }
-        for (int i = kept; i < signs.Length; i++)
+
+        for (var i = kept; i < signs.Length; i++)
         {
             if (signs[i] != '\n')
             {
                 signs[kept++] = signs[i];
             }
         }
+
         return text[..kept];
     }
 
     /// <summary>An argument of more than one type, or null.</summary>
-    public QgaValue? Any(string name) => Take(name);
+    public QgaValue? Any(string name) => Find(name);
 
     /// <summary>The texts of a list, which is empty if it is missing.</summary>
     public List<string> Texts(string name)
     {
         var texts = new List<string>();
-        foreach ((string _, QgaValue item) in Items(name, false))
+        foreach (var (_, item) in Items(name, false))
         {
             texts.Add(item.AsText() ?? throw WrongType($"{name}[{texts.Count}]", "string"));
         }
+
         return texts;
     }
 
@@ -98,11 +103,12 @@ internal sealed class QgaArguments(QgaValue? value, string path = "")
     public List<QgaArguments> Objects(string name)
     {
         var objects = new List<QgaArguments>();
-        foreach ((string _, QgaValue item) in Items(name, true))
+        foreach (var (_, item) in Items(name, true))
         {
-            string at = $"{name}[{objects.Count}]";
+            var at = $"{name}[{objects.Count}]";
             objects.Add(item.Kind == JsonTokenType.StartObject ? new QgaArguments(item, $"{path}{at}.") : throw WrongType(at, "object"));
         }
+
         return objects;
     }
 
@@ -112,7 +118,7 @@ internal sealed class QgaArguments(QgaValue? value, string path = "")
     /// <summary>Sees to it that nothing is there that was not taken.</summary>
     public void End()
     {
-        foreach ((string name, QgaValue _) in value?.Members ?? [])
+        foreach (var (name, _) in value?.Members ?? [])
         {
             if (!_taken.Contains(name))
             {
@@ -127,14 +133,14 @@ internal sealed class QgaArguments(QgaValue? value, string path = "")
     /// <summary>The error for an argument that is not there.</summary>
     public QgaException Missing(string name) => new($"Parameter '{path}{name}' is missing");
 
-    private IReadOnlyList<(string Name, QgaValue Value)> Items(string name, bool mustBe) => Take(name) switch
+    private IReadOnlyList<(string Name, QgaValue Value)> Items(string name, bool mustBe) => Find(name) switch
     {
         null => mustBe ? throw Missing(name) : [],
         { Kind: JsonTokenType.StartArray } list => list.Members,
         _ => throw WrongType(name, "array"),
     };
 
-    private QgaValue? Take(string name)
+    private QgaValue? Find(string name)
     {
         _taken.Add(name);
         return value?.Find(name);

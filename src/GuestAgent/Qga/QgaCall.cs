@@ -7,14 +7,14 @@ namespace ChannelSdk.GuestAgent.Qga;
 /// <param name="client">Whose it is.</param>
 /// <param name="json">Takes what it returns.</param>
 /// <param name="send">Sends bytes of a reply that is too long to be kept.</param>
-internal sealed class QgaCall(QgaArguments arguments, QgaClient client, Utf8JsonWriter json, Func<ReadOnlyMemory<byte>, ValueTask> send)
+internal sealed class QgaCall(QgaArguments arguments, QgaClientSession client, Utf8JsonWriter json, Func<ReadOnlyMemory<byte>, ValueTask> send)
 {
     /// <summary>What a reply with a value begins with, as qemu-ga writes it.</summary>
     public static ReadOnlySpan<byte> ReplyStart => "{\"return\": "u8;
 
     public QgaArguments Arguments => arguments;
 
-    public QgaClient Client => client;
+    public QgaClientSession Client => client;
 
     public Utf8JsonWriter Json => json;
 

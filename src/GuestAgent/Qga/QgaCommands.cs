@@ -1,10 +1,15 @@
 using System.Text.Json;
 using ChannelSdk.GuestAgent.Configuration;
-using ChannelSdk.GuestAgent.Daemon;
 using ChannelSdk.GuestAgent.Policy;
-using ChannelSdk.GuestAgent.Services;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Text;
+using ChannelSdk.Services.Exec;
+using ChannelSdk.Services.Files;
+using ChannelSdk.Services.Freeze;
+using ChannelSdk.Services.Info;
+using ChannelSdk.Services.Power;
+using ChannelSdk.Services.Storage;
+using ChannelSdk.Services.Time;
 
 namespace ChannelSdk.GuestAgent.Qga;
 
@@ -21,36 +26,36 @@ internal sealed class QgaCommands
     /// <param name="services">What does the work.</param>
     /// <param name="gate">The policy that every way in is under.</param>
     /// <param name="config">Which commands are allowed and blocked, and how long a freeze lasts by itself.</param>
-    public QgaCommands(QgaServices services, ServiceGate gate, Func<AgentConfig> config)
+    public QgaCommands(QgaCommandServices services, ServiceGate gate, Func<AgentConfig> config)
     {
         (_gate, _config) = (gate, config);
         _freeze = new QgaFreeze(services.Freeze, () => TimeSpan.FromTicks(Math.Min(config().QgaFreezeLease.Ticks, config().FreezeMaxLease.Ticks)));
         var control = new QgaControl(services.Power, services.Time);
         var accounts = new QgaAccounts(services.Policy);
-        string read = ServiceMethods.FilesRead.Name;
-        string write = ServiceMethods.FilesWrite.Name;
-        string info = ServiceMethods.InfoGet.Name;
-        string power = ServiceMethods.PowerRequest.Name;
-        string exec = ServiceMethods.ExecRun.Name;
+        var read = FilesMethods.Read.Name;
+        var write = FilesMethods.Write.Name;
+        var info = InfoMethods.Get.Name;
+        var power = PowerMethods.Request.Name;
+        var exec = ExecMethods.Run.Name;
         Quick("guest-sync", null, Sync);
         Quick("guest-sync-delimited", null, call =>
         {
             Sync(call);
             call.IsDelimited = true;
         });
-        Quick("guest-ping", ServiceMethods.InfoPing.Name, static call => call.Arguments.End());
+        Quick("guest-ping", InfoMethods.Ping.Name, static call => call.Arguments.End());
         Quick("guest-info", null, Info);
-        Quick("guest-fsfreeze-status", ServiceMethods.FreezeStatus.Name, _freeze.Status);
-        Add(new QgaCommand("guest-fsfreeze-freeze", ServiceMethods.FreezeFreeze.Name, _freeze.FreezeAsync));
-        Add(new QgaCommand("guest-fsfreeze-freeze-list", ServiceMethods.FreezeFreeze.Name, _freeze.FreezeAsync));
-        Add(new QgaCommand("guest-fsfreeze-thaw", ServiceMethods.FreezeThaw.Name, _freeze.ThawAsync) { WhileFrozen = true });
-        Add(new QgaCommand("guest-fstrim", ServiceMethods.StorageTrim.Name, call => QgaStorage.TrimAsync(call, services.Trim)));
+        Quick("guest-fsfreeze-status", FreezeMethods.Status.Name, _freeze.Status);
+        Add(new QgaCommand("guest-fsfreeze-freeze", FreezeMethods.Freeze.Name, _freeze.FreezeAsync));
+        Add(new QgaCommand("guest-fsfreeze-freeze-list", FreezeMethods.Freeze.Name, _freeze.FreezeAsync));
+        Add(new QgaCommand("guest-fsfreeze-thaw", FreezeMethods.Thaw.Name, _freeze.ThawAsync) { WhileFrozen = true });
+        Add(new QgaCommand("guest-fstrim", StorageMethods.Trim.Name, call => QgaStorage.TrimAsync(call, services.Trim)));
         Add("guest-shutdown", power, control.Shutdown, isSilent: true);
         Add("guest-suspend-ram", power, control.SuspendToRam, isSilent: true);
         Add("guest-suspend-disk", power, control.SuspendToDisk, isSilent: true);
         Add("guest-suspend-hybrid", power, control.SuspendHybrid, isSilent: true);
-        Add("guest-get-time", ServiceMethods.TimeGet.Name, control.GetTime);
-        Add("guest-set-time", ServiceMethods.TimeSet.Name, control.SetTime);
+        Add("guest-get-time", TimeMethods.Get.Name, control.GetTime);
+        Add("guest-set-time", TimeMethods.Set.Name, control.SetTime);
         Add("guest-file-open", read, static call => call.Client.Files.Open(call));
         Add(new QgaCommand("guest-file-read", read, static call => call.Client.Files.ReadAsync(call)));
         Add("guest-file-write", write, static call => call.Client.Files.Write(call));
@@ -81,37 +86,29 @@ internal sealed class QgaCommands
         Add(new QgaCommand("guest-set-user-password", write, accounts.SetPasswordAsync));
     }
 
-    /// <summary>Sees to it that the lists of a configuration name commands that there are.</summary>
-    /// <exception cref="ChannelException">Code 600: one of them is none.</exception>
-    public void Check(QgaLists lists)
-    {
-        foreach (string name in lists.Blocked.Concat(lists.Allowed ?? []))
-        {
-            if (!_table.ContainsKey(name))
-            {
-                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-                    $"qga_allow and qga_block: there is no command {name}{(NearestName.Of(name, _table.Keys) is { } near ? $"; did you mean '{near}'?" : "")}");
-            }
-        }
-    }
+    /// <summary>Their names.</summary>
+    public IReadOnlyCollection<string> Names => _table.Keys;
 
     /// <summary>The command of a request, which has passed the policy.</summary>
     /// <exception cref="QgaException">There is none, or it may not be called now.</exception>
     /// <exception cref="ChannelException">The policy refuses it.</exception>
     public QgaCommand Enter(string name)
     {
-        if (!_table.TryGetValue(name, out QgaCommand? command))
+        if (!_table.TryGetValue(name, out var command))
         {
             throw new QgaException($"The command {name} has not been found", QgaException.CommandNotFound);
         }
+
         if (WhyNot(command) is { } reason)
         {
             throw QgaException.Disabled(name, reason);
         }
+
         if (command.Method is { } method)
         {
             _gate.Pass(method, name);
         }
+
         return command;
     }
 
@@ -122,7 +119,7 @@ internal sealed class QgaCommands
 
     private static void Sync(QgaCall call)
     {
-        long id = call.Arguments.Integer("id");
+        var id = call.Arguments.Integer("id");
         call.Arguments.End();
         call.Json.WriteNumberValue(id);
     }
@@ -130,11 +127,11 @@ internal sealed class QgaCommands
     private void Info(QgaCall call)
     {
         call.Arguments.End();
-        Utf8JsonWriter json = call.Json;
+        var json = call.Json;
         json.WriteStartObject();
         json.WriteString("version"u8, AgentVersion.Text);
         json.WriteStartArray("supported_commands"u8);
-        foreach (QgaCommand command in _table.Values)
+        foreach (var command in _table.Values)
         {
             json.WriteStartObject();
             json.WriteString("name"u8, command.Name);
@@ -142,6 +139,7 @@ internal sealed class QgaCommands
             json.WriteBoolean("success-response"u8, !command.IsSilent);
             json.WriteEndObject();
         }
+
         json.WriteEndArray();
         json.WriteEndObject();
     }

@@ -1,24 +1,24 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.GuestAgent.Qga;
 
 /// <summary>
-/// One client's connection, with a parser of its own: takes requests and answers them one after the other, in their order.
+/// One client's connection, with its own parser: takes requests and answers them one after the other, in their order.
 /// </summary>
 /// <param name="link">The way to the client.</param>
 /// <param name="client">What belongs to it.</param>
 /// <param name="commands">What it may call.</param>
 /// <param name="memory">What long requests are taken from.</param>
 /// <param name="time">The clock of a text that does not go on.</param>
-internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCommands commands, QgaMemory memory, TimeProvider time)
+internal sealed class QgaConnection(ITransportLink link, QgaClientSession client, QgaCommands commands, QgaMemory memory, TimeProvider time)
 {
     private const int KeptReply = 64 << 10;
 
-    // On a virtio port one client may take another's place unseen; what the first has left must not eat the second's request.
+    // On a virtio port one client may replace another unseen; a partial request of the first must not swallow the second's request.
     internal static readonly TimeSpan PartKeptFor = TimeSpan.FromSeconds(10);
     private readonly QgaFramer _framer = new(memory);
     private ArrayBufferWriter<byte> _reply = new(1024);
@@ -28,17 +28,18 @@ internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCo
     {
         try
         {
-            long heard = time.GetTimestamp();
+            var heard = time.GetTimestamp();
             while (await link.ReceiveAsync(_framer.Space).ConfigureAwait(false) is > 0 and var count)
             {
-                if (_framer.HasPart && time.GetElapsedTime(heard) > PartKeptFor && QgaRequest.Begins(_framer.NewBytes(count)))
+                if (_framer.HasPartial && time.GetElapsedTime(heard) > PartKeptFor && QgaRequest.Begins(_framer.NewBytes(count)))
                 {
                     // The new bytes, which lie behind the old ones, are not its own yet. That they begin a request tells another
                     // client from one whose request a pause of the guest has split.
                     _framer.Drop();
                 }
+
                 heard = time.GetTimestamp();
-                _framer.Take(count);
+                _framer.Advance(count);
                 await AnswerAllAsync().ConfigureAwait(false);
             }
         }
@@ -68,10 +69,12 @@ internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCo
                 await SendReplyAsync().ConfigureAwait(false);
                 continue;
             }
+
             if (message is not { } text)
             {
                 return;
             }
+
             await AnswerAsync(text).ConfigureAwait(false);
         }
     }
@@ -81,10 +84,10 @@ internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCo
         QgaValue? id = null;
         try
         {
-            QgaValue value = QgaValue.Parse(QgaQuotes.Normalize(untrusted));
+            var value = QgaValue.Parse(QgaQuotes.Normalize(untrusted));
             id = value.Find("id");
-            QgaRequest request = QgaRequest.Read(value);
-            QgaCommand command = commands.Enter(request.Command);
+            var request = QgaRequest.Read(value);
+            var command = commands.Enter(request.Command);
             using var json = new Utf8JsonWriter(_reply);
             var call = new QgaCall(request.Arguments, client, json, SendAsync);
             if (command.IsQuick)
@@ -110,13 +113,14 @@ internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCo
             // What /sys and /proc tell can go while it is read. One command must not end the others.
             Fail(new QgaException($"the agent cannot do that ({e.GetType().Name})"), id);
         }
+
         await SendReplyAsync().ConfigureAwait(false);
     }
 
     private async Task RunAsync(QgaCommand command, QgaCall call, QgaValue? id)
     {
         // The frame around a value is written as it is: the writer's first look at a name costs more than all of a ping.
-        Utf8JsonWriter json = call.Json;
+        var json = call.Json;
         _reply.Write(QgaCall.ReplyStart);
         await command.Run(call).ConfigureAwait(false);
         if (command.IsSilent)
@@ -125,6 +129,7 @@ internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCo
             _reply.ResetWrittenCount();
             return;
         }
+
         if (call.SentUpTo is { } end)
         {
             _reply.ResetWrittenCount();
@@ -134,6 +139,7 @@ internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCo
         {
             _reply.Write("{}"u8);
         }
+
         json.Flush();
         if (id is not null)
         {
@@ -142,6 +148,7 @@ internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCo
             id.WriteTo(json);
             json.Flush();
         }
+
         _reply.Write("}"u8);
         if (call.IsDelimited)
         {
@@ -163,6 +170,7 @@ internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCo
             json.WritePropertyName("id"u8);
             id.WriteTo(json);
         }
+
         json.WriteEndObject();
     }
 
@@ -172,6 +180,7 @@ internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCo
         {
             return;
         }
+
         _reply.GetSpan(1)[0] = (byte)'\n';
         _reply.Advance(1);
         await SendAsync(_reply.WrittenMemory).ConfigureAwait(false);
@@ -179,6 +188,7 @@ internal sealed class QgaConnection(ITransportLink link, QgaClient client, QgaCo
         {
             _reply = new ArrayBufferWriter<byte>(1024);
         }
+
         _reply.ResetWrittenCount();
     }
 

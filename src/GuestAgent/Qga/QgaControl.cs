@@ -1,5 +1,7 @@
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.GuestAgent.Services;
+using ChannelSdk.GuestAgent.Platform;
+using ChannelSdk.GuestAgent.Power;
+using ChannelSdk.GuestAgent.Time;
+using ChannelSdk.Linux.Files;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Qga;
@@ -11,7 +13,7 @@ internal sealed class QgaControl(PowerService power, TimeService time)
 
     public void Shutdown(QgaCall call)
     {
-        PowerAction action = call.Arguments.TextOrNull("mode") switch
+        var action = call.Arguments.TextOrNull("mode") switch
         {
             null or "powerdown" => PowerAction.Shutdown,
             "halt" => PowerAction.Halt,
@@ -37,13 +39,14 @@ internal sealed class QgaControl(PowerService power, TimeService time)
     /// <summary>guest-set-time: to what is given, or to what the guest's hardware clock says.</summary>
     public void SetTime(QgaCall call)
     {
-        long? wanted = call.Arguments.IntegerOrNull("time");
+        var wanted = call.Arguments.IntegerOrNull("time");
         call.Arguments.End();
         if (wanted is null && ProcValues.Count(SmallFile.Read("/sys/class/rtc/rtc0/since_epoch").Trim()) is var seconds)
         {
             wanted = seconds is > 0 and < long.MaxValue / NanosecondsPerSecond ? ((long)seconds - WallClock.HardwareOffset) * NanosecondsPerSecond
                 : throw new QgaException("the guest has no hardware clock that can be read");
         }
+
         time.Set(new TimeSetRequest { UnixNs = wanted.GetValueOrDefault() });
     }
 

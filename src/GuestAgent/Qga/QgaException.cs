@@ -13,7 +13,7 @@ internal sealed class QgaException(string description, string errorClass = QgaEx
 
     /// <summary>A command that exists and may not be called now.</summary>
     /// <param name="command">Its name.</param>
-    /// <param name="reason">Why; empty if that needs no words.</param>
+    /// <param name="reason">Why; empty if the text needs no reason.</param>
     public static QgaException Disabled(string command, string reason = "") =>
         new($"Command {command} has been disabled{(reason.Length > 0 ? ": " : "")}{reason}", CommandNotFound);
 }

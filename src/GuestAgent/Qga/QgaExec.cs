@@ -1,14 +1,14 @@
 using System.Text;
 using System.Text.Json;
 using ChannelSdk.GuestAgent.Exec;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Exec;
 using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Qga;
 
-/// <summary>The programs of one client, and what they have written and nobody has asked for yet.</summary>
+/// <summary>The programs of one client, and their output that it has not fetched yet.</summary>
 internal sealed class QgaExec(ExecService exec) : IDisposable
 {
     // As many ends as are kept for a client that has not asked for them. How many run is for the service to bound.
@@ -20,20 +20,21 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
     /// <summary>guest-exec.</summary>
     public void Start(QgaCall call)
     {
-        string path = call.Arguments.Text("path");
+        var path = call.Arguments.Text("path");
         var request = new ExecRequest { KeepOnSessionLoss = true };
         request.Argv.Add(ByteString.CopyFromUtf8(path));
-        foreach (string argument in call.Arguments.Texts("arg"))
+        foreach (var argument in call.Arguments.Texts("arg"))
         {
             request.Argv.Add(ByteString.CopyFromUtf8(argument));
         }
-        foreach (string variable in call.Arguments.Texts("env"))
+
+        foreach (var variable in call.Arguments.Texts("env"))
         {
             request.Environment.Add(ByteString.CopyFromUtf8(variable));
         }
         // The memory of the request is another one's soon.
-        byte[] input = call.Arguments.BytesOrNull("input-data")?.ToArray() ?? [];
-        ExecCapture capture = Capture(call.Arguments);
+        var input = call.Arguments.BytesOrNull("input-data")?.ToArray() ?? [];
+        var capture = Capture(call.Arguments);
         call.Arguments.End();
         MakeRoom();
         var run = new Run(capture.Output, capture.Error);
@@ -41,18 +42,20 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
         int pid;
         try
         {
-            pump = exec.Start(request, capture, run.Take, out pid);
+            pump = exec.Start(request, capture, run.Keep, out pid);
         }
         catch (ChannelException e) when (e.Code == ChannelError.NotFound)
         {
             throw new QgaException($"Guest agent command failed, error was 'Failed to execute child process “{path}” (No such file or directory)'");
         }
+
         run.Ended = pump.Ended;
         // A number that comes again is a new program's, and the last in the order.
-        if (_runs.Remove(pid, out Run? old))
+        if (_runs.Remove(pid, out var old))
         {
             old.Release();
         }
+
         _runs.Add(pid, run);
         _ = FeedAsync(pump, input);
         call.Json.WriteStartObject();
@@ -63,9 +66,9 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
     /// <summary>guest-exec-status; an end that was told is forgotten. The output is sent as it lies, so its length costs no memory.</summary>
     public async ValueTask StatusAsync(QgaCall call)
     {
-        long pid = call.Arguments.Integer("pid");
+        var pid = call.Arguments.Integer("pid");
         call.Arguments.End();
-        if (!_runs.TryGetValue(pid, out Run? run))
+        if (!_runs.TryGetValue(pid, out var run))
         {
             throw new QgaException("Invalid parameter 'pid'");
         }
@@ -77,8 +80,9 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
             call.Json.WriteEndObject();
             return;
         }
-        ExecExited end = await run.Ended.ConfigureAwait(false);
-        string how = end.Signal != 0 ? $"\"signal\": {end.Signal}" : $"\"exitcode\": {end.Code}";
+
+        var end = await run.Ended.ConfigureAwait(false);
+        var how = end.Signal != 0 ? $"\"signal\": {end.Signal}" : $"\"exitcode\": {end.Code}";
         await call.SendAsync(Encoding.ASCII.GetBytes($"{Encoding.ASCII.GetString(QgaCall.ReplyStart)}{{\"exited\": true, {how}")).ConfigureAwait(false);
         await run.SendAsync(call).ConfigureAwait(false);
         call.SentUpTo = "}";
@@ -88,10 +92,11 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
     /// <summary>Drops what was kept. Programs go on.</summary>
     public void Dispose()
     {
-        foreach (Run run in _runs.Values)
+        foreach (var run in _runs.Values)
         {
             run.Release();
         }
+
         _runs.Clear();
     }
 
@@ -103,7 +108,7 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
 
     private static ExecCapture Capture(QgaArguments arguments)
     {
-        QgaValue? value = arguments.Any("capture-output");
+        var value = arguments.Any("capture-output");
         return value?.Kind switch
         {
             null or JsonTokenType.False => default,
@@ -124,16 +129,18 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
     /// <summary>Forgets the oldest of the ends that are one too many.</summary>
     private void MakeRoom()
     {
-        int ends = 0;
-        foreach (Run run in _runs.Values)
+        var ends = 0;
+        foreach (var run in _runs.Values)
         {
             ends += run.Ended.IsCompleted ? 1 : 0;
         }
+
         if (ends < MaxEnds)
         {
             return;
         }
-        foreach ((long pid, Run run) in _runs)
+
+        foreach (var (pid, run) in _runs)
         {
             if (run.Ended.IsCompleted)
             {
@@ -157,7 +164,7 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
         public Task<ExecExited> Ended { get; set; } = Task.FromResult(new ExecExited());
 
         /// <summary>Takes a message of the program's pump: a byte that says what it is, then what was written.</summary>
-        public bool Take(ReadOnlyMemory<byte> message)
+        public bool Keep(ReadOnlyMemory<byte> message)
         {
             (message.Span[0] == (byte)ExecMessage.Output ? _output : _error)?.Add(message.Span[1..]);
             return true;
@@ -165,7 +172,7 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
 
         public async ValueTask SendAsync(QgaCall call)
         {
-            foreach ((QgaOutput? kept, string name) in ((QgaOutput?, string)[])[(_output, "out"), (_error, "err")])
+            foreach (var (kept, name) in ((QgaOutput?, string)[])[(_output, "out"), (_error, "err")])
             {
                 if (kept is not null)
                 {

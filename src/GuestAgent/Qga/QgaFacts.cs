@@ -1,7 +1,10 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Info;
+using ChannelSdk.GuestAgent.Platform;
+using ChannelSdk.GuestAgent.Time;
+using ChannelSdk.Linux.Files;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Qga;
@@ -24,9 +27,9 @@ internal static class QgaFacts
     public static void System(QgaCall call)
     {
         call.Arguments.End();
-        UnameInfo kernel = UnameInfo.Load();
-        string release = OsRelease.ReadFile();
-        Utf8JsonWriter json = call.Json;
+        var kernel = UnameInfo.Load();
+        var release = OsRelease.ReadFile();
+        var json = call.Json;
         json.WriteStartObject();
         json.WriteString("kernel-release"u8, kernel.Release);
         json.WriteString("kernel-version"u8, kernel.Version);
@@ -44,7 +47,7 @@ internal static class QgaFacts
     public static void TimeZone(QgaCall call)
     {
         call.Arguments.End();
-        (string name, long offset) = WallClock.Zone();
+        var (name, offset) = WallClock.Zone();
         call.Json.WriteStartObject();
         call.Json.WriteString("zone"u8, name);
         call.Json.WriteNumber("offset"u8, offset);
@@ -56,25 +59,27 @@ internal static class QgaFacts
         call.Arguments.End();
         // Each user once, with the first login.
         var first = new SortedDictionary<string, long>(StringComparer.Ordinal);
-        foreach (UserInfo user in LoginRecords.Load())
+        foreach (var user in LoginRecords.Load())
         {
             first[user.Name] = Math.Min(user.SinceUnixMs, first.GetValueOrDefault(user.Name, long.MaxValue));
         }
+
         call.Json.WriteStartArray();
-        foreach ((string name, long since) in first)
+        foreach (var (name, since) in first)
         {
             call.Json.WriteStartObject();
             call.Json.WriteNumber("login-time"u8, since / 1000.0);
             call.Json.WriteString("user"u8, name);
             call.Json.WriteEndObject();
         }
+
         call.Json.WriteEndArray();
     }
 
     public static void Load(QgaCall call)
     {
         call.Arguments.End();
-        (double one, double five, double fifteen) = ProcValues.LoadAverage(SmallFile.Read("/proc/loadavg"));
+        var (one, five, fifteen) = ProcValues.LoadAverage(SmallFile.Read("/proc/loadavg"));
         call.Json.WriteStartObject();
         call.Json.WriteNumber("load1m"u8, one);
         call.Json.WriteNumber("load5m"u8, five);
@@ -87,28 +92,32 @@ internal static class QgaFacts
         call.Arguments.End();
         call.Json.WriteStartArray();
         using var table = new LineFile("/proc/stat");
-        while (table.Next(out ReadOnlySpan<byte> line))
+        while (table.Next(out var line))
         {
             // Behind the processors come lines that are much longer.
             if (!line.StartsWith("cpu"u8))
             {
                 break;
             }
-            string[] words = Encoding.UTF8.GetString(line).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+
+            var words = Encoding.UTF8.GetString(line).Split(' ', StringSplitOptions.RemoveEmptyEntries);
             if (words.Length <= 4
-                || !int.TryParse(words[0].AsSpan(3), NumberStyles.None, CultureInfo.InvariantCulture, out int number))
+                || !int.TryParse(words[0].AsSpan(3), NumberStyles.None, CultureInfo.InvariantCulture, out var number))
             {
                 continue;
             }
+
             call.Json.WriteStartObject();
             call.Json.WriteString("type"u8, "linux"u8);
             call.Json.WriteNumber("cpu"u8, number);
-            for (int i = 0; i < s_cpuFields.Length && i + 1 < words.Length; i++)
+            for (var i = 0; i < s_cpuFields.Length && i + 1 < words.Length; i++)
             {
                 call.Json.WriteNumber(s_cpuFields[i], ProcValues.Count(words[i + 1]) * MillisecondsPerTick);
             }
+
             call.Json.WriteEndObject();
         }
+
         call.Json.WriteEndArray();
     }
 

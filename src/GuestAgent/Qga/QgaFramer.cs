@@ -4,7 +4,7 @@ namespace ChannelSdk.GuestAgent.Qga;
 
 /// <summary>
 /// Cuts what one client sends into JSON texts: at the bracket that closes the first one, since the protocol needs no line
-/// ends. The byte 0xFF, which is in no JSON text, drops whatever has come of one.
+/// ends. The byte 0xFF, which is in no JSON text, drops the part of a text that has come.
 /// </summary>
 /// <param name="memory">What long texts are taken from.</param>
 internal sealed class QgaFramer(QgaMemory memory)
@@ -30,7 +30,7 @@ internal sealed class QgaFramer(QgaMemory memory)
     private enum State
     {
         Between,
-        Word,
+        Literal,
         Structure,
         String,
         Escape,
@@ -38,7 +38,7 @@ internal sealed class QgaFramer(QgaMemory memory)
     }
 
     /// <summary>Whether a text has begun and not ended.</summary>
-    public bool HasPart => _end > _start;
+    public bool HasPartial => _end > _start;
 
     /// <summary>Where the next bytes go; never empty once <see cref="Next"/> has given null.</summary>
     public Memory<byte> Space
@@ -50,11 +50,13 @@ internal sealed class QgaFramer(QgaMemory memory)
                 _start = _scanned = _end = 0;
                 Shrink();
             }
+
             if (_end == _buffer.Length)
             {
                 _buffer.AsSpan(_start, _end - _start).CopyTo(_buffer);
                 (_scanned, _end, _start) = (_scanned - _start, _end - _start, 0);
             }
+
             return _buffer.AsMemory(_end);
         }
     }
@@ -63,7 +65,7 @@ internal sealed class QgaFramer(QgaMemory memory)
     public ReadOnlySpan<byte> NewBytes(int count) => _buffer.AsSpan(_end, count);
 
     /// <summary>Says how many bytes were put into <see cref="Space"/>.</summary>
-    public void Take(int count) => _end += count;
+    public void Advance(int count) => _end += count;
 
     /// <summary>Forgets what has come of a text.</summary>
     public void Drop()
@@ -89,22 +91,25 @@ internal sealed class QgaFramer(QgaMemory memory)
             {
                 break;
             }
-            byte next = _buffer[_scanned++];
+
+            var next = _buffer[_scanned++];
             if (next == Reset)
             {
                 Begin();
             }
             else if (Step(next))
             {
-                Memory<byte> message = _buffer.AsMemory(_start, _scanned - _start);
+                var message = _buffer.AsMemory(_start, _scanned - _start);
                 Begin();
                 return message;
             }
         }
+
         if (_end == _buffer.Length && _start == 0)
         {
             Grow();
         }
+
         return null;
     }
 
@@ -112,12 +117,13 @@ internal sealed class QgaFramer(QgaMemory memory)
     private bool Hurry()
     {
         ReadOnlySpan<byte> left = _buffer.AsSpan(_scanned, _end - _scanned);
-        int at = _state == State.String ? left.IndexOfAny(s_endsString) : left.IndexOfAny((byte)'\n', Reset);
+        var at = _state == State.String ? left.IndexOfAny(s_endsString) : left.IndexOfAny((byte)'\n', Reset);
         _scanned = at < 0 ? _end : _scanned + at;
         if (_state == State.Skip)
         {
             _start = _scanned;
         }
+
         return at >= 0;
     }
 
@@ -139,8 +145,8 @@ internal sealed class QgaFramer(QgaMemory memory)
                 // A quote of the other kind is a character.
                 _state = next == _quote ? State.Structure : State.String;
                 return next == _quote && _depth == 0;
-            case State.Word:
-                bool isOver = next is <= (byte)' ' or (byte)'{' or (byte)'}' or (byte)'[' or (byte)']' or (byte)'"' or (byte)'\'';
+            case State.Literal:
+                var isOver = next is <= (byte)' ' or (byte)'{' or (byte)'}' or (byte)'[' or (byte)']' or (byte)'"' or (byte)'\'';
                 _scanned -= isOver ? 1 : 0;
                 return isOver;
             case State.Between when next <= (byte)' ':
@@ -164,7 +170,7 @@ internal sealed class QgaFramer(QgaMemory memory)
                 (_state, _quote) = (State.String, next);
                 return false;
             default:
-                _state = _state == State.Between ? State.Word : _state;
+                _state = _state == State.Between ? State.Literal : _state;
                 return false;
         }
     }
@@ -173,16 +179,18 @@ internal sealed class QgaFramer(QgaMemory memory)
 
     private void Grow()
     {
-        int old = _buffer.Length > Small ? _buffer.Length : 0;
-        int wanted = Math.Min(_buffer.Length * 2, MaxMessage);
+        var old = _buffer.Length > Small ? _buffer.Length : 0;
+        var wanted = Math.Min(_buffer.Length * 2, MaxMessage);
         if (_buffer.Length == MaxMessage)
         {
             throw Fail("JSON token size limit exceeded");
         }
+
         if (!memory.TryTake(wanted - old))
         {
             throw Fail("the agent has no memory left for a text of this length; try again, or send a shorter one");
         }
+
         Array.Resize(ref _buffer, wanted);
     }
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using ChannelSdk.GuestAgent.Freeze;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Qga;
@@ -28,11 +28,12 @@ internal sealed class QgaFreeze(FreezeService freeze, Func<TimeSpan> lease)
         var request = new FreezeRequest { LeaseMs = (uint)lease().TotalMilliseconds };
         request.Mounts.AddRange(call.Arguments.Texts("mountpoints"));
         call.Arguments.End();
-        FreezeReport report = await freeze.FreezeAsync(request, ignoreUnknown: true).ConfigureAwait(false);
+        var report = await freeze.FreezeAsync(request, ignoreUnknown: true).ConfigureAwait(false);
         if (report.Failure.Length > 0)
         {
             throw new QgaException($"failed to freeze: {report.Failure}");
         }
+
         _isThawDue = report.State == FreezeState.Frozen;
         Write(call.Json, report, MountOutcome.Frozen);
     }
@@ -40,7 +41,7 @@ internal sealed class QgaFreeze(FreezeService freeze, Func<TimeSpan> lease)
     public async ValueTask ThawAsync(QgaCall call)
     {
         call.Arguments.End();
-        bool isDue = _isThawDue;
+        var isDue = _isThawDue;
         _isThawDue = false;
         try
         {
@@ -55,11 +56,12 @@ internal sealed class QgaFreeze(FreezeService freeze, Func<TimeSpan> lease)
 
     private static void Write(Utf8JsonWriter json, FreezeReport report, MountOutcome counted)
     {
-        int count = 0;
-        foreach (MountResult mount in report.Mounts)
+        var count = 0;
+        foreach (var mount in report.Mounts)
         {
             count += mount.Outcome == counted ? 1 : 0;
         }
+
         json.WriteNumberValue(count);
     }
 }

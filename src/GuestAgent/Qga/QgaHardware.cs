@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Files;
 
 namespace ChannelSdk.GuestAgent.Qga;
 
@@ -20,12 +20,12 @@ internal static class QgaHardware
     /// <summary>guest-set-vcpus: the number that was set before the first that could not be; that is an error only if it is the first.</summary>
     public static void SetProcessors(QgaCall call)
     {
-        List<(long Number, bool IsOnline)> wanted = Wanted(call.Arguments, "vcpus", "logical-id");
-        int done = 0;
-        foreach ((long number, bool isOnline) in wanted)
+        var wanted = Wanted(call.Arguments, "vcpus", "logical-id");
+        var done = 0;
+        foreach (var (number, isOnline) in wanted)
         {
-            string folder = $"{Processors}/cpu{number}";
-            string? error = !Directory.Exists(folder) ? $"open(\"{folder}/\"): No such file or directory"
+            var folder = $"{Processors}/cpu{number}";
+            var error = !Directory.Exists(folder) ? $"open(\"{folder}/\"): No such file or directory"
                 : IsOnline(folder) == isOnline ? null
                 : !File.Exists(folder + "/online") ? $"logical processor #{number} can't be offlined"
                 : Switch(folder + "/online", isOnline ? "1" : "0");
@@ -33,12 +33,15 @@ internal static class QgaHardware
             {
                 throw new QgaException(error);
             }
+
             if (error is not null)
             {
                 break;
             }
+
             done++;
         }
+
         call.Json.WriteNumberValue(done);
     }
 
@@ -50,28 +53,30 @@ internal static class QgaHardware
 
     public static void SetMemory(QgaCall call)
     {
-        List<(long Number, bool IsOnline)> wanted = Wanted(call.Arguments, "mem-blks", "phys-index");
+        var wanted = Wanted(call.Arguments, "mem-blks", "phys-index");
         call.Json.WriteStartArray();
-        foreach ((long number, bool isOnline) in wanted)
+        foreach (var (number, isOnline) in wanted)
         {
-            string folder = $"{Memory}/memory{number}";
-            bool isThere = Directory.Exists(folder);
-            bool isDone = isThere && (IsOnline(folder) == isOnline || Switch(folder + "/state", isOnline ? "online" : "offline") is null);
+            var folder = $"{Memory}/memory{number}";
+            var isThere = Directory.Exists(folder);
+            var isDone = isThere && (IsOnline(folder) == isOnline || Switch(folder + "/state", isOnline ? "online" : "offline") is null);
             call.Json.WriteStartObject();
             call.Json.WriteNumber("phys-index"u8, number);
             call.Json.WriteString("response"u8, !isThere ? "not-found" : isDone ? "success" : "operation-failed");
             call.Json.WriteEndObject();
         }
+
         call.Json.WriteEndArray();
     }
 
     public static void MemoryInfo(QgaCall call)
     {
         call.Arguments.End();
-        if (!long.TryParse(SmallFile.Read(Memory + "/block_size_bytes").Trim(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out long size))
+        if (!long.TryParse(SmallFile.Read(Memory + "/block_size_bytes").Trim(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var size))
         {
             throw new QgaException("the guest's kernel has no memory blocks that could be switched on and off");
         }
+
         call.Json.WriteStartObject();
         call.Json.WriteNumber("size"u8, size);
         call.Json.WriteEndObject();
@@ -80,12 +85,13 @@ internal static class QgaHardware
     private static List<(long Number, bool IsOnline)> Wanted(QgaArguments arguments, string list, string number)
     {
         var wanted = new List<(long, bool)>();
-        foreach (QgaArguments item in arguments.Objects(list))
+        foreach (var item in arguments.Objects(list))
         {
             wanted.Add((item.Integer(number), item.Boolean("online")));
             _ = item.BooleanOrNull("can-offline");
             item.End();
         }
+
         arguments.End();
         return wanted;
     }
@@ -93,9 +99,9 @@ internal static class QgaHardware
     private static void WriteUnits(Utf8JsonWriter json, string root, string prefix, string number)
     {
         json.WriteStartArray();
-        foreach (string folder in Directory.Exists(root) ? Directory.EnumerateFileSystemEntries(root, prefix + "*").Take(MaxUnits) : [])
+        foreach (var folder in Directory.Exists(root) ? Directory.EnumerateFileSystemEntries(root, prefix + "*").Take(MaxUnits) : [])
         {
-            if (int.TryParse(Path.GetFileName(folder).AsSpan(prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int unit))
+            if (int.TryParse(Path.GetFileName(folder).AsSpan(prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var unit))
             {
                 json.WriteStartObject();
                 json.WriteNumber(number, unit);
@@ -104,6 +110,7 @@ internal static class QgaHardware
                 json.WriteEndObject();
             }
         }
+
         json.WriteEndArray();
     }
 

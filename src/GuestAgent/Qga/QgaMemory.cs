@@ -13,6 +13,7 @@ internal sealed class QgaMemory
         {
             return true;
         }
+
         GiveBack(bytes);
         return false;
     }

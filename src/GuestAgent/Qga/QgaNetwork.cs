@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.GuestAgent.Platform.Network;
 
 namespace ChannelSdk.GuestAgent.Qga;
 
@@ -18,9 +18,9 @@ internal static class QgaNetwork
     public static void Interfaces(QgaCall call)
     {
         call.Arguments.End();
-        Utf8JsonWriter json = call.Json;
+        var json = call.Json;
         json.WriteStartArray();
-        foreach (NetworkLink link in NetworkFacts.Read().Links.Take(MaxInterfaces))
+        foreach (var link in NetworkFacts.Read().Links.Take(MaxInterfaces))
         {
             json.WriteStartObject();
             json.WriteString("name"u8, link.Name);
@@ -28,8 +28,9 @@ internal static class QgaNetwork
             {
                 json.WriteString("hardware-address"u8, link.Hardware);
             }
+
             json.WriteStartArray("ip-addresses"u8);
-            foreach (NetworkAddress address in link.Addresses)
+            foreach (var address in link.Addresses)
             {
                 json.WriteStartObject();
                 json.WriteString("ip-address"u8, address.Text);
@@ -37,33 +38,36 @@ internal static class QgaNetwork
                 json.WriteNumber("prefix"u8, address.Prefix);
                 json.WriteEndObject();
             }
+
             json.WriteEndArray();
             WriteCounters(json, link.Counters);
             json.WriteEndObject();
         }
+
         json.WriteEndArray();
     }
 
     public static void Routes(QgaCall call)
     {
         call.Arguments.End();
-        NetworkFacts network = NetworkFacts.Read();
+        var network = NetworkFacts.Read();
         var names = new Dictionary<int, string>();
-        foreach (NetworkLink link in network.Links)
+        foreach (var link in network.Links)
         {
             names[link.Index] = link.Name;
         }
-        Utf8JsonWriter json = call.Json;
+
+        var json = call.Json;
         json.WriteStartArray();
-        foreach (NetworkRoute route in network.Routes)
+        foreach (var route in network.Routes)
         {
-            string none = route.IsSix ? "::" : "0.0.0.0";
+            var none = route.IsSix ? "::" : "0.0.0.0";
             json.WriteStartObject();
             json.WriteString("iface"u8, names.GetValueOrDefault(route.Link, ""));
             json.WriteString("destination"u8, route.Destination);
             json.WriteNumber("metric"u8, route.Metric);
             json.WriteNumber("flags"u8, Up | (route.Gateway.Length > 0 ? ByGateway : 0) | (route.Prefix == (route.IsSix ? 128 : 32) ? ToHost : 0));
-            string gateway = route.Gateway.Length > 0 ? route.Gateway : none;
+            var gateway = route.Gateway.Length > 0 ? route.Gateway : none;
             json.WriteString("gateway"u8, gateway);
             if (route.IsSix)
             {
@@ -77,9 +81,11 @@ internal static class QgaNetwork
             {
                 json.WriteString("mask"u8, Mask(route.Prefix));
             }
+
             json.WriteNumber("version"u8, route.IsSix ? 6 : 4);
             json.WriteEndObject();
         }
+
         json.WriteEndArray();
     }
 

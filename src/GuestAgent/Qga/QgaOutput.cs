@@ -39,11 +39,13 @@ internal sealed class QgaOutput
             {
                 return;
             }
-            int take = Math.Min(more.Length, MaxKept - _length);
+
+            var take = Math.Min(more.Length, MaxKept - _length);
             if (_length + take > _capacity && !Grow(Math.Min(MaxKept, Math.Max(_length + take, _capacity * 2))))
             {
                 take = _capacity - _length;
             }
+
             _isCut = take < more.Length;
             more[..take].CopyTo(new Span<byte>(_bytes + _length, take));
             _length += take;
@@ -55,10 +57,10 @@ internal sealed class QgaOutput
     /// <param name="name">"out" or "err".</param>
     public async ValueTask SendAsync(QgaCall call, string name)
     {
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(Block / 3 * 4);
+        var buffer = ArrayPool<byte>.Shared.Rent(Block / 3 * 4);
         try
         {
-            int done = 0;
+            var done = 0;
             int count;
             while ((count = Copy(done, buffer.AsSpan(0, Block))) > 0)
             {
@@ -66,10 +68,12 @@ internal sealed class QgaOutput
                 {
                     await call.SendAsync(Encoding.ASCII.GetBytes($", \"{name}-data\": \"")).ConfigureAwait(false);
                 }
+
                 done += count;
-                _ = Base64.EncodeToUtf8InPlace(buffer, count, out int written);
+                _ = Base64.EncodeToUtf8InPlace(buffer, count, out var written);
                 await call.SendAsync(buffer.AsMemory(0, written)).ConfigureAwait(false);
             }
+
             if (done > 0)
             {
                 await call.SendAsync(Encoding.ASCII.GetBytes($"\", \"{name}-truncated\": {(_isCut ? "true" : "false")}")).ConfigureAwait(false);
@@ -97,11 +101,12 @@ internal sealed class QgaOutput
     {
         lock (_lock)
         {
-            int count = Math.Min(to.Length, _length - from);
+            var count = Math.Min(to.Length, _length - from);
             if (count <= 0)
             {
                 return 0;
             }
+
             new ReadOnlySpan<byte>(_bytes + from, count).CopyTo(to);
             return count;
         }
@@ -109,12 +114,13 @@ internal sealed class QgaOutput
 
     private unsafe bool Grow(int wanted)
     {
-        int more = wanted - _capacity;
+        var more = wanted - _capacity;
         if (Interlocked.Add(ref s_kept, more) > MaxKeptInAll)
         {
             Interlocked.Add(ref s_kept, -more);
             return false;
         }
+
         try
         {
             _bytes = (byte*)NativeMemory.Realloc(_bytes, (nuint)wanted);
@@ -124,6 +130,7 @@ internal sealed class QgaOutput
             Interlocked.Add(ref s_kept, -more);
             return false;
         }
+
         _capacity = wanted;
         return true;
     }

@@ -13,16 +13,17 @@ internal static class QgaQuotes
         {
             return text;
         }
+
         var to = new ArrayBufferWriter<byte>(text.Length + 16);
         byte quote = 0;
         ReadOnlySpan<byte> from = text.Span;
-        for (int i = 0; i < from.Length; i++)
+        for (var i = 0; i < from.Length; i++)
         {
-            byte next = from[i];
+            var next = from[i];
             if (quote != 0 && next == '\\' && i + 1 < from.Length)
             {
                 // JSON has no \' and needs none.
-                byte escaped = from[++i];
+                var escaped = from[++i];
                 to.Write(escaped == '\'' ? "'"u8 : [next, escaped]);
             }
             else if (quote == 0 ? next is (byte)'"' or (byte)'\'' : next == quote)
@@ -35,6 +36,7 @@ internal static class QgaQuotes
                 to.Write(quote == '\'' && next == '"' ? "\\\""u8 : [next]);
             }
         }
+
         return to.WrittenCount <= QgaFramer.MaxMessage ? to.WrittenSpan.ToArray() : throw new QgaException("JSON token size limit exceeded");
     }
 }

@@ -15,6 +15,7 @@ internal sealed record QgaRequest(string Command, QgaArguments Arguments)
         {
             return false;
         }
+
         untrusted = untrusted[1..].TrimStart(" \t\r\n"u8);
         return untrusted is [(byte)'"' or (byte)'\'', ..]
             && (untrusted[1..].StartsWith("execute"u8) || untrusted[1..].StartsWith("arguments"u8) || untrusted[1..].StartsWith("id"u8));
@@ -22,16 +23,17 @@ internal sealed record QgaRequest(string Command, QgaArguments Arguments)
 
     /// <summary>Reads a request.</summary>
     /// <param name="untrusted">What came.</param>
-    /// <exception cref="QgaException">It is none.</exception>
+    /// <exception cref="QgaException">It is no request.</exception>
     public static QgaRequest Read(QgaValue untrusted)
     {
         if (untrusted.Kind != JsonTokenType.StartObject)
         {
             throw new QgaException("QMP input must be a JSON object");
         }
+
         string? command = null;
         QgaValue? arguments = null;
-        foreach ((string name, QgaValue value) in untrusted.Members)
+        foreach (var (name, value) in untrusted.Members)
         {
             switch (name)
             {
@@ -48,6 +50,7 @@ internal sealed record QgaRequest(string Command, QgaArguments Arguments)
                     throw new QgaException($"QMP input member '{name}' is unexpected");
             }
         }
+
         return command is null
             ? throw new QgaException("QMP input lacks member 'execute'")
             : new QgaRequest(command, new QgaArguments(arguments));

@@ -1,9 +1,11 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using ChannelSdk.GuestAgent.Freeze;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.GuestAgent.Services;
+using ChannelSdk.GuestAgent.Info;
+using ChannelSdk.GuestAgent.Platform;
+using ChannelSdk.GuestAgent.Platform.Mounts;
+using ChannelSdk.GuestAgent.Storage;
+using ChannelSdk.Linux.Files;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Qga;
@@ -25,36 +27,38 @@ internal static class QgaStorage
     public static void FileSystems(QgaCall call, FileSystemFacts fileSystems)
     {
         call.Arguments.End();
-        Utf8JsonWriter json = call.Json;
+        var json = call.Json;
         json.WriteStartArray();
-        int left = MaxMounts;
-        foreach (FileSystemFact fact in fileSystems.Collect())
+        var left = MaxMounts;
+        foreach (var fact in fileSystems.Collect())
         {
             if (fact.Main.Type == "tmpfs")
             {
                 continue;
             }
-            string device = BlockDevice.Resolve($"/sys/dev/block/{fact.Main.Device}");
+
+            var device = BlockDevice.Resolve($"/sys/dev/block/{fact.Main.Device}");
             // As qemu-ga does: each mount, with the figures of what is mounted there.
-            foreach (MountEntry mount in fact.Mounts.Take(left))
+            foreach (var mount in fact.Mounts.Take(left))
             {
                 left--;
                 WriteMount(json, mount, device, fact.Figures);
             }
         }
+
         json.WriteEndArray();
     }
 
     public static void Disks(QgaCall call)
     {
         call.Arguments.End();
-        Utf8JsonWriter json = call.Json;
+        var json = call.Json;
         json.WriteStartArray();
-        int left = MaxDisks;
-        foreach (DiskInfo disk in StorageFacts.Disks())
+        var left = MaxDisks;
+        foreach (var disk in StorageFacts.Disks())
         {
             WriteDisk(json, BlockDevice.Resolve($"/sys/class/block/{disk.Name}"), isPartition: false);
-            foreach (string folder in Directory.EnumerateDirectories($"/sys/block/{disk.Name}"))
+            foreach (var folder in Directory.EnumerateDirectories($"/sys/block/{disk.Name}"))
             {
                 if (File.Exists(folder + "/partition") && --left > 0)
                 {
@@ -62,47 +66,51 @@ internal static class QgaStorage
                 }
             }
         }
+
         json.WriteEndArray();
     }
 
     public static void Counters(QgaCall call)
     {
         call.Arguments.End();
-        Utf8JsonWriter json = call.Json;
+        var json = call.Json;
         json.WriteStartArray();
         using var table = new LineFile("/proc/diskstats");
-        for (int left = MaxCounted; left > 0 && table.Next(out ReadOnlySpan<byte> line);)
+        for (var left = MaxCounted; left > 0 && table.Next(out var line);)
         {
-            string[] words = Encoding.UTF8.GetString(line).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            var words = Encoding.UTF8.GetString(line).Split(' ', StringSplitOptions.RemoveEmptyEntries);
             if (words.Length < 14)
             {
                 continue;
             }
+
             left--;
             json.WriteStartObject();
             json.WriteString("name"u8, words[2]);
             json.WriteNumber("major"u8, ProcValues.Count(words[0]));
             json.WriteNumber("minor"u8, ProcValues.Count(words[1]));
             json.WriteStartObject("stats"u8);
-            for (int i = 0; i < s_counters.Length && i + 3 < words.Length; i++)
+            for (var i = 0; i < s_counters.Length && i + 3 < words.Length; i++)
             {
                 json.WriteNumber(s_counters[i], ProcValues.Count(words[i + 3]));
             }
+
             json.WriteEndObject();
             json.WriteEndObject();
         }
+
         json.WriteEndArray();
     }
 
     public static async ValueTask TrimAsync(QgaCall call, TrimService trim)
     {
-        long minimum = call.Arguments.IntegerOrNull("minimum") ?? 0;
+        var minimum = call.Arguments.IntegerOrNull("minimum") ?? 0;
         call.Arguments.End();
-        TrimReply reply = await trim.TrimAsync(new TrimRequest { MinimumBytes = (ulong)Math.Max(0, minimum) }).ConfigureAwait(false);
-        Utf8JsonWriter json = call.Json;
+        var reply = await trim.TrimAsync(new TrimRequest { MinimumBytes = (ulong)Math.Max(0, minimum) }).ConfigureAwait(false);
+        var json = call.Json;
         json.WriteStartObject();
         json.WriteStartArray("paths"u8);
-        foreach (TrimResult result in reply.Mounts)
+        foreach (var result in reply.Mounts)
         {
             json.WriteStartObject();
             json.WriteString("path"u8, result.Mount);
@@ -115,8 +123,10 @@ internal static class QgaStorage
                 json.WriteNumber("trimmed"u8, result.TrimmedBytes);
                 json.WriteNumber("minimum"u8, Math.Max(0, minimum));
             }
+
             json.WriteEndObject();
         }
+
         json.WriteEndArray();
         json.WriteEndObject();
     }
@@ -127,19 +137,21 @@ internal static class QgaStorage
         json.WriteString("name"u8, Path.GetFileName(device.Length > 0 ? device : mount.Source));
         json.WriteString("mountpoint"u8, mount.Path);
         json.WriteString("type"u8, mount.Type);
-        // Those of one that does not answer are left out, as the schema has it.
+        // Those of a file system that does not answer are left out, as the schema has it.
         if (figures is { TotalBytes: > 0 } known)
         {
-            ulong used = known.TotalBytes - known.FreeBytes;
+            var used = known.TotalBytes - known.FreeBytes;
             json.WriteNumber("used-bytes"u8, used);
             json.WriteNumber("total-bytes"u8, used + known.AvailableBytes);
             json.WriteNumber("total-bytes-privileged"u8, known.TotalBytes);
         }
+
         json.WriteStartArray("disk"u8);
-        foreach (BlockDevice disk in BlockDevice.Below(device))
+        foreach (var disk in BlockDevice.Below(device))
         {
             disk.Write(json);
         }
+
         json.WriteEndArray();
         json.WriteEndObject();
     }
@@ -154,20 +166,24 @@ internal static class QgaStorage
         {
             json.WriteStringValue("/dev/" + Path.GetFileName(Path.GetDirectoryName(device)));
         }
-        foreach (string slave in BlockDevice.Slaves(device))
+
+        foreach (var slave in BlockDevice.Slaves(device))
         {
             json.WriteStringValue("/dev/" + Path.GetFileName(slave));
         }
+
         json.WriteEndArray();
         if (SmallFile.Read(device + "/dm/name").Trim() is { Length: > 0 } alias)
         {
             json.WriteString("alias"u8, alias);
         }
+
         if (!isPartition && BlockDevice.Of(device) is { } disk)
         {
             json.WritePropertyName("address"u8);
             disk.Write(json);
         }
+
         json.WriteEndObject();
     }
 }

@@ -28,7 +28,7 @@ internal sealed class QgaValue
         {
             var reader = new Utf8JsonReader(text.Span, new JsonReaderOptions { MaxDepth = QgaFramer.MaxDepth });
             reader.Read();
-            QgaValue value = Read(ref reader, text);
+            var value = Read(ref reader, text);
             reader.Read();
             return value;
         }
@@ -41,17 +41,18 @@ internal sealed class QgaValue
     /// <summary>The member of this name, or null.</summary>
     public QgaValue? Find(string name)
     {
-        foreach ((string member, QgaValue value) in Members)
+        foreach (var (member, value) in Members)
         {
             if (member == name)
             {
                 return value;
             }
         }
+
         return null;
     }
 
-    /// <summary>A text's value; null if this is none.</summary>
+    /// <summary>A text's value; null if this is no text.</summary>
     /// <exception cref="QgaException">Its escapes are no characters.</exception>
     public string? AsText() => Kind == JsonTokenType.String ? Encoding.UTF8.GetString(AsBytes().Span) : null;
 
@@ -63,11 +64,12 @@ internal sealed class QgaValue
         {
             return _raw[1..^1];
         }
+
         try
         {
             var reader = new Utf8JsonReader(_raw.Span);
             reader.Read();
-            byte[] plain = new byte[_raw.Length];
+            var plain = new byte[_raw.Length];
             return plain.AsMemory(0, reader.CopyString(plain));
         }
         catch (InvalidOperationException)
@@ -84,9 +86,10 @@ internal sealed class QgaValue
         {
             return null;
         }
+
         var reader = new Utf8JsonReader(_raw.Span);
         reader.Read();
-        return reader.TryGetInt64(out long number) ? number : null;
+        return reader.TryGetInt64(out var number) ? number : null;
     }
 
     /// <summary>Writes it as it came, without the blanks.</summary>
@@ -97,7 +100,8 @@ internal sealed class QgaValue
             json.WriteRawValue(_raw.Span, skipInputValidation: true);
             return;
         }
-        bool isObject = Kind == JsonTokenType.StartObject;
+
+        var isObject = Kind == JsonTokenType.StartObject;
         if (isObject)
         {
             json.WriteStartObject();
@@ -106,14 +110,17 @@ internal sealed class QgaValue
         {
             json.WriteStartArray();
         }
-        foreach ((string name, QgaValue value) in Members)
+
+        foreach (var (name, value) in Members)
         {
             if (isObject)
             {
                 json.WritePropertyName(name);
             }
+
             value.WriteTo(json);
         }
+
         if (isObject)
         {
             json.WriteEndObject();
@@ -126,17 +133,18 @@ internal sealed class QgaValue
 
     private static QgaValue Read(ref Utf8JsonReader reader, Memory<byte> text)
     {
-        JsonTokenType kind = reader.TokenType;
-        int start = (int)reader.TokenStartIndex;
+        var kind = reader.TokenType;
+        var start = (int)reader.TokenStartIndex;
         if (kind is not (JsonTokenType.StartObject or JsonTokenType.StartArray))
         {
             return new QgaValue(kind, text[start..(int)reader.BytesConsumed], kind == JsonTokenType.String && reader.ValueIsEscaped);
         }
+
         var members = new List<(string, QgaValue)>();
         var names = kind == JsonTokenType.StartObject ? new HashSet<string>(StringComparer.Ordinal) : null;
         while (reader.Read() && reader.TokenType is not (JsonTokenType.EndObject or JsonTokenType.EndArray))
         {
-            string name = "";
+            var name = "";
             if (names is not null)
             {
                 name = NameOf(ref reader);
@@ -144,10 +152,13 @@ internal sealed class QgaValue
                 {
                     throw Wrong("duplicate key");
                 }
+
                 reader.Read();
             }
+
             members.Add((name, Read(ref reader, text)));
         }
+
         return new QgaValue(kind, default, false, members);
     }
 

@@ -1,10 +1,11 @@
 using System.Net;
+using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.Protocol;
+using ChannelSdk.GuestAgent.Platform.Network;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Services.Metadata;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.LinkLocal;
 
 namespace ChannelSdk.GuestAgent.Relay;
@@ -30,7 +31,7 @@ internal sealed class MetadataRelay(Channel channel, AgentLog log) : IAsyncDispo
     private TcpAcceptor? _acceptor;
     private Task _accepting = Task.CompletedTask;
 
-    /// <summary>Begins to serve. What stands in the way is logged; the agent does its other work without it.</summary>
+    /// <summary>Begins to serve. A failure is logged; the agent does its other work without it.</summary>
     /// <param name="address">Where clients look for metadata.</param>
     /// <param name="port">1 to 65535.</param>
     public void Start(IPAddress address, int port)
@@ -41,6 +42,7 @@ internal sealed class MetadataRelay(Channel channel, AgentLog log) : IAsyncDispo
             {
                 LocalAddress.Add(address);
             }
+
             _acceptor = new TcpAcceptor(address, port);
         }
         catch (ChannelException e)
@@ -48,6 +50,7 @@ internal sealed class MetadataRelay(Channel channel, AgentLog log) : IAsyncDispo
             log.Warning($"no metadata relay: {e.Message}");
             return;
         }
+
         _accepting = AcceptAsync(_acceptor.AcceptAsync, link => _ = ServeAsync(link), log, _room, _stopping.Token);
         log.Info($"metadata relay on {address}:{port}");
     }
@@ -95,13 +98,13 @@ internal sealed class MetadataRelay(Channel channel, AgentLog log) : IAsyncDispo
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
             patience.CancelAfter(s_patience);
             await channel.WaitReadyAsync(patience.Token).ConfigureAwait(false);
-            ChannelStream stream = await channel.OpenStreamAsync(ServiceMethods.MetadataRelay, new MetadataRelayRequest(),
+            var stream = await channel.OpenStreamAsync(MetadataMethods.Relay, new MetadataRelayRequest(),
                 cancellationToken: _stopping.Token).ConfigureAwait(false);
             await using (stream.ConfigureAwait(false))
             {
-                Task sending = ToHostAsync(link, stream);
+                var sending = ToHostAsync(link, stream);
                 await ToClientAsync(stream, link).ConfigureAwait(false);
-                // The answer has ended, and with it the exchange: whatever the client still says is for nobody.
+                // The answer has ended, and with it the exchange: further bytes of the client are dropped.
                 link.Abort();
                 await sending.ConfigureAwait(false);
             }
@@ -120,17 +123,18 @@ internal sealed class MetadataRelay(Channel channel, AgentLog log) : IAsyncDispo
     private async Task ToHostAsync(ITransportLink link, ChannelStream stream)
     {
         // A request of a metadata client fits; the pool would keep larger ones for good.
-        byte[] buffer = new byte[4096];
+        var buffer = new byte[4096];
         try
         {
             while (true)
             {
-                int count = await link.ReceiveAsync(buffer).ConfigureAwait(false);
+                var count = await link.ReceiveAsync(buffer).ConfigureAwait(false);
                 if (count == 0)
                 {
                     await stream.CompleteAsync(_stopping.Token).ConfigureAwait(false);
                     return;
                 }
+
                 await stream.WriteAsync(buffer.AsMemory(0, count), _stopping.Token).ConfigureAwait(false);
             }
         }
@@ -144,13 +148,14 @@ internal sealed class MetadataRelay(Channel channel, AgentLog log) : IAsyncDispo
     {
         while (true)
         {
-            using ReceivedMessage message = await stream.ReadAsync(_stopping.Token).ConfigureAwait(false);
+            using var message = await stream.ReadAsync(_stopping.Token).ConfigureAwait(false);
             if (message.IsEnd)
             {
                 (link as IHalfClose)?.CompleteSend();
                 return;
             }
-            for (ReadOnlyMemory<byte> rest = message.Memory; !rest.IsEmpty;)
+
+            for (var rest = message.Memory; !rest.IsEmpty;)
             {
                 rest = rest[await link.SendAsync(rest).ConfigureAwait(false)..];
             }

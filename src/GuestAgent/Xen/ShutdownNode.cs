@@ -1,9 +1,9 @@
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Policy;
-using ChannelSdk.GuestAgent.Services;
-using ChannelSdk.Protocol;
+using ChannelSdk.GuestAgent.Power;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Power;
 using ChannelSdk.Transports.Xen.Devices;
 using ChannelSdk.Transports.Xen.Store;
 
@@ -14,8 +14,8 @@ namespace ChannelSdk.GuestAgent.Xen;
 /// power.Request.
 /// </summary>
 /// <remarks>
-/// Linux has a watch of its own there (drivers/xen/manage.c), which comes first: it takes the words that it knows by writing an empty
-/// value, and runs /sbin/poweroff or /sbin/reboot. Then nothing is left here. A word that stands is the agent's. Both together harm
+/// Linux has its own watch there (drivers/xen/manage.c), which comes first: it takes the commands that it knows by writing an empty
+/// value, and runs /sbin/poweroff or /sbin/reboot. Then nothing is left here. A command that stays is the agent's. Both together harm
 /// nothing: what stops the guest twice stops it.
 /// </remarks>
 /// <param name="isXen">Whether there is a toolstack of Xen; else nothing is done.</param>
@@ -43,7 +43,7 @@ internal sealed class ShutdownNode(bool isXen, PowerService power, ServiceGate g
     {
         try
         {
-            using var store = new XenStore(XenFile.Open(XenFile.Store));
+            using var store = XenStore.Connect();
             await ServeAsync(store, _stop.Token).ConfigureAwait(false);
         }
         catch (ChannelException e)
@@ -62,12 +62,13 @@ internal sealed class ShutdownNode(bool isXen, PowerService power, ServiceGate g
         await store.WatchAsync(Node, cancellationToken).ConfigureAwait(false);
         while (!store.HasFailed)
         {
-            Task changed = store.Changed;
+            var changed = store.Changed;
             if (ActionOf(await store.ReadAsync(Node, cancellationToken).ConfigureAwait(false)) is { } action)
             {
                 await store.WriteAsync(Node, "", cancellationToken).ConfigureAwait(false);
                 Request(action);
             }
+
             await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
     }
@@ -84,7 +85,7 @@ internal sealed class ShutdownNode(bool isXen, PowerService power, ServiceGate g
     {
         try
         {
-            gate.Pass(ServiceMethods.PowerRequest.Name, Node);
+            gate.Pass(PowerMethods.Request.Name, Node);
             power.Request(new PowerCommand { Action = action, Reason = Node });
         }
         catch (ChannelException e)

@@ -1,5 +1,5 @@
 using ChannelSdk.GuestAgent.Configuration;
-using ChannelSdk.GuestAgent.Platform.Linux;
+using ChannelSdk.Linux.Files;
 
 namespace ChannelSdk.GuestAgent.Xen;
 

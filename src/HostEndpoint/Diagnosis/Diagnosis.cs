@@ -1,4 +1,4 @@
-namespace ChannelSdk.HostEndpoint.Diagnosis;
+namespace ChannelSdk.Host.Diagnosis;
 
 /// <summary>What is the matter with an instance, or that nothing is.</summary>
 public enum Condition
@@ -9,7 +9,7 @@ public enum Condition
     NeverConnected,
     /// <summary>The machine runs, and has not run long enough for its agent to be there.</summary>
     Booting,
-    /// <summary>The machine runs, and nobody in it has opened the channel's port: no driver, or no agent.</summary>
+    /// <summary>The machine runs, and no program in it has opened the channel's port: no driver, or no agent.</summary>
     DriverOrAgentMissing,
     /// <summary>Somebody in the guest has the port open and does not answer, or its agent went away.</summary>
     AgentSilent,

@@ -1,7 +1,9 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Text;
 
-namespace ChannelSdk.HostEndpoint.Diagnosis;
+namespace ChannelSdk.Host.Diagnosis;
 
 /// <summary>Puts together what the transport, the heartbeats and, if asked, the machine's monitor say.</summary>
 public static class Diagnostician
@@ -23,9 +25,9 @@ public static class Diagnostician
             case null or "running":
                 break;
             case "paused" or "suspended" or "prelaunch" or "inmigrate" or "postmigrate" or "save-vm" or "restore-vm" or "finish-migrate":
-                return new Diagnosis(Condition.Paused, $"the machine is not running: its monitor says '{GuestText.Escape(machine.RunState)}'; resume it ('cont')");
+                return new Diagnosis(Condition.Paused, $"the machine is not running: its monitor says '{SafeText.Escape(machine.RunState)}'; resume it ('cont')");
             default:
-                return new Diagnosis(Condition.Dead, $"the machine has stopped: its monitor says '{GuestText.Escape(machine.RunState)}'; start it anew");
+                return new Diagnosis(Condition.Dead, $"the machine has stopped: its monitor says '{SafeText.Escape(machine.RunState)}'; start it again");
         }
 
         return status.Reachability == Reachability.Up ? OfConnected(status) : OfUnconnected(status, machine);
@@ -59,13 +61,13 @@ public static class Diagnostician
     private static Diagnosis OfUnconnected(InstanceStatus status, MachineFacts? machine)
     {
         var error = status.Channel.LastError;
-        var reason = error is null ? "" : $" ({GuestText.Escape(error.Message)})";
+        var reason = error is null ? "" : $" ({SafeText.Escape(error.Message)})";
         if (status.Channel.LinkState == LinkState.Opening && error is { Code: ChannelError.EndpointBusy })
         {
             return new Diagnosis(Condition.InUse, $"another client holds the channel{reason}; stop it, or ask through it");
         }
 
-        if (machine is null && status.Channel.LinkState == LinkState.Opening && error is { Place: ErrorPlace.Transport })
+        if (machine is null && status.Channel.LinkState == LinkState.Opening && error is { Origin: ErrorOrigin.Transport })
         {
             return status.Reachability == Reachability.NeverConnected
                 ? new Diagnosis(Condition.NeverConnected, $"the channel cannot be opened{reason}; is the machine started, and the path right?")

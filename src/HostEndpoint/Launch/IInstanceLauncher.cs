@@ -1,6 +1,7 @@
-using ChannelSdk.Transports;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
-namespace ChannelSdk.HostEndpoint.Launch;
+namespace ChannelSdk.Host.Launch;
 
 /// <summary>A disk of the instance that is installed.</summary>
 /// <param name="Path">Path of the image or block device on the host.</param>
@@ -23,24 +24,31 @@ public sealed record LaunchRequest
     public required IReadOnlyList<TargetDisk> Disks { get; init; }
 
     /// <summary>
-    /// Variables that the processes of the appliance must have in their environment: by them they are found and ended
+    /// Variables that the processes of the appliance must have in their environment: they identify the processes to end
     /// after a crash.
     /// </summary>
     public required IReadOnlyDictionary<string, string> Environment { get; init; }
 
-    /// <summary>To be told of whatever is made outside of <see cref="Folder"/>, before it is made.</summary>
-    public required Action<LaunchTrace> Trace { get; init; }
+    /// <summary>Called for each resource outside of <see cref="Folder"/>, before it is made.</summary>
+    public required Action<LaunchResource> OnResource { get; init; }
 }
 
 /// <summary>
-/// Starts appliances under a hypervisor. A host manager implements it for its own; <see cref="QemuLauncher"/> is the one for
-/// QEMU. Every launch begins from the appliance's pristine state.
+/// Starts appliances under a hypervisor. A host manager implements it for its hypervisor; the launchers for QEMU and Xen are in the
+/// package of hypervisors. Every launch begins from the appliance's pristine state.
 /// </summary>
 public interface IInstanceLauncher
 {
     /// <summary>Starts an appliance. When it throws or is cancelled, nothing is left.</summary>
-    /// <exception cref="Protocol.ChannelException">It cannot be started; the text says why.</exception>
+    /// <exception cref="ChannelException">It cannot be started; the text says why.</exception>
     Task<ILaunchedInstance> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken = default);
+
+    /// <summary>
+    /// Removes a leftover of a launch whose process is gone, of a kind that only the hypervisor can remove: a
+    /// domain. Processes, control groups, networks and files need no launcher.
+    /// </summary>
+    /// <returns>Whether it was removed.</returns>
+    Task<bool> RemoveAsync(LaunchResource resource, CancellationToken cancellationToken = default) => Task.FromResult(false);
 }
 
 /// <summary>An appliance that was started. Disposing of it ends it, if it runs, and removes what it has left.</summary>
@@ -52,10 +60,10 @@ public interface ILaunchedInstance : IAsyncDisposable
     /// <summary>Where the appliance sees the disks of the request, for instance /dev/vda.</summary>
     IReadOnlyList<string> DiskDevices { get; }
 
-    /// <summary>Ends when the appliance has ended, by whatever.</summary>
+    /// <summary>Ends when the appliance has ended, for any reason.</summary>
     Task Exited { get; }
 
-    /// <summary>Ends it by force, whatever it does.</summary>
+    /// <summary>Ends it by force.</summary>
     /// <param name="within">Time that it may take in all.</param>
-    ValueTask KillAsync(TimeSpan within);
+    Task KillAsync(TimeSpan within);
 }

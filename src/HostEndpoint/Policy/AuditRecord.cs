@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace ChannelSdk.HostEndpoint.Policy;
+namespace ChannelSdk.Host.Policy;
 
 /// <summary>Who asked.</summary>
 public enum CallDirection
@@ -14,8 +14,8 @@ public enum CallDirection
 /// <summary>A call that was refused here, or a privileged one that was let through. Contents and arguments are not in it.</summary>
 /// <param name="At">When.</param>
 /// <param name="Instance">The instance.</param>
-/// <param name="Direction">Who asked.</param>
-/// <param name="Method">What; the guest's words if it asked, escaped.</param>
+/// <param name="Direction">Which side called.</param>
+/// <param name="Method">The method; escaped, as the guest sent it, if the guest called.</param>
 /// <param name="Refusal">Why it was refused; null: it was let through.</param>
 public sealed record AuditRecord(DateTimeOffset At, string Instance, CallDirection Direction, string Method, string? Refusal)
 {

@@ -1,112 +1,64 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Text;
+using ChannelSdk.Protocol.Toml;
+using ChannelSdk.Services;
 
-namespace ChannelSdk.HostEndpoint.Policy;
+namespace ChannelSdk.Host.Policy;
 
 /// <summary>
-/// What this host lets itself ask of a guest, and the guest of it. The image has a policy of its own
-/// (/etc/channel-agent/policy.toml); a call happens only if both allow it.
+/// The methods that this host may call at a guest, and the guest at the host. The image has its own policy
+/// (/etc/channel-agent/agent.toml); a call happens only if both allow it.
 /// </summary>
 public sealed record HostPolicy
 {
+    private const string Advice = "write \"service.Method\", \"service.*\" or \"*\"";
+    private static readonly TomlSettings<HostPolicy> s_file = new(
+    [
+        new("services", [Allow(static (policy, methods) => policy with { HostMay = methods })]),
+        new("guest", [Allow(static (policy, methods) => policy with { GuestMay = methods })]),
+    ]);
+
     /// <summary>Everything that the image allows; and the guest may ask for everything that is served to it.</summary>
     public static HostPolicy Open { get; } = new();
 
-    private const int MaxBytes = 1 << 20;
-
     /// <summary>Methods that this host may call: <c>freeze.Freeze</c>, <c>freeze.*</c> or <c>*</c>.</summary>
-    public IReadOnlyList<string> HostMay { get; init; } = ["*"];
+    public IReadOnlyList<string> HostMay { get; init; } = [MethodPattern.Any];
 
     /// <summary>Methods that the guest may call, in the same form.</summary>
-    public IReadOnlyList<string> GuestMay { get; init; } = ["*"];
+    public IReadOnlyList<string> GuestMay { get; init; } = [MethodPattern.Any];
 
-    /// <summary>Reads a JSON document with the members <c>host_may</c> and <c>guest_may</c>, lists of methods; one that is missing allows all.</summary>
+    /// <summary>
+    /// Reads a TOML file of at most 64 KiB: <c>allow</c> in the table <c>[services]</c> is <see cref="HostMay"/>, as the image's
+    /// policy calls it, <c>allow</c> in <c>[guest]</c> is <see cref="GuestMay"/>. What is missing allows all.
+    /// </summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="ChannelException">BadConfiguration: it cannot be read, or is not that.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it cannot be read, or is no such file; the message has a line for each mistake.</exception>
     public static HostPolicy Load(string path)
     {
         ArgumentNullException.ThrowIfNull(path);
-        try
-        {
-            var document = JsonSerializer.Deserialize(Read(path), PolicyJson.Default.PolicyDocument)
-                ?? throw new JsonException("it is null");
-            return new HostPolicy { HostMay = Check(document.HostMay), GuestMay = Check(document.GuestMay) };
-        }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
-        {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-                $"the host's policy {path}: {(e is JsonException json ? WhatOf(json) : FileFault.Describe(e))}; it is like {{\"host_may\": [\"info.*\", \"freeze.*\"], \"guest_may\": [\"metadata.Relay\"]}}");
-        }
+        var errno = SmallFile.TryRead(path, TomlReader.MaxBytes + 1, out var bytes);
+        return errno == 0 ? Parse(bytes, path)
+            : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the host's policy {path} cannot be read: {Errno.Describe(errno)}; give the path of a file that this user may read");
     }
 
-    // The runtime's own text ends with positions that count from 0.
-    private static string WhatOf(JsonException e)
-    {
-        var end = e.Message.IndexOf(e.Path is null ? " LineNumber:" : " Path:", StringComparison.Ordinal);
-        var what = (end < 0 ? e.Message : e.Message[..end]).Trim();
-        return e.LineNumber is { } line ? $"line {line + 1}: {what}" : what;
-    }
-
-    /// <summary>The file's bytes; a device or pipe without an end is not read for ever.</summary>
-    private static ReadOnlySpan<byte> Read(string path)
-    {
-        var bytes = new byte[MaxBytes + 1];
-        using var file = File.OpenRead(path);
-        var count = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-        return count <= MaxBytes ? bytes.AsSpan(0, count) : throw new IOException($"it has more than {MaxBytes} bytes");
-    }
+    /// <summary>The policy of a file's bytes.</summary>
+    internal static HostPolicy Parse(ReadOnlySpan<byte> utf8, string path) => s_file.Read(utf8, $"the host's policy {path}", Open);
 
     /// <summary>Checks both lists.</summary>
-    /// <exception cref="ChannelException">BadConfiguration: one is null, or has what is no method.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: one is null, or has what is no method.</exception>
     internal void Validate()
     {
         foreach (var (name, patterns) in ((string, IReadOnlyList<string>?)[])[(nameof(HostMay), HostMay), (nameof(GuestMay), GuestMay)])
         {
-            if (patterns is null || !patterns.All(IsPattern))
+            if (patterns is null || !patterns.All(MethodPattern.IsPattern))
             {
-                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{name} of the host's policy has what is no method; write service.Method, service.* or *");
+                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{name} of the host's policy has what is no method; {Advice}");
             }
         }
     }
 
-    internal static bool Allows(IReadOnlyList<string> patterns, string method)
-    {
-        foreach (var pattern in patterns)
-        {
-            if (pattern == "*" || pattern == method
-                || (pattern.EndsWith(".*", StringComparison.Ordinal) && method.StartsWith(pattern.AsSpan(0, pattern.Length - 1), StringComparison.Ordinal)))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    private static string[] Check(string[]? patterns)
-    {
-        foreach (var pattern in patterns ?? [])
-        {
-            if (!IsPattern(pattern))
-            {
-                throw new JsonException($"'{pattern}' is no method: write service.Method, service.* or *");
-            }
-        }
-
-        return patterns ?? ["*"];
-    }
-
-    private static bool IsPattern(string? pattern)
-    {
-        var name = pattern?.EndsWith(".*", StringComparison.Ordinal) == true ? pattern[..^2] : pattern;
-        return name is "*" || (!string.IsNullOrEmpty(name) && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '.'));
-    }
+    private static TomlKey<HostPolicy> Allow(Func<HostPolicy, string[], HostPolicy> apply) => TomlKey.List("allow", "a list of methods such as [\"info.*\", \"freeze.Thaw\"]",
+        static item => MethodPattern.IsPattern(item) ? null : $"'{SafeText.Escape(item, 80)}' is no method; {Advice}", apply);
 }
-
-internal sealed record PolicyDocument([property: JsonPropertyName("host_may")] string[]? HostMay, [property: JsonPropertyName("guest_may")] string[]? GuestMay);
-
-[JsonSourceGenerationOptions(UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
-[JsonSerializable(typeof(PolicyDocument))]
-internal sealed partial class PolicyJson : JsonSerializerContext;

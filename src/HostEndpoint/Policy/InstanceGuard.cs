@@ -1,25 +1,33 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Channels;
+using ChannelSdk.Host.Telemetry;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Text;
+using ChannelSdk.Services;
 
-namespace ChannelSdk.HostEndpoint.Policy;
+namespace ChannelSdk.Host.Policy;
 
 /// <summary>Asks the host's policy at each call of one instance and keeps the record of it.</summary>
 /// <param name="instance">Its name.</param>
-/// <param name="options">Policy and record.</param>
+/// <param name="policy">What is allowed.</param>
+/// <param name="audit">Takes the record; null: there is none.</param>
+/// <param name="alarm">Told when the record cannot be written.</param>
+/// <param name="telemetry">Logs and counts.</param>
 /// <param name="time">The clock.</param>
-internal sealed class InstanceGuard(string instance, InstanceOptions options, TimeProvider time) : ICallGuard
+internal sealed class InstanceGuard(
+    string instance, HostPolicy policy, Action<AuditRecord>? audit, Action<string> alarm, InstanceTelemetry telemetry, TimeProvider time) : ICallGuard
 {
-    /// <summary>Lines a second that a guest can cause; what is above it is counted in the next one.</summary>
+    /// <summary>Lines a second that a guest can cause; further ones are counted in the next line.</summary>
     private const int MaxGuestLines = 10;
+
+    /// <summary>Stands for every method that this host does not have.</summary>
+    private const string OtherMethod = "_OTHER";
 
     /// <summary>Seconds between two alarms about a record that cannot be written.</summary>
     private const int AlarmGap = 60;
 
     private readonly Lock _gate = new();
-    private long _second;
-    private int _lines;
-    private long _dropped;
+    private readonly LineBudget _guestLines = new(MaxGuestLines, time);
     private long _nextAlarm = long.MinValue;
 
     /// <summary>Told of each failure of the record's sink.</summary>
@@ -28,9 +36,12 @@ internal sealed class InstanceGuard(string instance, InstanceOptions options, Ti
     /// <inheritdoc/>
     public void OnCalling(string method, bool isPrivileged)
     {
-        if (!HostPolicy.Allows(options.Policy.HostMay, method))
+        if (!MethodPattern.Matches(policy.HostMay, method))
         {
-            Refuse(CallDirection.ToGuest, method, $"the host's policy does not allow {method} (host_may)");
+            var reason = $"the host's policy does not allow {method} ([services] allow)";
+            telemetry.Refused(isOfGuest: false, method);
+            Record(CallDirection.ToGuest, method, reason);
+            throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, reason);
         }
         else if (isPrivileged)
         {
@@ -41,50 +52,37 @@ internal sealed class InstanceGuard(string instance, InstanceOptions options, Ti
     /// <inheritdoc/>
     public void OnCalled(string untrustedMethod, bool isServed)
     {
-        var method = GuestText.Escape(untrustedMethod, 128);
+        var method = SafeText.Escape(untrustedMethod, 128);
         if (!isServed)
         {
+            telemetry.Refused(isOfGuest: true, OtherMethod);
             RecordOfGuest(method, "it is not served to this guest");
         }
-        else if (!HostPolicy.Allows(options.Policy.GuestMay, method))
+        else if (!MethodPattern.Matches(policy.GuestMay, method))
         {
-            var reason = $"the host's policy does not allow {method} (guest_may)";
+            var reason = $"the host's policy does not allow {method} ([guest] allow)";
+            telemetry.Refused(isOfGuest: true, method);
             RecordOfGuest(method, reason);
             throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, reason);
         }
     }
 
-    private void Refuse(CallDirection direction, string method, string reason)
-    {
-        Record(direction, method, reason);
-        throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused, reason);
-    }
-
     private void RecordOfGuest(string method, string reason)
     {
-        lock (_gate)
+        if (_guestLines.TryTake(out var dropped))
         {
-            var second = time.GetTimestamp() / time.TimestampFrequency;
-            (_lines, _second) = second == _second ? (_lines + 1, _second) : (1, second);
-            if (_lines > MaxGuestLines)
-            {
-                _dropped++;
-                return;
-            }
-
-            reason = _dropped > 0 ? $"{reason} ({_dropped} more were refused before)" : reason;
-            _dropped = 0;
+            Record(CallDirection.ToHost, method, dropped > 0 ? $"{reason} ({dropped} more were refused before)" : reason);
         }
-
-        Record(CallDirection.ToHost, method, reason);
     }
 
     /// <summary>The record is for the operator: that it cannot be written is told, and neither a call nor the channel ends by it.</summary>
     private void Record(CallDirection direction, string method, string? refusal)
     {
+        var record = new AuditRecord(time.GetUtcNow(), instance, direction, method, refusal);
+        telemetry.Audited(direction == CallDirection.ToHost, method, refusal);
         try
         {
-            options.Audit?.Invoke(new AuditRecord(time.GetUtcNow(), instance, direction, method, refusal));
+            audit?.Invoke(record);
         }
         catch (Exception e)
         {
@@ -108,7 +106,7 @@ internal sealed class InstanceGuard(string instance, InstanceOptions options, Ti
 
         try
         {
-            options.Alarm($"{instance}: the audit record cannot be written ({(e is IOException or UnauthorizedAccessException ? FileFault.Describe(e) : $"{e.GetType().Name}: {e.Message}")}); calls go on without it");
+            alarm($"{instance}: the audit record cannot be written ({(e is IOException or UnauthorizedAccessException ? FileFault.Describe(e) : $"{e.GetType().Name}: {e.Message}")}); calls go on without it");
         }
         catch (Exception)
         {

@@ -1,9 +1,10 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.InMemory;
 
-namespace ChannelSdk.HostEndpoint.Qga;
+namespace ChannelSdk.Host.Qga;
 
 /// <summary>
 /// Stands in for an agent, in the host's process: the other end of the instance's channel, which serves its calls by
@@ -18,17 +19,18 @@ internal sealed class QgaBridge : IAsyncDisposable
     private readonly Channel _channel;
     private readonly QgaGate _gate;
     private readonly string _uri;
+    private readonly TimeProvider _time;
     private Task _watching = Task.CompletedTask;
     private bool _isStarted;
 
-    public QgaBridge(QgaClient client, string uri, Action<string> alarm)
+    public QgaBridge(QgaClient client, string uri, Action<string> alarm, TimeProvider time)
     {
-        (Client, _uri) = (client, uri);
-        _freeze = new QgaFreezeGuard(client, (state, until) => _channel?.SetState(state, until), text => alarm($"{uri}: {text}"));
+        (Client, _uri, _time) = (client, uri, time);
+        _freeze = new QgaFreezeGuard(client, (state, until) => _channel?.SetState(state, until), text => alarm($"{uri}: {text}"), time);
         var services = new ServiceRegistry();
-        QgaServices.Register(services, client, _freeze);
+        QgaServices.Register(services, client, _freeze, time);
         _gate = new QgaGate(_pair.Guest);
-        _channel = new Channel(PeerRole.Guest, _gate, services);
+        _channel = new Channel(PeerRole.Guest, _gate, services, time: time);
         _channel.SetState(StateWord.Ready);
     }
 
@@ -55,7 +57,7 @@ internal sealed class QgaBridge : IAsyncDisposable
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _watching.ConfigureAwait(false);
-        // Nobody else thaws such a guest.
+        // No lease thaws such a guest.
         await _freeze.DisposeAsync().ConfigureAwait(false);
         await _channel.DisposeAsync().ConfigureAwait(false);
         await _pair.DisposeAsync().ConfigureAwait(false);
@@ -67,7 +69,7 @@ internal sealed class QgaBridge : IAsyncDisposable
     {
         while (!_stop.IsCancellationRequested)
         {
-            await Task.Delay(s_look, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(s_look, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (Client.IsBusy || !_gate.IsOpen || _stop.IsCancellationRequested)
             {
                 continue;

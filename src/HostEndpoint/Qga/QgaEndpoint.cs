@@ -1,7 +1,8 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 
-namespace ChannelSdk.HostEndpoint.Qga;
+namespace ChannelSdk.Host.Qga;
 
 /// <summary>
 /// Where a guest's qemu-ga is, as an endpoint of a channel: behind it the calls of the channel become commands. So an
@@ -9,32 +10,39 @@ namespace ChannelSdk.HostEndpoint.Qga;
 /// </summary>
 internal sealed class QgaEndpoint : ITransportEndpoint
 {
-    /// <summary>The URI scheme, in front of the path of the chardev's Unix socket.</summary>
-    public const string Prefix = "qga://";
+    private const string Name = "qga";
 
-    private readonly QgaBridge _bridge;
+    private readonly ITransportEndpoint _port;
+    private QgaBridge? _bridge;
 
-    private QgaEndpoint(string uri, QgaClient client, Action<string> alarm) => (Uri, _bridge) = (uri, new QgaBridge(client, uri, alarm));
+    private QgaEndpoint(string path) => (Uri, _port) = ($"{Name}://{path}", TransportEndpoints.Create("virtio-serial://" + path));
+
+    /// <summary>Its URI scheme, in front of the path of the chardev's Unix socket.</summary>
+    public static EndpointScheme Scheme { get; } = new(Name, TargetForm.Path, $"{Name}:///run/vm1.qga", static uri => new QgaEndpoint(uri.Target));
 
     /// <inheritdoc/>
     public string Uri { get; }
 
     /// <summary>The way to commands that the channel has no call for.</summary>
-    public QgaClient Client => _bridge.Client;
+    public QgaClient Client => Bridge.Client;
+
+    private QgaBridge Bridge => _bridge ??= new QgaBridge(new QgaClient(_port), Uri, static _ => { }, TimeProvider.System);
 
     /// <summary>Makes an endpoint; nothing is opened yet.</summary>
-    /// <param name="uri">For instance <c>qga:///run/vm1.qga</c>.</param>
+    /// <param name="socket">The socket's path, or a URI of it.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadEndpointUri"/>.</exception>
+    public static QgaEndpoint Create(string socket) =>
+        new(socket.StartsWith($"{Name}://", StringComparison.OrdinalIgnoreCase) ? socket[(Name.Length + 3)..] : socket);
+
+    /// <summary>Gives it its instance's alarm and clock, before it is opened.</summary>
     /// <param name="alarm">Told what an operator must know at once.</param>
-    /// <exception cref="ChannelException">BadEndpointUri.</exception>
-    public static QgaEndpoint Create(string uri, Action<string> alarm)
-    {
-        var path = uri.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) ? uri[Prefix.Length..] : uri;
-        return new QgaEndpoint(Prefix + path, QgaClient.Open(path), alarm);
-    }
+    /// <param name="time">The clock.</param>
+    public void Bind(Action<string> alarm, TimeProvider time) =>
+        _bridge = new QgaBridge(new QgaClient(_port, new QgaClientOptions { Time = time }), Uri, alarm, time);
 
     /// <inheritdoc/>
-    public ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken) => _bridge.OpenAsync(cancellationToken);
+    public ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken) => Bridge.OpenAsync(cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => _bridge.DisposeAsync();
+    public ValueTask DisposeAsync() => _bridge?.DisposeAsync() ?? _port.DisposeAsync();
 }

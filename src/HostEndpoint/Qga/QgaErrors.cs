@@ -1,7 +1,9 @@
 using System.Text.Json;
-using ChannelSdk.Protocol;
+using ChannelSdk.Host.Json;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Text;
 
-namespace ChannelSdk.HostEndpoint.Qga;
+namespace ChannelSdk.Host.Qga;
 
 /// <summary>Turns what a guest calls an error, and what it leaves out, into this library's errors.</summary>
 internal static class QgaErrors
@@ -11,7 +13,7 @@ internal static class QgaErrors
     /// <summary>The exception for the <c>error</c> member of a reply.</summary>
     public static ChannelException Of(JsonElement untrusted, string command)
     {
-        var text = GuestText.Escape(UntrustedJson.Text(untrusted, "desc"), MaxText);
+        var text = SafeText.Escape(UntrustedJson.Text(untrusted, "desc"), MaxText);
         var isMissing = UntrustedJson.Text(untrusted, "class") == "CommandNotFound";
         return isMissing && text.Contains("frozen", StringComparison.Ordinal)
             ? new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry, $"{command}: {text}")

@@ -1,16 +1,19 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Host.Json;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Protocol.Text;
+using ChannelSdk.Services.Files;
 using Google.Protobuf;
 
-namespace ChannelSdk.HostEndpoint.Qga;
+namespace ChannelSdk.Host.Qga;
 
 /// <summary>
 /// files.Read and files.Write by qemu-ga's file commands. It has no way to put a whole file in another's place, to keep
-/// mode, owner and time, or to hash: a copy in is written where it belongs, and one that breaks leaves what it had.
+/// mode, owner and time, or to hash: a copy in is written to its destination, and a broken copy leaves what was written.
 /// </summary>
 internal sealed class QgaFiles(QgaClient client)
 {
@@ -18,7 +21,7 @@ internal sealed class QgaFiles(QgaClient client)
     private const int MaxSizeless = 4 << 20;
 
     // What strerror(3) and Windows say; qemu-ga gives no number.
-    private static readonly string[] Absent = ["No such file", "cannot find the file", "cannot find the path"];
+    private static readonly string[] s_absent = ["No such file", "cannot find the file", "cannot find the path"];
 
     /// <summary>Sends a file's content.</summary>
     public async ValueTask ReadAsync(FileReadRequest request, ChannelStream stream, CancellationToken cancellationToken)
@@ -38,7 +41,10 @@ internal sealed class QgaFiles(QgaClient client)
 
             await stream.WriteAsync(new FileStat
             {
-                Kind = FileKind.Regular, Size = (ulong)size, AllocatedBytes = (ulong)size, Mode = OwnerOnly,
+                Kind = FileKind.Regular,
+                Size = (ulong)size,
+                AllocatedBytes = (ulong)size,
+                Mode = OwnerOnly,
             }.ToByteArray(), cancellationToken).ConfigureAwait(false);
             ValueTask<byte[]> NextAsync(long offset, long end) => content is null
                 ? BlockAsync(handle, path, (int)Math.Min(ContentHash.BlockSize, end - offset), cancellationToken)
@@ -91,9 +97,9 @@ internal sealed class QgaFiles(QgaClient client)
         var handle = await OpenAsync(path, "w", CancellationToken.None).ConfigureAwait(false);
         try
         {
-            // It is made anew, so a copy that was cut begins anew as well.
+            // The file is created again, so a copy that was cut starts from the beginning.
             await stream.WriteAsync(new FileWriteReady().ToByteArray(), CancellationToken.None).ConfigureAwait(false);
-            var whole = await TakeAsync(request, path, handle, stream).ConfigureAwait(false);
+            var whole = await ReceiveAsync(request, path, handle, stream).ConfigureAwait(false);
             await client.CallAsync("guest-file-flush", Handle(handle)).ConfigureAwait(false);
             if (await SeekAsync(handle, 0, "end", CancellationToken.None).ConfigureAwait(false) != (long)request.Size)
             {
@@ -110,7 +116,7 @@ internal sealed class QgaFiles(QgaClient client)
         }
     }
 
-    private async ValueTask<ulong> TakeAsync(FileWriteRequest request, string path, long handle, ChannelStream stream)
+    private async ValueTask<ulong> ReceiveAsync(FileWriteRequest request, string path, long handle, ChannelStream stream)
     {
         var hash = default(ContentHash);
         var position = 0L;
@@ -192,7 +198,7 @@ internal sealed class QgaFiles(QgaClient client)
             if (whole.Length > MaxSizeless)
             {
                 throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Refused,
-                    $"cannot copy {GuestText.Escape(path, 300)} by qemu-ga: it has no size and more than {MaxSizeless} bytes; a device has no end");
+                    $"cannot copy {SafeText.Escape(path, 300)} by qemu-ga: it has no size and more than {MaxSizeless} bytes; a device has no end");
             }
         }
     }
@@ -221,8 +227,8 @@ internal sealed class QgaFiles(QgaClient client)
         }
         catch (ChannelException e) when (e.Code == ChannelError.FailedPrecondition)
         {
-            // One that is there and cannot be read must not be overwritten.
-            return !Absent.Any(words => e.Message.Contains(words, StringComparison.OrdinalIgnoreCase))
+            // An existing file that cannot be read must not be overwritten.
+            return !s_absent.Any(words => e.Message.Contains(words, StringComparison.OrdinalIgnoreCase))
                 ? throw Failed(path, $"it cannot be told whether it exists: {e.Message}; ask to overwrite it, or choose another name") : false;
         }
     }
@@ -256,5 +262,5 @@ internal sealed class QgaFiles(QgaClient client)
     private static string Handle(long handle) => string.Create(CultureInfo.InvariantCulture, $"{{\"handle\":{handle}}}");
 
     private static ChannelException Failed(string path, string what) =>
-        new(ChannelError.FailedPrecondition, ErrorClass.Refused, $"cannot copy {GuestText.Escape(path, 300)} by qemu-ga: {what}");
+        new(ChannelError.FailedPrecondition, ErrorClass.Refused, $"cannot copy {SafeText.Escape(path, 300)} by qemu-ga: {what}");
 }

@@ -1,9 +1,10 @@
 using System.Text.Json;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Protocol.Text;
 
-namespace ChannelSdk.HostEndpoint.Qga;
+namespace ChannelSdk.Host.Qga;
 
 /// <summary>
 /// A freeze by qemu-ga, which has no lease of its own: this side keeps it. At its end, and when a thaw got no answer, the
@@ -12,7 +13,8 @@ namespace ChannelSdk.HostEndpoint.Qga;
 /// <param name="client">The way to qemu-ga.</param>
 /// <param name="setState">What the channel's heartbeats say.</param>
 /// <param name="alarm">Told what an operator must know at once.</param>
-internal sealed class QgaFreezeGuard(QgaClient client, Action<StateWord, DateTimeOffset?> setState, Action<string> alarm) : IAsyncDisposable
+/// <param name="time">The clock.</param>
+internal sealed class QgaFreezeGuard(QgaClient client, Action<StateWord, DateTimeOffset?> setState, Action<string> alarm, TimeProvider time) : IAsyncDisposable
 {
     private const int MaxMounts = 256;
     private const string LeftFrozen = "the guest may be FROZEN, and this process ends: thaw it by hand (channelctl qga URI guest-fsfreeze-thaw)";
@@ -50,7 +52,7 @@ internal sealed class QgaFreezeGuard(QgaClient client, Action<StateWord, DateTim
                 throw Refused(ChannelError.FailedPrecondition, "the guest is frozen already; renew the lease, or thaw");
             }
 
-            // From here on the guest may be frozen, whatever is heard of it.
+            // From here on the guest may be frozen, even if no reply comes.
             Hold(length);
             try
             {
@@ -117,7 +119,7 @@ internal sealed class QgaFreezeGuard(QgaClient client, Action<StateWord, DateTim
     /// <summary>freeze.Status.</summary>
     public FreezeReport Report()
     {
-        var left = _until - DateTimeOffset.UtcNow;
+        var left = _until - time.GetUtcNow();
         var report = new FreezeReport
         {
             State = IsHeld ? FreezeState.Frozen : FreezeState.Thawed,
@@ -127,7 +129,9 @@ internal sealed class QgaFreezeGuard(QgaClient client, Action<StateWord, DateTim
         };
         report.Mounts.Add(new MountResult
         {
-            Mount = "*", Outcome = IsHeld ? MountOutcome.Frozen : MountOutcome.Thawed, Reason = $"qemu-ga counted {_count} file systems and names none",
+            Mount = "*",
+            Outcome = IsHeld ? MountOutcome.Frozen : MountOutcome.Thawed,
+            Reason = $"qemu-ga counted {_count} file systems and names none",
         });
         return report;
     }
@@ -150,7 +154,7 @@ internal sealed class QgaFreezeGuard(QgaClient client, Action<StateWord, DateTim
     {
         _lease?.Cancel();
         _lease = new CancellationTokenSource();
-        _until = DateTimeOffset.UtcNow + length;
+        _until = time.GetUtcNow() + length;
         setState(StateWord.Frozen, _until);
         _watching = WatchAsync(length, _lease.Token);
     }
@@ -158,7 +162,7 @@ internal sealed class QgaFreezeGuard(QgaClient client, Action<StateWord, DateTim
     private async Task WatchAsync(TimeSpan length, CancellationToken lease)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(lease, _stop.Token);
-        await Task.Delay(length, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.Delay(length, time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!either.IsCancellationRequested)
         {
             await EndAsync($"the lease of {length.TotalSeconds:0.#} s ended").ConfigureAwait(false);
@@ -218,11 +222,11 @@ internal sealed class QgaFreezeGuard(QgaClient client, Action<StateWord, DateTim
     {
         _lease?.Cancel();
         _lease = null;
-        _lastEnd = $"{why}, at {DateTimeOffset.UtcNow:u}";
+        _lastEnd = $"{why}, at {time.GetUtcNow():u}";
         setState(StateWord.Ready, null);
     }
 
-    /// <summary>Thaws until the guest says that it is thawed. Whoever gives up leaves the lease to go on with it.</summary>
+    /// <summary>Thaws until the guest says that it is thawed. A caller that gives up leaves the rest to the lease.</summary>
     private async Task ThawUntilConfirmedAsync(string why, CancellationToken cancellationToken)
     {
         for (var tries = 1; ; tries++)
@@ -245,10 +249,10 @@ internal sealed class QgaFreezeGuard(QgaClient client, Action<StateWord, DateTim
                 return;
             }
 
-            alarm($"the guest may be FROZEN: {tries} tries to thaw it failed ({GuestText.Escape(failure)}); it is tried again");
+            alarm($"the guest may be FROZEN: {tries} tries to thaw it failed ({SafeText.Escape(failure)}); it is tried again");
             try
             {
-                await Task.Delay(s_again, cancellationToken).ConfigureAwait(false);
+                await Task.Delay(s_again, time, cancellationToken).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
@@ -267,7 +271,7 @@ internal sealed class QgaFreezeGuard(QgaClient client, Action<StateWord, DateTim
         }
         catch (ChannelException e) when (e.Code == ChannelError.Unsupported)
         {
-            // Where this command is blocked, what the others say has to do.
+            // Where this command is blocked, the replies of the others must do.
             return false;
         }
     }

@@ -1,6 +1,6 @@
-using ChannelSdk.Transports;
+using ChannelSdk.Transports.Abstractions;
 
-namespace ChannelSdk.HostEndpoint.Qga;
+namespace ChannelSdk.Host.Qga;
 
 /// <summary>An endpoint that gives links only while it is open.</summary>
 /// <param name="inner">Where they come from; disposed of with it.</param>

@@ -1,9 +1,10 @@
 using System.Globalization;
 using System.Text.Json;
-using ChannelSdk.Protocol;
+using ChannelSdk.Host.Json;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 
-namespace ChannelSdk.HostEndpoint.Qga;
+namespace ChannelSdk.Host.Qga;
 
 /// <summary>What a guest says of itself by qemu-ga, as far as its commands and their permission go.</summary>
 internal sealed class QgaInfo(QgaClient client)
@@ -44,7 +45,7 @@ internal sealed class QgaInfo(QgaClient client)
         return info;
     }
 
-    /// <summary>A command that the guest may lack; what it does not tell is left out.</summary>
+    /// <summary>A command that the guest may lack; missing values are left out.</summary>
     private async ValueTask<JsonElement> AskAsync(string command, CancellationToken cancellationToken)
     {
         try

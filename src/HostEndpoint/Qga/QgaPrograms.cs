@@ -1,17 +1,19 @@
 using System.Globalization;
 using System.Text.Json;
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Host.Json;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Exec;
 using Google.Protobuf;
 
-namespace ChannelSdk.HostEndpoint.Qga;
+namespace ChannelSdk.Host.Qga;
 
 /// <summary>
 /// exec.Run by guest-exec. qemu-ga takes input only with the start, tells output only with the end, and cannot stop a
 /// program: one whose caller has gone runs on.
 /// </summary>
-internal sealed class QgaPrograms(QgaClient client)
+internal sealed class QgaPrograms(QgaClient client, TimeProvider time)
 {
     private const int MaxPart = 32 << 10;
     private static readonly TimeSpan s_firstLook = TimeSpan.FromMilliseconds(10);
@@ -58,7 +60,7 @@ internal sealed class QgaPrograms(QgaClient client)
                 await input.ConfigureAwait(false);
             }
 
-            await Task.Delay(wait, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(wait, time, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -1,7 +1,8 @@
 using System.Text.Json;
-using ChannelSdk.Protocol;
+using ChannelSdk.Host.Json;
+using ChannelSdk.Protocol.Errors;
 
-namespace ChannelSdk.HostEndpoint.Qga;
+namespace ChannelSdk.Host.Qga;
 
 /// <summary>
 /// Finds the awaited line in what a guest sends. The guest may send anything; only that line is kept, up to its bound, and
@@ -21,7 +22,7 @@ internal sealed class QgaReplyReader
     private bool _isDelimited;
     private bool _isKept;
 
-    /// <summary>Begins to wait for the answer to a synchronization: a short line behind a 0xFF. What is no such line is dropped.</summary>
+    /// <summary>Begins to wait for the answer to a synchronization: a short line behind a 0xFF. Other bytes are dropped.</summary>
     public void AwaitSync() => (_isDelimited, _isKept, _length, _limit) = (true, false, 0, MaxSync);
 
     /// <summary>Begins to wait for the next line, of so many bytes at most.</summary>
@@ -34,7 +35,7 @@ internal sealed class QgaReplyReader
     /// <param name="untrusted">What came; what is left of it afterwards belongs to later lines.</param>
     /// <param name="line">The line without its end and without what stands before a 0xFF; the caller's own.</param>
     /// <returns>Whether it is there.</returns>
-    /// <exception cref="ChannelException">ResourceExhausted: a reply is too long.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.ResourceExhausted"/>: a reply is too long.</exception>
     public bool TryTake(ref ReadOnlyMemory<byte> untrusted, out ReadOnlyMemory<byte> line)
     {
         line = default;
@@ -69,7 +70,7 @@ internal sealed class QgaReplyReader
     /// <summary>Reads a reply: what the command returned.</summary>
     /// <param name="untrusted">One line, which the result goes on to use.</param>
     /// <param name="command">The command that it is for, for errors.</param>
-    /// <exception cref="ChannelException">The guest's own error, or InvalidArgument for what is no reply.</exception>
+    /// <exception cref="ChannelException">The guest's own error, or <see cref="ChannelError.InvalidArgument"/> for what is no reply.</exception>
     public static JsonElement Parse(ReadOnlyMemory<byte> untrusted, string command)
     {
         JsonElement reply;

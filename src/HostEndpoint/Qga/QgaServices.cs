@@ -1,12 +1,21 @@
 using System.Globalization;
 using System.Text.Json;
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Host.Json;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Exec;
+using ChannelSdk.Services.Files;
+using ChannelSdk.Services.Freeze;
+using ChannelSdk.Services.Info;
+using ChannelSdk.Services.Measure;
+using ChannelSdk.Services.Power;
+using ChannelSdk.Services.Storage;
+using ChannelSdk.Services.Time;
 
-namespace ChannelSdk.HostEndpoint.Qga;
+namespace ChannelSdk.Host.Qga;
 
-/// <summary>Which calls of the channel qemu-ga can serve, and how. What it cannot is refused with a word on why.</summary>
+/// <summary>Which calls of the channel qemu-ga can serve, and how. Other calls are refused with the reason.</summary>
 internal static class QgaServices
 {
     // qemu-ga does not answer a shutdown that it accepts.
@@ -14,30 +23,30 @@ internal static class QgaServices
     private static readonly TimeSpan s_trimTime = TimeSpan.FromHours(1);
     private const int MaxPaths = 256;
 
-    public static void Register(ServiceRegistry services, QgaClient client, QgaFreezeGuard freeze)
+    public static void Register(ServiceRegistry services, QgaClient client, QgaFreezeGuard freeze, TimeProvider time)
     {
         var info = new QgaInfo(client);
         var files = new QgaFiles(client);
-        var programs = new QgaPrograms(client);
-        services.Unary(ServiceMethods.InfoPing, (request, context) => PingAsync(client, request, context.CancellationToken));
-        services.Unary(ServiceMethods.InfoGet, (_, context) => info.GetAsync(context.CancellationToken));
-        services.Unary(ServiceMethods.PowerRequest, (request, context) => PowerAsync(client, request, context.CancellationToken));
-        services.Unary(ServiceMethods.FreezeFreeze, (request, context) => freeze.FreezeAsync(request, context.CancellationToken));
-        services.Unary(ServiceMethods.FreezeThaw, (request, context) => freeze.ThawAsync(request, context.CancellationToken));
-        services.Unary(ServiceMethods.FreezeRenew, (request, context) => freeze.RenewAsync(request, context.CancellationToken));
-        services.Unary(ServiceMethods.FreezeStatus, (_, _) => ValueTask.FromResult(freeze.Report()));
-        services.Unary(ServiceMethods.TimeGet, (_, context) => TimeAsync(client, context.CancellationToken));
-        services.Unary(ServiceMethods.TimeSet, (request, context) => SetTimeAsync(client, request, context.CancellationToken));
-        services.Unary(ServiceMethods.StorageTrim, (request, context) => TrimAsync(client, request, context.CancellationToken));
-        services.Stream(ServiceMethods.FilesRead, (request, stream, context) => files.ReadAsync(request, stream, context.CancellationToken));
-        services.Stream(ServiceMethods.FilesWrite, (request, stream, _) => files.WriteAsync(request, stream));
-        services.Stream(ServiceMethods.ExecRun, (request, stream, context) => programs.RunAsync(request, stream, context.CancellationToken));
-        services.Unary(ServiceMethods.ExecSignal, static (_, _) => throw QgaErrors.Unavailable("signal a program"));
-        services.Unary(ServiceMethods.FilesStat, static (_, _) => throw QgaErrors.Unavailable("tell what a file is"));
-        services.Stream(ServiceMethods.FilesList, static (_, _, _) => throw QgaErrors.Unavailable("list a folder"));
-        services.Unary(ServiceMethods.MeasureEcho, static (_, _) => throw QgaErrors.Unavailable("measure throughput"));
-        services.Stream(ServiceMethods.MeasureSink, static (_, _, _) => throw QgaErrors.Unavailable("measure throughput"));
-        services.Stream(ServiceMethods.MeasureSource, static (_, _, _) => throw QgaErrors.Unavailable("measure throughput"));
+        var programs = new QgaPrograms(client, time);
+        services.Unary(InfoMethods.Ping, (request, context) => PingAsync(client, request, context.CancellationToken));
+        services.Unary(InfoMethods.Get, (_, context) => info.GetAsync(context.CancellationToken));
+        services.Unary(PowerMethods.Request, (request, context) => PowerAsync(client, request, context.CancellationToken));
+        services.Unary(FreezeMethods.Freeze, (request, context) => freeze.FreezeAsync(request, context.CancellationToken));
+        services.Unary(FreezeMethods.Thaw, (request, context) => freeze.ThawAsync(request, context.CancellationToken));
+        services.Unary(FreezeMethods.Renew, (request, context) => freeze.RenewAsync(request, context.CancellationToken));
+        services.Unary(FreezeMethods.Status, (_, _) => ValueTask.FromResult(freeze.Report()));
+        services.Unary(TimeMethods.Get, (_, context) => TimeAsync(client, context.CancellationToken));
+        services.Unary(TimeMethods.Set, (request, context) => SetTimeAsync(client, request, context.CancellationToken));
+        services.Unary(StorageMethods.Trim, (request, context) => TrimAsync(client, request, context.CancellationToken));
+        services.Stream(FilesMethods.Read, (request, stream, context) => files.ReadAsync(request, stream, context.CancellationToken));
+        services.Stream(FilesMethods.Write, (request, stream, _) => files.WriteAsync(request, stream));
+        services.Stream(ExecMethods.Run, (request, stream, context) => programs.RunAsync(request, stream, context.CancellationToken));
+        services.Unary(ExecMethods.Signal, static (_, _) => throw QgaErrors.Unavailable("signal a program"));
+        services.Unary(FilesMethods.Stat, static (_, _) => throw QgaErrors.Unavailable("tell what a file is"));
+        services.Stream(FilesMethods.List, static (_, _, _) => throw QgaErrors.Unavailable("list a folder"));
+        services.Unary(MeasureMethods.Echo, static (_, _) => throw QgaErrors.Unavailable("measure throughput"));
+        services.Stream(MeasureMethods.Sink, static (_, _, _) => throw QgaErrors.Unavailable("measure throughput"));
+        services.Stream(MeasureMethods.Source, static (_, _, _) => throw QgaErrors.Unavailable("measure throughput"));
     }
 
     private static async ValueTask<PingReply> PingAsync(QgaClient client, PingRequest request, CancellationToken cancellationToken)

@@ -1,4 +1,7 @@
 using System.Text.Json.Nodes;
+using ChannelSdk.Protocol.Errors;
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
 
 namespace ChannelSdk.Metadata.Documents;
 
@@ -9,147 +12,162 @@ namespace ChannelSdk.Metadata.Documents;
 /// </summary>
 internal sealed class YamlText
 {
-    private readonly List<YamlLine> _lines;
-    private int _next;
+    private readonly string _text;
+    private readonly Parser _parser;
 
-    private YamlText(List<YamlLine> lines) => _lines = lines;
+    // The innermost bracket that is open, for errors.
+    private (long Line, char Closing)? _open;
+
+    private YamlText(string text) => (_text, _parser) = (text, new Parser(new StringReader(text)));
 
     public static JsonNode? Parse(string text)
     {
-        var parser = new YamlText(YamlLine.Split(text));
-        var node = parser.ReadBlock(0, 0, "");
-        if (parser.Peek() is { } rest)
+        YamlFault.ThrowIfUnreadable(text);
+        // A text block's last line has a line end, also where the document's has none.
+        var reader = new YamlText(text.EndsWith('\n') ? text : text + '\n');
+        try
         {
-            throw rest.Error("it does not belong to what is above it; check its indentation");
+            return reader.ReadDocument();
+        }
+        catch (YamlException e)
+        {
+            throw YamlFault.Of(e.Message, (e.Start.Line, e.End.Line), reader._open, e);
+        }
+        catch (InvalidOperationException e)
+        {
+            // The library's own errors in states that it does not expect.
+            var line = reader._parser.Current?.End.Line ?? 1;
+            throw YamlFault.Of("", (line, line), reader._open, e);
+        }
+    }
+
+    private static ChannelException Error(ParsingEvent place, string text) => DocumentError.At($"line {place.Start.Line}", text);
+
+    private ParsingEvent Next() => _parser.MoveNext() ? _parser.Current! : throw new YamlException("the text ends too early");
+
+    private JsonNode? ReadDocument()
+    {
+        Next();
+        if (Next() is not DocumentStart)
+        {
+            return null;
+        }
+
+        var node = Read(Next(), "", 0, isFlow: false);
+        if (Next() is DocumentEnd { IsImplicit: true } && Next() is DocumentStart more)
+        {
+            throw Error(more, more.IsImplicit ? "it does not belong to what is above it; check its indentation"
+                : "a file holds one document; remove this line and what it separates");
         }
 
         return node;
     }
 
-    /// <summary>The next line with content, which stays the next one.</summary>
-    private YamlLine? Peek()
+    private JsonNode? Read(ParsingEvent item, string path, int depth, bool isFlow)
     {
-        while (_next < _lines.Count && _lines[_next].IsEmpty)
+        Check(item, isFlow);
+        if (item is Scalar scalar)
         {
-            _next++;
-        }
-
-        return _next < _lines.Count ? _lines[_next] : null;
-    }
-
-    private JsonNode? ReadBlock(int leastIndent, int depth, string path)
-    {
-        if (Peek() is not { } line || line.Indent < leastIndent)
-        {
-            return null;
+            ThrowIfOverLines(scalar, isFlow);
+            return scalar.Style == ScalarStyle.Plain ? YamlScalar.Resolve(scalar.Value, scalar.Start.Line) : JsonValue.Create(scalar.Value);
         }
 
         if (depth >= JsonText.MaxDepth)
         {
-            throw line.Error($"more than {JsonText.MaxDepth} levels");
+            throw Error(item, $"more than {JsonText.MaxDepth} levels");
         }
 
-        if (line.IsItem)
+        var outer = _open;
+        JsonNode node = item switch
         {
-            return ReadSequence(line.Indent, depth, path);
-        }
-
-        return YamlKey.TrySplit(line, out _, out _) ? ReadMapping(line.Indent, depth, path) : ReadInline(line.Content, line.Indent - 1, path);
+            SequenceStart sequence => ReadSequence(sequence, path, depth),
+            MappingStart mapping => ReadMapping(mapping, path, depth, isFlow),
+            _ => throw Error(item, "a value is wanted here"),
+        };
+        _open = outer;
+        return node;
     }
 
-    private JsonArray ReadSequence(int indent, int depth, string path)
+    private JsonArray ReadSequence(SequenceStart start, string path, int depth)
     {
+        var isFlow = start.Style == SequenceStyle.Flow;
+        _open = isFlow ? (start.Start.Line, ']') : _open;
         var list = new JsonArray();
-        while (Peek() is { } line && line.Indent == indent && line.IsItem)
+        while (Next() is not SequenceEnd and var item)
         {
-            var place = $"{path}[{list.Count}]";
-            var item = line.Content[1..].TrimStart(' ');
-            if (item.Length == 0 || item[0] == '#')
+            if (isFlow && item is MappingStart && _text[(int)item.Start.Index] != '{')
             {
-                _next++;
-                list.Add(ReadBlock(indent + 1, depth + 1, place));
-                continue;
+                throw Error(item, "a comma or ']' is wanted within the brackets; a mapping within them has braces, as in [{a: b}]");
             }
 
-            // "- key: value" and "- - x": what follows the dash is a block of its own that begins at its column.
-            var inner = line with { Indent = indent + line.Content.Length - item.Length, Content = item };
-            if (inner.IsItem || YamlKey.TrySplit(inner, out _, out _))
-            {
-                _lines[_next] = inner;
-                list.Add(ReadBlock(indent + 1, depth + 1, place));
-            }
-            else
-            {
-                list.Add(ReadInline(item, indent, place));
-            }
+            list.Add(Read(item, $"{path}[{list.Count}]", depth + 1, isFlow));
         }
 
-        ThrowIfDeeper(indent);
         return list;
     }
 
-    private JsonObject ReadMapping(int indent, int depth, string path)
+    private JsonObject ReadMapping(MappingStart start, string path, int depth, bool isFlow)
     {
+        isFlow |= start.Style == MappingStyle.Flow;
+        _open = isFlow ? (start.Start.Line, '}') : _open;
         var map = new JsonObject();
-        while (Peek() is { } line && line.Indent == indent && !line.IsItem)
+        while (Next() is not MappingEnd and var item)
         {
-            if (!YamlKey.TrySplit(line, out var key, out var value))
+            Check(item, isFlow);
+            // A key behind '? ' stands further right than the mapping, which begins with its first key.
+            if (item is not Scalar key || (!isFlow && key.Start.Column != start.Start.Column) || key is { Style: ScalarStyle.Plain, Value: "" })
             {
-                throw line.Error("a key and a colon are wanted here, as in 'hostname: vm1'");
+                throw Error(item, "complex and empty keys ('? ') are not supported; write 'key: value'");
             }
 
-            var place = path.Length == 0 ? DocumentError.Key(key) : $"{path}.{DocumentError.Key(key)}";
-            if (map.ContainsKey(key))
+            YamlScalar.ThrowIfReserved(key.Style == ScalarStyle.Plain ? key.Value : "", key.Start.Line);
+            var place = path.Length == 0 ? DocumentError.Key(key.Value) : $"{path}.{DocumentError.Key(key.Value)}";
+            if (map.ContainsKey(key.Value))
             {
-                throw DocumentError.At(place, $"the key is there twice (second time in line {line.Number}); remove one");
+                throw DocumentError.At(place, $"the key is there twice (second time in line {key.Start.Line}); remove one");
             }
 
-            if (value.Length == 0 || value[0] == '#')
+            var value = Next();
+            if (isFlow && value.Start.Index == value.End.Index && !_text.AsSpan((int)key.End.Index, (int)(value.Start.Index - key.End.Index)).Contains(':'))
             {
-                _next++;
-                // A sequence may stand at the column of its key.
-                var least = Peek() is { IsItem: true } below && below.Indent == indent ? indent : indent + 1;
-                map[key] = ReadBlock(least, depth + 1, place);
+                throw DocumentError.At(path, $"a colon, a space and a value are wanted after each key (line {key.Start.Line})");
             }
-            else
-            {
-                map[key] = ReadInline(value, indent, place);
-            }
+
+            map[key.Value] = Read(value, place, depth + 1, isFlow);
         }
 
-        ThrowIfDeeper(indent);
         return map;
     }
 
-    /// <summary>A value that begins within the next line, which is used up with it.</summary>
-    private JsonNode? ReadInline(string text, int parentIndent, string path)
+    private void Check(ParsingEvent item, bool isFlow)
     {
-        var line = _lines[_next];
-        if (text[0] is '|' or '>')
+        if (!isFlow && _text.AsSpan((int)(item.Start.Index - item.Start.Column + 1)).TrimStart(' ').StartsWith('\t'))
         {
-            return YamlBlockScalar.Read(_lines, ref _next, text, parentIndent);
+            throw Error(item, "a tab cannot indent YAML; use spaces");
         }
 
-        if (text[0] is '[' or '{')
+        if (item is AnchorAlias or NodeEvent { Anchor.IsEmpty: false })
         {
-            return YamlFlow.Read(_lines, ref _next, text, path);
+            throw Error(item, "anchors and aliases are not supported; write the value again, or put it in quotes if it begins with that sign");
         }
 
-        _next++;
-        var value = YamlScalar.Read(text, line);
-        if (Peek() is { } after && after.Indent > Math.Max(parentIndent, -1) && after.Indent > line.Indent && !after.IsItem)
+        if (item is NodeEvent { Tag.IsEmpty: false })
         {
-            throw after.Error("text that goes on over a line end needs '|' or '>' after its key");
+            throw Error(item, "tags are not supported; put the value in quotes if it begins with '!'");
         }
-
-        return value;
     }
 
-    private void ThrowIfDeeper(int indent)
+    // Within brackets a line end is a space; elsewhere it is mostly a mistake of indentation.
+    private static void ThrowIfOverLines(Scalar scalar, bool isFlow)
     {
-        if (Peek() is { } line && line.Indent > indent)
+        if (!isFlow && scalar.Start.Line != scalar.End.Line && scalar.Style is ScalarStyle.Plain)
         {
-            throw line.Error("it is indented deeper than what it belongs to");
+            throw DocumentError.At($"line {scalar.Start.Line + 1}", "text that goes on over a line end needs '|' or '>' after its key");
+        }
+
+        if (!isFlow && scalar.Start.Line != scalar.End.Line && scalar.Style is ScalarStyle.SingleQuoted or ScalarStyle.DoubleQuoted)
+        {
+            throw Error(scalar, "the quote is not closed in its line; use '|' for text of several lines");
         }
     }
 }

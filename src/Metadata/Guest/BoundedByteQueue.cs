@@ -1,6 +1,6 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Guest;
 
 /// <summary>One direction of a pipe: pieces in order, bounded by their bytes.</summary>
 internal sealed class BoundedByteQueue(int capacity)

@@ -1,14 +1,16 @@
 using System.Runtime.CompilerServices;
 
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Guest;
 
 /// <summary>A bounded history of events that any number of readers follow, each by its own cursor.</summary>
+/// <typeparam name="T">An event.</typeparam>
 /// <param name="most">Events that are kept.</param>
 /// <param name="mostCharacters">Characters of text that are kept in all, so that long texts shorten the history.</param>
 /// <param name="charactersOf">How many an event has.</param>
 /// <param name="last">Cursor of the last event that was before these.</param>
-internal sealed class EventHistory<T>(int most, int mostCharacters, Func<T, int> charactersOf, long last = 0)
+public sealed class EventHistory<T>(int most, int mostCharacters, Func<T, int> charactersOf, long last = 0)
 {
+    private readonly Func<T, int> _charactersOf = charactersOf ?? throw new ArgumentNullException(nameof(charactersOf));
     private readonly Lock _gate = new();
     private readonly Queue<(long Cursor, T Event)> _events = new();
     private TaskCompletionSource _changed = NewSignal();
@@ -64,14 +66,15 @@ internal sealed class EventHistory<T>(int most, int mostCharacters, Func<T, int>
     /// <param name="make">Makes it of its cursor.</param>
     public T Add(Func<long, T> make)
     {
+        ArgumentNullException.ThrowIfNull(make);
         lock (_gate)
         {
             var next = make(++_last);
             _events.Enqueue((_last, next));
-            _characters += charactersOf(next);
+            _characters += _charactersOf(next);
             while (_events.Count > most || (_characters > mostCharacters && _events.Count > 1))
             {
-                _characters -= charactersOf(_events.Dequeue().Event);
+                _characters -= _charactersOf(_events.Dequeue().Event);
             }
 
             Signal();

@@ -1,6 +1,6 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Guest;
 
 /// <summary>
 /// The ordered byte pipe between a host manager and its instance behind Ganeti's <c>read</c> and <c>write</c>. Both
@@ -14,7 +14,7 @@ public sealed class MetadataPipe
     internal MetadataPipe(int bytesEachWay) => (_toGuest, _fromGuest) = (new(bytesEachWay), new(bytesEachWay));
 
     /// <summary>Queues bytes for the guest; waits while there is no room for them.</summary>
-    /// <exception cref="ChannelException">InvalidArgument: more than the pipe holds. StreamClosed: the instance is detached.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/>: more than the pipe holds. <see cref="ChannelError.StreamClosed"/>: the instance is detached.</exception>
     public async ValueTask SendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken = default)
     {
         if (bytes.Length > _toGuest.Capacity)
@@ -30,7 +30,7 @@ public sealed class MetadataPipe
     }
 
     /// <summary>The next bytes of the guest, in the order in which it wrote them; waits for some.</summary>
-    /// <exception cref="ChannelException">StreamClosed: the instance is detached.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.StreamClosed"/>: the instance is detached.</exception>
     public async ValueTask<ReadOnlyMemory<byte>> ReceiveAsync(CancellationToken cancellationToken = default)
     {
         while (true)

@@ -1,4 +1,4 @@
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Guest;
 
 /// <summary>Whether something began or ended.</summary>
 public enum ProgressPhase
@@ -20,11 +20,11 @@ public enum ProgressResult
     Failure,
 }
 
-/// <summary>A step of the guest's boot or install, in the guest's words: escape them before a terminal or log sees them.</summary>
+/// <summary>A step of the guest's boot or install, as the guest wrote it: escape it before a terminal or log sees them.</summary>
 /// <param name="Cursor">Place in the instance's history, from 1, without gaps.</param>
 /// <param name="ReceivedAt">When the host received it.</param>
 /// <param name="Timestamp">When it happened by the guest's clock; null if it does not say.</param>
-/// <param name="Origin">Who says so, for instance "cloudinit" or "phone_home"; at most 64 characters.</param>
+/// <param name="Origin">The reporter, for instance "cloudinit" or "phone_home"; at most 64 characters.</param>
 /// <param name="Name">The step, for instance init-network/config-users-groups; at most 256 characters.</param>
 /// <param name="Description">For people; at most 1024 characters.</param>
 /// <param name="Phase">Whether it begins or ends.</param>

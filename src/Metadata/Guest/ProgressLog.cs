@@ -1,4 +1,4 @@
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Guest;
 
 /// <summary>What an instance has told of its progress: a bounded history that any number of readers follow, each by its own cursor.</summary>
 public sealed class ProgressLog

@@ -4,7 +4,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Guest;
 
 /// <summary>What a guest posts of its progress, as events. Null: it is not what it should be.</summary>
 internal static class ProgressReader
@@ -15,7 +15,7 @@ internal static class ProgressReader
     private const int MaxText = 1024;
     private const int MaxFields = 16;
 
-    private static readonly SearchValues<string> Failures = SearchValues.Create(["FAIL", "FAILURE", "ERROR"], StringComparison.OrdinalIgnoreCase);
+    private static readonly SearchValues<string> s_failures = SearchValues.Create(["FAIL", "FAILURE", "ERROR"], StringComparison.OrdinalIgnoreCase);
 
     /// <summary>One event of cloud-init's webhook reporter (cloud-init documentation, "Reporting"), or of a script that adds "percent".</summary>
     public static ProgressEvent? FromJson(ReadOnlyMemory<byte> untrusted, DateTimeOffset now)
@@ -66,7 +66,7 @@ internal static class ProgressReader
     {
         null => ProgressResult.Success,
         { } word when word.StartsWith("WARN", StringComparison.OrdinalIgnoreCase) => ProgressResult.Warning,
-        { } word when Failures.Contains(word) => ProgressResult.Failure,
+        { } word when s_failures.Contains(word) => ProgressResult.Failure,
         _ => ProgressResult.Success,
     };
 

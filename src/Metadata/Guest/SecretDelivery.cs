@@ -1,4 +1,6 @@
-namespace ChannelSdk.Metadata;
+using ChannelSdk.Metadata.Model;
+
+namespace ChannelSdk.Metadata.Guest;
 
 /// <summary>What is known of a delivery of secrets.</summary>
 public enum SecretOutcome

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace ChannelSdk.Metadata.Http;
 
-/// <summary>The query by which a request waits for change, in the words of Google's metadata server: wait_for_change, last_etag, timeout_sec.</summary>
+/// <summary>The query by which a request waits for change, as Google's metadata server has it: wait_for_change, last_etag, timeout_sec.</summary>
 /// <param name="IsWait">Whether it waits at all.</param>
 /// <param name="IsValid">False: a value is not allowed.</param>
 /// <param name="LastTag">The tag that the client knows; null: it wants the next change.</param>

@@ -4,7 +4,7 @@ namespace ChannelSdk.Metadata.Http;
 /// <summary>Tells the host of answers that failed: at most one a second of an instance, and the next only when its sink is done with the last.</summary>
 internal sealed class FailureReports(string instance, MetadataServerOptions options)
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(1);
 
     private readonly Lock _gate = new();
     private long _last;
@@ -22,7 +22,7 @@ internal sealed class FailureReports(string instance, MetadataServerOptions opti
         MetadataFailure failure;
         lock (_gate)
         {
-            if (_isBusy || (_wasTold && options.Time.GetElapsedTime(_last) < Pause))
+            if (_isBusy || (_wasTold && options.Time.GetElapsedTime(_last) < s_pause))
             {
                 _untold++;
                 return;
@@ -44,7 +44,7 @@ internal sealed class FailureReports(string instance, MetadataServerOptions opti
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            // A sink that fails takes nothing with it: what it was to tell is counted, and told with the next.
+            // A sink that fails loses nothing: its report is counted, and told with the next.
             Interlocked.Add(ref _untold, failure.Untold + 1);
         }
         finally

@@ -1,5 +1,5 @@
 using System.Globalization;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Files;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 

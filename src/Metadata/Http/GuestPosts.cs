@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Globalization;
-using ChannelSdk.Metadata.Faces;
+using ChannelSdk.Metadata.Layouts;
+using ChannelSdk.Metadata.Guest;
 using Microsoft.AspNetCore.Http;
 
 namespace ChannelSdk.Metadata.Http;
@@ -48,7 +49,7 @@ internal sealed class GuestPosts
         return Task.CompletedTask;
     }
 
-    /// <summary>Nova's password: posted once, encrypted for the user's key, and read by whoever asks whether it is there.</summary>
+    /// <summary>Nova's password: posted once, encrypted for the user's key, and read by clients that ask whether it is there.</summary>
     private static async Task PasswordAsync(Exchange exchange)
     {
         if (exchange.IsRead)

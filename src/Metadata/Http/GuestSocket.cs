@@ -14,7 +14,7 @@ internal static class GuestSocket
     private const int TcpInfo = 11;
     private const int UnackedOffset = 24;
     private const int AckedOffset = 120;
-    private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan s_step = TimeSpan.FromMilliseconds(5);
 
     /// <summary>Bytes that the guest has acknowledged; null: the socket is closed.</summary>
     public static ulong? Acknowledged(Socket socket) => Read(socket, out var acknowledged, out _) ? acknowledged : null;
@@ -34,7 +34,7 @@ internal static class GuestSocket
                 return false;
             }
 
-            await Task.Delay(Step, CancellationToken.None).ConfigureAwait(false);
+            await Task.Delay(s_step, CancellationToken.None).ConfigureAwait(false);
         }
 
         return false;

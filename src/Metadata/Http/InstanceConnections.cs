@@ -12,7 +12,7 @@ namespace ChannelSdk.Metadata.Http;
 /// </summary>
 internal sealed class InstanceConnections : IAsyncDisposable
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
 
     private readonly MetadataInstance _instance;
     private readonly ConnectionHub _hub;
@@ -91,13 +91,13 @@ internal sealed class InstanceConnections : IAsyncDisposable
                 catch (SocketException e) when (e.SocketErrorCode is not (SocketError.OperationAborted or SocketError.NotSocket or SocketError.InvalidArgument))
                 {
                     // A connection that ended before it was accepted, or no file descriptor to be had just now.
-                    await Task.Delay(e.SocketErrorCode == SocketError.ConnectionAborted ? TimeSpan.Zero : Pause, _stop.Token).ConfigureAwait(false);
+                    await Task.Delay(e.SocketErrorCode == SocketError.ConnectionAborted ? TimeSpan.Zero : s_pause, _stop.Token).ConfigureAwait(false);
                 }
             }
         }
         catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
         {
-            // Detached, or the listener is no longer one: there is nobody left to accept.
+            // Detached, or the listener is no longer one: there is nothing left to accept.
         }
         finally
         {

@@ -1,4 +1,4 @@
-using ChannelSdk.Metadata.Faces;
+using ChannelSdk.Metadata.Layouts;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Http;
@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Http.Features;
 namespace ChannelSdk.Metadata.Http;
 
 /// <summary>
-/// What Kestrel calls for each request: finds who answers. A GET of the present tree runs through without a wait or a
+/// What Kestrel calls for each request: finds the handler. A GET of the present tree runs through without a wait or a
 /// task of its own; everything else is in <see cref="ResourceAnswers"/> and <see cref="GuestPosts"/>.
 /// </summary>
 internal sealed class MetadataApplication(MetadataServerOptions options) : IHttpApplication<Exchange>
@@ -55,7 +55,7 @@ internal sealed class MetadataApplication(MetadataServerOptions options) : IHttp
         }
 
         ReadOnlySpan<char> canonical = buffer[..length];
-        var wait = exchange.Instance.Budget.Take();
+        var wait = exchange.Instance.Budget.Charge();
         if (canonical is TokenPath)
         {
             var isLatest = path.TrimStart('/').StartsWith(ApiVersions.Latest, StringComparison.Ordinal);
@@ -86,7 +86,7 @@ internal sealed class MetadataApplication(MetadataServerOptions options) : IHttp
         await exchange.AnswerAsync(StatusCodes.Status429TooManyRequests).ConfigureAwait(false);
     }
 
-    // Nothing that a request does, and nothing that fails under it, ends in an unhandled exception or in 500.
+    // No request, and no failure while it is served, ends in an unhandled exception or in 500.
     private static async Task GuardAsync(Exchange exchange, Task task)
     {
         try

@@ -1,14 +1,16 @@
 using System.Collections.ObjectModel;
 using System.Net.Sockets;
-using ChannelSdk.Metadata.Faces;
-using ChannelSdk.Metadata.Http;
-using ChannelSdk.Protocol;
+using ChannelSdk.Metadata.Layouts;
+using ChannelSdk.Metadata.Guest;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Metadata.Store;
+using ChannelSdk.Protocol.Errors;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Http;
 
-/// <summary>One instance at the metadata server. Who a request comes from is told by where its connection was accepted, and by nothing in it.</summary>
+/// <summary>One instance at the metadata server. The listener that accepted a connection tells which instance asks, and nothing in the request.</summary>
 public sealed class MetadataInstance : IAsyncDisposable
 {
     private const int MaxDeliveryCharacters = 32 * 1024;
@@ -99,7 +101,7 @@ public sealed class MetadataInstance : IAsyncDisposable
     }
 
     /// <summary>Serves what connects to a Unix socket, which is made here with mode 0600 and takes the place of a stale one.</summary>
-    /// <exception cref="ChannelException">EndpointBusy, EndpointDenied or TransportFailed: it cannot listen there.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.EndpointBusy"/>, <see cref="ChannelError.EndpointDenied"/> or <see cref="ChannelError.TransportFailed"/>: it cannot listen there.</exception>
     public void ListenUnix(string path)
     {
         ArgumentNullException.ThrowIfNull(path);

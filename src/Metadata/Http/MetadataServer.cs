@@ -1,14 +1,14 @@
 using System.Collections.Concurrent;
-using ChannelSdk.Metadata.Http;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports;
+using ChannelSdk.Metadata.Store;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Http;
 
 /// <summary>
 /// The metadata service of all instances of a process: one Kestrel, to which each instance brings the connections of
@@ -44,7 +44,7 @@ public sealed class MetadataServer : IAsyncDisposable
     public IReadOnlyCollection<MetadataInstance> Instances => [.. _instances.Values];
 
     /// <summary>Starts a server over a store, which stays the caller's. It listens nowhere until an instance is attached.</summary>
-    /// <exception cref="ChannelException">BadConfiguration: an option is out of range.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: an option is out of range.</exception>
     public static async Task<MetadataServer> StartAsync(IMetadataStore store, MetadataServerOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(store);
@@ -70,7 +70,7 @@ public sealed class MetadataServer : IAsyncDisposable
 
     /// <summary>Begins to serve an instance; give it a listener next. It need not have metadata yet.</summary>
     /// <param name="name">1 to 63 characters of a-z, 0-9, dot and hyphen.</param>
-    /// <exception cref="ChannelException">BadConfiguration: the name is not allowed, or attached already.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: the name is not allowed, or attached already.</exception>
     public MetadataInstance AttachInstance(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -97,7 +97,7 @@ public sealed class MetadataServer : IAsyncDisposable
         {
             AddServerHeader = false,
             AllowSynchronousIO = false,
-            // RFC 9112, 3.2.2: with a target in absolute form the Host header is ignored. Neither says who asks.
+            // RFC 9112, 3.2.2: with a target in absolute form the Host header is ignored. Neither tells which instance asks.
             AllowHostHeaderOverride = true,
         };
         var limits = kestrel.Limits;

@@ -1,6 +1,6 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Http;
 
 /// <summary>Bounds and times of the metadata server, no time longer than a day; all of an instance are its own, so that one cannot use up another's.</summary>
 public sealed record MetadataServerOptions
@@ -44,13 +44,13 @@ public sealed record MetadataServerOptions
     public TimeSpan LimitedDelay { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>
-    /// Hops that an answer with a session token may make, where the guest is reached by IP: with 1, as EC2 has it, nobody
+    /// Hops that an answer with a session token may make, where the guest is reached by IP: with 1, as EC2 has it, no machine
     /// behind the guest gets one. 1 to 255; 0: as the system has it.
     /// </summary>
     public int TokenHops { get; init; } = 1;
 
     /// <summary>
-    /// Is told of each answer that failed for a reason of this server's, at most once a second of an instance; null: nobody.
+    /// Is told of each answer that failed for a reason of this server's, at most once a second of an instance; null: no report.
     /// It runs on a thread of the pool, and may throw.
     /// </summary>
     public Action<MetadataFailure>? Failed { get; init; }
@@ -59,7 +59,7 @@ public sealed record MetadataServerOptions
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Checks every value.</summary>
-    /// <exception cref="ChannelException">BadConfiguration: one is not allowed; the text has its name and what is.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: one is not allowed; the text has its name and what is.</exception>
     internal void Validate()
     {
         Number(nameof(RequestsPerSecond), RequestsPerSecond, 0, MaxRate);
@@ -111,7 +111,7 @@ public sealed record MetadataCounters(long Requests, long WithoutToken, long Bad
 
 /// <summary>An answer that failed for a reason of this server's; the guest got 503.</summary>
 /// <param name="Instance">The instance.</param>
-/// <param name="Path">What it asked for, in the guest's words: escape it before a terminal or log sees it.</param>
+/// <param name="Path">What it asked for, as the guest wrote it: escape it before a terminal or log sees it.</param>
 /// <param name="Cause">What failed.</param>
 /// <param name="Untold">Failures since the last that was told, of which nothing was told.</param>
 public sealed record MetadataFailure(string Instance, string Path, Exception Cause, long Untold);

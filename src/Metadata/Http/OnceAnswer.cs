@@ -1,4 +1,5 @@
-using ChannelSdk.Metadata.Faces;
+using ChannelSdk.Metadata.Layouts;
+using ChannelSdk.Metadata.Guest;
 
 namespace ChannelSdk.Metadata.Http;
 
@@ -10,7 +11,7 @@ internal static class OnceAnswer
 {
     public static async Task WriteAsync(Exchange exchange, SecretAnswer secrets, MetadataServerOptions options)
     {
-        var taken = exchange.Instance.Once.Take(secrets, out var shown);
+        var taken = exchange.Instance.Once.Claim(secrets, out var shown);
         exchange.Response.Headers.ETag = shown.QuotedTag;
         exchange.Response.Headers[ResourceAnswers.SecretsHeader] = taken.Count > 0 ? "given" : "given-before";
         if (taken.Count == 0)

@@ -1,10 +1,11 @@
-using ChannelSdk.Metadata.Faces;
+using ChannelSdk.Metadata.Layouts;
+using ChannelSdk.Metadata.Model;
 
 namespace ChannelSdk.Metadata.Http;
 
 /// <summary>
-/// Which secrets of an instance were given with "once". A secret is the object that holds it, not its value: whoever puts
-/// the same value again makes another object, which is given again.
+/// Which secrets of an instance were given with "once". A secret is the object that holds it, not its value: to put
+/// the same value again makes a new object, which is given again.
 /// </summary>
 internal sealed class OnceSecrets
 {
@@ -21,11 +22,11 @@ internal sealed class OnceSecrets
         }
     }
 
-    /// <summary>Takes what was not given yet, for one answer; until that one is over, no other gets it.</summary>
+    /// <summary>Claims the secrets that were not given yet, for one answer; until it is over, no other answer gets them.</summary>
     /// <param name="answer">The parameters.</param>
     /// <param name="shown">The answer that has them.</param>
     /// <returns>Empty: all were given.</returns>
-    public IReadOnlyList<KeyValuePair<string, OsParameter>> Take(SecretAnswer answer, out Resource shown)
+    public IReadOnlyList<KeyValuePair<string, OsParameter>> Claim(SecretAnswer answer, out Resource shown)
     {
         lock (_gate)
         {
@@ -46,7 +47,7 @@ internal sealed class OnceSecrets
         }
     }
 
-    // What is no longer there was replaced; nobody will ask for it.
+    // A secret that is no longer there was replaced; no request will ask for it.
     private void Prune(SecretAnswer answer)
     {
         if (_given.Count > 0)

@@ -1,4 +1,4 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Limits;
 
 namespace ChannelSdk.Metadata.Http;
 
@@ -18,7 +18,7 @@ internal sealed class RequestBudget
     }
 
     /// <summary>Takes one request; 0 if it may run, or else the whole seconds until one may.</summary>
-    public int Take()
+    public int Charge()
     {
         if (!_bucket.IsLimited)
         {

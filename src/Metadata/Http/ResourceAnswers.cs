@@ -1,4 +1,5 @@
-using ChannelSdk.Metadata.Faces;
+using ChannelSdk.Metadata.Layouts;
+using ChannelSdk.Metadata.Model;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 

@@ -19,7 +19,7 @@ internal sealed class SessionTokens(TimeProvider time)
     private readonly long _start = time.GetTimestamp();
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
 
-    // Milliseconds of a clock that nobody sets: a step of the wall clock neither ends a token nor lengthens it.
+    // Milliseconds of the monotonic clock: a step of the wall clock neither ends a token nor lengthens it.
     private long Now => (long)time.GetElapsedTime(_start).TotalMilliseconds;
 
     public string Issue(int lifetimeSeconds)

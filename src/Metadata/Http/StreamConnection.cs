@@ -6,11 +6,11 @@ namespace ChannelSdk.Metadata.Http;
 /// <summary>Any duplex stream as a connection of Kestrel's. Both directions are pumped, so that a peer that goes away is noticed while a request waits.</summary>
 internal sealed class StreamConnection
 {
-    private static readonly PipeOptions Bounded = new(pauseWriterThreshold: 32 * 1024, resumeWriterThreshold: 16 * 1024, useSynchronizationContext: false);
+    private static readonly PipeOptions s_bounded = new(pauseWriterThreshold: 32 * 1024, resumeWriterThreshold: 16 * 1024, useSynchronizationContext: false);
 
     private readonly Stream _stream;
-    private readonly Pipe _in = new(Bounded);
-    private readonly Pipe _out = new(Bounded);
+    private readonly Pipe _in = new(s_bounded);
+    private readonly Pipe _out = new(s_bounded);
 
     public StreamConnection(Stream stream, string id)
     {
@@ -78,7 +78,7 @@ internal sealed class StreamConnection
         }
         catch (Exception e) when (IsStreamEnd(e))
         {
-            // The peer has gone; what is left has nowhere to go.
+            // The peer has gone; the rest is dropped.
         }
 
         await _out.Reader.CompleteAsync().ConfigureAwait(false);

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using ChannelSdk.Metadata.Faces;
+using ChannelSdk.Metadata.Layouts;
 using Microsoft.AspNetCore.Http;
 
 namespace ChannelSdk.Metadata.Http;
@@ -50,7 +50,7 @@ internal static class TokenAnswers
     public static bool IsForwarded(Exchange exchange) =>
         exchange.Request.Headers.ContainsKey(ForwardedForHeader) || exchange.Request.Headers.ContainsKey(ForwardedHeader);
 
-    /// <summary>Whether the request has a valid token; null: it has one that is not valid.</summary>
+    /// <summary>Whether the request has a valid token; null: its token is not valid.</summary>
     public static bool? HasToken(Exchange exchange)
     {
         var values = exchange.Request.Headers[TokenHeader];

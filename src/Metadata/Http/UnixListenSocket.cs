@@ -1,6 +1,7 @@
 using System.Net.Sockets;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Metadata.Http;
 
@@ -8,8 +9,9 @@ namespace ChannelSdk.Metadata.Http;
 internal static class UnixListenSocket
 {
     private const int Backlog = 128;
+    private const uint OwnerOnly = 0x180;
 
-    /// <exception cref="ChannelException">EndpointBusy, EndpointDenied, TransportFailed: it cannot listen there.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.EndpointBusy"/>, <see cref="ChannelError.EndpointDenied"/>, <see cref="ChannelError.TransportFailed"/>: it cannot listen there.</exception>
     public static Socket Open(string path)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -17,9 +19,9 @@ internal static class UnixListenSocket
         {
             RemoveStale(path);
             // Before bind, so that the file has this mode from its first moment.
-            if (NativeMode.FChmod(socket.SafeHandle, NativeMode.OwnerOnly) != 0)
+            if (DescriptorCalls.FChMod(socket.SafeHandle, OwnerOnly) != 0)
             {
-                throw Errno.ToException(Errno.Last, "set the mode of", path);
+                throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"cannot set the mode of {path}: {Errno.Describe(Errno.Last)}");
             }
 
             socket.Bind(new UnixDomainSocketEndPoint(path));
@@ -30,7 +32,7 @@ internal static class UnixListenSocket
         {
             socket.Dispose();
             throw e is SocketException or ArgumentException
-                ? new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"Cannot listen on {path}: {FileFault.Describe(e)}. Check that the directory is there and that the path has at most 107 bytes.", e)
+                ? new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"cannot listen on {path}: {FileFault.Describe(e)}; check that the directory is there and that the path has at most 107 bytes", e)
                 : e;
         }
     }
@@ -44,7 +46,7 @@ internal static class UnixListenSocket
 
         if (!found.IsSocket)
         {
-            throw new ChannelException(ChannelError.EndpointDenied, ErrorClass.Refused, $"Cannot listen on {path}: there is a file that is no socket. Remove it, or use another path.");
+            throw new ChannelException(ChannelError.EndpointDenied, ErrorClass.Refused, $"cannot listen on {path}: there is a file that is no socket; remove it, or use another path");
         }
 
         using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -58,6 +60,6 @@ internal static class UnixListenSocket
             return;
         }
 
-        throw new ChannelException(ChannelError.EndpointBusy, ErrorClass.Refused, $"Cannot listen on {path}: another program listens there. Stop it, or use another path.");
+        throw new ChannelException(ChannelError.EndpointBusy, ErrorClass.Refused, $"cannot listen on {path}: another program listens there; stop it, or use another path");
     }
 }

@@ -1,7 +1,8 @@
 using System.Text.Json.Nodes;
 using ChannelSdk.Metadata.Documents;
+using ChannelSdk.Protocol.Errors;
 
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Model;
 
 /// <summary>
 /// What one instance is told of itself: one model, which the EC2, OpenStack, NoCloud and Ganeti faces are made from.
@@ -19,7 +20,7 @@ public sealed record InstanceMetadata
     public required string Hostname { get; init; }
 
     /// <summary>SSH public keys by name, in the order of the document.</summary>
-    public IReadOnlyDictionary<string, string> PublicKeys { get; init; } = OrderedMap.Empty;
+    public IReadOnlyDictionary<string, string> PublicKeys { get; init; } = ReadOnlyOrderedDictionary.Empty;
 
     /// <summary>User data for cloud-init, any bytes; null: there is none.</summary>
     public ReadOnlyMemory<byte>? UserData { get; init; }
@@ -46,29 +47,29 @@ public sealed record InstanceMetadata
     public ReadOnlyMemory<byte>? RandomSeed { get; init; }
 
     /// <summary>The user's own names and values.</summary>
-    public IReadOnlyDictionary<string, string> Meta { get; init; } = OrderedMap.Empty;
+    public IReadOnlyDictionary<string, string> Meta { get; init; } = ReadOnlyOrderedDictionary.Empty;
 
     /// <summary>Operating system: parameters, scripts, package.</summary>
     public OsModel Os { get; init; } = new();
 
     /// <summary>Reads a JSON or YAML document.</summary>
-    /// <exception cref="Protocol.ChannelException">BadConfiguration: the text says where, what, and what is allowed.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: the text says where, what, and what is allowed.</exception>
     public static InstanceMetadata Parse(ReadOnlySpan<byte> utf8) => MetadataReader.Read(DocumentText.Parse(utf8));
 
-    /// <summary>As <see cref="Parse(ReadOnlySpan{byte})"/>; a private parameter that comes without its value, as <see cref="ToPublicJson"/> shows it, keeps the one that is known.</summary>
+    /// <summary>As <see cref="Parse(ReadOnlySpan{byte})"/>; a private parameter that comes without its value, as <see cref="ToPublicJson"/> shows it, keeps the known one.</summary>
     /// <param name="utf8">The document.</param>
     /// <param name="known">What the instance has now; null: nothing.</param>
-    /// <exception cref="Protocol.ChannelException">BadConfiguration: the text says where, what, and what is allowed.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: the text says where, what, and what is allowed.</exception>
     public static InstanceMetadata Parse(ReadOnlySpan<byte> utf8, InstanceMetadata? known) => MetadataReader.Read(DocumentText.Parse(utf8), known);
 
     /// <summary>
-    /// This as a document would say it: checked, and with secrets that count as put now, whatever object they were in before.
+    /// This as a document would say it: checked, and with new secret objects, which count as put now.
     /// </summary>
-    /// <exception cref="Protocol.ChannelException">BadConfiguration: no document could say this.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: no document could say this.</exception>
     internal InstanceMetadata PutNow() => MetadataReader.Read(ToDocument(ParameterClass.Secret));
 
     /// <summary>This with a JSON merge patch on it (RFC 7386), given as JSON or YAML: null removes a key.</summary>
-    /// <exception cref="Protocol.ChannelException">BadConfiguration: the patch, or what it makes, is not valid.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: the patch, or what it makes, is not valid.</exception>
     public InstanceMetadata Merge(ReadOnlySpan<byte> patchUtf8)
     {
         var patch = DocumentText.Parse(patchUtf8);
@@ -95,7 +96,7 @@ public sealed record InstanceMetadata
     {
         Os = Os with
         {
-            Parameters = new OrderedMap<OsParameter>(Os.Parameters.Select(p => p.Value.Class == ParameterClass.Secret ? KeyValuePair.Create(p.Key, choose(p.Key, p.Value)) : p)),
+            Parameters = new ReadOnlyOrderedDictionary<OsParameter>(Os.Parameters.Select(p => p.Value.Class == ParameterClass.Secret ? KeyValuePair.Create(p.Key, choose(p.Key, p.Value)) : p)),
         },
     };
 

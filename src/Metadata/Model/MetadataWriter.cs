@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Model;
 
 /// <summary>Model to document; <see cref="MetadataReader"/> makes the same model of it again.</summary>
 internal static class MetadataWriter

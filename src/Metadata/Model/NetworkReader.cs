@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using ChannelSdk.Metadata.Documents;
 
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Model;
 
 /// <summary>The network part of a document.</summary>
 internal static class NetworkReader
@@ -17,14 +17,14 @@ internal static class NetworkReader
         var interfaces = map.Maps("interfaces", ["name", "mac", "addresses", "gateway", "gateway6", "mtu", "dhcp"]).Select(Interface).ToArray();
         foreach (var twice in interfaces.GroupBy(i => i.Mac).Where(g => g.Count() > 1).Concat(interfaces.GroupBy(i => i.Name).Where(g => g.Count() > 1)))
         {
-            throw DocumentError.At(map.Place("interfaces"), $"two interfaces have {twice.Key}; MAC addresses and names are one interface's own");
+            throw DocumentError.At(map.PathOf("interfaces"), $"two interfaces have {twice.Key}; MAC addresses and names are one interface's own");
         }
 
         return new NetworkModel
         {
             Interfaces = interfaces,
             Dns = [.. map.Texts("dns").Select((text, i) => IPAddress.TryParse(text, out var address) ? address.ToString()
-                : throw DocumentError.At($"{map.Place("dns")}[{i}]", "it must be an IP address"))],
+                : throw DocumentError.At($"{map.PathOf("dns")}[{i}]", "it must be an IP address"))],
             Search = map.Texts("search"),
         };
     }
@@ -34,21 +34,21 @@ internal static class NetworkReader
         var name = map.Required("name", "eth0");
         if (name.Length > 15 || name.Any(c => !(char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')))
         {
-            throw DocumentError.At(map.Place("name"), "it must have 1 to 15 characters of letters, digits and - _ .");
+            throw DocumentError.At(map.PathOf("name"), "it must have 1 to 15 characters of letters, digits and - _ .");
         }
 
         var mac = map.Required("mac", "52:54:00:12:34:56").ToLowerInvariant();
         if (mac.Length != 17 || mac.Where((c, i) => i % 3 == 2 ? c != ':' : !char.IsAsciiHexDigit(c)).Any())
         {
-            throw DocumentError.At(map.Place("mac"), "it must be six octets with colons, for instance 52:54:00:12:34:56");
+            throw DocumentError.At(map.PathOf("mac"), "it must be six octets with colons, for instance 52:54:00:12:34:56");
         }
 
         if ((Convert.ToByte(mac[..2], 16) & 1) != 0 || mac == "00:00:00:00:00:00")
         {
-            throw DocumentError.At(map.Place("mac"), "it must be the address of one interface: the first octet even, and not all zero");
+            throw DocumentError.At(map.PathOf("mac"), "it must be the address of one interface: the first octet even, and not all zero");
         }
 
-        var addresses = map.Texts("addresses").Select((text, i) => Address(text, $"{map.Place("addresses")}[{i}]")).ToArray();
+        var addresses = map.Texts("addresses").Select((text, i) => Address(text, $"{map.PathOf("addresses")}[{i}]")).ToArray();
         return new InterfaceModel
         {
             Name = name,
@@ -88,6 +88,6 @@ internal static class NetworkReader
         }
 
         return IPAddress.TryParse(text, out var address) && address.AddressFamily == family ? address
-            : throw DocumentError.At(map.Place(key), family == AddressFamily.InterNetwork ? "it must be an IPv4 address" : "it must be an IPv6 address");
+            : throw DocumentError.At(map.PathOf(key), family == AddressFamily.InterNetwork ? "it must be an IPv4 address" : "it must be an IPv6 address");
     }
 }

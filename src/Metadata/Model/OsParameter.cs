@@ -1,4 +1,4 @@
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Model;
 
 /// <summary>An OS parameter. Only a public one shows its value by accident: <see cref="ToString"/> of the others is redacted.</summary>
 public sealed class OsParameter : IEquatable<OsParameter>

@@ -1,4 +1,4 @@
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Model;
 
 /// <summary>Who may see the value of an OS parameter, from the widest to the narrowest.</summary>
 public enum ParameterClass
@@ -16,7 +16,7 @@ public enum SecretAccess
 {
     /// <summary>With a session token (<c>PUT /latest/api/token</c>), as often as it asks.</summary>
     Token,
-    /// <summary>With a session token, and once for each time that a value is put: answers after the one that was written have null in its place.</summary>
+    /// <summary>With a session token, and once for each time that a value is put: later answers have null in its place.</summary>
     Once,
     /// <summary>Without a token, as ganeti-metad does it.</summary>
     Open,

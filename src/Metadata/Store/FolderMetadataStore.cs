@@ -1,8 +1,9 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
-using ChannelSdk.Transports;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Store;
 
 /// <summary>
 /// A folder with one file for each instance, mode 0600. A write is atomic and on disk when it returns, so a kill at any
@@ -12,7 +13,7 @@ namespace ChannelSdk.Metadata;
 public sealed class FolderMetadataStore : IMetadataStore
 {
     private const string Suffix = ".json";
-    private static readonly TimeSpan LeftOverAge = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan s_leftOverAge = TimeSpan.FromMinutes(10);
 
     private readonly string _folder;
     private readonly Action<string, string>? _refused;
@@ -23,8 +24,8 @@ public sealed class FolderMetadataStore : IMetadataStore
 
     /// <summary>Opens a folder, which is made (mode 0700) if it is not there.</summary>
     /// <param name="folder">Path of the folder.</param>
-    /// <param name="refused">Is told the instance and the reason when its file is not taken (see <see cref="Failures"/>); null: nobody.</param>
-    /// <exception cref="ChannelException">BadConfiguration: it cannot be made or read.</exception>
+    /// <param name="refused">Is told the instance and the reason when its file is not taken (see <see cref="Failures"/>); null: no report.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it cannot be made or read.</exception>
     public FolderMetadataStore(string folder, Action<string, string>? refused = null)
     {
         ArgumentNullException.ThrowIfNull(folder);
@@ -50,7 +51,7 @@ public sealed class FolderMetadataStore : IMetadataStore
         }
     }
 
-    /// <summary>Files that hold no valid metadata, by instance, and why. The instance keeps the last valid one that this process knows.</summary>
+    /// <summary>Files that hold no valid metadata, by instance, and why. The instance keeps the last valid metadata that this process knows.</summary>
     public IReadOnlyDictionary<string, string> Failures
     {
         get
@@ -158,7 +159,7 @@ public sealed class FolderMetadataStore : IMetadataStore
         {
             lock (_gate)
             {
-                using var others = FolderLock.Take(_folder);
+                using var others = FolderLock.Acquire(_folder);
                 return action();
             }
         }
@@ -231,7 +232,7 @@ public sealed class FolderMetadataStore : IMetadataStore
     {
         foreach (var file in Directory.EnumerateFiles(_folder, ".*" + AtomicFile.TemporarySuffix))
         {
-            if (DateTime.UtcNow - File.GetLastWriteTimeUtc(file) > LeftOverAge)
+            if (DateTime.UtcNow - File.GetLastWriteTimeUtc(file) > s_leftOverAge)
             {
                 File.Delete(file);
             }

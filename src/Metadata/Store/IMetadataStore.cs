@@ -1,12 +1,7 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Protocol.Errors;
 
-namespace ChannelSdk.Metadata;
-
-/// <summary>An instance's metadata at one moment.</summary>
-/// <param name="Instance">The instance's name.</param>
-/// <param name="Version">Grows by at least 1 with every change of this instance; from 1.</param>
-/// <param name="Metadata">The content, secrets included as long as this process has them.</param>
-public sealed record MetadataSnapshot(string Instance, long Version, InstanceMetadata Metadata);
+namespace ChannelSdk.Metadata.Store;
 
 /// <summary>
 /// Where the metadata of instances is kept. Names have 1 to 63 characters of a-z, 0-9, dot and hyphen. Reading never
@@ -24,11 +19,11 @@ public interface IMetadataStore : IDisposable
     /// Replaces an instance's metadata, or makes it. It is on disk when this returns. Every secret in it counts as put now,
     /// also one with the value that it had.
     /// </summary>
-    /// <exception cref="ChannelException">BadConfiguration: the name is not allowed, or no answer for the instance can be made of the metadata. FailedPrecondition: it cannot be written.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: the name is not allowed, or no answer for the instance can be made of the metadata. <see cref="ChannelError.FailedPrecondition"/>: it cannot be written.</exception>
     MetadataSnapshot Put(string instance, InstanceMetadata metadata);
 
     /// <summary>Merges a patch (<see cref="InstanceMetadata.Merge"/>) into an instance's metadata, atomically.</summary>
-    /// <exception cref="ChannelException">NotFound: the instance has none. BadConfiguration: the patch or its outcome is not valid.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>: the instance has none. <see cref="ChannelError.BadConfiguration"/>: the patch or its outcome is not valid.</exception>
     MetadataSnapshot Merge(string instance, ReadOnlySpan<byte> patchUtf8);
 
     /// <summary>Forgets the values of an instance's secret parameters. True if there were any.</summary>
@@ -37,6 +32,6 @@ public interface IMetadataStore : IDisposable
     /// <summary>Removes an instance's metadata. True if there was any.</summary>
     bool Remove(string instance);
 
-    /// <summary>Returns as soon as the instance's metadata is another than the one that the caller knows; null: none.</summary>
+    /// <summary>Returns as soon as the instance's metadata differs from what the caller knows; null: none.</summary>
     Task WaitChangeAsync(string instance, MetadataSnapshot? known, CancellationToken cancellationToken = default);
 }

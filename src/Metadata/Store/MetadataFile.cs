@@ -1,8 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using ChannelSdk.Metadata.Documents;
+using ChannelSdk.Metadata.Layouts;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Protocol.Errors;
 
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Store;
 
 /// <summary>One instance's file: a version and the document without the values of secrets.</summary>
 internal static class MetadataFile
@@ -16,7 +19,7 @@ internal static class MetadataFile
         ["metadata"] = snapshot.Metadata.ToDocument(ParameterClass.Private),
     });
 
-    /// <exception cref="Protocol.ChannelException">BadConfiguration: the file does not hold what it should.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: the file does not hold what it should.</exception>
     public static MetadataSnapshot Read(string instance, string path)
     {
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
@@ -30,13 +33,13 @@ internal static class MetadataFile
     /// <param name="instance">The instance's name.</param>
     /// <param name="bytes">The whole file.</param>
     /// <param name="place">Where it is, for errors.</param>
-    /// <exception cref="Protocol.ChannelException">BadConfiguration: it does not hold what it should.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it does not hold what it should.</exception>
     public static MetadataSnapshot Parse(string instance, ReadOnlySpan<byte> bytes, string place)
     {
         ThrowIfLarger(bytes.Length, place);
         var map = new DocumentMap(JsonText.Parse(bytes, JsonText.MaxDepth + 1) as JsonObject ?? throw DocumentError.At(place, "it must hold a mapping"), "", ["version", "metadata"]);
         var metadata = map.Object("metadata") ?? throw DocumentError.At(place, "the key 'metadata' is missing");
-        return new MetadataSnapshot(instance, map.Number("version", 1, int.MaxValue) ?? 1, MetadataReader.Read(metadata));
+        return new MetadataSnapshot(instance, map.Number("version", 1, int.MaxValue) ?? 1, RenderCheck.Checked(MetadataReader.Read(metadata)));
     }
 
     private static void ThrowIfLarger(long length, string place)

@@ -1,8 +1,9 @@
 using System.Collections.Concurrent;
+using ChannelSdk.Metadata.Model;
 
-namespace ChannelSdk.Metadata;
+namespace ChannelSdk.Metadata.Store;
 
-/// <summary>The present snapshots, and who waits for the next one.</summary>
+/// <summary>The present snapshots, and the calls that wait for the next one.</summary>
 internal sealed class MetadataTable
 {
     private readonly ConcurrentDictionary<string, MetadataSnapshot> _snapshots = new(StringComparer.Ordinal);
@@ -12,7 +13,7 @@ internal sealed class MetadataTable
 
     public MetadataSnapshot? Find(string instance) => _snapshots.GetValueOrDefault(instance);
 
-    /// <summary>Makes a snapshot the present one, or removes it, and wakes who waits.</summary>
+    /// <summary>Makes a snapshot the present one, or removes it, and wakes waiting calls.</summary>
     public void Put(string instance, MetadataSnapshot? snapshot)
     {
         if (snapshot is null)

@@ -1,4 +1,4 @@
-namespace ChannelSdk.Transports;
+namespace ChannelSdk.Transports.Abstractions;
 
 /// <summary>A link whose sending direction can end by itself, as a forwarder between two of them needs.</summary>
 public interface IHalfClose
@@ -6,6 +6,6 @@ public interface IHalfClose
     /// <summary>Says that nothing more will be sent; what was sent before arrives. Receiving goes on.</summary>
     void CompleteSend();
 
-    /// <summary>Whether the other side takes nothing any more, once it has sent its last.</summary>
+    /// <summary>Whether the other side, having sent its last byte, also accepts no more.</summary>
     bool IsGone { get; }
 }

@@ -1,8 +1,8 @@
-namespace ChannelSdk.Transports;
+namespace ChannelSdk.Transports.Abstractions;
 
 /// <summary>
 /// An endpoint whose links come unasked: one may come while another is up, and not each of them is the peer's. It gives each as it
-/// came and ends none for another; who opens it decides which one counts.
+/// came and ends none for another; the caller decides which one counts.
 /// </summary>
 public interface IListeningEndpoint : ITransportEndpoint
 {

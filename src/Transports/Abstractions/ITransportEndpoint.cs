@@ -1,4 +1,6 @@
-namespace ChannelSdk.Transports;
+using ChannelSdk.Protocol.Errors;
+
+namespace ChannelSdk.Transports.Abstractions;
 
 /// <summary>
 /// One named place where links to one peer come from: a socket to dial, a socket to accept on, a device to open.
@@ -13,8 +15,8 @@ public interface ITransportEndpoint : IAsyncDisposable
     /// Waits for the next link: dials, accepts, or opens the device and waits until the other side is there.
     /// At most one call at a time; the link before must have been disposed of.
     /// </summary>
-    /// <exception cref="Protocol.ChannelException">
-    /// The endpoint is missing, denied, busy or failed (codes 500-503). Class Retry where waiting can help.
+    /// <exception cref="ChannelException">
+    /// The endpoint is missing, denied, busy or failed (<see cref="ChannelError.EndpointMissing"/> to <see cref="ChannelError.TransportFailed"/>). Class Retry where waiting can help.
     /// </exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> fired.</exception>
     ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken);

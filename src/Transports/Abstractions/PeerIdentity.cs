@@ -1,4 +1,4 @@
-namespace ChannelSdk.Transports;
+namespace ChannelSdk.Transports.Abstractions;
 
 /// <summary>Who the peer is, told by the transport's construction (which socket path, port, CID or domain).</summary>
 /// <param name="Scheme">The transport's URI scheme.</param>

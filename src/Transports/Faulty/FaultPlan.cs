@@ -21,7 +21,7 @@ public sealed record FaultPlan
 
     internal void Validate()
     {
-        foreach (LinkFaults faults in Links.Append(Then))
+        foreach (var faults in Links.Append(Then))
         {
             faults.Validate();
         }

@@ -1,3 +1,5 @@
+using ChannelSdk.Transports.Abstractions;
+
 namespace ChannelSdk.Transports.Faulty;
 
 /// <summary>Wraps an endpoint and damages its links by a plan: for tests of what stands on top.</summary>
@@ -34,9 +36,9 @@ public sealed class FaultyEndpoint : ITransportEndpoint
     /// <inheritdoc/>
     public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
     {
-        ITransportLink inner = await _inner.OpenAsync(cancellationToken).ConfigureAwait(false);
-        int number = Interlocked.Increment(ref _opened) - 1;
-        LinkFaults faults = _plan.For(number);
+        var inner = await _inner.OpenAsync(cancellationToken).ConfigureAwait(false);
+        var number = Interlocked.Increment(ref _opened) - 1;
+        var faults = _plan.For(number);
         return new FaultyLink(inner, faults, unchecked(_plan.Seed + (number * 7919)), _time, _history);
     }
 

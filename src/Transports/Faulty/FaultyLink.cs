@@ -1,4 +1,5 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.Faulty;
 
@@ -43,15 +44,17 @@ internal sealed class FaultyLink : ITransportLink
     {
         if (_staleGiven < _stale.Length && !_cut && Volatile.Read(ref _closed) == 0)
         {
-            int length = Math.Min(buffer.Length, _stale.Length - _staleGiven);
+            var length = Math.Min(buffer.Length, _stale.Length - _staleGiven);
             _stale.AsSpan(_staleGiven, length).CopyTo(buffer.Span);
             _staleGiven += length;
             return length;
         }
-        if (_receive.TakeStall())
+
+        if (_receive.TryBeginStall())
         {
             await Stall().ConfigureAwait(false);
         }
+
         int received;
         try
         {
@@ -61,31 +64,36 @@ internal sealed class FaultyLink : ITransportLink
         {
             return 0;
         }
+
         if (received > 0)
         {
             if (_receive.IndexOf(_faults.CorruptReceivedAt, received) is { } index)
             {
                 buffer.Span[index] ^= _corruption;
             }
+
             _history.Add(buffer.Span[..received]);
             CutIf(_receive.Passed(received));
         }
+
         return received;
     }
 
     public async ValueTask<int> SendAsync(ReadOnlyMemory<byte> buffer)
     {
-        if (_send.TakeStall())
+        if (_send.TryBeginStall())
         {
             await Stall().ConfigureAwait(false);
         }
-        ReadOnlyMemory<byte> part = buffer[.._send.Limit(buffer.Length)];
+
+        var part = buffer[.._send.Limit(buffer.Length)];
         if (_send.IndexOf(_faults.CorruptSentAt, part.Length) is { } index)
         {
-            byte[] damaged = part.ToArray();
+            var damaged = part.ToArray();
             damaged[index] ^= _corruption;
             part = damaged;
         }
+
         int sent;
         try
         {
@@ -93,8 +101,9 @@ internal sealed class FaultyLink : ITransportLink
         }
         catch (ChannelException error) when (IsCut(error))
         {
-            throw new ChannelException(ChannelError.LinkLost, ErrorClass.Fatal, $"The link to {Peer} was cut.", error);
+            throw new ChannelException(ChannelError.LinkLost, ErrorClass.Fatal, $"the link to {Peer} was cut", error);
         }
+
         CutIf(_send.Passed(sent));
         return sent;
     }
@@ -150,16 +159,16 @@ internal sealed class FaultyLink : ITransportLink
 
         internal bool AtCut => _passed >= cutAfter;
 
-        internal bool TakeStall()
+        internal bool TryBeginStall()
         {
-            bool stall = !_stalled && _passed >= stallAt;
+            var stall = !_stalled && _passed >= stallAt;
             _stalled |= stall;
             return stall;
         }
 
         internal int Limit(int length)
         {
-            int limit = maxTransfer is { } max ? Math.Min(length, random.Next(1, max + 1)) : length;
+            var limit = maxTransfer is { } max ? Math.Min(length, random.Next(1, max + 1)) : length;
             // At the cut itself the inner link is aborted and says so; it must not see an empty buffer.
             return cutAfter is { } cut && cut > _passed ? (int)Math.Min(limit, cut - _passed) : limit;
         }

@@ -13,12 +13,13 @@ internal sealed class ReplayHistory(int capacity)
         {
             return;
         }
+
         lock (_gate)
         {
-            ReadOnlySpan<byte> kept = received[Math.Max(0, received.Length - capacity)..];
+            var kept = received[Math.Max(0, received.Length - capacity)..];
             _total += received.Length - kept.Length;
-            int at = (int)(_total % capacity);
-            int first = Math.Min(kept.Length, capacity - at);
+            var at = (int)(_total % capacity);
+            var first = Math.Min(kept.Length, capacity - at);
             kept[..first].CopyTo(_ring.AsSpan(at));
             kept[first..].CopyTo(_ring);
             _total += kept.Length;
@@ -30,12 +31,13 @@ internal sealed class ReplayHistory(int capacity)
     {
         lock (_gate)
         {
-            int length = (int)Math.Min(Math.Min(count, capacity), _total);
+            var length = (int)Math.Min(Math.Min(count, capacity), _total);
             var result = new byte[length];
-            for (int i = 0; i < length; i++)
+            for (var i = 0; i < length; i++)
             {
                 result[i] = _ring[(int)((_total - length + i) % capacity)];
             }
+
             return result;
         }
     }

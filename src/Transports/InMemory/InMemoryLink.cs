@@ -1,3 +1,5 @@
+using ChannelSdk.Transports.Abstractions;
+
 namespace ChannelSdk.Transports.InMemory;
 
 /// <summary>One end of an in-memory link: the reading end of one pipe and the writing end of the other.</summary>

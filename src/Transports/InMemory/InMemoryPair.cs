@@ -1,4 +1,5 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.InMemory;
 
@@ -48,14 +49,16 @@ public sealed class InMemoryPair : IAsyncDisposable
         {
             return ValueTask.FromCanceled<ITransportLink>(cancellationToken);
         }
-        Side other = ReferenceEquals(side, _guest) ? _host : _guest;
+
+        var other = ReferenceEquals(side, _guest) ? _host : _guest;
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(side.Disposed, side);
             if (side.Waiter is { Task.IsCompleted: false })
             {
-                throw new InvalidOperationException($"{side.Uri} is being opened already.");
+                throw new InvalidOperationException($"{side.Uri} is being opened already");
             }
+
             var mine = new MemoryPipe(_capacity);
             var theirs = new MemoryPipe(_capacity);
             // A waiter that was cancelled in this moment refuses the link.
@@ -64,6 +67,7 @@ public sealed class InMemoryPair : IAsyncDisposable
                 other.Waiter = null;
                 return new ValueTask<ITransportLink>(new InMemoryLink(mine, theirs, Identity(other)));
             }
+
             side.Waiter = new TaskCompletionSource<ITransportLink>(TaskCreationOptions.RunContinuationsAsynchronously);
             return Wait(side.Waiter, cancellationToken);
         }
@@ -74,7 +78,7 @@ public sealed class InMemoryPair : IAsyncDisposable
     private static async ValueTask<ITransportLink> Wait(
         TaskCompletionSource<ITransportLink> waiter, CancellationToken cancellationToken)
     {
-        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
+        using var registration = cancellationToken.UnsafeRegister(
             static (state, token) => ((TaskCompletionSource<ITransportLink>)state!).TrySetCanceled(token), waiter);
         return await waiter.Task.ConfigureAwait(false);
     }
@@ -98,9 +102,10 @@ public sealed class InMemoryPair : IAsyncDisposable
             {
                 Disposed = true;
                 Waiter?.TrySetException(new ChannelException(
-                    ChannelError.TransportFailed, ErrorClass.Refused, $"{Uri} was disposed of."));
+                    ChannelError.TransportFailed, ErrorClass.Refused, $"{Uri} was disposed of"));
                 Waiter = null;
             }
+
             return ValueTask.CompletedTask;
         }
     }

@@ -1,4 +1,4 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Transports.InMemory;
 
@@ -25,24 +25,28 @@ internal sealed class MemoryPipe
     {
         if (buffer.IsEmpty)
         {
-            throw new ArgumentException("Receiving needs a buffer of at least one byte.", nameof(buffer));
+            throw new ArgumentException("receiving needs a buffer of at least one byte", nameof(buffer));
         }
+
         lock (_gate)
         {
             if (_readerClosed)
             {
                 return ValueTask.FromException<int>(Aborted());
             }
+
             if (_count > 0)
             {
-                int taken = Take(buffer.Span);
+                var taken = Read(buffer.Span);
                 WakeWriter();
                 return new ValueTask<int>(taken);
             }
+
             if (_writerClosed)
             {
                 return new ValueTask<int>(0);
             }
+
             _readBuffer = buffer;
             return _reader.Begin();
         }
@@ -52,24 +56,28 @@ internal sealed class MemoryPipe
     {
         if (buffer.IsEmpty)
         {
-            throw new ArgumentException("Sending needs at least one byte.", nameof(buffer));
+            throw new ArgumentException("sending needs at least one byte", nameof(buffer));
         }
+
         lock (_gate)
         {
             if (_writerClosed)
             {
                 return ValueTask.FromException<int>(Aborted());
             }
+
             if (_readerClosed)
             {
                 return ValueTask.FromException<int>(PeerGone());
             }
+
             if (_count < _ring.Length)
             {
-                int put = Put(buffer.Span);
+                var put = Put(buffer.Span);
                 WakeReader();
                 return new ValueTask<int>(put);
             }
+
             _writeBuffer = buffer;
             return _writer.Begin();
         }
@@ -84,12 +92,14 @@ internal sealed class MemoryPipe
             {
                 return;
             }
+
             _writerClosed = true;
             if (_writer.IsWaiting)
             {
                 _writeBuffer = default;
                 _writer.Fail(Aborted());
             }
+
             if (_reader.IsWaiting)
             {
                 // A reader waits only on an empty pipe.
@@ -99,7 +109,7 @@ internal sealed class MemoryPipe
         }
     }
 
-    /// <summary>The reading side ends: what is left is lost, and the writer is told so.</summary>
+    /// <summary>The reading side ends: unread bytes are lost, and the writer is told so.</summary>
     internal void CloseReader()
     {
         lock (_gate)
@@ -108,12 +118,14 @@ internal sealed class MemoryPipe
             {
                 return;
             }
+
             _readerClosed = true;
             if (_reader.IsWaiting)
             {
                 _readBuffer = default;
                 _reader.Fail(Aborted());
             }
+
             if (_writer.IsWaiting)
             {
                 _writeBuffer = default;
@@ -126,7 +138,7 @@ internal sealed class MemoryPipe
     {
         if (_reader.IsWaiting)
         {
-            int taken = Take(_readBuffer.Span);
+            var taken = Read(_readBuffer.Span);
             _readBuffer = default;
             _reader.Complete(taken);
         }
@@ -136,7 +148,7 @@ internal sealed class MemoryPipe
     {
         if (_writer.IsWaiting)
         {
-            int put = Put(_writeBuffer.Span);
+            var put = Put(_writeBuffer.Span);
             _writeBuffer = default;
             _writer.Complete(put);
         }
@@ -144,19 +156,19 @@ internal sealed class MemoryPipe
 
     private int Put(ReadOnlySpan<byte> source)
     {
-        int length = Math.Min(source.Length, _ring.Length - _count);
-        int tail = (int)(((long)_head + _count) % _ring.Length);
-        int first = Math.Min(length, _ring.Length - tail);
+        var length = Math.Min(source.Length, _ring.Length - _count);
+        var tail = (int)(((long)_head + _count) % _ring.Length);
+        var first = Math.Min(length, _ring.Length - tail);
         source[..first].CopyTo(_ring.AsSpan(tail));
         source[first..length].CopyTo(_ring);
         _count += length;
         return length;
     }
 
-    private int Take(Span<byte> target)
+    private int Read(Span<byte> target)
     {
-        int length = Math.Min(target.Length, _count);
-        int first = Math.Min(length, _ring.Length - _head);
+        var length = Math.Min(target.Length, _count);
+        var first = Math.Min(length, _ring.Length - _head);
         _ring.AsSpan(_head, first).CopyTo(target);
         _ring.AsSpan(0, length - first).CopyTo(target[first..]);
         _head = (int)(((long)_head + length) % _ring.Length);
@@ -165,8 +177,8 @@ internal sealed class MemoryPipe
     }
 
     private static ChannelException Aborted() => new(
-        ChannelError.LinkLost, ErrorClass.Fatal, "The in-memory link was ended by this side.");
+        ChannelError.LinkLost, ErrorClass.Fatal, "the in-memory link was ended by this side");
 
     private static ChannelException PeerGone() => new(
-        ChannelError.LinkLost, ErrorClass.Fatal, "The other side of the in-memory link has gone.");
+        ChannelError.LinkLost, ErrorClass.Fatal, "the other side of the in-memory link has gone");
 }

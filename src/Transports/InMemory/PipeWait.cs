@@ -18,8 +18,9 @@ internal sealed class PipeWait : IValueTaskSource<int>, IThreadPoolWorkItem
     {
         if (IsWaiting)
         {
-            throw new InvalidOperationException("The operation before has not ended; one may be outstanding at a time.");
+            throw new InvalidOperationException("the operation before has not ended; one may be outstanding at a time");
         }
+
         _core.Reset();
         IsWaiting = true;
         return new ValueTask<int>(this, _core.Version);

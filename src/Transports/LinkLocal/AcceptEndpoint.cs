@@ -1,15 +1,16 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.LinkLocal;
 
 /// <summary>
-/// Gives the connections of one guest as they come. A guest that was killed or restored leaves connections that nobody ends, so a
+/// Gives the connections of one guest as they come. A guest that was killed or restored leaves open connections behind, so a
 /// newer one may come while one is up.
 /// </summary>
 /// <param name="uri">The endpoint's URI.</param>
-/// <param name="peer">Who connects, by construction.</param>
+/// <param name="peer">The peer's identity, by construction.</param>
 /// <param name="open">Makes the source of connected sockets; called by the first open.</param>
 /// <param name="portOf">
 /// The source port of a connection, null if that has gone; given if only those below <see cref="ReservedPort.End"/> are taken.
@@ -45,7 +46,8 @@ internal sealed class AcceptEndpoint(
         {
             _accepting = AcceptAsync(_source);
         }
-        return await _links.TakeAsync(cancellationToken).ConfigureAwait(false);
+
+        return await _links.AcceptAsync(cancellationToken).ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
@@ -54,12 +56,14 @@ internal sealed class AcceptEndpoint(
         {
             return;
         }
+
         await _stopping.CancelAsync().ConfigureAwait(false);
-        foreach (SocketLink link in _links.End(new ChannelException(
-            ChannelError.TransportFailed, ErrorClass.Refused, $"Accepting on {uri} ended: the endpoint was disposed of.")))
+        foreach (var link in _links.End(new ChannelException(
+            ChannelError.TransportFailed, ErrorClass.Refused, $"accepting on {uri} ended: the endpoint was disposed of")))
         {
             link.Abort();
         }
+
         await _accepting.ConfigureAwait(false);
         _check?.End();
         _source?.Dispose();
@@ -72,8 +76,8 @@ internal sealed class AcceptEndpoint(
         {
             while (true)
             {
-                SafeFd fd = await source.AcceptAsync(_stopping.Token).ConfigureAwait(false);
-                Take(fd);
+                var fd = await source.AcceptAsync(_stopping.Token).ConfigureAwait(false);
+                Accept(fd);
                 await Task.Delay(s_pause, _stopping.Token).ConfigureAwait(false);
             }
         }
@@ -87,14 +91,14 @@ internal sealed class AcceptEndpoint(
         }
     }
 
-    private void Take(SafeFd fd)
+    private void Accept(SafeFd fd)
     {
         if (portOf is not null)
         {
             switch (portOf(fd))
             {
                 case null:
-                    // Gone again: nobody is there to be refused.
+                    // Gone again: there is no connection to refuse.
                     fd.Dispose();
                     return;
                 case { } port and >= ReservedPort.End:
@@ -103,6 +107,7 @@ internal sealed class AcceptEndpoint(
                     return;
             }
         }
+
         TcpAddress.Tune(fd);
         SocketLink link;
         try
@@ -114,6 +119,7 @@ internal sealed class AcceptEndpoint(
             // Of no use any more, or the kernel lacks something for it: the next one may have it.
             return;
         }
+
         if (_check is null)
         {
             Admit(link);
@@ -133,15 +139,15 @@ internal sealed class AcceptEndpoint(
     }
 
     private void RefuseStranger() => Refuse(
-        "It did not say the token of this guest, which only its agent can read. Load the module qemu_fw_cfg in the guest where QEMU has the "
-        + $"token (-fw_cfg name={UserNetToken.FirmwareName},file=FILE), or give the agent its file.");
+        "it did not say the token of this guest, which only its agent can read; load the module qemu_fw_cfg in the guest where QEMU has the "
+        + $"token (-fw_cfg name={UserNetToken.FirmwareName},file=FILE), or give the agent its file");
 
-    /// <summary>Tells that a connection was refused. Once: a guest can do it in a loop, and who opens waits a while after each error.</summary>
+    /// <summary>Tells that a connection was refused. Once: a guest can do it in a loop, and the caller of open waits a while after each error.</summary>
     private void Refuse(string why)
     {
         if (!Interlocked.Exchange(ref _hasRefused, true))
         {
-            _links.Fail(new ChannelException(ChannelError.EndpointDenied, ErrorClass.Retry, $"{uri} refused a connection. {why}"));
+            _links.Fail(new ChannelException(ChannelError.EndpointDenied, ErrorClass.Retry, $"{uri} refused a connection: {why}"));
         }
     }
 }

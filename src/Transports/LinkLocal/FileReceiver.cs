@@ -1,5 +1,7 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.LinkLocal;
@@ -15,16 +17,16 @@ internal sealed class FileReceiver : FdOperation, IReactorClient, IDisposable
     internal FileReceiver(ForeignFd fd, string uri) : base(IoReactor.Shared)
     {
         (_fd, _uri) = (fd, uri);
-        _token = Reactor.Register(fd, Linux.EPOLLIN | Linux.EPOLLRDHUP, this);
+        _token = Reactor.Register(fd, Abi.EPOLLIN | Abi.EPOLLRDHUP, this);
     }
 
     internal async ValueTask<SafeFd> ReceiveAsync(CancellationToken cancellationToken)
     {
-        ValueTask<int> receive = StartAsync();
-        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
+        var receive = StartAsync();
+        using var registration = cancellationToken.UnsafeRegister(
             static (state, token) => ((FileReceiver)state!).Cancel(new OperationCanceledException(token)), this);
         await receive.ConfigureAwait(false);
-        SafeFd file = _files[0];
+        var file = _files[0];
         _files.RemoveAt(0);
         return file;
     }
@@ -40,18 +42,19 @@ internal sealed class FileReceiver : FdOperation, IReactorClient, IDisposable
 
     protected override unsafe int Try()
     {
-        byte* control = stackalloc byte[ControlMessages.Room];
+        var control = stackalloc byte[ControlMessages.Room];
         byte data;
         var vector = new IoVector { Start = &data, Length = 1 };
         while (true)
         {
             var message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = ControlMessages.Room };
-            if (Libc.RecvMsg(_fd, &message, Linux.MSG_CMSG_CLOEXEC | Linux.MSG_DONTWAIT) >= 0)
+            if (SocketCalls.RecvMsg(_fd, &message, Abi.MSG_CMSG_CLOEXEC | Abi.MSG_DONTWAIT) >= 0)
             {
-                ControlMessages.TakeFiles(control, message.ControlLength, _fd.Closer, _files);
+                ControlMessages.ReceiveFiles(control, message.ControlLength, _fd.Closer, _files);
                 return _files.Count > 0 && IsStreamSocket(_files[0]) ? 0 : throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry,
-                    $"What connected to {_uri} handed no connection over. Only channel-forward, which QEMU starts, may connect there.");
+                    $"what connected to {_uri} handed no connection over; only channel-forward, which QEMU starts, may connect there");
             }
+
             switch (Errno.Last)
             {
                 case Errno.EINTR:
@@ -59,7 +62,7 @@ internal sealed class FileReceiver : FdOperation, IReactorClient, IDisposable
                 case Errno.EAGAIN:
                     return WouldBlock;
                 default:
-                    throw Errno.ToException(Errno.Last, "receive a connection on", _uri);
+                    throw EndpointFault.ToException(Errno.Last, "receive a connection on", _uri);
             }
         }
     }
@@ -67,11 +70,11 @@ internal sealed class FileReceiver : FdOperation, IReactorClient, IDisposable
     /// <summary>Another kind of file could hold the I/O thread up.</summary>
     private static unsafe bool IsStreamSocket(SafeFd file)
     {
-        int type = 0;
+        var type = 0;
         uint length = sizeof(int);
-        return Libc.GetSockOpt(file, Linux.SOL_SOCKET, Linux.SO_TYPE, &type, &length) == 0 && type == Linux.SOCK_STREAM;
+        return SocketCalls.GetSockOpt(file, Abi.SOL_SOCKET, Abi.SO_TYPE, &type, &length) == 0 && type == Abi.SOCK_STREAM;
     }
 
     protected override ChannelException ClosedError() => new(
-        ChannelError.TransportFailed, ErrorClass.Refused, $"Receiving on {_uri} ended: the endpoint was disposed of.");
+        ChannelError.TransportFailed, ErrorClass.Refused, $"receiving on {_uri} ended: the endpoint was disposed of");
 }

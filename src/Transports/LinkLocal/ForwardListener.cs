@@ -1,5 +1,6 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 using ChannelSdk.Transports.UnixSocket;
 
@@ -16,18 +17,18 @@ public sealed class ForwardListener : IDisposable
     /// <exception cref="ChannelException">The socket cannot be made; the text says why.</exception>
     public ForwardListener(string path)
     {
-        _source = new ForwardSource(new UnixSocketPlace(LinkLocalSchemes.UserNet, path, "Make the directory that the socket shall be in."));
+        _source = new ForwardSource(new UnixSocketAddress(LinkLocalSchemes.UserNet, path, "make the directory that the socket shall be in"));
         _peer = new PeerIdentity(LinkLocalSchemes.UserNet, path);
     }
 
-    /// <summary>The next connection; what was handed over and is none is passed over. One call at a time.</summary>
-    /// <remarks>A link and no socket: whoever handed it over has the socket too, and could make it blocking.</remarks>
-    /// <exception cref="ChannelException">The listener was disposed of (TransportFailed).</exception>
+    /// <summary>The next connection; other descriptors that were handed over are skipped. One call at a time.</summary>
+    /// <remarks>A link and no socket: the program that handed it over has the socket too, and could make it blocking.</remarks>
+    /// <exception cref="ChannelException">The listener was disposed of (<see cref="ChannelError.TransportFailed"/>).</exception>
     public async ValueTask<ITransportLink> AcceptAsync(CancellationToken cancellationToken = default)
     {
         while (true)
         {
-            SafeFd fd = await _source.AcceptAsync(cancellationToken).ConfigureAwait(false);
+            var fd = await _source.AcceptAsync(cancellationToken).ConfigureAwait(false);
             try
             {
                 return SocketLink.Attach(fd, _peer, endsBothWays: true);

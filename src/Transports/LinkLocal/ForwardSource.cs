@@ -1,6 +1,7 @@
 using System.Threading.Channels;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Reactor;
 using ChannelSdk.Transports.UnixSocket;
 
@@ -10,7 +11,7 @@ namespace ChannelSdk.Transports.LinkLocal;
 /// Connections of a guest on QEMU's user network. For each one QEMU starts <c>channel-forward PATH</c>, whose standard input
 /// is the connection; that program hands it over through the Unix socket and ends, so no process stands in between.
 /// </summary>
-internal sealed class ForwardSource(UnixSocketPlace place) : ISocketSource
+internal sealed class ForwardSource(UnixSocketAddress place) : ISocketSource
 {
     /// <summary>A program that connects and hands nothing over is given up after this.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
@@ -38,7 +39,7 @@ internal sealed class ForwardSource(UnixSocketPlace place) : ISocketSource
         catch (ChannelClosedException e)
         {
             throw e.InnerException as ChannelException ?? new ChannelException(
-                ChannelError.TransportFailed, ErrorClass.Refused, $"Accepting on {place.Uri} ended: the endpoint was disposed of.");
+                ChannelError.TransportFailed, ErrorClass.Refused, $"accepting on {place.Uri} ended: the endpoint was disposed of");
         }
     }
 
@@ -47,7 +48,7 @@ internal sealed class ForwardSource(UnixSocketPlace place) : ISocketSource
         _stopping.Cancel();
         _listener.Dispose();
         _ = _connections.Writer.TryComplete();
-        while (_connections.Reader.TryRead(out SafeFd? left))
+        while (_connections.Reader.TryRead(out var left))
         {
             left.Dispose();
         }
@@ -60,7 +61,7 @@ internal sealed class ForwardSource(UnixSocketPlace place) : ISocketSource
             while (true)
             {
                 await _helpers.WaitAsync(_stopping.Token).ConfigureAwait(false);
-                ForeignFd helper = await _listener.AcceptAsync(_stopping.Token).ConfigureAwait(false);
+                var helper = await _listener.AcceptAsync(_stopping.Token).ConfigureAwait(false);
                 _ = ReceiveAsync(helper);
             }
         }
@@ -78,7 +79,7 @@ internal sealed class ForwardSource(UnixSocketPlace place) : ISocketSource
             using var receive = new FileReceiver(helper, place.Uri);
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
             patience.CancelAfter(s_patience);
-            SafeFd connection = await receive.ReceiveAsync(patience.Token).ConfigureAwait(false);
+            var connection = await receive.ReceiveAsync(patience.Token).ConfigureAwait(false);
             if (!_connections.Writer.TryWrite(connection))
             {
                 connection.Dispose();

@@ -1,6 +1,7 @@
 using System.Net;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.Transports.LinkLocal;
@@ -17,11 +18,12 @@ public sealed class LinkLocalNetwork
 
     private LinkLocalNetwork(string name)
     {
-        // One that is there already under another name can still be taken down.
+        // A network that exists under another name can still be removed.
         if (!InstanceName.Is(name) && !List().Contains(name))
         {
             InstanceName.Check(name);
         }
+
         Name = name;
         _namespace = new NetworkNamespace(Prefix + name);
     }
@@ -43,10 +45,10 @@ public sealed class LinkLocalNetwork
         [.. NetworkNamespace.Find(Prefix).Select(name => name[Prefix.Length..]).Order(StringComparer.Ordinal)];
 
     /// <summary>The network of an instance, set up or not.</summary>
-    /// <exception cref="ChannelException">BadConfiguration: an instance may not have the name.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: an instance may not have the name.</exception>
     public static LinkLocalNetwork Of(string name) => new(name);
 
-    /// <summary>Sets it up; what is there already is kept, what is missing is added. Takes root.</summary>
+    /// <summary>Sets it up; existing parts are kept, missing ones are added. Takes root.</summary>
     /// <exception cref="ChannelException">Not allowed, or the kernel lacks something; the text says what.</exception>
     public void SetUp()
     {
@@ -69,7 +71,7 @@ public sealed class LinkLocalNetwork
     {
         ArgumentNullException.ThrowIfNull(inside);
         return Exists ? _namespace.Run(inside) : throw new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry,
-            $"The link-local network of '{Name}' is not set up. Run 'channelctl tap up {Name}', or call SetUp.");
+            $"the link-local network of '{Name}' is not set up; run 'channelctl tap up {Name}', or call SetUp");
     }
 
     /// <summary>A TCP socket that listens inside, for a server outside.</summary>
@@ -79,7 +81,7 @@ public sealed class LinkLocalNetwork
 
     internal SafeFd ListenFd(IPAddress address, int port, string uri) => Run(() =>
     {
-        IPAddress scoped = address.IsIPv6LinkLocal && address.ScopeId == 0 ? new IPAddress(address.GetAddressBytes(), TapDevice.Index()) : address;
+        var scoped = address.IsIPv6LinkLocal && address.ScopeId == 0 ? new IPAddress(address.GetAddressBytes(), TapDevice.Index()) : address;
         // A kernel worker makes a new IPv6 address usable some time after the call that gave it, even without duplicate detection.
         return new TcpAddress(scoped, port).Listen(uri, beforeAddressIsReady: true);
     });

@@ -1,3 +1,4 @@
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.UnixSocket;
 
 namespace ChannelSdk.Transports.LinkLocal;
@@ -21,7 +22,7 @@ internal static class LinkLocalSchemes
     internal static ITransportEndpoint OnTap(EndpointUri uri)
     {
         var options = new TargetOptions(uri, TargetOptions.SourcePorts);
-        LinkLocalNetwork network = InstanceName.Is(options.Path)
+        var network = InstanceName.Is(options.Path)
             ? LinkLocalNetwork.Of(options.Path)
             : throw uri.Bad($"its name is not {InstanceName.Rule}");
         var text = uri.ToString();
@@ -34,18 +35,18 @@ internal static class LinkLocalSchemes
     internal static ITransportEndpoint OnUserNet(EndpointUri uri)
     {
         var options = new TargetOptions(uri, TokenFile);
-        string? file = options.AbsolutePath(TokenFile);
+        var file = options.AbsolutePath(TokenFile);
         return OnUserNet(uri.ToString(), options.Path, file is null ? null : () => UserNetToken.Read(file));
     }
 
     internal static ITransportEndpoint OnUserNet(string uri, string path, Func<UserNetToken>? tokenOf) =>
         new AcceptEndpoint(uri, new PeerIdentity(UserNet, path), () => new ForwardSource(
-            new UnixSocketPlace(UserNet, path, "Make the directory that the socket shall be in.")), tokenOf: tokenOf);
+            new UnixSocketAddress(UserNet, path, "make the directory that the socket shall be in")), tokenOf: tokenOf);
 
     /// <summary>The guest's side of both networks.</summary>
     internal static ITransportEndpoint Dial(EndpointUri uri)
     {
         var options = new TargetOptions(uri, TokenFile);
-        return new TcpDialEndpoint(uri.ToString(), TcpAddress.Parse(uri, options.Path), new TokenPlace(options.AbsolutePath(TokenFile)));
+        return new TcpDialEndpoint(uri.ToString(), TcpAddress.Parse(uri, options.Path), new TokenLocator(options.AbsolutePath(TokenFile)));
     }
 }

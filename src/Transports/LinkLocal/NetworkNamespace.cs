@@ -1,5 +1,7 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.LinkLocal;
 
@@ -29,28 +31,32 @@ internal sealed class NetworkNamespace(string name)
         {
             return;
         }
+
         Directory.CreateDirectory(Folder);
         // A mount that ip-netns(8) and other processes' mount namespaces see, too.
         unsafe
         {
-            if (Libc.Mount("", Folder, "none", SharedMount, null) < 0 && (Libc.Mount(Folder, Folder, "none", BindMount | 0x4000, null) < 0
-                || Libc.Mount("", Folder, "none", SharedMount, null) < 0))
+            if (SystemCalls.Mount("", Folder, "none", SharedMount, null) < 0 && (SystemCalls.Mount(Folder, Folder, "none", BindMount | 0x4000, null) < 0
+                || SystemCalls.Mount("", Folder, "none", SharedMount, null) < 0))
             {
                 throw Failed("make the folder for", Errno.Last);
             }
         }
+
         using (File.Open(Path, FileMode.OpenOrCreate))
         {
         }
+
         OnThread(() =>
         {
             unsafe
             {
-                if (Libc.Unshare(CloneNewNet) < 0 || Libc.Mount("/proc/thread-self/ns/net", Path, "none", BindMount, null) < 0)
+                if (SystemCalls.Unshare(CloneNewNet) < 0 || SystemCalls.Mount("/proc/thread-self/ns/net", Path, "none", BindMount, null) < 0)
                 {
                     throw Failed("make", Errno.Last);
                 }
             }
+
             return true;
         });
     }
@@ -59,34 +65,36 @@ internal sealed class NetworkNamespace(string name)
     internal bool IsThere()
     {
         // A namespace's file lies on nsfs; a left-over is an empty regular file on the folder's own file system.
-        return FileIdentity.Of(Path) is { } file && FileIdentity.Of(Folder) is { } folder 
+        return FileIdentity.Of(Path) is { } file && FileIdentity.Of(Folder) is { } folder
             && (file.DeviceMajor, file.DeviceMinor) != (folder.DeviceMajor, folder.DeviceMinor);
     }
 
     /// <summary>Removes it with everything in it, as soon as no process is in it.</summary>
     internal void Remove()
     {
-        if (IsThere() && Libc.Unmount(Path, DetachUnmount) < 0)
+        if (IsThere() && SystemCalls.Unmount(Path, DetachUnmount) < 0)
         {
             throw Failed("remove", Errno.Last);
         }
+
         File.Delete(Path);
     }
 
-    /// <summary>Runs something inside, on a thread of its own. A process that it starts and a socket that it makes stay inside.</summary>
+    /// <summary>Runs something inside, on its own thread. A process that it starts and a socket that it makes stay inside.</summary>
     internal T Run<T>(Func<T> inside)
     {
-        int number = Libc.Open(Path, Linux.O_CLOEXEC, 0);
+        var number = FileCalls.Open(Path, Abi.O_CLOEXEC, 0);
         if (number < 0)
         {
             throw Failed("enter", Errno.Last);
         }
+
         using var fd = new SafeFd(number);
-        return OnThread(() => Libc.SetNs(fd, CloneNewNet) < 0 ? throw Failed("enter", Errno.Last) : inside());
+        return OnThread(() => SystemCalls.SetNs(fd, CloneNewNet) < 0 ? throw Failed("enter", Errno.Last) : inside());
     }
 
-    private ChannelException Failed(string action, int errno) => Errno.ToException(errno, action, $"network namespace {name}",
-        errno == Errno.EPERM ? "It takes root, or CAP_SYS_ADMIN and CAP_NET_ADMIN." : null);
+    private ChannelException Failed(string action, int errno) => EndpointFault.ToException(errno, action, $"network namespace {name}",
+        errno == Errno.EPERM ? "it takes root, or CAP_SYS_ADMIN and CAP_NET_ADMIN" : null);
 
     private static T OnThread<T>(Func<T> work)
     {
@@ -109,6 +117,7 @@ internal sealed class NetworkNamespace(string name)
         {
             System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
         }
+
         return result!;
     }
 }

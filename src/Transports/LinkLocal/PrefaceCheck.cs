@@ -1,4 +1,4 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.LinkLocal;
@@ -10,7 +10,7 @@ namespace ChannelSdk.Transports.LinkLocal;
 /// <param name="token">The right one.</param>
 /// <param name="patience">How long a link may take to say it.</param>
 /// <param name="admit">Takes a link that has it.</param>
-/// <param name="refuse">Is told of one that said something else.</param>
+/// <param name="refuse">Called for a link that sent something else.</param>
 internal sealed class PrefaceCheck(UserNetToken token, TimeSpan patience, Action<SocketLink> admit, Action refuse)
 {
     /// <summary>Links that are waited for; one more ends the oldest, so that silent ones do not keep the agent out.</summary>
@@ -27,8 +27,10 @@ internal sealed class PrefaceCheck(UserNetToken token, TimeSpan patience, Action
             {
                 _waiting.Dequeue().Abort();
             }
+
             _waiting.Enqueue(link);
         }
+
         _ = CheckAsync(link);
     }
 
@@ -37,7 +39,7 @@ internal sealed class PrefaceCheck(UserNetToken token, TimeSpan patience, Action
     {
         lock (_waiting)
         {
-            while (_waiting.TryDequeue(out SocketLink? link))
+            while (_waiting.TryDequeue(out var link))
             {
                 link.Abort();
             }
@@ -47,7 +49,7 @@ internal sealed class PrefaceCheck(UserNetToken token, TimeSpan patience, Action
     private async Task CheckAsync(SocketLink link)
     {
         // Pinned: the collector makes no copies of it.
-        byte[] preface = GC.AllocateUninitializedArray<byte>(UserNetToken.PrefaceLength, pinned: true);
+        var preface = GC.AllocateUninitializedArray<byte>(UserNetToken.PrefaceLength, pinned: true);
         bool? isRight = null;
         try
         {
@@ -58,13 +60,15 @@ internal sealed class PrefaceCheck(UserNetToken token, TimeSpan patience, Action
         {
             // Gone, or given up.
         }
+
         preface.AsSpan().Clear();
-        // One that was given up in this moment is let through to nobody.
+        // A link that was given up in this moment is not let through.
         if (Forget(link) && isRight == true)
         {
             admit(link);
             return;
         }
+
         link.Abort();
         if (isRight == false)
         {
@@ -75,38 +79,41 @@ internal sealed class PrefaceCheck(UserNetToken token, TimeSpan patience, Action
     /// <summary>Whether it begins with the right preface; null if it ended before that is known.</summary>
     private async ValueTask<bool?> ReceiveAsync(SocketLink link, byte[] preface)
     {
-        for (int have = 0; have < preface.Length;)
+        for (var have = 0; have < preface.Length;)
         {
-            int count = await link.ReceiveAsync(preface.AsMemory(have)).ConfigureAwait(false);
+            var count = await link.ReceiveAsync(preface.AsMemory(have)).ConfigureAwait(false);
             if (count == 0)
             {
                 return null;
             }
+
             have += count;
-            int marked = Math.Min(have, UserNetToken.Mark.Length);
+            var marked = Math.Min(have, UserNetToken.Mark.Length);
             if (!UserNetToken.Mark[..marked].SequenceEqual(preface.AsSpan(0, marked)))
             {
                 return false;
             }
         }
+
         return token.IsIn(preface);
     }
 
-    /// <summary>Takes a link from those that are waited for; false if it is none of them any more.</summary>
+    /// <summary>Takes a link from those that are waited for; false if it is no longer among them.</summary>
     private bool Forget(SocketLink link)
     {
         lock (_waiting)
         {
-            bool isThere = false;
-            for (int i = _waiting.Count; i > 0; i--)
+            var isThere = false;
+            for (var i = _waiting.Count; i > 0; i--)
             {
-                SocketLink other = _waiting.Dequeue();
+                var other = _waiting.Dequeue();
                 isThere |= other == link;
                 if (other != link)
                 {
                     _waiting.Enqueue(other);
                 }
             }
+
             return isThere;
         }
     }

@@ -1,8 +1,9 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Text;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.LinkLocal;
 
@@ -42,7 +43,7 @@ internal static unsafe class TapDevice
     /// <summary>Makes it, unless it is there, gives it its addresses and sees to it that nothing passes through. Idempotent.</summary>
     internal static void Ensure()
     {
-        using SafeFd v4 = NewControlSocket(Linux.AF_INET);
+        using var v4 = NewControlSocket(Abi.AF_INET);
         Change(v4, "lo", GetFlags, SetFlags);
         if (!IsHere(v4))
         {
@@ -53,7 +54,7 @@ internal static unsafe class TapDevice
         Set("net/ipv4/ip_forward", "0");
         SetEverywhere("net/ipv4/conf", s_v4);
         SetEverywhere("net/ipv6/conf", s_v6);
-        // No address of its own choice, and no wait for somebody who has ours: there is nobody else on this link.
+        // No address of the kernel's choice, and no duplicate address detection: there is no other machine on this link.
         Set($"net/ipv6/conf/{Name}/addr_gen_mode", "1");
         Set($"net/ipv6/conf/{Name}/accept_dad", "0");
         SetMac(v4, LinkLocalAddresses.HostMac);
@@ -68,16 +69,17 @@ internal static unsafe class TapDevice
 
     private static void Create()
     {
-        int number = Libc.Open("/dev/net/tun", Linux.O_RDWR | Linux.O_CLOEXEC, 0);
+        var number = FileCalls.Open("/dev/net/tun", Abi.O_RDWR | Abi.O_CLOEXEC, 0);
         if (number < 0)
         {
             throw Failed("open /dev/net/tun for", Errno.Last);
         }
+
         using var tun = new SafeFd(number);
-        byte* request = stackalloc byte[RequestSize];
+        var request = stackalloc byte[RequestSize];
         Fill(request, Name);
         *(short*)(request + ValueAt) = TapWithoutHeader;
-        if (Libc.Ioctl(tun, TunSetIff, request) < 0 || Libc.Ioctl(tun, TunSetPersist, (void*)1) < 0)
+        if (DescriptorCalls.Ioctl(tun, TunSetIff, request) < 0 || DescriptorCalls.Ioctl(tun, TunSetPersist, (void*)1) < 0)
         {
             throw Failed("make", Errno.Last);
         }
@@ -86,34 +88,35 @@ internal static unsafe class TapDevice
     /// <summary>The tap's number, which an IPv6 link-local address needs as its scope.</summary>
     internal static int Index()
     {
-        using SafeFd socket = NewControlSocket(Linux.AF_INET);
+        using var socket = NewControlSocket(Abi.AF_INET);
         return IndexOf(socket);
     }
 
     private static bool IsHere(SafeFd socket)
     {
-        byte* request = stackalloc byte[RequestSize];
+        var request = stackalloc byte[RequestSize];
         Fill(request, Name);
-        return Libc.Ioctl(socket, GetFlags, request) == 0;
+        return DescriptorCalls.Ioctl(socket, GetFlags, request) == 0;
     }
 
     private static int IndexOf(SafeFd socket)
     {
-        byte* request = stackalloc byte[RequestSize];
+        var request = stackalloc byte[RequestSize];
         Fill(request, Name);
-        return Libc.Ioctl(socket, GetIndex, request) == 0 ? *(int*)(request + ValueAt) : throw Failed("find", Errno.Last);
+        return DescriptorCalls.Ioctl(socket, GetIndex, request) == 0 ? *(int*)(request + ValueAt) : throw Failed("find", Errno.Last);
     }
 
     private static void Change(SafeFd socket, string device, uint get, uint set)
     {
-        byte* request = stackalloc byte[RequestSize];
+        var request = stackalloc byte[RequestSize];
         Fill(request, device);
-        if (Libc.Ioctl(socket, get, request) < 0)
+        if (DescriptorCalls.Ioctl(socket, get, request) < 0)
         {
             throw Failed("ask the flags of", Errno.Last);
         }
+
         *(short*)(request + ValueAt) |= Up;
-        if (Libc.Ioctl(socket, set, request) < 0)
+        if (DescriptorCalls.Ioctl(socket, set, request) < 0)
         {
             throw Failed("switch on", Errno.Last);
         }
@@ -121,11 +124,11 @@ internal static unsafe class TapDevice
 
     private static void SetV4(SafeFd socket, uint what, IPAddress address)
     {
-        byte* request = stackalloc byte[RequestSize];
+        var request = stackalloc byte[RequestSize];
         Fill(request, Name);
-        *(ushort*)(request + ValueAt) = Linux.AF_INET;
+        *(ushort*)(request + ValueAt) = Abi.AF_INET;
         _ = address.TryWriteBytes(new Span<byte>(request + ValueAt + 4, 4), out _);
-        if (Libc.Ioctl(socket, what, request) < 0)
+        if (DescriptorCalls.Ioctl(socket, what, request) < 0)
         {
             throw Failed("give an address to", Errno.Last);
         }
@@ -133,11 +136,11 @@ internal static unsafe class TapDevice
 
     private static void SetMac(SafeFd socket, ReadOnlySpan<byte> address)
     {
-        byte* request = stackalloc byte[RequestSize];
+        var request = stackalloc byte[RequestSize];
         Fill(request, Name);
         *(ushort*)(request + ValueAt) = Ethernet;
         address.CopyTo(new Span<byte>(request + ValueAt + 2, 6));
-        if (Libc.Ioctl(socket, SetHardwareAddress, request) < 0)
+        if (DescriptorCalls.Ioctl(socket, SetHardwareAddress, request) < 0)
         {
             throw Failed("give a MAC address to", Errno.Last);
         }
@@ -145,13 +148,13 @@ internal static unsafe class TapDevice
 
     private static void SetV6(int index)
     {
-        using SafeFd socket = NewControlSocket(Linux.AF_INET6);
+        using var socket = NewControlSocket(Abi.AF_INET6);
         // struct in6_ifreq: address, prefix length, interface.
-        byte* request = stackalloc byte[24];
+        var request = stackalloc byte[24];
         _ = LinkLocalAddresses.HostV6.TryWriteBytes(new Span<byte>(request, 16), out _);
         *(uint*)(request + 16) = 64;
         *(int*)(request + 20) = index;
-        if (Libc.Ioctl(socket, SetAddress, request) < 0 && Errno.Last != Errno.EEXIST)
+        if (DescriptorCalls.Ioctl(socket, SetAddress, request) < 0 && Errno.Last != Errno.EEXIST)
         {
             throw Failed("give an IPv6 address to", Errno.Last);
         }
@@ -159,7 +162,7 @@ internal static unsafe class TapDevice
 
     private static SafeFd NewControlSocket(int family)
     {
-        int number = Libc.Socket(family, 2 | Linux.SOCK_CLOEXEC, 0);
+        var number = SocketCalls.Socket(family, 2 | Abi.SOCK_CLOEXEC, 0);
         return number >= 0 ? new SafeFd(number) : throw Failed("make a socket for", Errno.Last);
     }
 
@@ -175,25 +178,25 @@ internal static unsafe class TapDevice
     /// </summary>
     private static void SetEverywhere(string folder, (string Name, string Value)[] settings)
     {
-        foreach (string device in (string[])["all", "default", Name])
+        foreach (var device in (string[])["all", "default", Name])
         {
-            foreach ((string name, string value) in settings)
+            foreach (var (name, value) in settings)
             {
                 Set($"{folder}/{device}/{name}", value);
             }
         }
     }
 
-    /// <summary>A kernel without the setting does not have what it is about.</summary>
+    /// <summary>A kernel without the setting does not have the feature.</summary>
     private static void Set(string setting, string value)
     {
-        string path = $"/proc/sys/{setting}";
+        var path = $"/proc/sys/{setting}";
         if (File.Exists(path))
         {
             File.WriteAllText(path, value);
         }
     }
 
-    private static ChannelException Failed(string action, int errno) => Errno.ToException(errno, action, $"the tap {Name}",
-        errno is Errno.EPERM or Errno.EACCES ? "It takes root, or CAP_NET_ADMIN." : null);
+    private static ChannelException Failed(string action, int errno) => EndpointFault.ToException(errno, action, $"the tap {Name}",
+        errno is Errno.EPERM or Errno.EACCES ? "it takes root, or CAP_NET_ADMIN" : null);
 }

@@ -1,6 +1,7 @@
 using System.Net;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.LinkLocal;
@@ -27,7 +28,7 @@ public sealed class TcpAcceptor : IDisposable
     {
         while (true)
         {
-            SafeFd fd = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
+            var fd = await _listener.AcceptAsync(cancellationToken).ConfigureAwait(false);
             TcpAddress.Tune(fd);
             try
             {

@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
 using System.Net;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.LinkLocal;
 
@@ -24,7 +25,7 @@ internal sealed record TcpAddress(IPAddress Address, int Port)
     /// <param name="uri">For the error.</param>
     /// <param name="text">The place in it.</param>
     internal static TcpAddress Parse(EndpointUri uri, string text) =>
-        IPEndPoint.TryParse(text, out IPEndPoint? found) && found.Port != 0
+        IPEndPoint.TryParse(text, out var found) && found.Port != 0
             ? new TcpAddress(found.Address, found.Port)
             : throw uri.Bad("it is not ADDRESS:PORT with an IP address and a port from 1 to 65535");
 
@@ -33,25 +34,25 @@ internal sealed record TcpAddress(IPAddress Address, int Port)
     /// <summary>A new, non-blocking stream socket.</summary>
     internal SafeFd NewSocket(string uri)
     {
-        int family = IsV6 ? Linux.AF_INET6 : Linux.AF_INET;
-        int fd = Libc.Socket(family, Linux.SOCK_STREAM | Linux.SOCK_NONBLOCK | Linux.SOCK_CLOEXEC, 0);
+        var family = IsV6 ? Abi.AF_INET6 : Abi.AF_INET;
+        var fd = SocketCalls.Socket(family, Abi.SOCK_STREAM | Abi.SOCK_NONBLOCK | Abi.SOCK_CLOEXEC, 0);
         return fd >= 0 ? new SafeFd(fd) : throw Error(Errno.Last, "make a socket for", uri);
     }
 
     /// <summary>Begins to connect: 0 when that is done, or an errno, EINPROGRESS among them.</summary>
     internal unsafe int Connect(SafeFd fd)
     {
-        byte* address = stackalloc byte[V6Length];
-        uint length = Write(new Span<byte>(address, V6Length));
-        return Libc.Connect(fd, address, length) < 0 ? Errno.Last : 0;
+        var address = stackalloc byte[V6Length];
+        var length = Write(new Span<byte>(address, V6Length));
+        return SocketCalls.Connect(fd, address, length) < 0 ? Errno.Last : 0;
     }
 
     /// <summary>Binds: 0 or an errno.</summary>
     private unsafe int Bind(SafeFd fd)
     {
-        byte* address = stackalloc byte[V6Length];
-        uint length = Write(new Span<byte>(address, V6Length));
-        return Libc.Bind(fd, address, length) < 0 ? Errno.Last : 0;
+        var address = stackalloc byte[V6Length];
+        var length = Write(new Span<byte>(address, V6Length));
+        return SocketCalls.Bind(fd, address, length) < 0 ? Errno.Last : 0;
     }
 
     /// <summary>A listening socket.</summary>
@@ -59,62 +60,65 @@ internal sealed record TcpAddress(IPAddress Address, int Port)
     /// <param name="beforeAddressIsReady">Whether the address may still be on its way to its device (ip(7) IP_FREEBIND).</param>
     internal SafeFd Listen(string uri, bool beforeAddressIsReady = false)
     {
-        SafeFd fd = NewSocket(uri);
-        SetOption(fd, Linux.SOL_SOCKET, Linux.SO_REUSEADDR, 1);
+        var fd = NewSocket(uri);
+        SetOption(fd, Abi.SOL_SOCKET, Abi.SO_REUSEADDR, 1);
         if (beforeAddressIsReady)
         {
-            SetOption(fd, IsV6 ? Linux.IPPROTO_IPV6 : Linux.IPPROTO_IP, IsV6 ? Linux.IPV6_FREEBIND : Linux.IP_FREEBIND, 1);
+            SetOption(fd, IsV6 ? Abi.IPPROTO_IPV6 : Abi.IPPROTO_IP, IsV6 ? Abi.IPV6_FREEBIND : Abi.IP_FREEBIND, 1);
         }
-        int errno = Bind(fd);
-        if (errno != 0 || Libc.Listen(fd, Backlog) < 0)
+
+        var errno = Bind(fd);
+        if (errno != 0 || SocketCalls.Listen(fd, Backlog) < 0)
         {
             errno = errno != 0 ? errno : Errno.Last;
             fd.Dispose();
             throw Error(errno, "listen on", uri);
         }
+
         return fd;
     }
 
     /// <summary>Binds a socket that shall dial to a source port that only a privileged process has, if this one is.</summary>
     internal void BindReserved(SafeFd fd)
     {
-        IPAddress any = IsV6 ? IPAddress.IPv6Any : IPAddress.Any;
+        var any = IsV6 ? IPAddress.IPv6Any : IPAddress.Any;
         ReservedPort.Bind(port => new TcpAddress(any, (int)port).Bind(fd));
     }
 
     /// <summary>The port at the other end of a connected socket; null if it has gone.</summary>
     internal static unsafe uint? PeerPort(SafeFd fd)
     {
-        byte* address = stackalloc byte[V6Length];
+        var address = stackalloc byte[V6Length];
         uint length = V6Length;
         // The port is at the same place in both families.
-        return Libc.GetPeerName(fd, address, &length) < 0 ? null : BinaryPrimitives.ReadUInt16BigEndian(new ReadOnlySpan<byte>(address + 2, 2));
+        return SocketCalls.GetPeerName(fd, address, &length) < 0 ? null : BinaryPrimitives.ReadUInt16BigEndian(new ReadOnlySpan<byte>(address + 2, 2));
     }
 
     /// <summary>Makes a connected socket fit for small messages, and for a peer that vanishes without a word.</summary>
     internal static void Tune(SafeFd fd)
     {
-        SetOption(fd, Linux.IPPROTO_TCP, Linux.TCP_NODELAY, 1);
-        SetOption(fd, Linux.IPPROTO_TCP, Linux.TCP_USER_TIMEOUT, UserTimeout);
-        SetOption(fd, Linux.SOL_SOCKET, Linux.SO_KEEPALIVE, 1);
+        SetOption(fd, Abi.IPPROTO_TCP, Abi.TCP_NODELAY, 1);
+        SetOption(fd, Abi.IPPROTO_TCP, Abi.TCP_USER_TIMEOUT, UserTimeout);
+        SetOption(fd, Abi.SOL_SOCKET, Abi.SO_KEEPALIVE, 1);
     }
 
-    internal static ChannelException Error(int errno, string action, string uri) => Errno.ToException(errno, action, uri,
-        errno == Errno.ECONNREFUSED ? "Start the program that listens there first." : null);
+    internal static ChannelException Error(int errno, string action, string uri) => EndpointFault.ToException(errno, action, uri,
+        errno == Errno.ECONNREFUSED ? "start the program that listens there first" : null);
 
     // These options exist on every TCP socket; one that fails costs speed, not correctness.
-    private static unsafe void SetOption(SafeFd fd, int level, int option, int value) => _ = Libc.SetSockOpt(fd, level, option, &value, sizeof(int));
+    private static unsafe void SetOption(SafeFd fd, int level, int option, int value) => _ = SocketCalls.SetSockOpt(fd, level, option, &value, sizeof(int));
 
     private uint Write(Span<byte> target)
     {
         target.Clear();
-        BinaryPrimitives.WriteUInt16LittleEndian(target, (ushort)(IsV6 ? Linux.AF_INET6 : Linux.AF_INET));
+        BinaryPrimitives.WriteUInt16LittleEndian(target, (ushort)(IsV6 ? Abi.AF_INET6 : Abi.AF_INET));
         BinaryPrimitives.WriteUInt16BigEndian(target[2..], (ushort)Port);
         _ = Address.TryWriteBytes(target[(IsV6 ? 8 : 4)..], out _);
         if (IsV6)
         {
             BinaryPrimitives.WriteUInt32LittleEndian(target[24..], (uint)Address.ScopeId);
         }
+
         return IsV6 ? V6Length : (uint)V4Length;
     }
 }

@@ -1,4 +1,5 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.LinkLocal;
@@ -7,7 +8,7 @@ namespace ChannelSdk.Transports.LinkLocal;
 /// <param name="uri">The endpoint's URI.</param>
 /// <param name="address">The host.</param>
 /// <param name="token">Where the guest's token is, if it has one.</param>
-internal sealed class TcpDialEndpoint(string uri, TcpAddress address, TokenPlace token) : ITransportEndpoint
+internal sealed class TcpDialEndpoint(string uri, TcpAddress address, TokenLocator token) : ITransportEndpoint
 {
     internal const string Scheme = "tcp";
 
@@ -19,19 +20,20 @@ internal sealed class TcpDialEndpoint(string uri, TcpAddress address, TokenPlace
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         cancellationToken.ThrowIfCancellationRequested();
-        // Anew for each link: a guest that was restored has the token of the machine that it runs in now.
-        using UserNetToken? known = token.Find();
-        ITransportLink link = await ConnectAsync(cancellationToken).ConfigureAwait(false);
+        // Read for each link: a restored guest has the token of the machine that it runs in now.
+        using var known = token.Find();
+        var link = await ConnectAsync(cancellationToken).ConfigureAwait(false);
         if (known is not null)
         {
             await SayAsync(known, link).ConfigureAwait(false);
         }
+
         return link;
     }
 
     private async ValueTask<ITransportLink> ConnectAsync(CancellationToken cancellationToken)
     {
-        SafeFd fd = address.NewSocket(uri);
+        var fd = address.NewSocket(uri);
         address.BindReserved(fd);
         return await SocketDial.FinishAsync(fd, address.Connect(fd), errno => TcpAddress.Error(errno, "dial", uri), connected =>
         {
@@ -50,11 +52,11 @@ internal sealed class TcpDialEndpoint(string uri, TcpAddress address, TokenPlace
     private static async ValueTask SayAsync(UserNetToken known, ITransportLink link)
     {
         // Pinned: the collector makes no copies of it.
-        byte[] preface = GC.AllocateUninitializedArray<byte>(UserNetToken.PrefaceLength, pinned: true);
+        var preface = GC.AllocateUninitializedArray<byte>(UserNetToken.PrefaceLength, pinned: true);
         known.WritePreface(preface);
         try
         {
-            for (int sent = 0; sent < preface.Length;)
+            for (var sent = 0; sent < preface.Length;)
             {
                 sent += await link.SendAsync(preface.AsMemory(sent)).ConfigureAwait(false);
             }

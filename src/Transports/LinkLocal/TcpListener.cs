@@ -1,4 +1,4 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.LinkLocal;

@@ -1,5 +1,7 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Memory;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.LinkLocal;
 
@@ -35,24 +37,25 @@ public sealed class UserNetToken : IDisposable
         ArgumentNullException.ThrowIfNull(path);
         var token = new UserNetToken();
         KernelRandom.FillSecret(token._pages.Bytes);
-        using var file = new SafeFd(Libc.Open(path, Linux.O_WRONLY_CREATE_NEW | Linux.O_NOFOLLOW | Linux.O_CLOEXEC, 0x180));
+        using var file = new SafeFd(FileCalls.Open(path, Abi.O_WRONLY | Abi.O_CREAT | Abi.O_EXCL | Abi.O_NOFOLLOW | Abi.O_CLOEXEC, 0x180));
         if (file.IsInvalid)
         {
-            throw Errno.ToException(Errno.Last, "make the token file", path);
+            throw EndpointFault.ToException(Errno.Last, "make the token file", path);
         }
-        return Libc.Write(file, token._pages.Start, Length) == Length ? token
-            : throw Errno.ToException(Errno.Last, "write the token file", path);
+
+        return DescriptorCalls.Write(file, token._pages.Start, Length) == Length ? token
+            : throw EndpointFault.ToException(Errno.Last, "write the token file", path);
     }
 
-    /// <summary>Reads the token of a file, which must be of this user or root and closed to everybody else.</summary>
+    /// <summary>Reads the token of a file, which must belong to this user or root and be closed to others.</summary>
     /// <param name="path">Path of the file.</param>
     /// <exception cref="ChannelException">
-    /// EndpointMissing or EndpointDenied: it is not there, or cannot be read; BadConfiguration: it is no token, or others can read it.
+    /// <see cref="ChannelError.EndpointMissing"/> or <see cref="ChannelError.EndpointDenied"/>: it is not there, or cannot be read; <see cref="ChannelError.BadConfiguration"/>: it is no token, or others can read it.
     /// </exception>
     public static UserNetToken Read(string path)
     {
         ArgumentNullException.ThrowIfNull(path);
-        return TryRead(path, out int errno) ?? throw Errno.ToException(errno, "read the token file", path);
+        return TryRead(path, out var errno) ?? throw EndpointFault.ToException(errno, "read the token file", path);
     }
 
     /// <summary>Listens for a guest whose agent has this token; connections without it are dropped.</summary>
@@ -68,28 +71,32 @@ public sealed class UserNetToken : IDisposable
     internal static unsafe UserNetToken? TryRead(string path, out int errno)
     {
         errno = 0;
-        using var file = new SafeFd(Libc.Open(path, Linux.O_NONBLOCK | Linux.O_NOCTTY | Linux.O_CLOEXEC, 0));
+        using var file = new SafeFd(FileCalls.Open(path, Abi.O_NONBLOCK | Abi.O_NOCTTY | Abi.O_CLOEXEC, 0));
         if (file.IsInvalid)
         {
             errno = Errno.Last;
             return null;
         }
+
         StatxResult found = default;
-        if (Libc.Statx((int)file.DangerousGetHandle(), "", Linux.AT_EMPTY_PATH, Linux.STATX_TYPE_MODE_INO | Linux.STATX_UID, &found) != 0
-            || (found.Mode & Linux.S_IFMT) != Linux.S_IFREG)
+        if (FileCalls.Statx((int)file.DangerousGetHandle(), "", Abi.AT_EMPTY_PATH, Abi.STATX_TYPE | Abi.STATX_MODE | Abi.STATX_INO | Abi.STATX_UID, &found) != 0
+            || (found.Mode & Abi.S_IFMT) != Abi.S_IFREG)
         {
             throw Bad(path, "it is no file");
         }
-        if ((found.Mode & Linux.S_IRWXGO) != 0 || (found.UserId != 0 && found.UserId != Libc.GetEUid()))
+
+        if ((found.Mode & Abi.S_IRWXGO) != 0 || (found.UserId != 0 && found.UserId != ProcessCalls.GetEUid()))
         {
             throw Bad(path, "others can read it; chown root and chmod 600 make it secret");
         }
+
         var token = new UserNetToken();
         using var bytes = new SecretPages(Length + 1);
-        if (Libc.Read(file, bytes.Start, Length + 1) != Length)
+        if (DescriptorCalls.Read(file, bytes.Start, Length + 1) != Length)
         {
             throw Bad(path, $"it has other than {Length} bytes; make one by 'head -c {Length} /dev/urandom'");
         }
+
         bytes.Bytes[..Length].CopyTo(token._pages.Bytes);
         return token;
     }
@@ -106,18 +113,19 @@ public sealed class UserNetToken : IDisposable
     /// <summary>Whether a preface has this token. Takes as long for every wrong one.</summary>
     internal bool IsIn(ReadOnlySpan<byte> untrusted)
     {
-        bool isHeld = false;
+        var isHeld = false;
         try
         {
             // It may be disposed of meanwhile.
             _pages.DangerousAddRef(ref isHeld);
-            int different = untrusted.StartsWith(Mark) ? 0 : 1;
-            ReadOnlySpan<byte> said = untrusted.Slice(Mark.Length, Length);
-            Span<byte> mine = _pages.Bytes;
-            for (int i = 0; i < Length; i++)
+            var different = untrusted.StartsWith(Mark) ? 0 : 1;
+            var said = untrusted.Slice(Mark.Length, Length);
+            var mine = _pages.Bytes;
+            for (var i = 0; i < Length; i++)
             {
                 different |= said[i] ^ mine[i];
             }
+
             return different == 0;
         }
         catch (ObjectDisposedException)
@@ -133,9 +141,9 @@ public sealed class UserNetToken : IDisposable
         }
     }
 
-    /// <summary>Overwrites it. Endpoints that listen for it take nobody from then on.</summary>
+    /// <summary>Overwrites it. Endpoints that listen for it accept no link from then on.</summary>
     public void Dispose() => _pages.Dispose();
 
     private static ChannelException Bad(string path, string why) =>
-        new(ChannelError.BadConfiguration, ErrorClass.Refused, $"The token file {path} cannot be used: {why}.");
+        new(ChannelError.BadConfiguration, ErrorClass.Refused, $"the token file {path} cannot be used: {why}");
 }

@@ -1,5 +1,6 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Transports.Reactor;
 
@@ -26,11 +27,11 @@ internal sealed class AcceptOperation : FdOperation, IReactorClient, IDisposable
     internal AcceptOperation(SafeFd fd, string uri, Func<int, ChannelException> error, ForeignCloser? closer = null) : base(IoReactor.Shared)
     {
         (_fd, _uri, _error, _closer) = (fd, uri, error, closer);
-        _token = Reactor.Register(fd, Linux.EPOLLIN, this);
+        _token = Reactor.Register(fd, Abi.EPOLLIN, this);
     }
 
     /// <summary>
-    /// The next connection, non-blocking and closed on exec. One that failed is passed over, and a shortage of descriptors or memory
+    /// The next connection, non-blocking and closed on exec. A failed connection is skipped, and a shortage of descriptors or memory
     /// waited for: neither ends a listener.
     /// </summary>
     internal async ValueTask<SafeFd> AcceptAsync(CancellationToken cancellationToken)
@@ -41,13 +42,14 @@ internal sealed class AcceptOperation : FdOperation, IReactorClient, IDisposable
         {
             await Task.Delay(ShortagePause, cancellationToken).ConfigureAwait(false);
         }
+
         return _closer is null ? new SafeFd(fd) : new ForeignFd(fd, _closer);
     }
 
     private async ValueTask<int> AcceptOnceAsync(CancellationToken cancellationToken)
     {
-        ValueTask<int> accept = StartAsync();
-        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
+        var accept = StartAsync();
+        using var registration = cancellationToken.UnsafeRegister(
             static (state, token) => ((AcceptOperation)state!).Cancel(new OperationCanceledException(token)), this);
         return await accept.ConfigureAwait(false);
     }
@@ -64,18 +66,19 @@ internal sealed class AcceptOperation : FdOperation, IReactorClient, IDisposable
     {
         while (true)
         {
-            int fd = Libc.Accept4(_fd, null, null, Linux.SOCK_NONBLOCK | Linux.SOCK_CLOEXEC);
+            var fd = SocketCalls.Accept4(_fd, null, null, Abi.SOCK_NONBLOCK | Abi.SOCK_CLOEXEC);
             if (fd >= 0)
             {
                 return fd;
             }
+
             switch (Errno.Last)
             {
                 case Errno.EAGAIN:
                     return WouldBlock;
                 case Errno.EINTR or Errno.ECONNABORTED or Errno.EPERM or Errno.EPROTO or Errno.ENETDOWN or Errno.ENETUNREACH
                     or Errno.EHOSTDOWN or Errno.EHOSTUNREACH:
-                    // The one that was next has failed already (accept(2), "Error handling").
+                    // The next connection has failed already (accept(2), "Error handling").
                     continue;
                 case Errno.EMFILE or Errno.ENFILE or Errno.ENOMEM or Errno.ENOBUFS:
                     return Shortage;
@@ -86,5 +89,5 @@ internal sealed class AcceptOperation : FdOperation, IReactorClient, IDisposable
     }
 
     protected override ChannelException ClosedError() => new(ChannelError.TransportFailed, ErrorClass.Refused,
-        $"Accepting on {_uri} ended: the endpoint was disposed of.");
+        $"accepting on {_uri} ended: the endpoint was disposed of");
 }

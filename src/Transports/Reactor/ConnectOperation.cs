@@ -1,5 +1,5 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Transports.Reactor;
 
@@ -16,14 +16,14 @@ internal sealed class ConnectOperation : FdOperation, IReactorClient, IDisposabl
     internal ConnectOperation(SafeFd fd, Func<int, ChannelException> error) : base(IoReactor.Shared)
     {
         (_fd, _error) = (fd, error);
-        _token = Reactor.Register(fd, Linux.EPOLLOUT, this);
+        _token = Reactor.Register(fd, Abi.EPOLLOUT, this);
     }
 
     /// <summary>Ends when the socket is connected.</summary>
     internal async ValueTask WaitAsync(CancellationToken cancellationToken)
     {
-        ValueTask<int> connect = StartAsync();
-        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
+        var connect = StartAsync();
+        using var registration = cancellationToken.UnsafeRegister(
             static (state, token) => ((ConnectOperation)state!).Cancel(new OperationCanceledException(token)), this);
         await connect.ConfigureAwait(false);
     }
@@ -40,21 +40,23 @@ internal sealed class ConnectOperation : FdOperation, IReactorClient, IDisposabl
     {
         using (new HandleHold(_fd))
         {
-            var poll = new PollFd { Fd = (int)_fd.DangerousGetHandle(), Events = Linux.POLLOUT };
-            if (Libc.Poll(&poll, 1, 0) <= 0)
+            var poll = new PollFd { Fd = (int)_fd.DangerousGetHandle(), Events = Abi.POLLOUT };
+            if (DescriptorCalls.Poll(&poll, 1, 0) <= 0)
             {
                 return WouldBlock;
             }
         }
-        int errno = 0;
+
+        var errno = 0;
         uint length = sizeof(int);
-        if (Libc.GetSockOpt(_fd, Linux.SOL_SOCKET, Linux.SO_ERROR, &errno, &length) < 0)
+        if (SocketCalls.GetSockOpt(_fd, Abi.SOL_SOCKET, Abi.SO_ERROR, &errno, &length) < 0)
         {
             errno = Errno.Last;
         }
+
         return errno == 0 ? 0 : throw _error(errno);
     }
 
     protected override ChannelException ClosedError() => new(
-        ChannelError.TransportFailed, ErrorClass.Refused, "Connecting ended: the endpoint was disposed of.");
+        ChannelError.TransportFailed, ErrorClass.Refused, "connecting ended: the endpoint was disposed of");
 }

@@ -1,5 +1,6 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.Reactor;
 
@@ -26,7 +27,7 @@ internal abstract class FdLink : ITransportLink, IReactorClient
 
     private protected IoReactor Reactor { get; }
 
-    /// <summary>The other side has gone as seen from this link, even if somebody is there again by now.</summary>
+    /// <summary>The other side of this link has gone, even if a new one has connected by now.</summary>
     private protected bool Ended { get; set; }
 
     /// <summary>An edge said that the other side closes; once true it stays so.</summary>
@@ -46,6 +47,7 @@ internal abstract class FdLink : ITransportLink, IReactorClient
         {
             return;
         }
+
         _receive.Close();
         _send.Close();
         Release();
@@ -59,21 +61,24 @@ internal abstract class FdLink : ITransportLink, IReactorClient
 
     public void OnEvents(uint events)
     {
-        const uint gone = Linux.EPOLLHUP | Linux.EPOLLERR;
-        if ((events & (gone | Linux.EPOLLRDHUP)) != 0)
+        const uint gone = Abi.EPOLLHUP | Abi.EPOLLERR;
+        if ((events & (gone | Abi.EPOLLRDHUP)) != 0)
         {
             _sawHangUp = true;
         }
-        if ((events & (gone | Linux.EPOLLRDHUP | Linux.EPOLLIN)) != 0)
+
+        if ((events & (gone | Abi.EPOLLRDHUP | Abi.EPOLLIN)) != 0)
         {
             _receive.OnReady();
         }
-        if ((events & (gone | Linux.EPOLLOUT)) != 0)
+
+        if ((events & (gone | Abi.EPOLLOUT)) != 0)
         {
             if ((events & gone) == 0 && !IsSending)
             {
                 OnUnwantedSpace();
             }
+
             _send.OnReady();
         }
     }
@@ -101,13 +106,13 @@ internal abstract class FdLink : ITransportLink, IReactorClient
     private protected abstract void Release();
 
     private protected ChannelException PeerGone() => new(
-        ChannelError.LinkLost, ErrorClass.Fatal, $"The other side of {Peer} has gone.");
+        ChannelError.LinkLost, ErrorClass.Fatal, $"the other side of {Peer} has gone");
 
     private protected ChannelException Failed(string call, int errno) => new(
-        ChannelError.TransportFailed, ErrorClass.Fatal, $"The {call} on {Peer} failed: {Errno.Describe(errno)}.");
+        ChannelError.TransportFailed, ErrorClass.Fatal, $"the {call} on {Peer} failed: {Errno.Describe(errno)}");
 
     private ChannelException Aborted() => new(
-        ChannelError.LinkLost, ErrorClass.Fatal, $"The link to {Peer} was ended by this side.");
+        ChannelError.LinkLost, ErrorClass.Fatal, $"the link to {Peer} was ended by this side");
 
     private sealed class ReceiveOperation(FdLink link) : FdOperation(link.Reactor)
     {
@@ -117,8 +122,9 @@ internal abstract class FdLink : ITransportLink, IReactorClient
         {
             if (buffer.IsEmpty)
             {
-                throw new ArgumentException("Receiving needs a buffer of at least one byte.", nameof(buffer));
+                throw new ArgumentException("receiving needs a buffer of at least one byte", nameof(buffer));
             }
+
             ThrowIfWaiting();
             _buffer = buffer;
             return StartAsync(link.IsDrained);
@@ -139,8 +145,9 @@ internal abstract class FdLink : ITransportLink, IReactorClient
         {
             if (buffer.IsEmpty)
             {
-                throw new ArgumentException("Sending needs at least one byte.", nameof(buffer));
+                throw new ArgumentException("sending needs at least one byte", nameof(buffer));
             }
+
             ThrowIfWaiting();
             _buffer = buffer;
             return StartAsync();

@@ -1,5 +1,5 @@
 using System.Threading.Tasks.Sources;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Transports.Reactor;
 
@@ -9,8 +9,8 @@ namespace ChannelSdk.Transports.Reactor;
 /// </summary>
 /// <remarks>
 /// Edge-triggered events are reported once, so none may be lost between the failed call and the wait. An edge with
-/// nobody waiting is kept as <see cref="Signaled"/>; the step to <see cref="Waiting"/> succeeds from
-/// <see cref="Idle"/> only, else the call is tried again. Whoever takes the state out of Waiting completes the
+/// no waiting call is kept as <see cref="Signaled"/>; the step to <see cref="Waiting"/> succeeds from
+/// <see cref="Idle"/> only, else the call is tried again. The thread that takes the state out of Waiting completes the
 /// operation, exactly once.
 /// </remarks>
 internal abstract class FdOperation : IValueTaskSource<int>, IReactorWork
@@ -56,7 +56,7 @@ internal abstract class FdOperation : IValueTaskSource<int>, IReactorWork
     {
         while (true)
         {
-            int state = Volatile.Read(ref _state);
+            var state = Volatile.Read(ref _state);
             if (state == Signaled)
             {
                 Interlocked.CompareExchange(ref _state, Idle, Signaled);
@@ -67,7 +67,7 @@ internal abstract class FdOperation : IValueTaskSource<int>, IReactorWork
                 return ValueTask.FromException<int>(ClosedError());
             }
 
-            bool putOff = false;
+            var putOff = false;
             if (!wouldBlock)
             {
                 putOff = _reactor.TurnIsUsedUp;
@@ -82,6 +82,7 @@ internal abstract class FdOperation : IValueTaskSource<int>, IReactorWork
                     {
                         return ValueTask.FromException<int>(Translate(error));
                     }
+
                     if (result >= 0)
                     {
                         _reactor.Charge(result);
@@ -91,7 +92,7 @@ internal abstract class FdOperation : IValueTaskSource<int>, IReactorWork
             }
 
             _core.Reset();
-            short version = _core.Version;
+            var version = _core.Version;
             if (Interlocked.CompareExchange(ref _state, Waiting, Idle) == Idle)
             {
                 if (putOff)
@@ -102,8 +103,10 @@ internal abstract class FdOperation : IValueTaskSource<int>, IReactorWork
                 {
                     OnWaiting();
                 }
+
                 return new ValueTask<int>(this, version);
             }
+
             wouldBlock = false;
         }
     }
@@ -113,7 +116,7 @@ internal abstract class FdOperation : IValueTaskSource<int>, IReactorWork
     {
         if (IsWaiting)
         {
-            throw new InvalidOperationException("The operation before has not ended; one may be outstanding at a time.");
+            throw new InvalidOperationException("the operation before has not ended; one may be outstanding at a time");
         }
     }
 
@@ -167,7 +170,7 @@ internal abstract class FdOperation : IValueTaskSource<int>, IReactorWork
 
     private void TryWaiting()
     {
-        int result = 0;
+        var result = 0;
         Exception? failure = null;
         try
         {
@@ -178,8 +181,8 @@ internal abstract class FdOperation : IValueTaskSource<int>, IReactorWork
             failure = Translate(error);
         }
 
-        int next = failure is null && result == WouldBlock ? Waiting : Idle;
-        bool closed = Interlocked.CompareExchange(ref _state, next, Trying) != Trying;
+        var next = failure is null && result == WouldBlock ? Waiting : Idle;
+        var closed = Interlocked.CompareExchange(ref _state, next, Trying) != Trying;
         if (next == Waiting)
         {
             if (!closed)
@@ -187,6 +190,7 @@ internal abstract class FdOperation : IValueTaskSource<int>, IReactorWork
                 OnWaiting();
                 return;
             }
+
             failure = ClosedError();
         }
 

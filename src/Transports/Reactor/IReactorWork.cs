@@ -1,6 +1,6 @@
 namespace ChannelSdk.Transports.Reactor;
 
-/// <summary>Something to be done on the reactor's thread, in a turn of its own.</summary>
+/// <summary>Something to be done on the reactor's thread, in its own turn.</summary>
 internal interface IReactorWork
 {
     /// <summary>Does it; must not throw.</summary>

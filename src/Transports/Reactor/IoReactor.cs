@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Runtime.InteropServices;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Transports.Reactor;
 
@@ -24,7 +24,7 @@ internal sealed unsafe class IoReactor
     private static readonly bool s_mayPoll = Environment.ProcessorCount > 1;
     private static readonly Lazy<IoReactor> s_shared = new(() => new IoReactor());
 
-    private readonly SafeFd _epoll;
+    private readonly EpollSet _epoll;
     private readonly SafeFd _wake;
     private readonly RegistrationTable _table = new();
     private readonly ConcurrentQueue<IReactorWork> _posted = new();
@@ -36,13 +36,14 @@ internal sealed unsafe class IoReactor
 
     private IoReactor()
     {
-        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
+        _epoll = EpollSet.Create(MaxEvents);
+        if (_epoll.IsInvalid)
         {
-            throw new PlatformNotSupportedException("The descriptor transports need Linux on x86-64.");
+            throw Failure("epoll_create1", Errno.Last);
         }
-        _epoll = Own(Libc.EpollCreate1(Linux.EPOLL_CLOEXEC), "epoll_create1");
-        _wake = Own(Libc.EventFd(0, Linux.EFD_NONBLOCK | Linux.EFD_CLOEXEC), "eventfd");
-        Control(Linux.EPOLL_CTL_ADD, _wake, Linux.EPOLLIN | Linux.EPOLLET, WakeToken);
+
+        _wake = Own(DescriptorCalls.EventFd(0, Abi.EFD_NONBLOCK | Abi.EFD_CLOEXEC), "eventfd");
+        Require(_epoll.Add(_wake, Abi.EPOLLIN | Abi.EPOLLET, WakeToken));
         var thread = new Thread(Run) { Name = "channel-io", IsBackground = true };
         _threadId = thread.ManagedThreadId;
         thread.UnsafeStart();
@@ -69,30 +70,29 @@ internal sealed unsafe class IoReactor
     /// <returns>The token to change and remove it with.</returns>
     internal ulong Register(SafeFd fd, uint events, IReactorClient client)
     {
-        ulong token = _table.Add(client);
+        var token = _table.Add(client);
         try
         {
-            Control(Linux.EPOLL_CTL_ADD, fd, events | Linux.EPOLLET, token);
+            Require(_epoll.Add(fd, events | Abi.EPOLLET, token));
         }
         catch
         {
             _table.Remove(token);
             throw;
         }
+
         return token;
     }
 
     /// <summary>Changes the events of interest; an event that is already true is reported again.</summary>
     internal void Modify(SafeFd fd, uint events, ulong token) =>
-        Control(Linux.EPOLL_CTL_MOD, fd, events | Linux.EPOLLET, token);
+        Require(_epoll.Modify(fd, events | Abi.EPOLLET, token));
 
     /// <summary>Removes a descriptor, which must still be open.</summary>
     internal void Unregister(SafeFd fd, ulong token)
     {
         _table.Remove(token);
-        EpollEvent ignored = default;
-        // Fails only if the descriptor is not in the set, and then nothing is left to do.
-        _ = Libc.EpollCtl(_epoll, Linux.EPOLL_CTL_DEL, fd, &ignored);
+        _epoll.Remove(fd);
     }
 
     /// <summary>Has work done after the events at hand. Only on the reactor's thread.</summary>
@@ -117,65 +117,68 @@ internal sealed unsafe class IoReactor
         _posted.Enqueue(work);
         ulong one = 1;
         // EAGAIN means that the counter is at its maximum, so a wake is pending anyway.
-        _ = Libc.Write(_wake, &one, sizeof(ulong));
+        _ = DescriptorCalls.Write(_wake, &one, sizeof(ulong));
     }
 
     private void Run()
     {
-        var events = (EpollEvent*)NativeMemory.Alloc(MaxEvents, (nuint)sizeof(EpollEvent));
         while (true)
         {
-            int count = _soon.Count > 0 ? Libc.EpollWait(_epoll, events, MaxEvents, 0) : WaitForEvents(events);
-            for (int i = 0; i < count; i++)
+            var count = _soon.Count > 0 ? _epoll.Wait(0) : WaitForEvents();
+            for (var i = 0; i < count; i++)
             {
                 _turnLeft = TurnBudget;
-                if (events[i].Data == WakeToken)
+                if (_epoll.Token(i) == WakeToken)
                 {
                     DrainPosted();
                 }
                 else
                 {
-                    _table.Find(events[i].Data)?.OnEvents(events[i].Events);
+                    _table.Find(_epoll.Token(i))?.OnEvents(_epoll.Events(i));
                 }
             }
+
             RunQueued();
         }
     }
 
-    private int WaitForEvents(EpollEvent* events)
+    private int WaitForEvents()
     {
-        long begin = Stopwatch.GetTimestamp();
+        var begin = Stopwatch.GetTimestamp();
         if (_lull.IsWorthPolling)
         {
-            long now = begin;
+            var now = begin;
             while (now - begin < LullPolicy.MostTicks)
             {
-                int found = Libc.EpollWait(_epoll, events, MaxEvents, 0);
+                var found = _epoll.Wait(0);
                 if (found != 0)
                 {
                     _lull.NotePoll(found: true);
                     return found;
                 }
-                // Whoever else wants this processor has it first.
+                // Other threads that want this processor go first.
                 Thread.Yield();
                 now = Stopwatch.GetTimestamp();
             }
+
             _lull.NotePoll(found: false);
             begin = now;
         }
-        int count = Libc.EpollWait(_epoll, events, MaxEvents, -1);
+
+        var count = _epoll.Wait(Timeout.Infinite);
         if (s_mayPoll)
         {
             _lull.NoteSleep(Stopwatch.GetTimestamp() - begin);
         }
+
         return count;
     }
 
     private void DrainPosted()
     {
         ulong counter;
-        _ = Libc.Read(_wake, &counter, sizeof(ulong));
-        while (_posted.TryDequeue(out IReactorWork? work))
+        _ = DescriptorCalls.Read(_wake, &counter, sizeof(ulong));
+        while (_posted.TryDequeue(out var work))
         {
             _soon.Add(work);
         }
@@ -189,18 +192,18 @@ internal sealed unsafe class IoReactor
         }
         // What these put off again goes to the other list, so that events come in between.
         (_soon, _running) = (_running, _soon);
-        foreach (IReactorWork work in _running)
+        foreach (var work in _running)
         {
             _turnLeft = TurnBudget;
             work.OnReady();
         }
+
         _running.Clear();
     }
 
-    private void Control(int operation, SafeFd fd, uint events, ulong token)
+    private static void Require(int status)
     {
-        var change = new EpollEvent { Events = events, Data = token };
-        if (Libc.EpollCtl(_epoll, operation, fd, &change) < 0)
+        if (status < 0)
         {
             throw Failure("epoll_ctl", Errno.Last);
         }
@@ -209,5 +212,5 @@ internal sealed unsafe class IoReactor
     private static SafeFd Own(int fd, string call) => fd >= 0 ? new SafeFd(fd) : throw Failure(call, Errno.Last);
 
     private static ChannelException Failure(string call, int errno) => new(
-        ChannelError.TransportFailed, ErrorClass.Retry, $"The I/O thread's {call} failed: {Errno.Describe(errno)}.");
+        ChannelError.TransportFailed, ErrorClass.Retry, $"the I/O thread's {call} failed: {Errno.Describe(errno)}");
 }

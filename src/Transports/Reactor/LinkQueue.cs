@@ -1,12 +1,12 @@
 namespace ChannelSdk.Transports.Reactor;
 
 /// <summary>
-/// Links that came and wait to be taken, one after another, and the one who waits to take. Links may come under any
+/// Links that came and wait to be taken, one after another, and the call that waits for one. Links may come under any
 /// lock: nothing of a user runs here.
 /// </summary>
 /// <typeparam name="TLink">The links.</typeparam>
 /// <param name="uri">Of the endpoint, for error texts.</param>
-/// <param name="isDead">Whether nobody needs to see a link that waited, as it has ended.</param>
+/// <param name="isDead">Whether a link that waited has ended and need not be given out.</param>
 internal sealed class LinkQueue<TLink>(string uri, Predicate<TLink> isDead)
     where TLink : class
 {
@@ -34,20 +34,23 @@ internal sealed class LinkQueue<TLink>(string uri, Predicate<TLink> isDead)
                 _taker = null;
                 return true;
             }
-            while (_waiting.TryPeek(out TLink? oldest) && isDead(oldest))
+
+            while (_waiting.TryPeek(out var oldest) && isDead(oldest))
             {
                 _waiting.Dequeue();
             }
+
             if (_waiting.Count >= Backlog)
             {
                 return false;
             }
+
             _waiting.Enqueue(link);
             return true;
         }
     }
 
-    /// <summary>Fails whoever waits, or who comes next.</summary>
+    /// <summary>Fails the waiting call, or the next one.</summary>
     internal void Fail(Exception failure)
     {
         lock (_gate)
@@ -56,12 +59,13 @@ internal sealed class LinkQueue<TLink>(string uri, Predicate<TLink> isDead)
             {
                 _failure = failure;
             }
+
             _taker = null;
         }
     }
 
     /// <summary>Waits for the next link. One at a time.</summary>
-    internal async ValueTask<TLink> TakeAsync(CancellationToken cancellationToken)
+    internal async ValueTask<TLink> AcceptAsync(CancellationToken cancellationToken)
     {
         TaskCompletionSource<TLink> taker;
         lock (_gate)
@@ -69,29 +73,33 @@ internal sealed class LinkQueue<TLink>(string uri, Predicate<TLink> isDead)
             ObjectDisposedException.ThrowIf(_isEnded, this);
             if (_taker is { Task.IsCompleted: false })
             {
-                throw new InvalidOperationException($"{uri} is being opened already.");
+                throw new InvalidOperationException($"{uri} is being opened already");
             }
+
             if (_failure is { } failure)
             {
                 _failure = null;
                 throw failure;
             }
-            while (_waiting.TryDequeue(out TLink? link))
+
+            while (_waiting.TryDequeue(out var link))
             {
                 if (!isDead(link))
                 {
                     return link;
                 }
             }
+
             _taker = taker = new TaskCompletionSource<TLink>(TaskCreationOptions.RunContinuationsAsynchronously);
         }
-        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
+
+        using var registration = cancellationToken.UnsafeRegister(
             static (state, token) => ((TaskCompletionSource<TLink>)state!).TrySetCanceled(token), taker);
         return await taker.Task.ConfigureAwait(false);
     }
 
     /// <summary>Ends it.</summary>
-    /// <returns>The links that nobody took.</returns>
+    /// <returns>The links that were not taken.</returns>
     internal IReadOnlyList<TLink> End(Exception failure)
     {
         lock (_gate)

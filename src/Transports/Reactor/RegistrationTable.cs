@@ -2,7 +2,7 @@ namespace ChannelSdk.Transports.Reactor;
 
 /// <summary>
 /// Tokens for registrations. An event that the kernel queued before a descriptor was closed carries a token of an
-/// older generation and finds nobody, even when slot and descriptor number are in use again.
+/// older generation and finds no registration, even when slot and descriptor number are in use again.
 /// </summary>
 internal sealed class RegistrationTable
 {
@@ -15,7 +15,7 @@ internal sealed class RegistrationTable
     {
         lock (_gate)
         {
-            int index = _free;
+            var index = _free;
             if (index >= 0)
             {
                 _free = _slots[index].NextFree;
@@ -26,9 +26,11 @@ internal sealed class RegistrationTable
                 {
                     Array.Resize(ref _slots, _used * 2);
                 }
+
                 index = _used++;
             }
-            ref Slot slot = ref _slots[index];
+
+            ref var slot = ref _slots[index];
             slot.Client = client;
             slot.Generation++;
             return ((ulong)slot.Generation << 32) | (uint)index;
@@ -39,12 +41,13 @@ internal sealed class RegistrationTable
     {
         lock (_gate)
         {
-            int index = (int)(uint)token;
-            ref Slot slot = ref _slots[index];
+            var index = (int)(uint)token;
+            ref var slot = ref _slots[index];
             if (slot.Client is null || slot.Generation != (uint)(token >> 32))
             {
                 return;
             }
+
             slot.Client = null;
             slot.NextFree = _free;
             _free = index;
@@ -55,12 +58,13 @@ internal sealed class RegistrationTable
     {
         lock (_gate)
         {
-            uint index = (uint)token;
+            var index = (uint)token;
             if (index >= (uint)_used)
             {
                 return null;
             }
-            ref Slot slot = ref _slots[index];
+
+            ref var slot = ref _slots[index];
             return slot.Generation == (uint)(token >> 32) ? slot.Client : null;
         }
     }

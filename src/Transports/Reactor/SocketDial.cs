@@ -1,5 +1,6 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.Reactor;
 
@@ -26,6 +27,7 @@ internal static class SocketDial
             {
                 throw error(errno);
             }
+
             return link(fd);
         }
         catch

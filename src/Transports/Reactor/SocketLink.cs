@@ -1,17 +1,19 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.Reactor;
 
 /// <summary>A connected stream socket.</summary>
 /// <remarks>
 /// The peer's every read would be an edge of free space, a wake for nothing in a ping-pong. So space is armed when
-/// a send has to wait, and disarmed by the first edge that nobody wanted.
+/// a send has to wait, and disarmed by the first edge without a waiting send.
 /// </remarks>
 internal sealed class SocketLink : FdLink, IHalfClose
 {
-    private const uint WithoutSpace = Linux.EPOLLIN | Linux.EPOLLRDHUP;
-    private const uint WithSpace = WithoutSpace | Linux.EPOLLOUT;
+    private const uint WithoutSpace = Abi.EPOLLIN | Abi.EPOLLRDHUP;
+    private const uint WithSpace = WithoutSpace | Abi.EPOLLOUT;
 
     // Open files may come through a Unix socket only, whose descriptor says who closes them.
     private readonly ForeignCloser? _closer;
@@ -27,21 +29,22 @@ internal sealed class SocketLink : FdLink, IHalfClose
 
     /// <summary>Takes over a connected socket; disposes of it when that fails.</summary>
     /// <param name="fd">The socket.</param>
-    /// <param name="peer">Who is at its other end.</param>
+    /// <param name="peer">The peer's identity.</param>
     /// <param name="endsBothWays">
-    /// Whether a peer that sends no more is gone. TCP does not tell a closed peer from one that has shut down its sending
+    /// Whether a peer that sends no more is gone. TCP does not tell a closed peer from a peer that has shut down its sending
     /// until a send has failed.
     /// </param>
     internal static SocketLink Attach(SafeFd fd, PeerIdentity peer, bool endsBothWays = false)
     {
         try
         {
-            IoReactor reactor = IoReactor.Shared;
+            var reactor = IoReactor.Shared;
             var link = new SocketLink(fd, reactor, peer, endsBothWays);
             lock (link._armGate)
             {
                 link._token = reactor.Register(fd, WithoutSpace, link);
             }
+
             return link;
         }
         catch
@@ -58,7 +61,7 @@ internal sealed class SocketLink : FdLink, IHalfClose
         {
             if (!IsClosed)
             {
-                _ = Libc.Shutdown(Fd, Linux.SHUT_WR);
+                _ = SocketCalls.Shutdown(Fd, Abi.SHUT_WR);
             }
         }
     }
@@ -72,7 +75,7 @@ internal sealed class SocketLink : FdLink, IHalfClose
             {
                 using var hold = new HandleHold(Fd);
                 var poll = new PollFd { Fd = (int)Fd.DangerousGetHandle() };
-                return Libc.Poll(&poll, 1, 0) > 0 && (poll.Result & (Linux.POLLHUP | Linux.POLLERR)) != 0;
+                return DescriptorCalls.Poll(&poll, 1, 0) > 0 && (poll.Result & (Abi.POLLHUP | Abi.POLLERR)) != 0;
             }
             catch (ObjectDisposedException)
             {
@@ -93,14 +96,16 @@ internal sealed class SocketLink : FdLink, IHalfClose
             nint received;
             fixed (byte* start = buffer)
             {
-                received = _closer is null ? Libc.Recv(Fd, start, (nuint)buffer.Length, Linux.MSG_DONTWAIT) : ReceiveWithoutFiles(start, buffer.Length, _closer);
+                received = _closer is null ? SocketCalls.Recv(Fd, start, (nuint)buffer.Length, Abi.MSG_DONTWAIT) : ReceiveWithoutFiles(start, buffer.Length, _closer);
             }
+
             if (received >= 0)
             {
                 _drained = received < buffer.Length;
                 Ended |= received == 0 && _endsBothWays;
                 return (int)received;
             }
+
             switch (Errno.Last)
             {
                 case Errno.EINTR:
@@ -123,18 +128,19 @@ internal sealed class SocketLink : FdLink, IHalfClose
     /// </summary>
     private unsafe nint ReceiveWithoutFiles(byte* start, int length, ForeignCloser closer)
     {
-        byte* control = stackalloc byte[ControlMessages.Room];
+        var control = stackalloc byte[ControlMessages.Room];
         var vector = new IoVector { Start = start, Length = (nuint)length };
         var message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = ControlMessages.Room };
-        nint received = Libc.RecvMsg(Fd, &message, Linux.MSG_DONTWAIT | Linux.MSG_CMSG_CLOEXEC);
+        var received = SocketCalls.RecvMsg(Fd, &message, Abi.MSG_DONTWAIT | Abi.MSG_CMSG_CLOEXEC);
         if (received >= 0 && message.ControlLength > 0)
         {
             var files = new List<SafeFd>();
-            ControlMessages.TakeFiles(control, message.ControlLength, closer, files);
+            ControlMessages.ReceiveFiles(control, message.ControlLength, closer, files);
             files.ForEach(static file => file.Dispose());
             throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Fatal,
-                $"The other side of {Peer} sent {files.Count} open files, which a link does not take.");
+                $"the other side of {Peer} sent {files.Count} open files, which a link does not take");
         }
+
         return received;
     }
 
@@ -144,17 +150,20 @@ internal sealed class SocketLink : FdLink, IHalfClose
         {
             throw PeerGone();
         }
+
         while (true)
         {
             nint sent;
             fixed (byte* start = buffer)
             {
-                sent = Libc.Send(Fd, start, (nuint)buffer.Length, Linux.MSG_NOSIGNAL | Linux.MSG_DONTWAIT);
+                sent = SocketCalls.Send(Fd, start, (nuint)buffer.Length, Abi.MSG_NOSIGNAL | Abi.MSG_DONTWAIT);
             }
+
             if (sent >= 0)
             {
                 return (int)sent;
             }
+
             switch (Errno.Last)
             {
                 case Errno.EINTR:

@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Transports.UnixSocket;
 
@@ -9,10 +10,10 @@ namespace ChannelSdk.Transports.UnixSocket;
 /// The queue of connections that a program has not accepted yet. connect(2) succeeds as soon as a connection is in it, and QEMU,
 /// which serves one client at a time, leaves the next one there: without asking, that looks like a guest that does not answer.
 /// </summary>
-internal static class AcceptQueue
+public static class AcceptQueue
 {
     /// <summary>A program that has not accepted for so long serves another one, or hangs.</summary>
-    internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
     // Nothing tells the client that it was accepted.
     private static readonly TimeSpan s_firstLook = TimeSpan.FromMilliseconds(1);
@@ -33,19 +34,21 @@ internal static class AcceptQueue
     /// <param name="fd">A connected Unix socket of this process.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>False if it was in the queue for all of <see cref="Patience"/>. Where the kernel does not tell, it is taken to be out.</returns>
-    internal static async ValueTask<bool> WaitAsync(SafeHandle fd, CancellationToken cancellationToken)
+    public static async ValueTask<bool> WaitAsync(SafeHandle fd, CancellationToken cancellationToken)
     {
-        long start = Stopwatch.GetTimestamp();
-        TimeSpan wait = s_firstLook;
+        var start = Stopwatch.GetTimestamp();
+        var wait = s_firstLook;
         while (Holds(fd))
         {
             if (Stopwatch.GetElapsedTime(start) >= Patience)
             {
                 return false;
             }
+
             await Task.Delay(wait, cancellationToken).ConfigureAwait(false);
             wait = wait + wait < s_longestWait ? wait + wait : s_longestWait;
         }
+
         return true;
     }
 
@@ -54,42 +57,44 @@ internal static class AcceptQueue
     {
         using var hold = new HandleHold(fd);
         var poll = new PollFd { Fd = (int)fd.DangerousGetHandle() };
-        // The other end of a connection that has ended looks as one that nobody has.
-        return PeerInode(poll.Fd) == 0 && Libc.Poll(&poll, 1, 0) == 0;
+        // A connection that has ended looks like one that was not accepted yet.
+        return PeerInode(poll.Fd) == 0 && DescriptorCalls.Poll(&poll, 1, 0) == 0;
     }
 
     /// <summary>What is told of a connection that stays in the queue.</summary>
-    internal static ChannelException Busy(string uri) => new(ChannelError.EndpointBusy, ErrorClass.Retry,
-        $"Nobody accepts the connection to {uri}: the program that listens there serves another client (QEMU has one at a time), is still starting, or hangs. "
-        + "Stop the other client.");
+    public static ChannelException Busy(string uri) => new(ChannelError.EndpointBusy, ErrorClass.Retry,
+        $"nobody accepts the connection to {uri}: the program that listens there serves another client (QEMU has one at a time), is still starting, or hangs; "
+        + "stop the other client");
 
-    /// <summary>The inode of a connected socket's other end: 0 while nobody has it, null if the kernel does not tell.</summary>
+    /// <summary>The inode of a connected socket's other end: 0 while it is not accepted, null if the kernel does not tell.</summary>
     private static unsafe uint? PeerInode(int fd)
     {
         if (FileIdentity.Of(fd) is not { } file)
         {
             return null;
         }
-        int number = Libc.Socket(Linux.AF_NETLINK, Linux.SOCK_RAW | Linux.SOCK_CLOEXEC, NetlinkSockDiag);
+
+        var number = SocketCalls.Socket(Abi.AF_NETLINK, Abi.SOCK_RAW | Abi.SOCK_CLOEXEC, NetlinkSockDiag);
         if (number < 0)
         {
             return null;
         }
+
         using var netlink = new SafeFd(number);
         // struct nlmsghdr, then struct unix_diag_req: family, states, inode, what to show, no cookie.
-        uint* request = stackalloc uint[RequestWords]
+        var request = stackalloc uint[RequestWords]
         {
             RequestWords * sizeof(uint), SockDiagByFamily | IsRequest << 16, 1, 0,
-            Linux.AF_UNIX, AllStates, (uint)file.Inode, ShowPeer, uint.MaxValue, uint.MaxValue,
+            Abi.AF_UNIX, AllStates, (uint)file.Inode, ShowPeer, uint.MaxValue, uint.MaxValue,
         };
         const int room = 64;
-        uint* answer = stackalloc uint[room];
-        if (Libc.Send(netlink, request, RequestWords * sizeof(uint), Linux.MSG_DONTWAIT) < 0)
+        var answer = stackalloc uint[room];
+        if (SocketCalls.Send(netlink, request, RequestWords * sizeof(uint), Abi.MSG_DONTWAIT) < 0)
         {
             return null;
         }
         // The kernel has answered by the time that the request is sent.
-        nint words = Libc.Recv(netlink, answer, room * sizeof(uint), Linux.MSG_DONTWAIT) / sizeof(uint);
+        var words = SocketCalls.Recv(netlink, answer, room * sizeof(uint), Abi.MSG_DONTWAIT) / sizeof(uint);
         if (words < AnswerWords || (ushort)answer[1] != SockDiagByFamily)
         {
             return null;
@@ -102,6 +107,7 @@ internal static class AcceptQueue
                 return answer[at + 1];
             }
         }
+
         return null;
     }
 }

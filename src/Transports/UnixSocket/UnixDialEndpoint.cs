@@ -1,11 +1,11 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.UnixSocket;
 
 /// <summary>Dials a Unix socket that another program listens on, and waits until that has accepted.</summary>
-internal sealed class UnixDialEndpoint(UnixSocketPlace place) : ITransportEndpoint
+internal sealed class UnixDialEndpoint(UnixSocketAddress place) : ITransportEndpoint
 {
     private readonly ForeignCloser _closer = new();
     private readonly Lock _gate = new();
@@ -18,8 +18,8 @@ internal sealed class UnixDialEndpoint(UnixSocketPlace place) : ITransportEndpoi
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         cancellationToken.ThrowIfCancellationRequested();
-        ForeignFd fd = Interlocked.Exchange(ref _queued, null) ?? Dial();
-        bool isTaken = false;
+        var fd = Interlocked.Exchange(ref _queued, null) ?? Dial();
+        var isTaken = false;
         try
         {
             isTaken = await AcceptQueue.WaitAsync(fd, cancellationToken).ConfigureAwait(false);
@@ -31,6 +31,7 @@ internal sealed class UnixDialEndpoint(UnixSocketPlace place) : ITransportEndpoi
                 Keep(fd);
             }
         }
+
         return isTaken ? Attach(fd) : throw AcceptQueue.Busy(place.Uri);
     }
 
@@ -41,10 +42,11 @@ internal sealed class UnixDialEndpoint(UnixSocketPlace place) : ITransportEndpoi
             _disposed = true;
             Close(Interlocked.Exchange(ref _queued, null));
         }
+
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>Keeps the connection for the next open: it has its place in the queue, and one that was closed would stay in it, too.</summary>
+    /// <summary>Keeps the connection for the next open: it has its place in the queue, where a closed one would stay too.</summary>
     private void Keep(ForeignFd fd)
     {
         lock (_gate)
@@ -54,6 +56,7 @@ internal sealed class UnixDialEndpoint(UnixSocketPlace place) : ITransportEndpoi
                 Close(fd);
                 return;
             }
+
             _queued = fd;
         }
     }
@@ -70,13 +73,15 @@ internal sealed class UnixDialEndpoint(UnixSocketPlace place) : ITransportEndpoi
         {
             throw place.Full();
         }
-        ForeignFd fd = place.NewSocket(_closer);
+
+        var fd = place.NewSocket(_closer);
         // A Unix connect never waits when non-blocking: it works, or fails at once (EAGAIN: queue full).
-        int errno = place.Connect(fd);
+        var errno = place.Connect(fd);
         if (errno == 0)
         {
             return fd;
         }
+
         fd.Dispose();
         throw place.Error(errno, "dial");
     }

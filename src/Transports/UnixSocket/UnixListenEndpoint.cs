@@ -1,4 +1,5 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.UnixSocket;
@@ -7,7 +8,7 @@ namespace ChannelSdk.Transports.UnixSocket;
 /// Listens on a Unix socket and gives one connection after another. The socket is made by the first
 /// <see cref="OpenAsync"/> and removed with the endpoint.
 /// </summary>
-internal sealed class UnixListenEndpoint(UnixSocketPlace place, bool hasCandidates = true) : IListeningEndpoint
+internal sealed class UnixListenEndpoint(UnixSocketAddress place, bool hasCandidates = true) : IListeningEndpoint
 {
     private readonly Lock _gate = new();
     private UnixListener? _listener;
@@ -40,6 +41,7 @@ internal sealed class UnixListenEndpoint(UnixSocketPlace place, bool hasCandidat
             _listener?.Dispose();
             _listener = null;
         }
+
         return ValueTask.CompletedTask;
     }
 

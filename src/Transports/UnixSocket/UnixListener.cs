@@ -1,5 +1,8 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.UnixSocket;
@@ -10,12 +13,12 @@ internal sealed class UnixListener : IDisposable
     private const int Backlog = 16;
     private const uint OwnerOnly = 0x180;
 
-    private readonly UnixSocketPlace _place;
+    private readonly UnixSocketAddress _place;
     private readonly ForeignFd _fd;
     private readonly FileIdentity? _file;
     private readonly AcceptOperation _accept;
 
-    private UnixListener(UnixSocketPlace place, ForeignFd fd)
+    private UnixListener(UnixSocketAddress place, ForeignFd fd)
     {
         _place = place;
         _fd = fd;
@@ -24,30 +27,34 @@ internal sealed class UnixListener : IDisposable
     }
 
     /// <summary>Makes the socket, in the place of a stale one if there is one.</summary>
-    internal static UnixListener Start(UnixSocketPlace place)
+    internal static UnixListener Start(UnixSocketAddress place)
     {
-        ForeignFd fd = place.NewSocket(new ForeignCloser());
+        var fd = place.NewSocket(new ForeignCloser());
         try
         {
             // Before bind, so that the file has this mode from its first moment.
-            if (Libc.FChmod(fd, OwnerOnly) < 0)
+            if (DescriptorCalls.FChMod(fd, OwnerOnly) < 0)
             {
                 throw place.Error(Errno.Last, "set the mode of");
             }
-            int errno = place.Bind(fd);
+
+            var errno = place.Bind(fd);
             if (errno == Errno.EADDRINUSE)
             {
                 RemoveStale(place, fd.Closer);
                 errno = place.Bind(fd);
             }
+
             if (errno == Errno.ENOENT)
             {
-                throw Errno.ToException(errno, "listen on", place.Uri, "Make the directory that the socket shall be in.");
+                throw EndpointFault.ToException(errno, "listen on", place.Uri, "make the directory that the socket shall be in");
             }
-            if (errno != 0 || Libc.Listen(fd, Backlog) < 0)
+
+            if (errno != 0 || SocketCalls.Listen(fd, Backlog) < 0)
             {
                 throw place.Error(errno != 0 ? errno : Errno.Last, "listen on");
             }
+
             return new UnixListener(place, fd);
         }
         catch
@@ -70,38 +77,43 @@ internal sealed class UnixListener : IDisposable
     public void Dispose()
     {
         _accept.Dispose();
-        // Only our own file: somebody may have put another one there.
+        // Only our own file: another program may have put its own there.
         if (_file is { } file && FileIdentity.Of(_place.Path) == file)
         {
-            _ = Libc.Unlink(_place.Path);
+            _ = FileCalls.Unlink(_place.Path);
         }
+
         _fd.Dispose();
     }
 
     /// <summary>Removes the socket file of a listener that has gone; refuses if it is alive, or no socket at all.</summary>
-    private static void RemoveStale(UnixSocketPlace place, ForeignCloser closer)
+    private static void RemoveStale(UnixSocketAddress place, ForeignCloser closer)
     {
         if (FileIdentity.Of(place.Path) is not { } found)
         {
             return;
         }
+
         if (!found.IsSocket)
         {
             throw new ChannelException(ChannelError.EndpointDenied, ErrorClass.Refused,
-                $"Cannot listen on {place.Uri}: there is a file that is no socket. Remove it, or use another path.");
+                $"cannot listen on {place.Uri}: there is a file that is no socket; remove it, or use another path");
         }
-        using ForeignFd probe = place.NewSocket(closer);
-        int errno = place.Connect(probe);
+
+        using var probe = place.NewSocket(closer);
+        var errno = place.Connect(probe);
         if (errno == Errno.ENOENT)
         {
             return;
         }
+
         if (errno != Errno.ECONNREFUSED)
         {
-            throw Errno.ToException(Errno.EADDRINUSE, "listen on", place.Uri,
-                "Another program listens there: stop it, or use another path.");
+            throw EndpointFault.ToException(Errno.EADDRINUSE, "listen on", place.Uri,
+                "another program listens there; stop it, or use another path");
         }
-        if (Libc.Unlink(place.Path) < 0 && Errno.Last != Errno.ENOENT)
+
+        if (FileCalls.Unlink(place.Path) < 0 && Errno.Last != Errno.ENOENT)
         {
             throw place.Error(Errno.Last, "remove the stale socket of");
         }

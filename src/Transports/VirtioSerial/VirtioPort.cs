@@ -1,5 +1,7 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.VirtioSerial;
@@ -7,7 +9,7 @@ namespace ChannelSdk.Transports.VirtioSerial;
 /// <summary>Whether the host side of a virtio port is there.</summary>
 internal enum HostPresence
 {
-    /// <summary>Nobody is connected on the host side.</summary>
+    /// <summary>The host side is not connected.</summary>
     Absent,
     /// <summary>Somebody is connected.</summary>
     Present,
@@ -31,7 +33,7 @@ internal sealed class VirtioPort : IReactorClient, IDisposable
         Uri = uri;
         Path = path;
         _wait = new WaitForHostOperation(this);
-        _token = _reactor.Register(fd, Linux.EPOLLIN | Linux.EPOLLOUT | Linux.EPOLLRDHUP, this);
+        _token = _reactor.Register(fd, Abi.EPOLLIN | Abi.EPOLLOUT | Abi.EPOLLRDHUP, this);
     }
 
     internal SafeFd Fd { get; }
@@ -47,23 +49,24 @@ internal sealed class VirtioPort : IReactorClient, IDisposable
         set => _link = value;
     }
 
-    /// <summary>A call saw that the device went; the port must be opened anew.</summary>
+    /// <summary>A call saw that the device has gone; the port must be opened again.</summary>
     internal bool IsUnplugged { get; set; }
 
-    /// <exception cref="ChannelException">Missing, busy or denied (codes 500-502), or failed (503).</exception>
+    /// <exception cref="ChannelException">Missing, busy or denied (<see cref="ChannelError.EndpointMissing"/> to <see cref="ChannelError.EndpointBusy"/>), or failed (<see cref="ChannelError.TransportFailed"/>).</exception>
     internal static VirtioPort Open(string uri, string path)
     {
-        int fd = Libc.Open(path, Linux.O_RDWR | Linux.O_NONBLOCK | Linux.O_CLOEXEC | Linux.O_NOCTTY, 0);
+        var fd = FileCalls.Open(path, Abi.O_RDWR | Abi.O_NONBLOCK | Abi.O_CLOEXEC | Abi.O_NOCTTY, 0);
         if (fd < 0)
         {
-            int errno = Errno.Last;
-            throw Errno.ToException(errno, $"open {path} for", uri, errno switch
+            var errno = Errno.Last;
+            throw EndpointFault.ToException(errno, $"open {path} for", uri, errno switch
             {
-                Errno.EBUSY => "A port has one opener at a time: stop the other program in the guest that holds it.",
-                Errno.ENOENT => "Give the virtual machine a virtserialport of that name, and load virtio_console.",
+                Errno.EBUSY => "a port has one opener at a time; stop the other program in the guest that holds it",
+                Errno.ENOENT => "give the virtual machine a virtserialport of that name, and load virtio_console",
                 _ => null,
             });
         }
+
         return Attach(new SafeFd(fd), uri, path);
     }
 
@@ -84,12 +87,13 @@ internal sealed class VirtioPort : IReactorClient, IDisposable
     /// <summary>Waits until a host is there (true), or the port is unplugged (false).</summary>
     internal async ValueTask<bool> WaitForHostAsync(CancellationToken cancellationToken)
     {
-        ValueTask<int> wait = _wait.StartAsync();
+        var wait = _wait.StartAsync();
         if (wait.IsCompletedSuccessfully)
         {
             return wait.Result == (int)HostPresence.Present;
         }
-        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
+
+        using var registration = cancellationToken.UnsafeRegister(
             static (state, token) => ((WaitForHostOperation)state!).Cancel(new OperationCanceledException(token)), _wait);
         // The kernel wakes us when the host comes; the timer is for a wake lost to a snapshot or a driver's bug.
         using var timer = new Timer(
@@ -101,14 +105,14 @@ internal sealed class VirtioPort : IReactorClient, IDisposable
     internal unsafe HostPresence CheckHost()
     {
         using var hold = new HandleHold(Fd);
-        var poll = new PollFd { Fd = (int)Fd.DangerousGetHandle(), Events = Linux.POLLIN | Linux.POLLOUT };
+        var poll = new PollFd { Fd = (int)Fd.DangerousGetHandle(), Events = Abi.POLLIN | Abi.POLLOUT };
         int status;
         do
         {
-            status = Libc.Poll(&poll, 1, 0);
+            status = DescriptorCalls.Poll(&poll, 1, 0);
         }
         while (status < 0 && Errno.Last == Errno.EINTR);
-        return status < 0 ? throw Errno.ToException(Errno.Last, "poll", Uri) : Classify(poll.Result);
+        return status < 0 ? throw EndpointFault.ToException(Errno.Last, "poll", Uri) : Classify(poll.Result);
     }
 
     /// <summary>
@@ -117,15 +121,17 @@ internal sealed class VirtioPort : IReactorClient, IDisposable
     /// </summary>
     internal static HostPresence Classify(short poll)
     {
-        if ((poll & (Linux.POLLNVAL | Linux.POLLERR)) != 0)
+        if ((poll & (Abi.POLLNVAL | Abi.POLLERR)) != 0)
         {
             return HostPresence.Unplugged;
         }
-        if ((poll & Linux.POLLHUP) == 0)
+
+        if ((poll & Abi.POLLHUP) == 0)
         {
             return HostPresence.Present;
         }
-        return (poll & Linux.POLLIN) != 0 ? HostPresence.Absent : HostPresence.Unplugged;
+
+        return (poll & Abi.POLLIN) != 0 ? HostPresence.Absent : HostPresence.Unplugged;
     }
 
     public void OnEvents(uint events)
@@ -154,11 +160,11 @@ internal sealed class VirtioPort : IReactorClient, IDisposable
 
         protected override int Try()
         {
-            HostPresence presence = port.CheckHost();
+            var presence = port.CheckHost();
             return presence == HostPresence.Absent ? WouldBlock : (int)presence;
         }
 
         protected override ChannelException ClosedError() => new(ChannelError.TransportFailed, ErrorClass.Refused,
-            $"Waiting for the host on {port.Uri} ended: the endpoint was disposed of.");
+            $"waiting for the host on {port.Uri} ended: the endpoint was disposed of");
     }
 }

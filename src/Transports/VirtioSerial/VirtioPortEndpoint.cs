@@ -1,4 +1,6 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.VirtioSerial;
 
@@ -16,19 +18,21 @@ internal sealed class VirtioPortEndpoint(string uri, string target, VirtioPortLo
     public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        VirtioPort port = OpenedPort();
+        var port = OpenedPort();
         if (!await port.WaitForHostAsync(cancellationToken).ConfigureAwait(false))
         {
             port.IsUnplugged = true;
             throw new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry,
-                $"The port of {uri} ({port.Path}) was unplugged. It is opened again when it is back.");
+                $"the port of {uri} ({port.Path}) was unplugged; it is opened again when it is back");
         }
+
         var link = new VirtioPortLink(port, new PeerIdentity(Scheme, target));
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
             port.Link = link;
         }
+
         return link;
     }
 
@@ -40,6 +44,7 @@ internal sealed class VirtioPortEndpoint(string uri, string target, VirtioPortLo
             _port?.Dispose();
             _port = null;
         }
+
         return ValueTask.CompletedTask;
     }
 
@@ -53,10 +58,12 @@ internal sealed class VirtioPortEndpoint(string uri, string target, VirtioPortLo
                 _port = null;
                 gone.Dispose();
             }
+
             if (_port is { Link: { IsClosed: false } })
             {
-                throw new InvalidOperationException("The link before must be disposed of first.");
+                throw new InvalidOperationException("the link before must be disposed of first");
             }
+
             return _port ??= VirtioPort.Open(uri, locator.Locate(target));
         }
     }

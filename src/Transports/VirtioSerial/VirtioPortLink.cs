@@ -1,4 +1,5 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.VirtioSerial;
@@ -22,17 +23,20 @@ internal sealed class VirtioPortLink : FdLink
             nint received;
             fixed (byte* start = buffer)
             {
-                received = Libc.Read(Fd, start, (nuint)buffer.Length);
+                received = DescriptorCalls.Read(Fd, start, (nuint)buffer.Length);
             }
+
             if (received > 0)
             {
                 return (int)received;
             }
+
             if (received == 0)
             {
                 Ended = true;
                 break;
             }
+
             switch (Errno.Last)
             {
                 case Errno.EINTR:
@@ -46,6 +50,7 @@ internal sealed class VirtioPortLink : FdLink
                     throw Failed("read", Errno.Last);
             }
         }
+
         return 0;
     }
 
@@ -56,12 +61,14 @@ internal sealed class VirtioPortLink : FdLink
             nint sent;
             fixed (byte* start = buffer)
             {
-                sent = Libc.Write(Fd, start, (nuint)buffer.Length);
+                sent = DescriptorCalls.Write(Fd, start, (nuint)buffer.Length);
             }
+
             if (sent > 0)
             {
                 return (int)sent;
             }
+
             switch (sent == 0 ? Errno.EAGAIN : Errno.Last)
             {
                 case Errno.EINTR:
@@ -72,6 +79,7 @@ internal sealed class VirtioPortLink : FdLink
                     {
                         return -1;
                     }
+
                     Ended = true;
                     break;
                 case Errno.ENODEV or Errno.ENXIO or Errno.EIO or Errno.EPIPE:
@@ -81,6 +89,7 @@ internal sealed class VirtioPortLink : FdLink
                     throw Failed("write", Errno.Last);
             }
         }
+
         throw PeerGone();
     }
 

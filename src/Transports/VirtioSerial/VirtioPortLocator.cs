@@ -1,4 +1,5 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Transports.VirtioSerial;
 
@@ -14,37 +15,40 @@ internal sealed class VirtioPortLocator(string deviceRoot, string classRoot)
     }
 
     /// <summary>The path to open for a name, or for a path the path itself.</summary>
-    /// <exception cref="ChannelException">No such port at present (code 500, class Retry).</exception>
+    /// <exception cref="ChannelException">No such port at present (<see cref="ChannelError.EndpointMissing"/>, class Retry).</exception>
     internal string Locate(string target)
     {
         if (target.StartsWith('/'))
         {
             return target;
         }
-        string byName = Path.Combine(deviceRoot, "virtio-ports", target);
+
+        var byName = Path.Combine(deviceRoot, "virtio-ports", target);
         if (File.Exists(byName))
         {
             return byName;
         }
 
         var others = new List<string>();
-        foreach ((string name, string device) in Ports())
+        foreach (var (name, device) in Ports())
         {
             if (name == target)
             {
                 return Path.Combine(deviceRoot, device);
             }
+
             if (name.Length > 0 && others.Count < MaxListed)
             {
                 others.Add(name);
             }
         }
-        string there = others.Count > 0
-            ? $"Ports that are there: {string.Join(", ", others)}."
-            : "The guest has no named virtio port at all (is the virtio_console module loaded?).";
+
+        var there = others.Count > 0
+            ? $"ports that are there: {string.Join(", ", others)}"
+            : "the guest has no named virtio port at all (is the virtio_console module loaded?)";
         throw new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry,
-            $"There is no virtio port named {target}. {there} "
-            + $"Give the virtual machine -device virtserialport,chardev=chan0,name={target}.");
+            $"there is no virtio port named {target}; {there}; "
+            + $"give the virtual machine -device virtserialport,chardev=chan0,name={target}");
     }
 
     private IEnumerable<(string Name, string Device)> Ports()
@@ -53,19 +57,15 @@ internal sealed class VirtioPortLocator(string deviceRoot, string classRoot)
         {
             yield break;
         }
-        foreach (string directory in Directory.GetFileSystemEntries(classRoot))
+
+        foreach (var directory in Directory.GetFileSystemEntries(classRoot))
         {
-            string name;
-            try
+            var name = SmallFile.Read(Path.Combine(directory, "name")).Trim();
+            // Without a name, or unplugged since the listing.
+            if (name.Length != 0)
             {
-                name = File.ReadAllText(Path.Combine(directory, "name")).Trim();
+                yield return (name, Path.GetFileName(directory));
             }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-            {
-                // Unplugged since the listing.
-                continue;
-            }
-            yield return (name, Path.GetFileName(directory));
         }
     }
 }

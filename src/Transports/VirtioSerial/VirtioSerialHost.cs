@@ -1,3 +1,4 @@
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.UnixSocket;
 
 namespace ChannelSdk.Transports.VirtioSerial;
@@ -12,10 +13,10 @@ internal static class VirtioSerialHost
     internal const string ListenScheme = "virtio-serial-listen";
 
     /// <summary>For <c>-chardev socket,path=...,server=on</c>.</summary>
-    internal static ITransportEndpoint Dial(string path) => new UnixDialEndpoint(new UnixSocketPlace(DialScheme, path,
-        $"Start QEMU with -chardev socket,id=chan0,path={path},server=on,wait=off and a virtserialport on it."));
+    internal static ITransportEndpoint Dial(string path) => new UnixDialEndpoint(new UnixSocketAddress(DialScheme, path,
+        $"start QEMU with -chardev socket,id=chan0,path={path},server=on,wait=off and a virtserialport on it"));
 
     /// <summary>For <c>-chardev socket,path=...,reconnect=1</c>.</summary>
-    internal static ITransportEndpoint Listen(string path) => new UnixListenEndpoint(new UnixSocketPlace(ListenScheme,
-        path, $"Give QEMU -chardev socket,id=chan0,path={path},reconnect=1."), hasCandidates: false);
+    internal static ITransportEndpoint Listen(string path) => new UnixListenEndpoint(new UnixSocketAddress(ListenScheme,
+        path, $"give QEMU -chardev socket,id=chan0,path={path},reconnect=1"), hasCandidates: false);
 }

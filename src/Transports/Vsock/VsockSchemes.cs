@@ -1,3 +1,4 @@
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.UnixSocket;
 using ChannelSdk.Transports.Vsock.Device;
 using ChannelSdk.Transports.Vsock.Hybrid;
@@ -10,7 +11,7 @@ internal static class VsockSchemes
     internal static ITransportEndpoint Device(EndpointUri uri)
     {
         var options = new TargetOptions(uri, "cid", "port", "hybrid", "max-memory-mib", TargetOptions.SourcePorts);
-        uint port = options.Number("port", 0);
+        var port = options.Number("port", 0);
         var device = new VsockDevice(new VsockDeviceOptions
         {
             SocketPath = options.Path,
@@ -24,15 +25,15 @@ internal static class VsockSchemes
 
     internal static ITransportEndpoint HybridDial(EndpointUri uri)
     {
-        (string path, uint port) = Hybrid(uri);
-        return new HybridDialEndpoint(uri.ToString(), new UnixSocketPlace(uri.Scheme, path,
-            "Start the virtual machine monitor with a vsock device on that socket."), port);
+        var (path, port) = Hybrid(uri);
+        return new HybridDialEndpoint(uri.ToString(), new UnixSocketAddress(uri.Scheme, path,
+            "start the virtual machine monitor with a vsock device on that socket"), port);
     }
 
     internal static ITransportEndpoint HybridListen(EndpointUri uri)
     {
-        (string path, uint port) = Hybrid(uri);
-        return new UnixListenEndpoint(new UnixSocketPlace(uri.Scheme, $"{path}_{port}", "Make the directory that the socket shall be in."));
+        var (path, port) = Hybrid(uri);
+        return new UnixListenEndpoint(new UnixSocketAddress(uri.Scheme, $"{path}_{port}", "make the directory that the socket shall be in"));
     }
 
     private static (string Path, uint Port) Hybrid(EndpointUri uri)

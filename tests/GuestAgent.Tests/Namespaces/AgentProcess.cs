@@ -1,50 +1,53 @@
 using System.Diagnostics;
 using System.Text;
+using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Tests.Qga;
-using ChannelSdk.HostEndpoint;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Host;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.GuestAgent.Tests.Namespaces;
 
 /// <summary>
-/// An agent that is a process of its own, in namespaces of its own, so that it can have mounts and networks that this machine must
+/// An agent in its own process and namespaces, so that it can have mounts and networks that this machine must
 /// not have. It may neither freeze nor end the machine, which is its guest.
 /// </summary>
 internal sealed class AgentProcess : IAsyncDisposable
 {
     private readonly CancellationTokenSource _timeout = new(TimeSpan.FromSeconds(120));
-    private readonly HostEndpoint.HostEndpoint _host = new();
+    private readonly ChannelHost _host = new();
     private readonly Process _process;
     private readonly StringBuilder _errors = new();
 
     /// <summary>Starts it.</summary>
-    /// <param name="folder">For sockets and whatever the script has.</param>
+    /// <param name="folder">For sockets and the files of the script.</param>
     /// <param name="namespaces">What unshare(1) is asked for, as "--mount".</param>
     /// <param name="script">Lines of sh that make what the agent finds; each must succeed.</param>
     public AgentProcess(string folder, string namespaces, string script)
     {
         Folder = folder;
-        File.WriteAllText($"{folder}/policy.toml",
-            "[services]\nallow = [\"info.*\", \"freeze.Thaw\", \"freeze.Status\", \"time.Get\", \"files.*\"]\n" + AgentRig.Files("/", folder));
-        File.WriteAllText($"{folder}/agent.conf", $"""
-            endpoint = unix-listen://{folder}/host.sock
-            control_socket = {folder}/control.sock
-            qga = {folder}/qga.sock
-            policy_file = {folder}/policy.toml
-            metadata_relay = off
-            power = deny
+        File.WriteAllText($"{folder}/agent.toml", $"""
+            endpoint = "unix-listen://{folder}/host.sock"
+            control_socket = "{folder}/control.sock"
+            metadata_relay = "off"
+            [qga]
+            listen = "{folder}/qga.sock"
+            [permissions]
+            power = false
+            [services]
+            allow = ["info.*", "freeze.Thaw", "freeze.Status", "time.Get", "files.*"]
+            {AgentRig.Files("/", folder)}
             """);
         var start = new ProcessStartInfo("unshare") { RedirectStandardError = true };
         string[] arguments =
         [
             .. namespaces.Split(' '), "--", "/bin/sh", "-ec", script + "\nexec \"$@\"", "sh",
-            .. Program, "run", "--config", $"{folder}/agent.conf",
+            .. Program, "run", "--config", $"{folder}/agent.toml",
         ];
-        foreach (string argument in arguments)
+        foreach (var argument in arguments)
         {
             start.ArgumentList.Add(argument);
         }
+
         _process = Process.Start(start)!;
         _process.ErrorDataReceived += (_, line) => _errors.AppendLine(line.Data);
         _process.BeginErrorReadLine();
@@ -54,7 +57,7 @@ internal sealed class AgentProcess : IAsyncDisposable
 
     /// <summary>The agent's assembly, or the program that is named: the one that is shipped, for instance.</summary>
     public static string[] Program => Environment.GetEnvironmentVariable("CHANNELSDK_AGENT") is { Length: > 0 } path ? [path]
-        : [Environment.ProcessPath!, "exec", typeof(Daemon.AgentVersion).Assembly.Location];
+        : [Environment.ProcessPath!, "exec", typeof(Configuration.AgentVersion).Assembly.Location];
 
     public string Folder { get; }
 
@@ -68,8 +71,8 @@ internal sealed class AgentProcess : IAsyncDisposable
     /// <summary>Waits until the host has it.</summary>
     public async Task ReadyAsync()
     {
-        Task ready = Instance.WaitReadyAsync(Soon).AsTask();
-        Task gone = _process.WaitForExitAsync(Soon);
+        var ready = Instance.WaitReadyAsync(Soon);
+        var gone = _process.WaitForExitAsync(Soon);
         Assert.True(await Task.WhenAny(ready, gone) == ready, $"the agent has ended: {_errors}");
         await ready;
     }

@@ -3,6 +3,7 @@ using System.Diagnostics;
 namespace ChannelSdk.GuestAgent.Tests.Namespaces;
 
 /// <summary>A root without /dev, as builders of images and early ramdisks have.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class BareRootTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("bare-test-");
@@ -14,8 +15,8 @@ public sealed class BareRootTests : IDisposable
     {
         await using var agent = new AgentProcess(_folder.FullName, "--mount", "mount -t tmpfs -o ro bare /dev");
         await agent.ReadyAsync();
-        Assert.True((await agent.Instance.Info.GetAsync(agent.Soon)).UptimeMs > 0);
-        string status = await agent.InsideAsync([.. AgentProcess.Program, "status", "--control-socket", $"{_folder.FullName}/control.sock"]);
+        Assert.True((await agent.Instance.Info.GetAsync(agent.Soon)).Uptime > TimeSpan.Zero);
+        var status = await agent.InsideAsync([.. AgentProcess.Program, "status", "--control-socket", $"{_folder.FullName}/control.sock"]);
         Assert.Contains("ready", status, StringComparison.Ordinal);
     }
 
@@ -29,8 +30,8 @@ public sealed class BareRootTests : IDisposable
             .. AgentProcess.Program, "status", "--control-socket", $"{_folder.FullName}/control.sock",
         ];
         Array.ForEach(words, start.ArgumentList.Add);
-        using Process process = Process.Start(start)!;
-        string errors = await process.StandardError.ReadToEndAsync();
+        using var process = Process.Start(start)!;
+        var errors = await process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();
         Assert.Equal((3, $"channel-agent: not running: nobody listens at {_folder.FullName}/control.sock\n"), (process.ExitCode, errors));
     }

@@ -1,14 +1,20 @@
 using System.Diagnostics;
 using System.Text.Json;
-using ChannelSdk.GuestAgent.Platform.Linux;
 using ChannelSdk.GuestAgent.Tests.Qga;
-using ChannelSdk.Protocol;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Freeze;
+using ChannelSdk.Services.Info;
+using ChannelSdk.Services.Power;
+using ChannelSdk.Services.Time;
+using FileSystemUsage = ChannelSdk.Host.Info.FileSystemUsage;
+using GuestInfo = ChannelSdk.Host.Info.GuestInfo;
 
 namespace ChannelSdk.GuestAgent.Tests.Namespaces;
 
 /// <summary>File systems whose program hangs: a block device's, as ntfs-3g is one, and one with a mount beneath it.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class HungMountTests : IDisposable
 {
     private static readonly TimeSpan s_promise = TimeSpan.FromSeconds(2);
@@ -19,7 +25,7 @@ public sealed class HungMountTests : IDisposable
     [Fact]
     public async Task An_agent_with_hung_mounts_answers_within_two_seconds_and_says_which_they_are()
     {
-        string root = _folder.FullName;
+        var root = _folder.FullName;
         await Programs.OutputAsync(default, "gcc", "-Wall", "-o", $"{root}/fuse-double", Path.Combine(AppContext.BaseDirectory, "Namespaces/fuse-double.c"));
         await using var agent = new AgentProcess(root, "--mount", $$"""
             cd {{root}}
@@ -39,48 +45,49 @@ public sealed class HungMountTests : IDisposable
             mount -t tmpfs inner plain/inner
             """);
         await agent.ReadyAsync();
-        GuestInfo before = await agent.Instance.Info.GetAsync(agent.Soon);
+        var before = await agent.Instance.Info.GetAsync(agent.Soon);
         Assert.All(before.FileSystems, static entry => Assert.Equal("", entry.Silent));
         Assert.Equal(4096_000u, Of(before, "disk").TotalBytes);
         Assert.True(Of(before, "plain/inner").TotalBytes > 0);
-        using QgaTestClient client = await agent.ConnectQgaAsync();
+        using var client = await agent.ConnectQgaAsync();
 
         Stop("plain");
         Stop("disk");
         var clock = Stopwatch.StartNew();
-        Task<GuestInfo> asked = agent.Instance.Info.GetAsync(agent.Soon).AsTask();
-        Task<JsonElement> listed = client.CallAsync("guest-get-fsinfo");
+        var asked = agent.Instance.Info.GetAsync(agent.Soon);
+        var listed = client.CallAsync("guest-get-fsinfo");
         // All of it while those two are on their way.
-        await agent.Instance.Channel.CallAsync(ServiceMethods.InfoPing, new PingRequest(), default, agent.Soon);
+        await agent.Instance.Channel.CallAsync(InfoMethods.Ping, new PingRequest(), default, agent.Soon);
         Assert.Equal(ChannelError.FailedPrecondition, (await Assert.ThrowsAsync<ChannelException>(
-            () => agent.Instance.Channel.CallAsync(ServiceMethods.FreezeThaw, new ThawRequest(), default, agent.Soon).AsTask())).Code);
+            () => agent.Instance.Channel.CallAsync(FreezeMethods.Thaw, new ThawRequest(), default, agent.Soon).AsTask())).Code);
         Assert.Equal(ChannelError.PermissionDenied, (await Assert.ThrowsAsync<ChannelException>(
-            () => agent.Instance.Channel.CallAsync(ServiceMethods.PowerRequest, new PowerCommand { Action = PowerAction.Shutdown }, default, agent.Soon).AsTask())).Code);
-        await agent.Instance.Channel.CallAsync(ServiceMethods.TimeGet, new TimeRequest(), default, agent.Soon);
-        using QgaTestClient second = await agent.ConnectQgaAsync();
+            () => agent.Instance.Channel.CallAsync(PowerMethods.Request, new PowerCommand { Action = PowerAction.Shutdown }, default, agent.Soon).AsTask())).Code);
+        await agent.Instance.Channel.CallAsync(TimeMethods.Get, new TimeRequest(), default, agent.Soon);
+        using var second = await agent.ConnectQgaAsync();
         await second.CallAsync("guest-ping");
         Assert.Equal("thawed", (await second.CallAsync("guest-fsfreeze-status")).GetString());
         Assert.True(clock.Elapsed < s_promise, $"what needs no file system took {clock.Elapsed}");
-        GuestInfo info = await asked;
+        var info = await asked;
         Assert.True(clock.Elapsed < s_promise, $"info.Get took {clock.Elapsed}");
-        JsonElement list = await listed;
+        var list = await listed;
         Assert.True(clock.Elapsed < s_promise, $"guest-get-fsinfo took {clock.Elapsed}");
 
-        Assert.Equal((0u, $"{root}/plain"), (Of(info, "plain/inner").TotalBytes, Of(info, "plain/inner").Silent));
-        Assert.Equal((0u, $"{root}/disk"), (Of(info, "disk").TotalBytes, Of(info, "disk").Silent));
-        FileSystemUsage home = info.FileSystems.First(static entry => entry.Mount == "/");
+        Assert.Equal((0L, $"{root}/plain"), (Of(info, "plain/inner").TotalBytes, Of(info, "plain/inner").Silent));
+        Assert.Equal((0L, $"{root}/disk"), (Of(info, "disk").TotalBytes, Of(info, "disk").Silent));
+        var home = info.FileSystems.First(static entry => entry.Mount == "/");
         Assert.Equal((true, ""), (home.TotalBytes > 0, home.Silent));
-        JsonElement hung = list.EnumerateArray().Single(entry => entry.GetProperty("mountpoint").GetString() == $"{root}/disk");
+        var hung = list.EnumerateArray().Single(entry => entry.GetProperty("mountpoint").GetString() == $"{root}/disk");
         Assert.False(hung.TryGetProperty("total-bytes", out _));
         Assert.True(list.EnumerateArray().First(static entry => entry.GetProperty("mountpoint").GetString() == "/").TryGetProperty("total-bytes", out _));
 
-        // They are remembered: nobody waits for them again, until they are back.
-        int threads = Directory.GetFileSystemEntries($"/proc/{agent.Id}/task").Length;
+        // They are remembered: no call waits for them again, until they are back.
+        var threads = Directory.GetFileSystemEntries($"/proc/{agent.Id}/task").Length;
         clock.Restart();
-        for (int i = 0; i < 8; i++)
+        for (var i = 0; i < 8; i++)
         {
             Assert.Equal($"{root}/disk", Of(await agent.Instance.Info.GetAsync(agent.Soon), "disk").Silent);
         }
+
         Assert.True(clock.Elapsed < 2 * s_promise, $"eight more took {clock.Elapsed}");
         Assert.InRange(Directory.GetFileSystemEntries($"/proc/{agent.Id}/task").Length, 0, threads + 2);
         Signal("plain", "CONT");
@@ -96,13 +103,13 @@ public sealed class HungMountTests : IDisposable
     private void Stop(string name)
     {
         Signal(name, "STOP");
-        string state = $"/proc/{File.ReadAllText($"{_folder.FullName}/pid.{name}").Trim()}/stat";
+        var state = $"/proc/{File.ReadAllText($"{_folder.FullName}/pid.{name}").Trim()}/stat";
         Assert.True(SpinWait.SpinUntil(() => File.ReadAllText(state).Contains(") T ", StringComparison.Ordinal), TimeSpan.FromSeconds(10)));
     }
 
     private void Signal(string name, string signal)
     {
-        int number = signal == "STOP" ? 19 : 18;
-        Assert.Equal(0, Libc.Kill(int.Parse(File.ReadAllText($"{_folder.FullName}/pid.{name}"), System.Globalization.CultureInfo.InvariantCulture), number));
+        var number = signal == "STOP" ? 19 : 18;
+        Assert.Equal(0, ProcessCalls.Kill(int.Parse(File.ReadAllText($"{_folder.FullName}/pid.{name}"), System.Globalization.CultureInfo.InvariantCulture), number));
     }
 }

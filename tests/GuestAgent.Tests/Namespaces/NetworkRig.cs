@@ -17,7 +17,7 @@ public sealed class NetworkRig : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        // What the bonding driver has among the interfaces is none.
+        // The bonding driver's file among the interfaces is no interface.
         Agent = new AgentProcess(_folder.FullName, "--net --mount", $"""
             ip link set lo up
             echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using ChannelSdk.Protocol.Services;
+using ChannelSdk.Host.Info;
 using Xunit.Abstractions;
 
 namespace ChannelSdk.GuestAgent.Tests.Namespaces;
@@ -7,6 +7,7 @@ namespace ChannelSdk.GuestAgent.Tests.Namespaces;
 /// <summary>The shapes of networks that guests have, as ip(8), qemu-ga and our agent see them.</summary>
 /// <param name="rig">Where they are made.</param>
 /// <param name="output">Takes a line for each.</param>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class NetworkShapesTests(NetworkRig rig, ITestOutputHelper output) : IClassFixture<NetworkRig>
 {
     public static TheoryData<string, string> Shapes => new()
@@ -100,7 +101,7 @@ public sealed class NetworkShapesTests(NetworkRig rig, ITestOutputHelper output)
             cards = await rig.Agent.InsideAsync("ip", "-j", "addr");
             (four, six) = (await rig.Agent.InsideAsync("ip", "-4", "-j", "route"), await rig.Agent.InsideAsync("ip", "-6", "-j", "route"));
             theirs = await rig.Theirs.CallAsync("guest-network-get-interfaces");
-            info = (await rig.Agent.Instance.Info.GetAsync(rig.Agent.Soon)).Network;
+            info = (await rig.Agent.Instance.Info.GetAsync(rig.Agent.Soon)).Network!;
             own = await rig.Own.CallAsync("guest-network-get-interfaces");
             routes = await rig.Own.CallAsync("guest-network-get-route");
             later = await rig.Theirs.CallAsync("guest-network-get-interfaces");
@@ -110,7 +111,7 @@ public sealed class NetworkShapesTests(NetworkRig rig, ITestOutputHelper output)
         Assert.Equal(NetworkView.OfIp(cards, withState: true), NetworkView.OfInfo(info));
         Assert.Equal(NetworkView.OfIp(cards, withState: false), NetworkView.OfQga(own, isTheirs: false));
         Assert.Equal(NetworkView.OfQga(theirs, isTheirs: true), NetworkView.OfQga(own, isTheirs: false));
-        (Dictionary<string, long> before, Dictionary<string, long> counters, Dictionary<string, long> after) =
+        var (before, counters, after) =
             (NetworkView.Counters(theirs), NetworkView.Counters(own), NetworkView.Counters(later));
         // qemu-ga leaves those out that its reading of /proc/net/dev has missed.
         Assert.All(counters.Where(counter => before.ContainsKey(counter.Key) && after.ContainsKey(counter.Key)),
@@ -124,6 +125,7 @@ public sealed class NetworkShapesTests(NetworkRig rig, ITestOutputHelper output)
             Assert.Contains(info.Routes[0].Destination, (string[])["0.0.0.0/0", "::/0"]);
             Assert.Equal(info.Routes[0].Interface, info.Interfaces[0].Name);
         }
+
         output.WriteLine($"{name}: {own.GetArrayLength()} interfaces, {own.EnumerateArray().Sum(static card => card.GetProperty("ip-addresses").GetArrayLength())} addresses, "
             + $"{routes.GetArrayLength()} routes: info = ip, qga = ip, qga = qemu-ga");
     }

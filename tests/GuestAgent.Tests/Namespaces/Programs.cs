@@ -9,11 +9,12 @@ internal static class Programs
     public static async Task<string> OutputAsync(CancellationToken cancellationToken, params string[] words)
     {
         var start = new ProcessStartInfo(words[0]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (string word in words.AsSpan(1))
+        foreach (var word in words.AsSpan(1))
         {
             start.ArgumentList.Add(word);
         }
-        using Process process = Process.Start(start)!;
+
+        using var process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(cancellationToken), errors = process.StandardError.ReadToEndAsync(cancellationToken);
         await process.WaitForExitAsync(cancellationToken);
         Assert.True(process.ExitCode == 0, $"{string.Join(' ', words)}: code {process.ExitCode}: {await errors}");

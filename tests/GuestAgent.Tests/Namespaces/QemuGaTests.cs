@@ -4,6 +4,7 @@ using ChannelSdk.GuestAgent.Tests.Qga;
 namespace ChannelSdk.GuestAgent.Tests.Namespaces;
 
 /// <summary>What the guest is, as Debian's qemu-ga and our agent tell it, field by field.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class QemuGaTests(QemuGaTests.Rig rig) : IClassFixture<QemuGaTests.Rig>
 {
     [Theory]
@@ -21,7 +22,7 @@ public sealed class QemuGaTests(QemuGaTests.Rig rig) : IClassFixture<QemuGaTests
     {
         JsonElement theirs, own;
         string[] missing;
-        int rounds = 0;
+        var rounds = 0;
         do
         {
             // The machine itself moves: what its file systems use, for instance.
@@ -59,34 +60,37 @@ public sealed class QemuGaTests(QemuGaTests.Rig rig) : IClassFixture<QemuGaTests
     {
         if (theirs.ValueKind == JsonValueKind.Object && own.ValueKind == JsonValueKind.Object)
         {
-            return theirs.EnumerateObject().SelectMany(field => own.TryGetProperty(field.Name, out JsonElement value)
+            return theirs.EnumerateObject().SelectMany(field => own.TryGetProperty(field.Name, out var value)
                 ? Differences($"{path}.{field.Name}", field.Value, value) : [$"{path}.{field.Name} is missing"]);
         }
+
         if (theirs.ValueKind == JsonValueKind.Array && own.ValueKind == JsonValueKind.Array)
         {
             JsonElement[] ours = Sorted(own), others = Sorted(theirs);
             return ours.Length != others.Length ? [$"{path} has {ours.Length} items, not {others.Length}"]
                 : others.SelectMany((item, i) => Differences($"{path}[{i}]", item, ours[i]));
         }
+
         return JsonElement.DeepEquals(theirs, own) ? [] : [$"{path} is {own}, not {theirs}"];
     }
 
     private static JsonElement[] Sorted(JsonElement list) => [.. list.EnumerateArray().OrderBy(Key, StringComparer.Ordinal)];
 
     private static string Key(JsonElement item) => item.ValueKind != JsonValueKind.Object ? item.ToString()
-        : string.Join(' ', new[] { "mountpoint", "name", "user", "logical-id", "phys-index", "dev" }.Select(name => item.TryGetProperty(name, out JsonElement value) ? value.ToString() : ""));
+        : string.Join(' ', new[] { "mountpoint", "name", "user", "logical-id", "phys-index", "dev" }.Select(name => item.TryGetProperty(name, out var value) ? value.ToString() : ""));
 
     private static Dictionary<string, JsonElement> Flat(JsonElement list)
     {
         var all = new Dictionary<string, JsonElement>();
-        foreach (JsonElement item in list.EnumerateArray())
+        foreach (var item in list.EnumerateArray())
         {
-            string name = item.TryGetProperty("name", out JsonElement value) || item.TryGetProperty("cpu", out value) ? value.ToString() : "";
-            foreach (JsonProperty field in (item.TryGetProperty("stats", out JsonElement stats) ? stats : item).EnumerateObject())
+            var name = item.TryGetProperty("name", out var value) || item.TryGetProperty("cpu", out value) ? value.ToString() : "";
+            foreach (var field in (item.TryGetProperty("stats", out var stats) ? stats : item).EnumerateObject())
             {
                 all.Add($"{name} {field.Name}", field.Value);
             }
         }
+
         return all;
     }
 
@@ -143,7 +147,7 @@ public sealed class QemuGaTests(QemuGaTests.Rig rig) : IClassFixture<QemuGaTests
         // struct utmp
         private static byte[] Login(short kind, string user, int seconds)
         {
-            byte[] record = new byte[384];
+            var record = new byte[384];
             BitConverter.TryWriteBytes(record, kind);
             System.Text.Encoding.UTF8.GetBytes(user).CopyTo(record, 44);
             BitConverter.TryWriteBytes(record.AsSpan(340), seconds);

@@ -1,11 +1,13 @@
 using System.Globalization;
 using ChannelSdk.GuestAgent.Tests.Qga;
-using ChannelSdk.HostEndpoint.Services;
+using ChannelSdk.Host.Files;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Tests.Namespaces;
 
 /// <summary>An agent in a guest that has run out of something.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class ScarcityTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("scarce-test-");
@@ -18,30 +20,32 @@ public sealed class ScarcityTests : IDisposable
         await using var agent = new AgentProcess(_folder.FullName, "--mount", "true");
         await agent.ReadyAsync();
         await agent.Instance.Info.GetAsync(agent.Soon);
-        using QgaTestClient present = await agent.ConnectQgaAsync();
+        using var present = await agent.ConnectQgaAsync();
         await present.CallAsync("guest-ping");
 
         // Numbers are given from the lowest; from this one on there are none.
-        int first = Enumerable.Range(0, int.MaxValue).First(number => !File.Exists(Descriptor(agent.Id, number)) && !Directory.Exists(Descriptor(agent.Id, number)));
+        var first = Enumerable.Range(0, int.MaxValue).First(number => !File.Exists(Descriptor(agent.Id, number)) && !Directory.Exists(Descriptor(agent.Id, number)));
         await LimitAsync(agent, $"{first}:");
         var waiting = new List<QgaTestClient>();
-        for (int i = 0; i < 3; i++)
+        for (var i = 0; i < 3; i++)
         {
             waiting.Add(await agent.ConnectQgaAsync());
             await waiting[i].SendAsync("{\"execute\":\"guest-ping\"}\n");
         }
-        Task<byte[]?> answer = waiting[0].ReadLineAsync();
-        for (int i = 0; i < 20; i++)
+
+        var answer = waiting[0].ReadLineAsync();
+        for (var i = 0; i < 20; i++)
         {
             // What is there is served meanwhile.
             await present.CallAsync("guest-ping");
             await agent.Instance.Info.PingAsync(agent.Soon);
             await Task.Delay(10, agent.Soon);
         }
+
         Assert.False(answer.IsCompleted, "there was a descriptor left");
 
         await LimitAsync(agent, "1024:");
-        // Sooner than one whose way in has ended would begin it anew, which is 5 s.
+        // Sooner than the 5 s after which a server whose socket has failed opens it again.
         Assert.Contains("return", System.Text.Encoding.UTF8.GetString((await answer.WaitAsync(TimeSpan.FromSeconds(3)))!), StringComparison.Ordinal);
         Assert.All(waiting[1..], client => Assert.NotNull(client.ReadLineAsync().WaitAsync(agent.Soon).GetAwaiter().GetResult()));
         // The host's own way in too.
@@ -51,28 +55,29 @@ public sealed class ScarcityTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_is_one_hole_goes_onto_a_full_disk_and_one_with_bytes_is_told_what_is_left()
+    public async Task A_file_that_is_one_hole_fits_onto_a_full_disk_and_one_with_bytes_fails_with_the_free_space()
     {
-        string root = _folder.FullName;
+        var root = _folder.FullName;
         await using var agent = new AgentProcess(root, "--mount", $"""
             mkdir {root}/full
             mount -t tmpfs -o size=64k full {root}/full
             head -c 64k /dev/zero >{root}/full/all
             """);
         await agent.ReadyAsync();
-        using (FileStream hole = File.Create($"{root}/hole"))
+        using (var hole = File.Create($"{root}/hole"))
         {
             hole.SetLength(64 << 20);
         }
-        FileCopyResult copied = await agent.Instance.Files.CopyInAsync($"{root}/hole", $"{root}/full/hole", cancellationToken: agent.Soon);
+
+        var copied = await agent.Instance.Files.CopyInAsync($"{root}/hole", $"{root}/full/hole", cancellationToken: agent.Soon);
         Assert.Equal((64 << 20, 0), (copied.Bytes, copied.DataBytes));
-        FileStat facts = await agent.Instance.Files.StatAsync($"{root}/full/hole", agent.Soon);
-        Assert.Equal((64UL << 20, 0UL), (facts.Size, facts.AllocatedBytes));
+        var facts = await agent.Instance.Files.StatAsync($"{root}/full/hole", agent.Soon);
+        Assert.Equal((64L << 20, 0L), (facts.Size, facts.AllocatedBytes));
 
         File.WriteAllBytes($"{root}/bytes", new byte[5000].Select(static (_, i) => (byte)(i | 1)).ToArray());
-        var refused = await Assert.ThrowsAsync<Protocol.ChannelException>(
+        var refused = await Assert.ThrowsAsync<ChannelException>(
             () => agent.Instance.Files.CopyInAsync($"{root}/bytes", $"{root}/full/bytes", cancellationToken: agent.Soon));
-        Assert.Equal(Protocol.ChannelError.ResourceExhausted, refused.Code);
+        Assert.Equal(ChannelError.ResourceExhausted, refused.Code);
         Assert.Contains("the file system has 0 left", refused.Message, StringComparison.Ordinal);
     }
 

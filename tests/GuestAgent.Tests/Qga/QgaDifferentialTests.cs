@@ -5,6 +5,7 @@ namespace ChannelSdk.GuestAgent.Tests.Qga;
 
 /// <summary>Debian's qemu-ga and this agent on the same machine: the same requests, the answers side by side.</summary>
 [Collection("what all programs may keep")]
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class QgaDifferentialTests : IAsyncLifetime, IAsyncDisposable
 {
     private readonly QgaRig _rig = new(static config => config with { MaxPrograms = 64 });
@@ -37,6 +38,7 @@ public sealed class QgaDifferentialTests : IAsyncLifetime, IAsyncDisposable
             await _process.WaitForExitAsync();
             _process.Dispose();
         }
+
         _folder.Delete(recursive: true);
     }
 
@@ -50,7 +52,7 @@ public sealed class QgaDifferentialTests : IAsyncLifetime, IAsyncDisposable
     [InlineData("\"path\":\"/usr/bin/head\",\"arg\":[\"-c\",\"17000000\",\"/dev/zero\"],\"capture-output\":true")]
     public async Task A_program_ends_the_same(string arguments)
     {
-        Dictionary<string, string> theirs = Members(await EndAsync(_theirs, await StartAsync(_theirs, arguments)));
+        var theirs = Members(await EndAsync(_theirs, await StartAsync(_theirs, arguments)));
         Assert.Equal(theirs, Members(await EndAsync(_ours, await StartAsync(_ours, arguments))));
     }
 
@@ -64,11 +66,11 @@ public sealed class QgaDifferentialTests : IAsyncLifetime, IAsyncDisposable
     [InlineData("YWJj-GVm")]
     public async Task Base64_is_taken_or_refused_the_same(string text)
     {
-        int[] counts = await Task.WhenAll(new[] { _ours, _theirs }.Select(async client =>
+        var counts = await Task.WhenAll(new[] { _ours, _theirs }.Select(async client =>
         {
-            long file = (await client.CallAsync("guest-file-open", $"{{\"path\":\"{_rig.Folder}/{(client == _ours ? "o" : "t")}\",\"mode\":\"w\"}}")).GetInt64();
-            JsonElement reply = await client.AskAsync($"{{\"execute\":\"guest-file-write\",\"arguments\":{{\"handle\":{file},\"buf-b64\":\"{text}\"}}}}");
-            return reply.TryGetProperty("return", out JsonElement written) ? written.GetProperty("count").GetInt32() : -1;
+            var file = (await client.CallAsync("guest-file-open", $"{{\"path\":\"{_rig.Folder}/{(client == _ours ? "o" : "t")}\",\"mode\":\"w\"}}")).GetInt64();
+            var reply = await client.AskAsync($"{{\"execute\":\"guest-file-write\",\"arguments\":{{\"handle\":{file},\"buf-b64\":\"{text}\"}}}}");
+            return reply.TryGetProperty("return", out var written) ? written.GetProperty("count").GetInt32() : -1;
         }));
         Assert.Equal(counts[1], counts[0]);
     }
@@ -82,8 +84,8 @@ public sealed class QgaDifferentialTests : IAsyncLifetime, IAsyncDisposable
     [InlineData("{'execute':'guest-ping\"}'}")]
     public async Task Forms_of_JSON_are_taken_the_same(string request)
     {
-        JsonElement theirs = await _theirs.AskAsync(request);
-        JsonElement ours = await _ours.AskAsync(request);
+        var theirs = await _theirs.AskAsync(request);
+        var ours = await _ours.AskAsync(request);
         Assert.Equal(theirs.TryGetProperty("error", out _), ours.TryGetProperty("error", out _));
         Assert.Equal(Id(theirs), Id(ours));
     }
@@ -91,14 +93,15 @@ public sealed class QgaDifferentialTests : IAsyncLifetime, IAsyncDisposable
     [Fact]
     public async Task The_ends_of_forty_programs_are_kept_until_they_are_asked_for()
     {
-        foreach (QgaTestClient client in new[] { _theirs, _ours })
+        foreach (var client in new[] { _theirs, _ours })
         {
             var pids = new List<long>();
-            for (int i = 0; i < 40; i++)
+            for (var i = 0; i < 40; i++)
             {
                 pids.Add(await StartAsync(client, $"\"path\":\"/bin/sh\",\"arg\":[\"-c\",\"exit {i}\"]"));
             }
-            for (int i = 0; i < 40; i++)
+
+            for (var i = 0; i < 40; i++)
             {
                 Assert.Equal(i, (await EndAsync(client, pids[i])).GetProperty("exitcode").GetInt32());
             }
@@ -108,16 +111,17 @@ public sealed class QgaDifferentialTests : IAsyncLifetime, IAsyncDisposable
     [Fact]
     public async Task What_a_program_leaves_in_the_background_writes_on_where_nothing_is_captured()
     {
-        foreach (QgaTestClient client in new[] { _theirs, _ours })
+        foreach (var client in new[] { _theirs, _ours })
         {
-            string path = $"{_rig.Folder}/{(client == _ours ? "o" : "t")}";
-            long pid = await StartAsync(client, $"\"path\":\"/bin/sh\",\"arg\":[\"-c\",\"(while [ ! -e {path}.go ]; do sleep 0.01; done; echo a; echo b; touch {path}) & echo done\"]");
+            var path = $"{_rig.Folder}/{(client == _ours ? "o" : "t")}";
+            var pid = await StartAsync(client, $"\"path\":\"/bin/sh\",\"arg\":[\"-c\",\"(while [ ! -e {path}.go ]; do sleep 0.01; done; echo a; echo b; touch {path}) & echo done\"]");
             await EndAsync(client, pid);
             await File.WriteAllTextAsync($"{path}.go", "");
-            for (int i = 0; i < 1000 && !File.Exists(path); i++)
+            for (var i = 0; i < 1000 && !File.Exists(path); i++)
             {
                 await Task.Delay(10);
             }
+
             Assert.True(File.Exists(path));
         }
     }
@@ -125,9 +129,9 @@ public sealed class QgaDifferentialTests : IAsyncLifetime, IAsyncDisposable
     [Fact]
     public async Task A_program_whose_interpreter_is_missing_is_an_error_of_the_start()
     {
-        string script = _rig.NewFile("script", "#!/nowhere/sh\n"u8.ToArray());
+        var script = _rig.NewFile("script", "#!/nowhere/sh\n"u8.ToArray());
         File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        foreach (QgaTestClient client in new[] { _theirs, _ours })
+        foreach (var client in new[] { _theirs, _ours })
         {
             Assert.Equal("GenericError", (await client.FailAsync("guest-exec", $"{{\"path\":\"{script}\"}}")).Class);
         }
@@ -140,16 +144,17 @@ public sealed class QgaDifferentialTests : IAsyncLifetime, IAsyncDisposable
     {
         while (true)
         {
-            JsonElement status = await client.CallAsync("guest-exec-status", $"{{\"pid\":{pid}}}");
+            var status = await client.CallAsync("guest-exec-status", $"{{\"pid\":{pid}}}");
             if (status.GetProperty("exited").GetBoolean())
             {
                 return status;
             }
+
             await Task.Delay(5);
         }
     }
 
     private static Dictionary<string, string> Members(JsonElement value) => value.EnumerateObject().ToDictionary(static member => member.Name, static member => member.Value.ToString());
 
-    private static string Id(JsonElement reply) => reply.TryGetProperty("id", out JsonElement id) ? id.ToString() : "";
+    private static string Id(JsonElement reply) => reply.TryGetProperty("id", out var id) ? id.ToString() : "";
 }

@@ -10,6 +10,7 @@ namespace ChannelSdk.GuestAgent.Tests.Qga;
 /// Random clients against the face. CHANNELSDK_FUZZ_SECONDS sets how long (5 by default), CHANNELSDK_FUZZ_SEED with which
 /// seed to begin; every round prints its own on failure.
 /// </summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class QgaFuzzTests(ITestOutputHelper output)
 {
     private static readonly string[] s_pieces =
@@ -23,22 +24,23 @@ public sealed class QgaFuzzTests(ITestOutputHelper output)
     [Fact]
     public void Whatever_comes_a_reset_finds_the_next_request_and_no_more_memory_is_held_than_allowed()
     {
-        int rounds = Run(seed =>
+        var rounds = Run(seed =>
         {
             var random = new Random(seed);
             var framer = new QgaFramer(new QgaMemory());
-            byte[] noise = Noise(random, random.Next(1, 4000));
+            var noise = Noise(random, random.Next(1, 4000));
             byte[] all = [.. noise, 0xFF, .. "{\"execute\":\"guest-sync\",\"arguments\":{\"id\":77}}"u8];
             QgaRequest? last = null;
-            for (int at = 0; at < all.Length;)
+            for (var at = 0; at < all.Length;)
             {
-                Memory<byte> space = framer.Space;
-                int length = Math.Min(random.Next(1, 700), Math.Min(space.Length, all.Length - at));
+                var space = framer.Space;
+                var length = Math.Min(random.Next(1, 700), Math.Min(space.Length, all.Length - at));
                 all.AsSpan(at, length).CopyTo(space.Span);
-                framer.Take(length);
+                framer.Advance(length);
                 at += length;
                 last = Drain(framer) ?? last;
             }
+
             framer.Release();
             Assert.Equal("guest-sync", last?.Command);
             Assert.Equal(77, last!.Arguments.Integer("id"));
@@ -50,11 +52,11 @@ public sealed class QgaFuzzTests(ITestOutputHelper output)
     public async Task Whatever_one_client_sends_the_next_one_is_served()
     {
         await using var rig = new QgaRig();
-        QgaTestClient witness = await rig.ConnectAsync();
-        int rounds = Run(seed =>
+        var witness = await rig.ConnectAsync();
+        var rounds = Run(seed =>
         {
             var random = new Random(seed);
-            using QgaTestClient client = QgaTestClient.ConnectAsync(rig.Socket).GetAwaiter().GetResult();
+            using var client = QgaTestClient.ConnectAsync(rig.Socket).GetAwaiter().GetResult();
             client.SendAsync(Noise(random, random.Next(1, 2000))).GetAwaiter().GetResult();
             if (random.Next(2) == 0)
             {
@@ -68,6 +70,7 @@ public sealed class QgaFuzzTests(ITestOutputHelper output)
                 }
                 while (line[0] != 0xFF || Encoding.ASCII.GetString(line, 1, line.Length - 1) != "{\"return\": 9}");
             }
+
             witness.CallAsync("guest-ping").GetAwaiter().GetResult();
         });
         output.WriteLine($"{rounds} rounds");
@@ -84,6 +87,7 @@ public sealed class QgaFuzzTests(ITestOutputHelper output)
                 {
                     return last;
                 }
+
                 Assert.True(text.Length <= QgaFramer.MaxMessage);
                 last = QgaRequest.Read(QgaValue.Parse(text));
             }
@@ -99,11 +103,11 @@ public sealed class QgaFuzzTests(ITestOutputHelper output)
         var noise = new List<byte>();
         while (noise.Count < length)
         {
-            byte[] piece = Encoding.UTF8.GetBytes(s_pieces[random.Next(s_pieces.Length)]);
+            var piece = Encoding.UTF8.GetBytes(s_pieces[random.Next(s_pieces.Length)]);
             switch (random.Next(6))
             {
                 case 0:
-                    byte[] bytes = new byte[random.Next(1, 40)];
+                    var bytes = new byte[random.Next(1, 40)];
                     random.NextBytes(bytes);
                     noise.AddRange(bytes);
                     break;
@@ -119,16 +123,17 @@ public sealed class QgaFuzzTests(ITestOutputHelper output)
                     break;
             }
         }
+
         return [.. noise];
     }
 
     private int Run(Action<int> round)
     {
-        int seed = Setting("CHANNELSDK_FUZZ_SEED", Environment.TickCount);
+        var seed = Setting("CHANNELSDK_FUZZ_SEED", Environment.TickCount);
         var time = Stopwatch.StartNew();
-        TimeSpan limit = TimeSpan.FromSeconds(Setting("CHANNELSDK_FUZZ_SECONDS", 5));
+        var limit = TimeSpan.FromSeconds(Setting("CHANNELSDK_FUZZ_SECONDS", 5));
         output.WriteLine($"first seed {seed}");
-        int rounds = 0;
+        var rounds = 0;
         for (; time.Elapsed < limit; rounds++, seed++)
         {
             try
@@ -140,9 +145,10 @@ public sealed class QgaFuzzTests(ITestOutputHelper output)
                 throw new InvalidOperationException($"round with seed {seed} (CHANNELSDK_FUZZ_SEED) failed: {error.Message}", error);
             }
         }
+
         return rounds;
     }
 
     private static int Setting(string name, int otherwise) =>
-        int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? value : otherwise;
+        int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : otherwise;
 }

@@ -3,8 +3,7 @@ using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Platform.Linux;
-using ChannelSdk.GuestAgent.Qga;
+using ChannelSdk.GuestAgent.Status;
 
 namespace ChannelSdk.GuestAgent.Tests.Qga;
 
@@ -23,14 +22,13 @@ internal sealed class QgaRig : IAsyncDisposable
         {
             Endpoint = $"unix-listen://{_root.FullName}/host.sock",
             ControlSocket = null,
-            PolicyFile = $"{_root.FullName}/policy.toml",
+            LogRate = 1000,
             FreezeHooks = $"{_root.FullName}/hooks.d",
             Qga = QgaSetting.Parse(Socket)!,
         };
-        File.WriteAllText(config.PolicyFile, policy ?? AgentRig.Files("/", Folder) + AgentRig.AnyCommand);
         config = change?.Invoke(config) ?? config;
         var log = new AgentLog(Lines.Enqueue, TimeProvider.System, withTime: false) { Rate = 1000 };
-        _daemon = new AgentDaemon(config, () => config,
+        _daemon = new AgentDaemon(names => AgentRig.WithPolicy(config, policy ?? AgentRig.Files("/", Folder) + AgentRig.AnyCommand, names),
             new GuestSystem(Power, Freeze, new FreezeMarker($"{_root.FullName}/frozen"), nanoseconds =>
             {
                 ClockSetTo = nanoseconds;
@@ -55,14 +53,14 @@ internal sealed class QgaRig : IAsyncDisposable
 
     public async Task<QgaTestClient> ConnectAsync()
     {
-        QgaTestClient client = await QgaTestClient.ConnectAsync(Socket);
+        var client = await QgaTestClient.ConnectAsync(Socket);
         _clients.Add(client);
         return client;
     }
 
     public string NewFile(string name, byte[] content)
     {
-        string path = Path.Combine(Folder, name);
+        var path = Path.Combine(Folder, name);
         File.WriteAllBytes(path, content);
         return path;
     }
@@ -72,6 +70,6 @@ internal sealed class QgaRig : IAsyncDisposable
         _clients.ForEach(static client => client.Dispose());
         _daemon.Stop("the test");
         await _running;
-        await ChildProcess.RunAsync("/bin/rm", "-rf", _root.FullName);
+        await RawFolder.RemoveAsync(_root.FullName);
     }
 }

@@ -49,28 +49,30 @@ internal sealed class QgaTestClient : IDisposable
     public async Task<byte[]?> ReadLineAsync()
     {
         _limit.CancelAfter(s_hung);
-        byte[] buffer = new byte[65536];
+        var buffer = new byte[65536];
         while (true)
         {
-            int end = _received.IndexOf((byte)'\n');
+            var end = _received.IndexOf((byte)'\n');
             if (end >= 0)
             {
                 byte[] line = [.. _received[..end]];
                 _received.RemoveRange(0, end + 1);
                 return line;
             }
-            int count = await _socket.ReceiveAsync(buffer, SocketFlags.None, _limit.Token);
+
+            var count = await _socket.ReceiveAsync(buffer, SocketFlags.None, _limit.Token);
             if (count == 0)
             {
                 return null;
             }
+
             _received.AddRange(buffer.AsSpan(0, count));
         }
     }
 
     public async Task<JsonElement> ReadAsync()
     {
-        byte[] line = await ReadLineAsync() ?? throw new EndOfStreamException();
+        var line = await ReadLineAsync() ?? throw new EndOfStreamException();
         return JsonDocument.Parse(line).RootElement;
     }
 
@@ -84,16 +86,16 @@ internal sealed class QgaTestClient : IDisposable
     /// <summary>What a command returns.</summary>
     public async Task<JsonElement> CallAsync(string command, string arguments = "{}")
     {
-        JsonElement reply = await AskAsync($"{{\"execute\":\"{command}\",\"arguments\":{arguments}}}");
-        Assert.True(reply.TryGetProperty("return", out JsonElement result), reply.ToString());
+        var reply = await AskAsync($"{{\"execute\":\"{command}\",\"arguments\":{arguments}}}");
+        Assert.True(reply.TryGetProperty("return", out var result), reply.ToString());
         return result;
     }
 
     /// <summary>Class and text of the error that a request has.</summary>
     public async Task<(string Class, string Text)> FailAsync(string request)
     {
-        JsonElement reply = await AskAsync(request);
-        Assert.True(reply.TryGetProperty("error", out JsonElement error), reply.ToString());
+        var reply = await AskAsync(request);
+        Assert.True(reply.TryGetProperty("error", out var error), reply.ToString());
         return (error.GetProperty("class").GetString()!, error.GetProperty("desc").GetString()!);
     }
 

@@ -1,7 +1,9 @@
 using System.Text;
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.Metadata;
-using ChannelSdk.Protocol;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Records;
+using ChannelSdk.Install.Secrets;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 

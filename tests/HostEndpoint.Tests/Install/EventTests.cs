@@ -1,5 +1,9 @@
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.Metadata;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Records;
+using ChannelSdk.Metadata.Guest;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
@@ -30,7 +34,7 @@ public class EventTests
     }
 
     [Fact]
-    public async Task The_history_is_bounded_and_the_cursor_tells_what_was_dropped()
+    public async Task The_history_is_bounded_and_the_cursor_tells_how_many_were_dropped()
     {
         var log = new InstallEventLog(TimeProvider.System);
         for (var i = 0; i < 5000; i++)

@@ -1,20 +1,22 @@
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Runtime.Halves;
-using ChannelSdk.Transports;
+using ChannelSdk.Services.Install;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
 /// <summary>What the half in a fake appliance sees.</summary>
-internal sealed record FakeHalf(InstallRunRequest Request, IReadOnlyList<InstallScript> Scripts, ScriptHalf Half, HalfStream Stream, CancellationToken Ended);
+internal sealed record FakeScript(InstallRunRequest Request, IReadOnlyList<InstallScript> Scripts, ScriptCoordinator Coordinator, InstallStream Stream, CancellationToken Ended);
 
 /// <summary>
 /// An appliance in this process: a guest's channel that serves install.Run as the agent does, with the shared code, and whose
 /// half is the test's.
 /// </summary>
-internal sealed class FakeAppliance(Func<FakeHalf, Task<HalfEnded>> script) : IInstanceLauncher
+internal sealed class FakeAppliance(Func<FakeScript, Task<ScriptEnded>> script) : IInstanceLauncher
 {
     private int _launches;
 
@@ -55,8 +57,8 @@ internal sealed class FakeAppliance(Func<FakeHalf, Task<HalfEnded>> script) : II
             if (!owner.NeverAnswers && !owner.DiesAtOnce)
             {
                 var services = new ServiceRegistry();
-                services.Stream(ServiceMethods.InstallRun, (run, stream, context) => RunAsync(owner, run, stream, context));
-                services.Stream(ServiceMethods.InstallOverlay, (_, stream, context) => OverlayAsync(owner, stream, context));
+                services.Stream(InstallMethods.Run, (run, stream, context) => RunAsync(owner, run, stream, context));
+                services.Stream(InstallMethods.Overlay, (_, stream, context) => OverlayAsync(owner, stream, context));
                 _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create($"unix-listen://{socket}"), services);
                 _channel.Start();
             }
@@ -77,7 +79,7 @@ internal sealed class FakeAppliance(Func<FakeHalf, Task<HalfEnded>> script) : II
             }
         }
 
-        public async ValueTask KillAsync(TimeSpan within)
+        public async Task KillAsync(TimeSpan within)
         {
             IsKilled = true;
             if (_owner.CannotBeKilled)
@@ -92,15 +94,15 @@ internal sealed class FakeAppliance(Func<FakeHalf, Task<HalfEnded>> script) : II
 
         private static async ValueTask RunAsync(FakeAppliance owner, InstallRunRequest run, ChannelStream raw, CallContext context)
         {
-            using var stream = new HalfStream(raw);
-            var outlet = new Outlet(stream);
-            var parameters = new HalfParameters();
+            using var stream = new InstallStream(raw);
+            var sink = new Sink(stream);
+            var parameters = new ScriptParameters();
             foreach (var parameter in run.Parameters)
             {
                 parameters.Add(parameter.Name, parameter.Value.ToByteArray());
             }
 
-            var half = new ScriptHalf(outlet, parameters);
+            var coordinator = new ScriptCoordinator(sink, parameters);
             var scripts = new List<InstallScript>();
             Task? running = null;
             while (true)
@@ -117,10 +119,10 @@ internal sealed class FakeAppliance(Func<FakeHalf, Task<HalfEnded>> script) : II
                         scripts.Add(InstallScript.Parser.ParseFrom(message.Span[1..]));
                         break;
                     case InstallMessage.Start:
-                        running = HalfAsync(owner, new FakeHalf(run, scripts, half, stream, context.CancellationToken));
+                        running = RunScriptAsync(owner, new FakeScript(run, scripts, coordinator, stream, context.CancellationToken));
                         break;
                     case var kind:
-                        half.OnPeer(kind, message.Span[1..]);
+                        coordinator.OnPeer(kind, message.Span[1..]);
                         break;
                 }
             }
@@ -128,10 +130,10 @@ internal sealed class FakeAppliance(Func<FakeHalf, Task<HalfEnded>> script) : II
             await running!;
         }
 
-        private static async Task HalfAsync(FakeAppliance owner, FakeHalf half)
+        private static async Task RunScriptAsync(FakeAppliance owner, FakeScript script)
         {
-            var end = await owner.Script(half);
-            await half.Stream.WriteAsync(InstallMessage.Ended, end);
+            var end = await owner.Script(script);
+            await script.Stream.WriteAsync(InstallMessage.Ended, end);
         }
 
         private static async ValueTask OverlayAsync(FakeAppliance owner, ChannelStream stream, CallContext context)
@@ -157,9 +159,9 @@ internal sealed class FakeAppliance(Func<FakeHalf, Task<HalfEnded>> script) : II
         }
     }
 
-    private Func<FakeHalf, Task<HalfEnded>> Script => script;
+    private Func<FakeScript, Task<ScriptEnded>> Script => script;
 
-    private sealed class Outlet(HalfStream stream) : IHalfOutlet
+    private sealed class Sink(InstallStream stream) : IScriptSink
     {
         public ValueTask SendAsync(InstallMessage kind, ReadOnlyMemory<byte> content) => stream.WriteAsync(kind, content);
         public ValueTask ProgressAsync(InstallProgress progress) => stream.WriteAsync(InstallMessage.Progress, progress);

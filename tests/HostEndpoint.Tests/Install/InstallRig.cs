@@ -1,16 +1,20 @@
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Records;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime.Halves;
+using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
-/// <summary>An installer in a folder of its own, with one instance, one definition and one disk.</summary>
+/// <summary>An installer in its own folder, with one instance, one definition and one disk.</summary>
 internal sealed class InstallRig : IDisposable
 {
     private readonly TestFolder _folder = new();
 
-    public InstallRig(Func<FakeHalf, Task<HalfEnded>>? untrusted = null)
+    public InstallRig(Func<FakeScript, Task<ScriptEnded>>? untrusted = null)
     {
         Records = new InstanceRecordStore(_folder.At("state", "records"));
         Records.Put(new InstanceRecord { Name = "vm1", Mode = ExecutionMode.Install, OsDefinition = "os" });
@@ -23,7 +27,7 @@ internal sealed class InstallRig : IDisposable
         Disk = _folder.Write("disk.img", "");
     }
 
-    public static HalfEnded Well => HalfWire.Ended(0, 0, "");
+    public static ScriptEnded Well => InstallWire.Ended(0, 0, "");
     public static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
     public InstanceRecordStore Records { get; }
     public FakeAppliance? Appliance { get; set; }
@@ -49,7 +53,7 @@ internal sealed class InstallRig : IDisposable
         Definitions = new DefinitionCatalog(_folder.At("definitions"), Policy),
         Launcher = Launcher ?? Appliance,
         Deadline = Deadline,
-        HalfGrace = Grace,
+        ScriptGrace = Grace,
         OutputBytes = 64 << 10,
         PackageNetworks = Networks,
         TrustedPath = $"{AppContext.BaseDirectory}:{InstallerOptions.DefaultPath}",

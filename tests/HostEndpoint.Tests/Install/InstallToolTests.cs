@@ -3,6 +3,7 @@ using System.Diagnostics;
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
 /// <summary>channelctl instance, install and half as a person or a script runs them.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class InstallToolTests
 {
     private static async Task<(int Code, string Out, string Error)> RunAsync(string? input, params string[] arguments)
@@ -106,7 +107,7 @@ public class InstallToolTests
     }
 
     [Fact]
-    public async Task The_words_of_scripts_say_that_there_is_no_operation()
+    public async Task The_verbs_of_scripts_say_that_there_is_no_operation()
     {
         Assert.Equal(2, (await RunAsync(null, "half")).Code);
         Assert.Contains("barrier NAME", (await RunAsync(null, "half")).Error);

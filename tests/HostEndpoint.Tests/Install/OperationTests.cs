@@ -1,13 +1,19 @@
 using System.Diagnostics;
 using System.Text;
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.Metadata;
-using ChannelSdk.Protocol;
-using ChannelSdk.Runtime;
-using ChannelSdk.Runtime.Halves;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Processes;
+using ChannelSdk.Install.Secrets;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
+[Trait(Lane.Name, Lane.Integration)]
 public class OperationTests
 {
     private static string TrustedScript(string body) => "#!/bin/sh\nset -e\n" + body;
@@ -15,13 +21,13 @@ public class OperationTests
     [Fact]
     public async Task Both_halves_run_at_once_talk_and_set_results()
     {
-        using var rig = new InstallRig(async half =>
+        using var rig = new InstallRig(async script =>
         {
-            await half.Half.ProgressAsync(25_000, "formatting");
-            Assert.Equal("from host", Encoding.UTF8.GetString(await half.Half.ReceiveAsync()));
-            await half.Half.SendAsync("from guest"u8.ToArray());
-            await half.Half.BarrierAsync("installed");
-            await half.Half.ResultAsync("untrusted result"u8.ToArray());
+            await script.Coordinator.ProgressAsync(25, "formatting");
+            Assert.Equal("from host", Encoding.UTF8.GetString(await script.Coordinator.ReceiveAsync()));
+            await script.Coordinator.SendAsync("from guest"u8.ToArray());
+            await script.Coordinator.BarrierAsync("installed");
+            await script.Coordinator.ResultAsync("untrusted result"u8.ToArray());
             return InstallRig.Well;
         });
         rig.Write("os/create", TrustedScript("""
@@ -49,10 +55,10 @@ public class OperationTests
     [Fact]
     public async Task Scripts_find_the_instance_and_its_parameters_on_both_sides()
     {
-        FakeHalf? seen = null;
-        using var rig = new InstallRig(half =>
+        FakeScript? seen = null;
+        using var rig = new InstallRig(script =>
         {
-            seen = half;
+            seen = script;
             return Task.FromResult(InstallRig.Well);
         });
         rig.Records.Change("vm1", r => r.With("hostname", OsParameter.Public("guest")));
@@ -81,13 +87,13 @@ public class OperationTests
     [Fact]
     public async Task Private_and_secret_values_are_in_no_log_event_or_file_even_if_scripts_show_them()
     {
-        using var rig = new InstallRig(async half =>
+        using var rig = new InstallRig(async script =>
         {
-            await half.Stream.WriteAsync(InstallMessage.Output, Encoding.UTF8.GetBytes("secret is MARKED-SE"));
-            await half.Stream.WriteAsync(InstallMessage.Output, Encoding.UTF8.GetBytes("CRET, private MARKED-PRIVATE\n" + new string('x', 4090) + "MARKED-SECRET"));
-            await half.Half.LogAsync(1, "I know MARKED-SECRET");
-            await half.Half.ProgressAsync(1, "at MARKED-PRIVATE");
-            return HalfWire.Ended(3, 0, "died of MARKED-SECRET");
+            await script.Stream.WriteAsync(InstallMessage.Output, Encoding.UTF8.GetBytes("secret is MARKED-SE"));
+            await script.Stream.WriteAsync(InstallMessage.Output, Encoding.UTF8.GetBytes("CRET, private MARKED-PRIVATE\n" + new string('x', 4090) + "MARKED-SECRET"));
+            await script.Coordinator.LogAsync(InstallLogLevel.Info, "I know MARKED-SECRET");
+            await script.Coordinator.ProgressAsync(0.001, "at MARKED-PRIVATE");
+            return InstallWire.Ended(3, 0, "died of MARKED-SECRET");
         });
         rig.Records.Change("vm1", r => r.With("license", OsParameter.Private("MARKED-PRIVATE")));
         rig.Write("os/create", TrustedScript("set -x\necho $OSP_ROOT_PASSWORD >&2\necho $OSP_LICENSE\n"));
@@ -107,7 +113,7 @@ public class OperationTests
     [Fact]
     public async Task If_the_half_in_the_appliance_dies_the_other_learns_it_at_once()
     {
-        using var rig = new InstallRig(_ => Task.FromResult(HalfWire.Ended(7, 0, "")));
+        using var rig = new InstallRig(_ => Task.FromResult(InstallWire.Ended(7, 0, "")));
         rig.Write("os/create", "#!/bin/sh\nchannelctl half receive\necho \"receive said $?\"\nchannelctl half barrier x; echo \"barrier said $?\"\n");
         var (result, events) = await rig.RunAsync();
         Assert.Equal(InstallOutcome.Failed, result.Outcome);
@@ -120,9 +126,9 @@ public class OperationTests
     public async Task If_the_half_on_the_host_dies_the_other_learns_it_at_once()
     {
         ChannelException? learned = null;
-        using var rig = new InstallRig(async half =>
+        using var rig = new InstallRig(async script =>
         {
-            learned = await Assert.ThrowsAsync<ChannelException>(async () => await half.Half.ReceiveAsync(0, half.Ended));
+            learned = await Assert.ThrowsAsync<ChannelException>(async () => await script.Coordinator.ReceiveAsync(null, script.Ended));
             return InstallRig.Well;
         });
         rig.Write("os/create", TrustedScript("echo it is broken >&2; exit 3"));
@@ -134,7 +140,7 @@ public class OperationTests
     [Fact]
     public async Task A_half_that_ignores_the_end_of_the_other_has_its_grace_and_no_more()
     {
-        using var rig = new InstallRig(_ => Task.FromResult(HalfWire.Ended(1, 0, ""))) { Grace = TimeSpan.FromMilliseconds(300) };
+        using var rig = new InstallRig(_ => Task.FromResult(InstallWire.Ended(1, 0, ""))) { Grace = TimeSpan.FromMilliseconds(300) };
         rig.Write("os/create", TrustedScript("sleep 1000"));
         var started = Stopwatch.GetTimestamp();
         var (result, _) = await rig.RunAsync();
@@ -146,11 +152,11 @@ public class OperationTests
     public async Task A_message_to_a_half_that_is_not_there_fails_on_either_side()
     {
         ChannelError? code = null;
-        using (var rig = new InstallRig(async half =>
+        using (var rig = new InstallRig(async script =>
         {
             code = (await Assert.ThrowsAsync<ChannelException>(async () =>
             {
-                await half.Half.ReceiveAsync(0, half.Ended);
+                await script.Coordinator.ReceiveAsync(null, script.Ended);
             })).Code;
             return InstallRig.Well;
         }))
@@ -169,12 +175,12 @@ public class OperationTests
     [Fact]
     public async Task The_deadline_is_not_moved_by_talk_and_ends_everything_within_two_seconds()
     {
-        using var rig = new InstallRig(async half =>
+        using var rig = new InstallRig(async script =>
         {
             while (true)
             {
-                await half.Half.ProgressAsync(1, "still at it", half.Ended);
-                await half.Stream.WriteAsync(InstallMessage.Output, "talk talk\n"u8.ToArray());
+                await script.Coordinator.ProgressAsync(0.001, "still at it", script.Ended);
+                await script.Stream.WriteAsync(InstallMessage.Output, "talk talk\n"u8.ToArray());
             }
         })
         { Deadline = TimeSpan.FromSeconds(2) };
@@ -187,7 +193,7 @@ public class OperationTests
         Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 2, 4);
         Assert.Equal((InstallOutcome.TimedOut, "the deadline of 2 s passed in the phase Running"), (result.Outcome, result.Reason));
         Assert.True(rig.Appliance!.Last!.IsKilled);
-        Assert.Empty(MarkedProcesses.Find(operation.Id));
+        Assert.Empty(OperationProcesses.Find(operation.Id));
         Assert.Empty(secrets.Names);
         Assert.InRange(new FileInfo(result.LogFile).Length, 1, 2 << 20);
         Assert.Contains("what follows is not kept", File.ReadAllText(result.LogFile));
@@ -197,9 +203,9 @@ public class OperationTests
     [Fact]
     public async Task A_cancelled_operation_ends_like_one_whose_deadline_passed()
     {
-        using var rig = new InstallRig(async half =>
+        using var rig = new InstallRig(async script =>
         {
-            await Task.Delay(Timeout.Infinite, half.Ended);
+            await Task.Delay(Timeout.Infinite, script.Ended);
             return InstallRig.Well;
         });
         rig.Write("os/create", TrustedScript("echo begun; sleep 1000"));
@@ -214,7 +220,7 @@ public class OperationTests
 
         var result = await operation.Completion.WaitAsync(InstallRig.Soon);
         Assert.Equal(InstallOutcome.Cancelled, result.Outcome);
-        Assert.Empty(MarkedProcesses.Find(operation.Id));
+        Assert.Empty(OperationProcesses.Find(operation.Id));
         operation.Cancel();
     }
 
@@ -254,12 +260,12 @@ public class OperationTests
     [Fact]
     public async Task A_guest_that_breaks_the_contract_fails_the_operation_and_900_percent_are_100()
     {
-        using var rig = new InstallRig(async half =>
+        using var rig = new InstallRig(async script =>
         {
-            await half.Stream.WriteAsync(InstallMessage.Progress, new Protocol.Services.InstallProgress { MilliPercent = 900_000, Text = "\u001b[2J" });
-            await half.Stream.WriteAsync(InstallMessage.Output, new byte[] { 0, 255, 27, 10 });
-            await half.Stream.WriteAsync((InstallMessage)99, ReadOnlyMemory<byte>.Empty);
-            await Task.Delay(Timeout.Infinite, half.Ended);
+            await script.Stream.WriteAsync(InstallMessage.Progress, new Protocol.Services.InstallProgress { MilliPercent = 900_000, Text = "\u001b[2J" });
+            await script.Stream.WriteAsync(InstallMessage.Output, new byte[] { 0, 255, 27, 10 });
+            await script.Stream.WriteAsync((InstallMessage)99, ReadOnlyMemory<byte>.Empty);
+            await Task.Delay(Timeout.Infinite, script.Ended);
             return InstallRig.Well;
         });
         var (result, events) = await rig.RunAsync();
@@ -311,7 +317,7 @@ public class OperationTests
         }
 
         Fails("vm2 has no record", r => r with { Instance = "vm2" });
-        Fails("there is no disk /nonexistent", r => r with { Disks = [new Launch.TargetDisk("/nonexistent")] });
+        Fails("there is no disk /nonexistent", r => r with { Disks = [new TargetDisk("/nonexistent")] });
         Fails("cannot rename", r => r with { Action = InstallAction.Rename, NewName = "vm2" });
         Fails("needs the new name", r => r with { Action = InstallAction.Rename });
         rig.Write("os/create", "x");

@@ -1,6 +1,8 @@
 using System.Text;
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.Metadata;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Linux.Processes;
+using ChannelSdk.Metadata.Model;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 

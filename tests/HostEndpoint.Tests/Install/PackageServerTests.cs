@@ -2,11 +2,16 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using ChannelSdk.HostEndpoint.Install;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Personalization;
+using ChannelSdk.Install.Secrets;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
-/// <summary>Servers of personalization packages that would have the host ask somebody else.</summary>
+/// <summary>Servers of personalization packages that redirect the host elsewhere.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class PackageServerTests : IDisposable
 {
     private const string Authorization = "Authorization: Basic YW5uYTpQQVNTV09SRA==";
@@ -49,7 +54,7 @@ public sealed class PackageServerTests : IDisposable
     }
 
     [Fact]
-    public async Task A_redirect_to_an_inner_address_asks_nobody()
+    public async Task A_redirect_to_an_inner_address_is_not_followed()
     {
         using var inner = new Server(_ => Package("CONTENT OF AN INTERNAL SERVICE"), "127.0.0.2");
         using var first = new Server(_ => Redirect($"{inner.Url}/p.tgz"));
@@ -102,7 +107,7 @@ public sealed class PackageServerTests : IDisposable
         var url = PackageUrl.Parse(from);
         var error = Record.Exception(() => url.Redirect(new Uri(to, UriKind.RelativeOrAbsolute)));
         Assert.Equal(isAllowed, error is null);
-        Assert.True(error is null or Protocol.ChannelException { Code: Protocol.ChannelError.TransportFailed });
+        Assert.True(error is null or ChannelException { Code: ChannelError.TransportFailed });
     }
 
     [Fact]
@@ -141,7 +146,7 @@ public sealed class PackageServerTests : IDisposable
         Assert.Equal(isAllowed, new PackageAddresses([IPNetwork.Parse("10.7.0.0/16")]).IsAllowed(IPAddress.Parse(address)));
 
     [Fact]
-    public async Task A_pipe_in_the_place_of_a_package_holds_nobody_up()
+    public async Task A_pipe_in_the_place_of_a_package_does_not_block()
     {
         var pipe = _rig.At("p.tgz");
         using (var made = System.Diagnostics.Process.Start("mkfifo", pipe))

@@ -5,14 +5,18 @@ using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.Protocol;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Personalization;
+using ChannelSdk.Install.Secrets;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
+[Trait(Lane.Name, Lane.Integration)]
 public class PackageTests
 {
-    private static readonly byte[] Package = [.. Enumerable.Range(0, 300_000).Select(i => (byte)(i * 31 / 7))];
+    private static readonly byte[] s_package = [.. Enumerable.Range(0, 300_000).Select(i => (byte)(i * 31 / 7))];
 
     /// <summary>An operation with a package from an URL.</summary>
     private static async Task<(InstallResult Result, List<InstallEvent> Events, InstallRig Rig)> RunAsync(string url, PackageCredentials? credentials = null, ChannelException? refusal = null)
@@ -29,12 +33,12 @@ public class PackageTests
     {
         using var folder = new TestFolder();
         var path = folder.At("p.tar.gz");
-        await File.WriteAllBytesAsync(path, Package);
+        await File.WriteAllBytesAsync(path, s_package);
         var (result, events, rig) = await RunAsync($"file://{path}");
         using (rig)
         {
             Assert.Equal("", result.Reason);
-            Assert.Equal(Package, rig.Appliance!.Overlay);
+            Assert.Equal(s_package, rig.Appliance!.Overlay);
             Assert.Contains(events, e => e is PhaseEvent { Phase: InstallPhase.Personalizing });
             Assert.Contains(events, e => e is LogEvent log && log.Text.Contains("1 entries, 300000 bytes"));
             Assert.All(Directory.GetFiles(rig.State, "*", SearchOption.AllDirectories), f => Assert.InRange(new FileInfo(f).Length, 0, 100_000));
@@ -49,7 +53,7 @@ public class PackageTests
         Assert.Equal(InstallOutcome.Failed, result.Outcome);
         Assert.Contains("/nonexistent/p.tgz cannot be read", result.Reason);
         using var folder = new TestFolder();
-        await File.WriteAllBytesAsync(folder.At("p.tgz"), Package);
+        await File.WriteAllBytesAsync(folder.At("p.tgz"), s_package);
         (result, _, rig) = await RunAsync($"file://{folder.At("p.tgz")}", refusal: new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, "the entry ../etc/passwd leaves the system"));
         rig.Dispose();
         Assert.Contains("the entry ../etc/passwd leaves the system", result.Reason);
@@ -58,12 +62,12 @@ public class PackageTests
     [Fact]
     public async Task A_package_from_a_server_gets_its_credentials_and_they_are_shown_nowhere()
     {
-        using var server = new Server("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n", Package);
+        using var server = new Server("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n", s_package);
         var (result, events, rig) = await RunAsync(server.Url + "?token=MARKED", new PackageCredentials("anna", SecretValue.CopyOf("MARKED-PASSWORD"u8)));
         using (rig)
         {
             Assert.Equal("", result.Reason);
-            Assert.Equal(Package, rig.Appliance!.Overlay);
+            Assert.Equal(s_package, rig.Appliance!.Overlay);
             Assert.Contains($"Authorization: Basic {Convert.ToBase64String("anna:MARKED-PASSWORD"u8)}\r\n", await server.Request);
             Assert.Contains("GET /p.tar.gz?token=MARKED ", await server.Request);
             Assert.DoesNotContain("MARKED", string.Concat(events));
@@ -79,7 +83,7 @@ public class PackageTests
     [InlineData("nonsense\r\n\r\n", 0, "cannot be reached")]
     public async Task A_server_that_has_no_package_or_cuts_it_fails_the_operation(string head, int bytes, string said)
     {
-        using var server = new Server(head, Package.AsMemory(0, bytes));
+        using var server = new Server(head, s_package.AsMemory(0, bytes));
         var (result, _, rig) = await RunAsync(server.Url);
         rig.Dispose();
         Assert.Equal(InstallOutcome.Failed, result.Outcome);
@@ -110,12 +114,12 @@ public class PackageTests
         roots.Add(known);
         try
         {
-            using var server = new Server("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n", Package, certificate);
+            using var server = new Server("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n", s_package, certificate);
             var (result, _, rig) = await RunAsync(server.Url, new PackageCredentials("anna", SecretValue.CopyOf("MARKED-PASSWORD"u8)));
             using (rig)
             {
                 Assert.Equal("", result.Reason);
-                Assert.Equal(Package, rig.Appliance!.Overlay);
+                Assert.Equal(s_package, rig.Appliance!.Overlay);
                 Assert.Contains($"Authorization: Basic {Convert.ToBase64String("anna:MARKED-PASSWORD"u8)}\r\n", await server.Request);
             }
         }
@@ -126,10 +130,10 @@ public class PackageTests
     }
 
     [Fact]
-    public async Task A_server_with_a_certificate_of_its_own_making_is_not_asked_for_a_package()
+    public async Task A_server_with_a_self_signed_certificate_is_not_asked_for_a_package()
     {
         using var certificate = NewCertificate();
-        using var server = new Server("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n", Package, certificate);
+        using var server = new Server("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n", s_package, certificate);
         var (result, _, rig) = await RunAsync(server.Url, new PackageCredentials("anna", SecretValue.CopyOf("MARKED-PASSWORD"u8)));
         rig.Dispose();
         Assert.Contains("cannot be reached: SecureConnectionError", result.Reason);

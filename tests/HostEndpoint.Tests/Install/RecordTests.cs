@@ -1,7 +1,10 @@
 using System.Text;
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.Metadata;
-using ChannelSdk.Protocol;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Records;
+using ChannelSdk.Install.Secrets;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
@@ -107,7 +110,7 @@ public sealed class RecordTests : IDisposable
     }
 
     [Fact]
-    public void A_change_is_made_of_what_is_there_and_a_removed_record_is_gone()
+    public void A_change_starts_from_the_present_record_and_a_removed_record_is_gone()
     {
         _store.Put(Sample);
         Assert.True(_store.Change("vm1", r => r with { Communication = true }).Communication);

@@ -1,11 +1,17 @@
 using System.Diagnostics;
 using System.Text.Json;
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.HostEndpoint.Launch;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Processes;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
 /// <summary>channelctl install as a person runs it, and what is found after it was killed.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class RecoveryTests
 {
     internal static Process Run(InstallRig rig, string command, params string[] arguments)
@@ -27,7 +33,7 @@ public class RecoveryTests
         using var rig = new InstallRig();
         rig.Write("os/create", "#!/bin/sh\n(setsid sleep 1000 &)\necho begun\nsleep 1000\n");
         using var host = Run(rig, "create", Create(rig));
-        for (string? line = ""; line is not null && !line.Contains("out| begun", StringComparison.Ordinal);)
+        for (var line = ""; line is not null && !line.Contains("out| begun", StringComparison.Ordinal);)
         {
             line = await host.StandardOutput.ReadLineAsync(InstallRig.Soon);
             Assert.NotNull(line);
@@ -37,7 +43,7 @@ public class RecoveryTests
         await host.WaitForExitAsync(InstallRig.Soon);
         var running = Directory.GetFiles(rig.State, "journal.json", SearchOption.AllDirectories).Select(OperationJournal.Read).Single();
         Assert.Null(running.Outcome);
-        Assert.NotEmpty(MarkedProcesses.Find(running.Operation));
+        Assert.NotEmpty(OperationProcesses.Find(running.Operation));
 
         // As if an appliance had been there, too.
         var traceFile = rig.At("left.qcow2");
@@ -46,20 +52,20 @@ public class RecoveryTests
         var journalFile = Directory.GetFiles(rig.State, "journal.json", SearchOption.AllDirectories).Single();
         (running with
         {
-            Traces = [.. running.Traces, new LaunchTrace(LaunchTraceKind.File, traceFile), new LaunchTrace(LaunchTraceKind.Process, $"{stranger.Id}", 12345)],
+            Resources = [.. running.Resources, new LaunchResource(LaunchResourceKind.File, traceFile), new LaunchResource(LaunchResourceKind.Process, $"{stranger.Id}", 12345)],
         }).Write(journalFile);
 
         var installer = rig.Open();
         var found = Assert.Single(installer.Interrupted);
         Assert.Equal((running.Operation, InstallOutcome.Interrupted), (found.Operation, found.Outcome));
         Assert.Contains($"the process {host.Id} that ran it went away", found.Reason);
-        Assert.Empty(MarkedProcesses.Find(running.Operation));
+        Assert.Empty(OperationProcesses.Find(running.Operation));
         Assert.False(File.Exists(traceFile));
         // A number that another process has got meanwhile is left alone.
         Assert.False(stranger.HasExited);
         stranger.Kill();
         Assert.Empty(Directory.GetDirectories(Path.GetDirectoryName(journalFile)!));
-        Assert.All(running.Traces.Where(t => t.Kind == LaunchTraceKind.ControlGroup), t => Assert.False(Directory.Exists(t.Name)));
+        Assert.All(running.Resources.Where(t => t.Kind == LaunchResourceKind.ControlGroup), t => Assert.False(Directory.Exists(t.Name)));
         var events = await installer.WatchAsync(running.Operation, 0, InstallRig.Soon).ToListAsync(InstallRig.Soon);
         Assert.Equal(InstallOutcome.Interrupted, Assert.IsType<ResultEvent>(events[^1]).Outcome);
         Assert.Equal(Enumerable.Range(1, events.Count).Select(i => (long)i), events.Select(e => e.Cursor));
@@ -75,7 +81,7 @@ public class RecoveryTests
         using var rig = new InstallRig();
         rig.Write("os/create", "#!/bin/sh\nchannelctl half progress 10 begun\nuntil [ -e \"$OSP_FLAG\" ]; do sleep 0.05; done\nchannelctl half progress 100 done\n");
         var flag = rig.At("flag");
-        rig.Records.Change("vm1", r => r.With("flag", Metadata.OsParameter.Public(flag)));
+        rig.Records.Change("vm1", r => r.With("flag", OsParameter.Public(flag)));
         var operation = rig.Start();
         using var watch = Run(rig, "watch", "--json", operation.Id[..8]);
         var lines = new List<string>();

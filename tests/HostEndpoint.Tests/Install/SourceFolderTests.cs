@@ -1,13 +1,20 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.HostEndpoint.Launch;
-using ChannelSdk.Protocol;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Files;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Processes;
+using ChannelSdk.Install.Secrets;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
 /// <summary>Definitions whose author changes them while they are read, and launchers that do not come back.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed partial class SourceFolderTests : IDisposable
 {
     private readonly TestFolder _folder = new();
@@ -91,7 +98,7 @@ public sealed partial class SourceFolderTests : IDisposable
         var path = Write("os/create", "");
         using (var file = File.OpenHandle(path))
         {
-            Services.LocalFile.SetOwner(file, 65534, 65534);
+            LocalFile.SetOwner(file, 65534, 65534);
         }
 
         Assert.Contains("it belongs to user 65534", Assert.Throws<ChannelException>(() => Load()).Message);
@@ -101,7 +108,7 @@ public sealed partial class SourceFolderTests : IDisposable
     }
 
     [Fact]
-    public async Task What_runs_is_what_was_checked_whatever_is_in_its_place_by_then()
+    public async Task The_checked_file_runs_even_if_another_is_in_its_place_by_then()
     {
         var path = Write("os/create", "#!/bin/sh\necho checked; echo \"$0\"\n");
         using var script = Load().OpenTrusted(InstallAction.Create);
@@ -133,14 +140,14 @@ public sealed partial class SourceFolderTests : IDisposable
         var secret = SecretValue.CopyOf("MARKED"u8);
         secrets.Add("root_password", secret);
         var plan = OperationPlan.Make(new InstallRequest { Instance = "vm1", Secrets = secrets }, rig.Records.Get("vm1"), new DefinitionCatalog(rig.At("definitions")));
-        var parameters = plan.ToHalfParameters();
+        var parameters = plan.ToScriptParameters();
         Assert.True(parameters.Get("root_password").Span.Overlaps(secret.GetSpan()));
         parameters.Wipe();
         Assert.Equal("MARKED"u8, secret.GetSpan());
     }
 
     [Fact]
-    public async Task A_launcher_that_never_comes_back_does_not_outlast_the_deadline_and_what_it_launches_later_is_killed()
+    public async Task A_launcher_that_hangs_does_not_outlast_the_deadline_and_its_late_appliance_is_killed()
     {
         using var release = new ManualResetEventSlim();
         using var rig = new InstallRig(_ => Task.FromResult(InstallRig.Well));

@@ -1,6 +1,6 @@
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
-/// <summary>A folder of its own for a test, which goes with it.</summary>
+/// <summary>A folder for one test, which goes with it.</summary>
 internal sealed class TestFolder : IDisposable
 {
     public string Path { get; } = Directory.CreateTempSubdirectory("channelsdk-test-").FullName;

@@ -1,13 +1,13 @@
-using ChannelSdk.GuestAgent.Exec;
-using ChannelSdk.HostEndpoint.Install;
-using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.HostEndpoint.Tests.Install;
-using ChannelSdk.Protocol;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Linux.Processes;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.LinkLocal;
 
 namespace ChannelSdk.HostEndpoint.Tests.Machines;
 
 /// <summary>How a QEMU is started and ended, by a script in its place and a monitor of the test's.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class QemuGuestTests : IAsyncDisposable
 {
     private readonly TestFolder _folder = new();
@@ -33,7 +33,9 @@ public sealed class QemuGuestTests : IAsyncDisposable
 
     private QemuOptions Options(string script = "exec sleep 1000") => new()
     {
-        Program = _folder.Write("qemu", $"#!/bin/sh\n{script}\n", isScript: true), Folder = _folder.At("vm"), Accelerator = "tcg",
+        Program = _folder.Write("qemu", $"#!/bin/sh\n{script}\n", isScript: true),
+        Folder = _folder.At("vm"),
+        Accelerator = "tcg",
     };
 
     private async Task<string> WrittenAsync(string name)
@@ -53,7 +55,7 @@ public sealed class QemuGuestTests : IAsyncDisposable
     [InlineData("[]\n")]
     [InlineData("no JSON\n")]
     [InlineData(null)]
-    public async Task A_machine_is_ended_by_force_whatever_its_monitor_answers(string? answer)
+    public async Task A_machine_is_ended_by_force_for_any_answer_of_its_monitor(string? answer)
     {
         var place = _folder.At("pids");
         var guest = await QemuGuest.StartAsync(Options($"trap '' TERM INT HUP\nsetsid sh -c 'echo $$ >>{place}; exec sleep 1000' &\nwait $!; exec sleep 1000"), Soon);
@@ -77,7 +79,7 @@ public sealed class QemuGuestTests : IAsyncDisposable
         {
             // A machine without control groups: only the tree can be ended.
             ProcessIdentity.Of(child)?.Kill();
-            Assert.Null(ExecCgroup.Create("probe", 10));
+            Assert.Null(Cgroup.Create("probe", 10));
             return;
         }
 
@@ -117,7 +119,7 @@ public sealed class QemuGuestTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Of_what_a_machine_writes_only_the_beginning_is_kept()
+    public async Task Only_the_beginning_of_a_machines_output_is_kept()
     {
         const int kept = 16 << 20;
         var before = GC.GetTotalMemory(forceFullCollection: true);
@@ -160,7 +162,10 @@ public sealed class QemuGuestTests : IAsyncDisposable
     {
         var options = Options() with
         {
-            PortName = "a,nr=9", VsockSocket = "/tmp/v,x", Network = new QemuNetwork.User("/opt/my tools/f'w", "/tmp/a b,c"), RestoreFrom = "/tmp/s; reboot",
+            PortName = "a,nr=9",
+            VsockSocket = "/tmp/v,x",
+            Network = new QemuNetwork.User("/opt/my tools/f'w", "/tmp/a b,c"),
+            RestoreFrom = "/tmp/s; reboot",
         };
         var arguments = QemuArguments.Of(options, "/tmp/f,o").ToList();
         Assert.Contains("socket,id=channel,path=/tmp/f,,o/channel.sock,server=on,wait=off", arguments);
@@ -197,13 +202,14 @@ public sealed class QemuGuestTests : IAsyncDisposable
     {
         if (Environment.UserName != "root")
         {
-            // Only root may give a process to somebody else.
+            // Only root may give a process to another user.
             return;
         }
 
         File.SetUnixFileMode(_folder.Path, (UnixFileMode)0b111_101_101);
         await using var guest = await QemuGuest.StartAsync(Options("echo \"$(id -u) $(id -g) $(id -G)\" >seen; exec sleep 1000".Replace("seen", _folder.At("vm", "seen"), StringComparison.Ordinal))
-            with { RunAs = new QemuUser(65533, 65532) }, Soon);
+            with
+        { RunAs = new QemuUser(65533, 65532) }, Soon);
         Assert.Equal("65533 65532 65532\n", await WrittenAsync("vm/seen"));
     }
 }

@@ -1,8 +1,7 @@
 using System.Net.Sockets;
-using ChannelSdk.HostEndpoint.Diagnosis;
-using ChannelSdk.HostEndpoint.Launch;
 using ChannelSdk.HostEndpoint.Tests.Install;
-using ChannelSdk.Protocol;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.HostEndpoint.Tests.Machines;
 

@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
-using ChannelSdk.HostEndpoint.Qga;
-using ChannelSdk.Protocol;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Json;
+using ChannelSdk.Host.Qga;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.HostEndpoint.Tests.Qga;
@@ -45,11 +47,14 @@ public sealed class QgaClientTests
     [Fact]
     public async Task What_lies_on_the_stream_before_the_synchronization_is_dropped()
     {
-        await using var guest = new QgaDouble { OnSync = static async guest =>
+        await using var guest = new QgaDouble
+        {
+            OnSync = static async guest =>
         {
             await guest.SendAsync("{\"return\": {\"version\": \"half of an old reply\n{\"error\": {\"class\": \"GenericError\", \"desc\": \"JSON parse error\"}}\n");
             return true;
-        } };
+        }
+        };
         await using var client = QgaClient.Open(guest.Path, s_quick);
         Assert.Equal("{}", (await client.CallAsync("guest-ping")).ToString());
     }
@@ -76,7 +81,7 @@ public sealed class QgaClientTests
     }
 
     [Fact]
-    public async Task A_reply_that_nobody_asked_for_is_dropped()
+    public async Task An_unsolicited_reply_is_dropped()
     {
         await using var guest = new QgaDouble(static async (guest, command, _) =>
         {
@@ -123,7 +128,7 @@ public sealed class QgaClientTests
     }
 
     [Fact]
-    public async Task Nobody_there_and_nobody_answering_are_said()
+    public async Task A_missing_socket_and_a_silent_guest_are_told_apart()
     {
         await using var nobody = QgaClient.Open("/nonexistent/qga.sock", s_quick);
         Assert.Equal(ChannelError.EndpointMissing, (await Assert.ThrowsAsync<ChannelException>(async () => await nobody.CallAsync("guest-ping", null, s_short))).Code);
@@ -156,15 +161,18 @@ public sealed class QgaClientTests
     [Fact]
     public async Task A_flood_of_lines_does_not_outlast_the_deadline()
     {
-        await using var guest = new QgaDouble { OnSync = static async guest =>
+        await using var guest = new QgaDouble
+        {
+            OnSync = static async guest =>
         {
             while (true)
             {
                 await guest.SendAsync("{\"return\": 1}\n\u00ff{\"return\": 2}\n");
             }
-        } };
+        }
+        };
         await using var client = QgaClient.Open(guest.Path, s_quick);
-        await Assert.ThrowsAsync<ChannelException>(async () => await client.CallAsync("guest-ping", null, s_short).AsTask().WaitAsync(TimeSpan.FromSeconds(20)));
+        await Assert.ThrowsAsync<ChannelException>(async () => await client.CallAsync("guest-ping", null, s_short).WaitAsync(TimeSpan.FromSeconds(20)));
     }
 
     [Theory]
@@ -217,11 +225,11 @@ public sealed class QgaClientTests
             }
         });
         var alarms = new ConcurrentQueue<string>();
-        await using var host = new HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", $"qga://{guest.Path}", new InstanceOptions { Alarm = alarms.Enqueue });
         await instance.WaitReadyAsync(new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
         await instance.Freeze.FreezeAsync(TimeSpan.FromSeconds(60));
-        Assert.Equal(FreezeState.Thawed, (await instance.Freeze.ThawAsync()).State);
+        Assert.Equal(Host.Freeze.FreezeState.Thawed, (await instance.Freeze.ThawAsync()).State);
         Assert.False(frozen);
         Assert.Equal(2, alarms.Count);
         Assert.All(alarms, static alarm => Assert.Contains("may be FROZEN", alarm));
@@ -242,7 +250,7 @@ public sealed class QgaClientTests
 
             await guest.ReturnAsync(command == "guest-fsfreeze-status" ? frozen ? "\"frozen\"" : "\"thawed\"" : "1");
         });
-        await using var host = new HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", $"qga://{guest.Path}", new InstanceOptions { Alarm = static _ => { } });
         await instance.WaitReadyAsync(new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
         await Assert.ThrowsAsync<ChannelException>(async () => await instance.Freeze.FreezeAsync(TimeSpan.FromSeconds(60)));
@@ -251,7 +259,7 @@ public sealed class QgaClientTests
     }
 
     [Fact]
-    public async Task A_guest_that_claims_nonsense_of_itself_gives_what_of_it_makes_sense()
+    public async Task Of_a_guest_with_nonsense_facts_the_sensible_ones_are_kept()
     {
         await using var guest = new QgaDouble(static (guest, command, _) => guest.ReturnAsync(command switch
         {
@@ -261,16 +269,17 @@ public sealed class QgaClientTests
             "guest-get-host-name" => "{\"host-name\": \"\\ud800\"}",
             _ => "null",
         }));
-        await using var host = new HostEndpoint();
+        await using var host = new ChannelHost();
         var instance = host.Attach("vm1", $"qga://{guest.Path}");
         await instance.WaitReadyAsync(new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
         var info = await instance.Info.GetAsync();
         Assert.Equal("guest-ping", Assert.Single(info.Methods, static name => name.Length > 0));
-        Assert.Equal((0ul, 0ul), (info.FileSystems[0].TotalBytes, info.FileSystems[0].AvailableBytes));
+        Assert.Equal((0L, 0L), (info.FileSystems[0].TotalBytes, info.FileSystems[0].AvailableBytes));
         Assert.Equal(ChannelError.InvalidArgument, (await Assert.ThrowsAsync<ChannelException>(async () => await instance.Time.DriftAsync())).Code);
     }
 
     [Fact]
+    [Trait(Lane.Name, Lane.Integration)]
     public void Whatever_a_guest_sends_is_a_result_or_an_error()
     {
         var seconds = int.TryParse(Environment.GetEnvironmentVariable("CHANNELSDK_FUZZ_SECONDS"), out var set) ? set : 5;

@@ -1,9 +1,11 @@
 using System.Text;
 using System.Text.Json;
-using ChannelSdk.HostEndpoint.Qga;
-using ChannelSdk.HostEndpoint.Services;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Exec;
+using ChannelSdk.Host.Files;
+using ChannelSdk.Host.Qga;
 using ChannelSdk.HostEndpoint.Tests.Install;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.HostEndpoint.Tests.Qga;
 
@@ -11,7 +13,7 @@ namespace ChannelSdk.HostEndpoint.Tests.Qga;
 public sealed class QgaContentTests : IAsyncDisposable
 {
     private readonly TestFolder _folder = new();
-    private readonly HostEndpoint _host = new();
+    private readonly ChannelHost _host = new();
     private readonly QgaDouble _guest = new();
     private int _at;
 

@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Text;
-using ChannelSdk.HostEndpoint.Qga;
-using ChannelSdk.Protocol;
+using ChannelSdk.Host.Json;
+using ChannelSdk.Host.Qga;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.HostEndpoint.Tests.Qga;
 

@@ -39,7 +39,8 @@ internal static class HostileReplies
                     {
                         list.Add(Extremes(field, 1).Last());
                     }
-                });
+                }
+                );
                 continue;
             }
 

@@ -1,14 +1,15 @@
 using System.Reflection;
-using ChannelSdk.Protocol;
+using ChannelSdk.Channels;
+using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
-using ChannelSdk.Transports;
+using ChannelSdk.Transports.Schemes;
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
 /// <summary>Every command against a guest whose answers have each field missing, zero, huge and hostile.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class ToolHostileGuestTests : IAsyncDisposable
 {
     private static readonly TimeSpan s_stop = TimeSpan.FromSeconds(5);
@@ -20,11 +21,12 @@ public sealed class ToolHostileGuestTests : IAsyncDisposable
     public ToolHostileGuestTests()
     {
         var services = new ServiceRegistry();
-        foreach (var method in Methods())
+        foreach (var method in ServiceMethods.All)
         {
-            var name = method.FieldType.GetGenericTypeDefinition() == typeof(RpcMethod<,>) ? nameof(AddUnary) : nameof(AddStream);
+            var type = method.GetType();
+            var name = type.GetGenericTypeDefinition() == typeof(RpcMethod<,>) ? nameof(AddUnary) : nameof(AddStream);
             typeof(ToolHostileGuestTests).GetMethod(name, BindingFlags.NonPublic | BindingFlags.Instance)!
-                .MakeGenericMethod(method.FieldType.GetGenericArguments()).Invoke(this, [services, method.GetValue(null)]);
+                .MakeGenericMethod(type.GetGenericArguments()).Invoke(this, [services, method]);
         }
 
         _guest = new Channel(PeerRole.Guest, TransportEndpoints.Create($"unix-listen://{_folder}/guest.sock"), services);
@@ -78,10 +80,10 @@ public sealed class ToolHostileGuestTests : IAsyncDisposable
         ];
         foreach (var (what, bytes) in HostileReplies.Of(Descriptor(first)).Select(v => (v.What, v.Message.ToByteArray())).Concat(garbage))
         {
-            byte[] message = kind < 0 ? bytes : [(byte)kind, .. bytes];
+            var message = kind < 0 ? bytes : [(byte)kind, .. bytes];
             _messages = kind == 4 ? [started, message] : [message, bytes];
             var run = await RunAsync(line);
-            // A program's exit code is what its guest says, whatever that is.
+            // A program's exit code is what its guest says, any number.
             complaints.Add(kind == 4 && run.Error.Length == 0 ? null : ToolRun.Complaint(run, $"{line}, {what}"));
         }
 
@@ -100,9 +102,6 @@ public sealed class ToolHostileGuestTests : IAsyncDisposable
         await File.WriteAllTextAsync(file, "content");
         return await ToolRun.RunAsync(s_stop, [.. line.Split(' ').Select(word => word switch { "URI" => Uri, "FILE" => file, "COPY" => Path.Combine(_folder, "copy"), _ => word })]);
     }
-
-    private static IEnumerable<FieldInfo> Methods() => typeof(ServiceMethods).GetFields(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic)
-        .Where(f => f.FieldType.IsGenericType && f.FieldType.GetGenericTypeDefinition() is var type && (type == typeof(RpcMethod<,>) || type == typeof(StreamMethod<>)));
 
     private static MessageDescriptor Descriptor(Type type) => (MessageDescriptor)type.GetProperty("Descriptor", BindingFlags.Static | BindingFlags.Public)!.GetValue(null)!;
 

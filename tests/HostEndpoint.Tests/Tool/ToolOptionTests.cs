@@ -1,10 +1,13 @@
 using System.CommandLine;
-using ChannelSdk.Protocol;
-using ChannelSdk.Tool;
+using ChannelSdk.Cli;
+using ChannelSdk.Cli.Shared;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Text;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
 /// <summary>Every option and argument of every command with wrong, empty, huge, negative and not-a-number values. New ones are in it by themselves.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public class ToolOptionTests
 {
     private static readonly TimeSpan s_stop = TimeSpan.FromSeconds(2);
@@ -40,7 +43,7 @@ public class ToolOptionTests
 
     [Theory]
     [MemberData(nameof(CommandPaths))]
-    public async Task Help_names_every_option_and_exactly_the_words_that_are_taken(string path)
+    public async Task Help_names_every_option_and_exactly_the_accepted_values(string path)
     {
         var command = Leaves(Root(), "").Single(leaf => leaf.Path == path).Command;
         var help = await ToolRun.RunAsync(s_stop, [.. path.Split(' '), "--help"]);
@@ -62,7 +65,7 @@ public class ToolOptionTests
         }
     }
 
-    private static RootCommand Root() => ChannelSdk.Tool.Tool.Create(new ToolSignals(takesSignals: false));
+    private static RootCommand Root() => CommandTree.Create(new ToolSignals(takesSignals: false));
 
     private static IEnumerable<(string Path, Command Command)> Leaves(Command command, string path) => command.Subcommands.Count == 0
         ? [(path, command)]
@@ -114,5 +117,5 @@ public class ToolOptionTests
     /// <summary>What follows a switch of exec is a word of the program's.</summary>
     private static bool IsOfTheProgram(string path, string what) => path == "exec" && what.EndsWith("'maybe'", StringComparison.Ordinal);
 
-    private static string Short(string value) => value.Length > 40 ? $"{value.Length} x" : GuestText.Escape(value);
+    private static string Short(string value) => value.Length > 40 ? $"{value.Length} x" : SafeText.Escape(value);
 }

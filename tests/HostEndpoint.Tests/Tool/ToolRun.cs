@@ -1,5 +1,6 @@
 using System.Text;
-using ChannelSdk.Tool;
+using ChannelSdk.Cli;
+using ChannelSdk.Cli.Shared;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
@@ -29,7 +30,7 @@ internal static class ToolRun
         using var signals = new ToolSignals(takesSignals: false);
         await using var stop = new Timer(_ => signals.End(130), null, stopAfter, Timeout.InfiniteTimeSpan);
         var streams = ToolStreams.Of(Stream.Null, Stream.Null, Stream.Null);
-        var code = await ChannelSdk.Tool.Tool.RunAsync(arguments, streams, signals).WaitAsync(TimeSpan.FromSeconds(60));
+        var code = await CommandTree.RunAsync(arguments, streams, signals).WaitAsync(TimeSpan.FromSeconds(60));
         lock (s_out.Value)
         {
             return (code, s_out.Value.ToString(), s_error.Value.ToString());

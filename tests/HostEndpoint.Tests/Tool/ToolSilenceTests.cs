@@ -3,6 +3,7 @@ using System.Diagnostics;
 namespace ChannelSdk.HostEndpoint.Tests;
 
 /// <summary>Streams of a guest that keeps its link and says nothing more.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class ToolSilenceTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("channelsdk-test-");

@@ -1,19 +1,21 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using ChannelSdk.Channels;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Runtime;
+using ChannelSdk.Services.Exec;
 using Google.Protobuf;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
 /// <summary>channelctl as a process whose standard streams are closed, whose reader goes, and that gets signals.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class ToolStreamTests : IAsyncDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
     private readonly ConcurrentDictionary<object, string> _programs = [];
     private readonly GuestDouble _guest;
 
-    public ToolStreamTests() => _guest = new GuestDouble(services => services.Stream(ServiceMethods.ExecRun, RunAsync));
+    public ToolStreamTests() => _guest = new GuestDouble(services => services.Stream(ExecMethods.Run, RunAsync));
 
     [Theory]
     [InlineData(141, "exec {0} -- yes | head -n 1")]
@@ -83,7 +85,9 @@ public sealed class ToolStreamTests : IAsyncDisposable
 
     private static Process Start(string program, params string[] arguments) => Process.Start(new ProcessStartInfo(program, arguments)
     {
-        RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+        RedirectStandardInput = true,
+        RedirectStandardOutput = true,
+        RedirectStandardError = true,
     })!;
 
     private static async Task WaitAsync(Func<bool> isSo)

@@ -1,3 +1,4 @@
+using ChannelSdk.Transports.Abstractions;
 using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Contract;
@@ -9,8 +10,8 @@ public abstract class AllocationFreeContractTests : TransportContractTests
     [Fact]
     public async Task A_round_trip_allocates_nothing()
     {
-        await using TransportRig rig = NewRig();
-        (ITransportLink near, ITransportLink far) = await rig.OpenAsync();
+        await using var rig = NewRig();
+        var (near, far) = await rig.OpenAsync();
         await AllocationProbe.AssertNone(
             rounds => Task.WhenAll(ExchangeAsync(near, rounds, first: true), ExchangeAsync(far, rounds, first: false)),
             2000);
@@ -19,9 +20,9 @@ public abstract class AllocationFreeContractTests : TransportContractTests
     [Fact]
     public async Task A_saturated_link_allocates_nothing()
     {
-        await using TransportRig rig = NewRig();
-        (ITransportLink near, ITransportLink far) = await rig.OpenAsync();
-        int block = rig.Volume / 1024;
+        await using var rig = NewRig();
+        var (near, far) = await rig.OpenAsync();
+        var block = rig.Volume / 1024;
         await AllocationProbe.AssertNone(
             rounds => Task.WhenAll(SourceAsync(near, rounds, block), SinkAsync(far, (long)rounds * block)), 1000);
     }
@@ -29,10 +30,10 @@ public abstract class AllocationFreeContractTests : TransportContractTests
     private static async Task ExchangeAsync(ITransportLink link, int rounds, bool first)
     {
         var message = new byte[64];
-        bool sending = first;
-        for (int i = 0; i < rounds * 2; i++, sending = !sending)
+        var sending = first;
+        for (var i = 0; i < rounds * 2; i++, sending = !sending)
         {
-            for (int done = 0; done < message.Length;)
+            for (var done = 0; done < message.Length;)
             {
                 done += sending
                     ? await link.SendAsync(message.AsMemory(done)).ConfigureAwait(false)
@@ -44,9 +45,9 @@ public abstract class AllocationFreeContractTests : TransportContractTests
     private static async Task SourceAsync(ITransportLink link, int blocks, int length)
     {
         var block = new byte[length];
-        for (int i = 0; i < blocks; i++)
+        for (var i = 0; i < blocks; i++)
         {
-            for (int sent = 0; sent < length;)
+            for (var sent = 0; sent < length;)
             {
                 sent += await link.SendAsync(block.AsMemory(sent)).ConfigureAwait(false);
             }

@@ -15,20 +15,21 @@ internal static class AllocationProbe
     internal static async Task AssertNone(Func<int, Task> run, int rounds)
     {
         await run(rounds).Within();
-        double best = double.MaxValue;
+        var best = double.MaxValue;
         // The runtime itself allocates at times (tiered compilation, the test runner's timers).
-        for (int attempt = 0; attempt < Attempts && best >= 1; attempt++)
+        for (var attempt = 0; attempt < Attempts && best >= 1; attempt++)
         {
-            long shortRun = await AllocatedBy(run, rounds);
-            long longRun = await AllocatedBy(run, rounds * Longer);
+            var shortRun = await AllocatedBy(run, rounds);
+            var longRun = await AllocatedBy(run, rounds * Longer);
             best = Math.Min(best, (longRun - shortRun) / (double)(rounds * (Longer - 1)));
         }
+
         Assert.True(best < 1, $"{best:F2} bytes were allocated for each round");
     }
 
     private static async Task<long> AllocatedBy(Func<int, Task> run, int rounds)
     {
-        long before = GC.GetTotalAllocatedBytes(precise: true);
+        var before = GC.GetTotalAllocatedBytes(precise: true);
         await run(rounds).Within();
         return GC.GetTotalAllocatedBytes(precise: true) - before;
     }

@@ -1,11 +1,13 @@
 using ChannelSdk.Transports.Faulty;
 using ChannelSdk.Transports.InMemory;
+using ChannelSdk.Transports.Schemes;
+using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Contract;
 
 public sealed class InMemoryContractTests : AllocationFreeContractTests
 {
-    internal override TransportRig NewRig()
+    public override TransportRig NewRig()
     {
         var pair = new InMemoryPair();
         return new TransportRig(pair.Guest, pair.Host);
@@ -14,21 +16,22 @@ public sealed class InMemoryContractTests : AllocationFreeContractTests
 
 public sealed class SmallInMemoryContractTests : AllocationFreeContractTests
 {
-    internal override TransportRig NewRig()
+    public override TransportRig NewRig()
     {
         var pair = new InMemoryPair(capacity: 777);
         return new TransportRig(pair.Host, pair.Guest) { Volume = 4 * 1024 * 1024 };
     }
 }
 
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class UnixSocketContractTests : AllocationFreeContractTests
 {
-    internal override TransportRig NewRig() => TransportRig.Sockets("unix", "unix-listen");
+    public override TransportRig NewRig() => TransportRig.Sockets("unix", "unix-listen");
 }
 
 public sealed class TcpContractTests : AllocationFreeContractTests
 {
-    internal override TransportRig NewRig()
+    public override TransportRig NewRig()
     {
         var port = FreePort();
         return new TransportRig(TransportEndpoints.Create($"tcp://127.0.0.1:{port}"), TransportEndpoints.Create($"tcp-listen://127.0.0.1:{port}"));
@@ -45,20 +48,21 @@ public sealed class TcpContractTests : AllocationFreeContractTests
 /// <summary>The listening end stands for QEMU's chardev with server=on.</summary>
 public sealed class VirtioSerialDialContractTests : AllocationFreeContractTests
 {
-    internal override TransportRig NewRig() => TransportRig.Sockets("virtio-serial", "unix-listen");
+    public override TransportRig NewRig() => TransportRig.Sockets("virtio-serial", "unix-listen");
 }
 
 /// <summary>The dialling end stands for QEMU's chardev with reconnect.</summary>
 public sealed class VirtioSerialListenContractTests : AllocationFreeContractTests
 {
-    internal override TransportRig NewRig() => TransportRig.Sockets("unix", "virtio-serial-listen");
+    public override TransportRig NewRig() => TransportRig.Sockets("unix", "virtio-serial-listen");
 }
 
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class FaultlessFaultyContractTests : TransportContractTests
 {
-    internal override TransportRig NewRig()
+    public override TransportRig NewRig()
     {
-        TransportRig sockets = TransportRig.Sockets("unix", "unix-listen");
+        var sockets = TransportRig.Sockets("unix", "unix-listen");
         return new TransportRig(new FaultyEndpoint(sockets.Near, FaultPlan.None), sockets.Far)
         {
             Directory = sockets.Directory,
@@ -68,7 +72,7 @@ public sealed class FaultlessFaultyContractTests : TransportContractTests
 
 public sealed class PartialIoContractTests : TransportContractTests
 {
-    internal override TransportRig NewRig()
+    public override TransportRig NewRig()
     {
         var pair = new InMemoryPair();
         var plan = new FaultPlan { Seed = 4711, Then = new LinkFaults { MaxReceive = 900, MaxSend = 700 } };
@@ -81,9 +85,9 @@ public sealed class PartialIoContractTests : TransportContractTests
 
 public sealed class OneByteIoContractTests : TransportContractTests
 {
-    internal override TransportRig NewRig()
+    public override TransportRig NewRig()
     {
-        TransportRig sockets = TransportRig.Sockets("unix", "unix-listen");
+        var sockets = TransportRig.Sockets("unix", "unix-listen");
         var plan = new FaultPlan { Then = new LinkFaults { MaxReceive = 1, MaxSend = 1 } };
         return new TransportRig(new FaultyEndpoint(sockets.Near, plan), sockets.Far)
         {

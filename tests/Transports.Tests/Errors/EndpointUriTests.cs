@@ -1,4 +1,6 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Errors;
@@ -22,7 +24,7 @@ public sealed class EndpointUriTests
     [InlineData("vchan-listen://0/a?order=10", "vchan-listen", "0/a?order=10")]
     public void A_good_uri_is_read(string text, string scheme, string target)
     {
-        EndpointUri uri = EndpointUri.Parse(text);
+        var uri = TransportEndpoints.Default.Parse(text);
         Assert.Equal(scheme, uri.Scheme);
         Assert.Equal(target, uri.Target);
         Assert.Equal($"{scheme}://{target}", uri.ToString());
@@ -58,7 +60,7 @@ public sealed class EndpointUriTests
     [InlineData("unix:///run/\0", "control character")]
     public void A_bad_uri_is_refused_with_what_is_wrong(string text, string why)
     {
-        ChannelException error = Assert.Throws<ChannelException>(() => TransportEndpoints.Create(text));
+        var error = Assert.Throws<ChannelException>(() => TransportEndpoints.Create(text));
         Assert.Equal(ChannelError.BadEndpointUri, error.Code);
         Assert.Equal(ErrorClass.Refused, error.Class);
         Assert.Contains(why, error.Message, StringComparison.Ordinal);
@@ -68,10 +70,10 @@ public sealed class EndpointUriTests
     [Theory]
     [InlineData("virtio-serail:///run/vm1.sock", "did you mean 'virtio-serial'?")]
     [InlineData("vsok://3:5000", "did you mean 'vsock'?")]
-    [InlineData("carrier-pigeon:///x", "is no known scheme. Known are: ")]
+    [InlineData("carrier-pigeon:///x", "is no known scheme; known are: ")]
     public void A_bad_scheme_gets_the_nearest_one_and_those_that_a_host_has_a_use_for(string text, string said)
     {
-        ChannelException error = Assert.Throws<ChannelException>(() => TransportEndpoints.Create(text));
+        var error = Assert.Throws<ChannelException>(() => TransportEndpoints.Create(text));
         Assert.Contains(said, error.Message, StringComparison.Ordinal);
         Assert.Contains("tap://vm1", error.Message, StringComparison.Ordinal);
         Assert.Contains("unix-listen:///run/channel.sock", error.Message, StringComparison.Ordinal);
@@ -82,8 +84,8 @@ public sealed class EndpointUriTests
     [Fact]
     public void An_overlong_uri_is_refused_with_a_short_text()
     {
-        ChannelException error = Assert.Throws<ChannelException>(
-            () => EndpointUri.Parse("unix:///" + new string('x', EndpointUri.MaxLength)));
+        var error = Assert.Throws<ChannelException>(
+            () => TransportEndpoints.Default.Parse("unix:///" + new string('x', EndpointSchemes.MaxLength)));
         Assert.Equal(ChannelError.BadEndpointUri, error.Code);
         Assert.True(error.Message.Length < 800, error.Message);
     }

@@ -1,5 +1,6 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Errors;
@@ -21,18 +22,18 @@ public sealed class ErrnoTests
     [InlineData(5, ChannelError.TransportFailed, ErrorClass.Retry)]
     public void Each_errno_has_its_code_class_and_advice(int errno, ChannelError code, ErrorClass errorClass)
     {
-        ChannelException error = Errno.ToException(errno, "open", "/the/place");
+        var error = EndpointFault.ToException(errno, "open", "/the/place");
         Assert.Equal(code, error.Code);
         Assert.Equal(errorClass, error.Class);
-        Assert.Equal(ErrorPlace.Transport, error.Place);
-        Assert.StartsWith("Cannot open /the/place: ", error.Message, StringComparison.Ordinal);
+        Assert.Equal(ErrorOrigin.Transport, error.Origin);
+        Assert.StartsWith("cannot open /the/place: ", error.Message, StringComparison.Ordinal);
         Assert.Contains($"(errno {errno})", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void The_structs_have_the_kernels_layout()
     {
-        Assert.Equal(12, System.Runtime.CompilerServices.Unsafe.SizeOf<EpollEvent>());
+        Assert.Equal(12, Abi.EpollEventSize);
         Assert.Equal(8, System.Runtime.CompilerServices.Unsafe.SizeOf<PollFd>());
         Assert.Equal(12, System.Runtime.CompilerServices.Unsafe.SizeOf<PeerCredentials>());
         Assert.Equal(256, System.Runtime.CompilerServices.Unsafe.SizeOf<StatxResult>());

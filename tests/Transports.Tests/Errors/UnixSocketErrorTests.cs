@@ -1,5 +1,7 @@
 using System.Net.Sockets;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Errors;
@@ -13,17 +15,17 @@ public sealed class UnixSocketErrorTests : IDisposable
     [Fact]
     public async Task A_missing_socket_is_missing_for_now()
     {
-        string path = _directory["nobody"];
-        ChannelException error = await OpenFails($"unix://{path}", ChannelError.EndpointMissing, ErrorClass.Retry);
+        var path = _directory["nobody"];
+        var error = await OpenFails($"unix://{path}", ChannelError.EndpointMissing, ErrorClass.Retry);
         Assert.Contains(path, error.Message, StringComparison.Ordinal);
-        Assert.Contains("Start the program", error.Message, StringComparison.Ordinal);
+        Assert.Contains("start the program", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task A_missing_chardev_tells_the_qemu_option()
     {
-        string path = _directory["vm"];
-        ChannelException error = await OpenFails(
+        var path = _directory["vm"];
+        var error = await OpenFails(
             $"virtio-serial://{path}", ChannelError.EndpointMissing, ErrorClass.Retry);
         Assert.Contains($"-chardev socket,id=chan0,path={path},server=on,wait=off", error.Message,
             StringComparison.Ordinal);
@@ -50,7 +52,7 @@ public sealed class UnixSocketErrorTests : IDisposable
     [InlineData("virtio-serial-listen")]
     public async Task A_path_too_long_for_a_socket_is_refused(string scheme)
     {
-        ChannelException error = await OpenFails(
+        var error = await OpenFails(
             $"{scheme}:///tmp/{new string('x', 103)}", ChannelError.BadEndpointUri, ErrorClass.Refused);
         Assert.Contains("107", error.Message, StringComparison.Ordinal);
     }
@@ -58,19 +60,19 @@ public sealed class UnixSocketErrorTests : IDisposable
     [Fact]
     public async Task A_missing_directory_of_a_listener_is_told()
     {
-        ChannelException error = await OpenFails(
+        var error = await OpenFails(
             $"unix-listen://{_directory["no/sock"]}", ChannelError.EndpointMissing, ErrorClass.Retry);
-        Assert.Contains("Make the directory", error.Message, StringComparison.Ordinal);
+        Assert.Contains("make the directory", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task A_listener_takes_the_place_of_a_stale_socket()
     {
-        string path = _directory["s"];
+        var path = _directory["s"];
         LeaveStaleSocket(path);
-        await using ITransportEndpoint listen = TransportEndpoints.Create($"unix-listen://{path}");
-        await using ITransportEndpoint dial = TransportEndpoints.Create($"unix://{path}");
-        Task<ITransportLink> accepted = listen.OpenAsync(CancellationToken.None).AsTask();
+        await using var listen = TransportEndpoints.Create($"unix-listen://{path}");
+        await using var dial = TransportEndpoints.Create($"unix://{path}");
+        var accepted = listen.OpenAsync(CancellationToken.None).AsTask();
         await dial.OpenAsync(CancellationToken.None).Within();
         await accepted.Within();
     }
@@ -78,18 +80,19 @@ public sealed class UnixSocketErrorTests : IDisposable
     [Fact]
     public async Task A_listener_leaves_the_socket_of_another_alone()
     {
-        string path = _directory["s"];
-        await using ITransportEndpoint first = TransportEndpoints.Create($"unix-listen://{path}");
-        Task<ITransportLink> accepted = first.OpenAsync(CancellationToken.None).AsTask();
+        var path = _directory["s"];
+        await using var first = TransportEndpoints.Create($"unix-listen://{path}");
+        var accepted = first.OpenAsync(CancellationToken.None).AsTask();
 
         await OpenFails($"unix-listen://{path}", ChannelError.EndpointBusy, ErrorClass.Retry);
 
         // The refused one looked by connecting: an empty link that ends at once.
-        await using (ITransportLink probe = await accepted.Within())
+        await using (var probe = await accepted.Within())
         {
             Assert.Equal(0, await probe.ReceiveAsync(new byte[1]).Within());
         }
-        await using ITransportEndpoint dial = TransportEndpoints.Create($"unix://{path}");
+
+        await using var dial = TransportEndpoints.Create($"unix://{path}");
         accepted = first.OpenAsync(CancellationToken.None).AsTask();
         await dial.OpenAsync(CancellationToken.None).Within();
         await accepted.Within();
@@ -106,14 +109,14 @@ public sealed class UnixSocketErrorTests : IDisposable
     [Fact]
     public async Task The_socket_file_is_for_its_owner_only_and_goes_with_the_endpoint()
     {
-        string path = _directory["s"];
-        ITransportEndpoint listen = TransportEndpoints.Create($"unix-listen://{path}");
-        Task<ITransportLink> waiting = listen.OpenAsync(CancellationToken.None).AsTask();
+        var path = _directory["s"];
+        var listen = TransportEndpoints.Create($"unix-listen://{path}");
+        var waiting = listen.OpenAsync(CancellationToken.None).AsTask();
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path));
 
         await listen.DisposeAsync();
         Assert.False(File.Exists(path));
-        ChannelException error = await Assert.ThrowsAsync<ChannelException>(() => waiting.Within());
+        var error = await Assert.ThrowsAsync<ChannelException>(() => waiting.Within());
         Assert.Equal(ErrorClass.Refused, error.Class);
         await Assert.ThrowsAsync<ObjectDisposedException>(
             async () => await listen.OpenAsync(CancellationToken.None));
@@ -122,9 +125,9 @@ public sealed class UnixSocketErrorTests : IDisposable
     [Fact]
     public async Task A_socket_file_that_somebody_else_put_there_stays()
     {
-        string path = _directory["s"];
-        ITransportEndpoint listen = TransportEndpoints.Create($"unix-listen://{path}");
-        Task<ITransportLink> waiting = listen.OpenAsync(CancellationToken.None).AsTask();
+        var path = _directory["s"];
+        var listen = TransportEndpoints.Create($"unix-listen://{path}");
+        var waiting = listen.OpenAsync(CancellationToken.None).AsTask();
         File.Delete(path);
         LeaveStaleSocket(path);
 
@@ -136,12 +139,12 @@ public sealed class UnixSocketErrorTests : IDisposable
     [Fact]
     public async Task The_peer_is_who_the_kernel_says()
     {
-        string path = _directory["s"];
-        await using ITransportEndpoint listen = TransportEndpoints.Create($"unix-listen://{path}");
-        await using ITransportEndpoint dial = TransportEndpoints.Create($"unix://{path}");
-        Task<ITransportLink> accepted = listen.OpenAsync(CancellationToken.None).AsTask();
-        ITransportLink near = await dial.OpenAsync(CancellationToken.None).Within();
-        ITransportLink far = await accepted.Within();
+        var path = _directory["s"];
+        await using var listen = TransportEndpoints.Create($"unix-listen://{path}");
+        await using var dial = TransportEndpoints.Create($"unix://{path}");
+        var accepted = listen.OpenAsync(CancellationToken.None).AsTask();
+        var near = await dial.OpenAsync(CancellationToken.None).Within();
+        var far = await accepted.Within();
 
         Assert.Equal(Environment.ProcessId, far.Peer.ProcessId);
         Assert.Equal(near.Peer with { Scheme = "unix-listen" }, far.Peer);
@@ -151,8 +154,8 @@ public sealed class UnixSocketErrorTests : IDisposable
 
     private static async Task<ChannelException> OpenFails(string uri, ChannelError code, ErrorClass errorClass)
     {
-        await using ITransportEndpoint endpoint = TransportEndpoints.Create(uri);
-        ChannelException error = await Assert.ThrowsAsync<ChannelException>(
+        await using var endpoint = TransportEndpoints.Create(uri);
+        var error = await Assert.ThrowsAsync<ChannelException>(
             () => endpoint.OpenAsync(CancellationToken.None).Within());
         Assert.Equal(code, error.Code);
         Assert.Equal(errorClass, error.Class);
@@ -168,6 +171,7 @@ public sealed class UnixSocketErrorTests : IDisposable
             socket.Listen();
             File.Move(path, path + ".kept");
         }
+
         File.Move(path + ".kept", path);
     }
 }

@@ -1,7 +1,8 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Faulty;
 using ChannelSdk.Transports.InMemory;
-using ChannelSdk.Transports.Tests.Contract;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Faulty;
@@ -14,11 +15,11 @@ public sealed class FaultyEndpointTests
     [InlineData(1000)]
     public async Task A_cut_of_the_sent_bytes_lets_exactly_so_many_through(int cut)
     {
-        await using TransportRig rig = Rig(new LinkFaults { CutAfterSent = cut });
-        (ITransportLink near, ITransportLink far) = await rig.OpenAsync();
-        Task<int> waiting = near.ReceiveAsync(new byte[10]).AsTask();
+        await using var rig = Rig(new LinkFaults { CutAfterSent = cut });
+        var (near, far) = await rig.OpenAsync();
+        var waiting = near.ReceiveAsync(new byte[10]).AsTask();
 
-        ChannelException error = await Assert.ThrowsAsync<ChannelException>(
+        var error = await Assert.ThrowsAsync<ChannelException>(
             () => Pattern.SendAsync(near, 5000, 1, 300).Within());
         Assert.Equal(ChannelError.LinkLost, error.Code);
         Assert.Equal(0, await waiting.Within());
@@ -30,8 +31,8 @@ public sealed class FaultyEndpointTests
     [InlineData(1000)]
     public async Task A_cut_of_the_received_bytes_ends_the_link_with_the_last_of_them(int cut)
     {
-        await using TransportRig rig = Rig(new LinkFaults { CutAfterReceived = cut });
-        (ITransportLink near, ITransportLink far) = await rig.OpenAsync();
+        await using var rig = Rig(new LinkFaults { CutAfterReceived = cut });
+        var (near, far) = await rig.OpenAsync();
         await Pattern.SendAsync(far, 5000, 1, 300).Within();
 
         Assert.Equal(cut, await Pattern.CheckAsync(near, cut, 1, 300).Within());
@@ -42,8 +43,8 @@ public sealed class FaultyEndpointTests
     [Fact]
     public async Task A_corrupt_byte_is_wrong_alone_in_either_direction()
     {
-        await using TransportRig rig = Rig(new LinkFaults { CorruptSentAt = 123, CorruptReceivedAt = 456, MaxSend = 50 });
-        (ITransportLink near, ITransportLink far) = await rig.OpenAsync();
+        await using var rig = Rig(new LinkFaults { CorruptSentAt = 123, CorruptReceivedAt = 456, MaxSend = 50 });
+        var (near, far) = await rig.OpenAsync();
         await Pattern.SendAsync(near, 1000, 1, 300).Within();
         await Pattern.SendAsync(far, 1000, 2, 300).Within();
 
@@ -59,10 +60,10 @@ public sealed class FaultyEndpointTests
             Links = [new LinkFaults { CutAfterReceived = 400 }],
             Then = new LinkFaults { ReplayBytes = 150 },
         };
-        await using TransportRig rig = Rig(plan);
-        (ITransportLink near, ITransportLink far) = await rig.OpenAsync();
+        await using var rig = Rig(plan);
+        var (near, far) = await rig.OpenAsync();
         await Pattern.SendAsync(far, 1000, 1, 300).Within();
-        byte[] old = await ReadAsync(near, 400);
+        var old = await ReadAsync(near, 400);
         await near.DisposeAsync();
         await far.DisposeAsync();
 
@@ -75,13 +76,13 @@ public sealed class FaultyEndpointTests
     [Fact]
     public async Task A_stall_lasts_as_long_as_the_clock_says()
     {
-        var clock = new ManualClock();
-        await using TransportRig rig = Rig(
+        var clock = new FakeTimeProvider();
+        await using var rig = Rig(
             new FaultPlan { Then = new LinkFaults { StallSendAt = 10, StallTime = TimeSpan.FromSeconds(5) } }, clock);
-        (ITransportLink near, ITransportLink far) = await rig.OpenAsync();
+        var (near, far) = await rig.OpenAsync();
 
         await near.SendAsync(new byte[10]).Within();
-        Task<int> stalled = near.SendAsync(new byte[10]).AsTask();
+        var stalled = near.SendAsync(new byte[10]).AsTask();
         clock.Advance(TimeSpan.FromSeconds(4.9));
         Assert.False(stalled.IsCompleted);
         clock.Advance(TimeSpan.FromSeconds(0.2));
@@ -93,12 +94,12 @@ public sealed class FaultyEndpointTests
     [Fact]
     public async Task Abort_wakes_a_stalled_call()
     {
-        await using TransportRig rig = Rig(
-            new FaultPlan { Then = new LinkFaults { StallReceiveAt = 0 } }, new ManualClock());
-        (ITransportLink near, _) = await rig.OpenAsync();
-        Task<int> stalled = near.ReceiveAsync(new byte[1]).AsTask();
+        await using var rig = Rig(
+            new FaultPlan { Then = new LinkFaults { StallReceiveAt = 0 } }, new FakeTimeProvider());
+        var (near, _) = await rig.OpenAsync();
+        var stalled = near.ReceiveAsync(new byte[1]).AsTask();
         near.Abort();
-        ChannelException error = await Assert.ThrowsAsync<ChannelException>(() => stalled.Within());
+        var error = await Assert.ThrowsAsync<ChannelException>(() => stalled.Within());
         Assert.Equal(ChannelError.LinkLost, error.Code);
     }
 
@@ -106,7 +107,7 @@ public sealed class FaultyEndpointTests
     public async Task The_same_seed_gives_the_same_sizes()
     {
         var plan = new FaultPlan { Seed = 42, Then = new LinkFaults { MaxSend = 1000 } };
-        List<int> first = await SizesAsync(plan);
+        var first = await SizesAsync(plan);
         Assert.Equal(first, await SizesAsync(plan));
         Assert.NotEqual(first, await SizesAsync(plan with { Seed = 43 }));
     }
@@ -115,7 +116,7 @@ public sealed class FaultyEndpointTests
     public void A_plan_with_values_out_of_range_is_refused()
     {
         var pair = new InMemoryPair();
-        foreach (LinkFaults faults in new LinkFaults[]
+        foreach (var faults in new LinkFaults[]
         {
             new() { CutAfterSent = -1 }, new() { MaxReceive = 0 }, new() { ReplayBytes = int.MaxValue },
             new() { StallTime = TimeSpan.FromSeconds(-1) },
@@ -136,19 +137,20 @@ public sealed class FaultyEndpointTests
 
     private static async Task<List<int>> SizesAsync(FaultPlan plan)
     {
-        await using TransportRig rig = Rig(plan);
-        (ITransportLink near, _) = await rig.OpenAsync();
+        await using var rig = Rig(plan);
+        var (near, _) = await rig.OpenAsync();
         var sizes = new List<int>();
-        for (int i = 0; i < 20; i++)
+        for (var i = 0; i < 20; i++)
         {
             sizes.Add(await near.SendAsync(new byte[2000]).Within());
         }
+
         return sizes;
     }
 
     private static async Task<List<int>> WrongBytesAsync(ITransportLink link, int total, int seed)
     {
-        byte[] received = await ReadAsync(link, total);
+        var received = await ReadAsync(link, total);
         var expected = new byte[total];
         Pattern.Fill(expected, 0, seed);
         return [.. Enumerable.Range(0, total).Where(i => received[i] != expected[i])];
@@ -157,12 +159,13 @@ public sealed class FaultyEndpointTests
     private static async Task<byte[]> ReadAsync(ITransportLink link, int total)
     {
         var buffer = new byte[total];
-        for (int received = 0; received < total;)
+        for (var received = 0; received < total;)
         {
-            int count = await link.ReceiveAsync(buffer.AsMemory(received)).Within();
+            var count = await link.ReceiveAsync(buffer.AsMemory(received)).Within();
             Assert.NotEqual(0, count);
             received += count;
         }
+
         return buffer;
     }
 }

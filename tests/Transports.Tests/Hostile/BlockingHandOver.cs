@@ -1,5 +1,4 @@
-using ChannelSdk.Transports.Native;
-using ChannelSdk.Transports.Tests.VirtioSerial;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Transports.Tests.Vsock;
 
 namespace ChannelSdk.Transports.Tests.Hostile;
@@ -11,7 +10,7 @@ internal sealed class BlockingHandOver(string socketPath) : IHostilePeer
 
     public void Attack()
     {
-        (SafeFd given, SafeFd kept) = TestLibc.SocketPair();
+        var (given, kept) = TestLibc.SocketPair();
         _files.AddRange([given, kept]);
         using var helper = new FrontEndDouble(socketPath);
         helper.SendRaw("x"u8, given);
@@ -31,7 +30,7 @@ internal sealed class BlockingHandOver(string socketPath) : IHostilePeer
 
     private static void Block(SafeFd file)
     {
-        int flags = Libc.Fcntl(file, Linux.F_GETFL, 0);
-        _ = Libc.Fcntl(file, Linux.F_SETFL, flags & ~Linux.O_NONBLOCK);
+        var flags = DescriptorCalls.Fcntl(file, Abi.F_GETFL, 0);
+        _ = DescriptorCalls.Fcntl(file, Abi.F_SETFL, flags & ~Abi.O_NONBLOCK);
     }
 }

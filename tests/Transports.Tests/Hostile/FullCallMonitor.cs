@@ -1,4 +1,4 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Transports.Tests.Vsock;
 using ChannelSdk.Transports.Vsock.Packets;
 
@@ -13,13 +13,13 @@ internal sealed unsafe class FullCallMonitor(string devicePath) : IHostilePeer
 
     public void Attack()
     {
-        int flags = Libc.Fcntl(_guest.Interrupt, Linux.F_GETFL, 0);
-        ulong full = ulong.MaxValue - 1;
+        var flags = DescriptorCalls.Fcntl(_guest.Interrupt, Abi.F_GETFL, 0);
+        var full = ulong.MaxValue - 1;
         ulong before;
         // Full already, unless this is the first round.
-        _ = Libc.Read(_guest.Interrupt, &before, sizeof(ulong));
-        _ = Libc.Write(_guest.Interrupt, &full, sizeof(ulong));
-        _ = Libc.Fcntl(_guest.Interrupt, Linux.F_SETFL, flags & ~Linux.O_NONBLOCK);
+        _ = DescriptorCalls.Read(_guest.Interrupt, &before, sizeof(ulong));
+        _ = DescriptorCalls.Write(_guest.Interrupt, &full, sizeof(ulong));
+        _ = DescriptorCalls.Fcntl(_guest.Interrupt, Abi.F_SETFL, flags & ~Abi.O_NONBLOCK);
         // Any answer of the device interrupts, at once when it is there to be seen.
         _guest.Say(DeviceBench.Header(VsockOperation.Request, ++_port));
         _ = SpinWait.SpinUntil(() => _guest.TryPeek(out _, out _), s_answered);
@@ -31,10 +31,10 @@ internal sealed unsafe class FullCallMonitor(string devicePath) : IHostilePeer
 
     public void Dispose()
     {
-        // Whoever waits in a write(2) goes on, so that a test that has failed ends.
+        // A thread that waits in a write(2) goes on, so that a failed test ends.
         ulong count;
-        _ = Libc.Fcntl(_guest.Interrupt, Linux.F_SETFL, Linux.O_NONBLOCK);
-        _ = Libc.Read(_guest.Interrupt, &count, sizeof(ulong));
+        _ = DescriptorCalls.Fcntl(_guest.Interrupt, Abi.F_SETFL, Abi.O_NONBLOCK);
+        _ = DescriptorCalls.Read(_guest.Interrupt, &count, sizeof(ulong));
         _guest.Dispose();
     }
 }

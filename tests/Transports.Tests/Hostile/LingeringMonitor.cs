@@ -1,4 +1,4 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Transports.Tests.Vsock;
 using ChannelSdk.Transports.Vsock.Device;
 

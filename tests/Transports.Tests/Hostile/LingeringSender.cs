@@ -12,7 +12,7 @@ internal sealed class LingeringSender(string socketPath) : IHostilePeer
     {
         var connection = new FrontEndDouble(socketPath);
         _connections.Add(connection);
-        for (int i = 0; i < 2; i++)
+        for (var i = 0; i < 2; i++)
         {
             // The second one stays in the socket, as the link ends by the first.
             var socket = new LingeringSocket();

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Transports.LinkLocal;
-using ChannelSdk.Transports.Native;
 using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Hostile;
@@ -22,15 +22,15 @@ internal sealed unsafe class LingeringSocket : IDisposable
         File = address.NewSocket("test");
         _ = address.Connect(File);
         _peer = listener.AcceptSocket();
-        long linger = 1 | (long)Seconds << 32;
-        Assert.Equal(0, Libc.SetSockOpt(File, Linux.SOL_SOCKET, SO_LINGER, &linger, sizeof(long)));
-        byte* bytes = stackalloc byte[4096];
-        while (Libc.Send(File, bytes, 4096, Linux.MSG_DONTWAIT | Linux.MSG_NOSIGNAL) > 0)
+        var linger = 1 | (long)Seconds << 32;
+        Assert.Equal(0, SocketCalls.SetSockOpt(File, Abi.SOL_SOCKET, SO_LINGER, &linger, sizeof(long)));
+        var bytes = stackalloc byte[4096];
+        while (SocketCalls.Send(File, bytes, 4096, Abi.MSG_DONTWAIT | Abi.MSG_NOSIGNAL) > 0)
         {
         }
     }
 
-    /// <summary>The socket, to be sent to somebody.</summary>
+    /// <summary>The socket, to be sent to another process.</summary>
     internal SafeFd File { get; }
 
     /// <summary>Leaves the socket to whom it was sent. No close here, as it was not the last one.</summary>

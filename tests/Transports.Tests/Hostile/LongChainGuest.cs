@@ -36,7 +36,7 @@ internal sealed class LongChainGuest : IHostilePeer
     /// <summary>Makes every receive buffer one byte of data large, with empty descriptors behind; what the host sends takes a chain a byte.</summary>
     internal void ShortenReceiveBuffers()
     {
-        int table = GuestDouble.Scratch + 8192;
+        var table = GuestDouble.Scratch + 8192;
         WriteTable(table, Buffer, Descriptor.IsWritable);
         for (uint i = 0; i < GuestDouble.RingSize; i++)
         {
@@ -51,6 +51,7 @@ internal sealed class LongChainGuest : IHostilePeer
         {
             return;
         }
+
         DescribeTransmit(DeviceBench.Header(VsockOperation.CreditUpdate));
         _flood = new Thread(Flood) { IsBackground = true };
         _flood.Start();
@@ -60,10 +61,11 @@ internal sealed class LongChainGuest : IHostilePeer
     internal void OfferAll()
     {
         DescribeTransmit(DeviceBench.Header(VsockOperation.CreditUpdate, guestPort: 9));
-        for (int i = 0; i < GuestDouble.RingSize; i++)
+        for (var i = 0; i < GuestDouble.RingSize; i++)
         {
             _guest.Transmit.Offer((ushort)(_guest.Transmit.AvailableIndex % GuestDouble.RingSize));
         }
+
         _guest.Kick();
     }
 
@@ -85,15 +87,17 @@ internal sealed class LongChainGuest : IHostilePeer
         while (!_isEnding)
         {
             _guest.Reclaim();
-            ushort taken = Volatile.Read(ref _guest.Transmit.UsedIndex);
+            var taken = Volatile.Read(ref _guest.Transmit.UsedIndex);
             while ((ushort)(_guest.Transmit.AvailableIndex - taken) < GuestDouble.RingSize)
             {
                 _guest.Transmit.Offer((ushort)(_guest.Transmit.AvailableIndex % GuestDouble.RingSize));
             }
+
             while (_guest.TryPeekSafely())
             {
                 _guest.Take();
             }
+
             _guest.Kick();
             Thread.Yield();
         }
@@ -102,7 +106,7 @@ internal sealed class LongChainGuest : IHostilePeer
     private void DescribeTransmit(in VsockHeader header)
     {
         header.Write(_guest.Ram.At(GuestDouble.Scratch, VsockHeader.Size));
-        int table = GuestDouble.Scratch + 4096;
+        var table = GuestDouble.Scratch + 4096;
         WriteTable(table, VsockHeader.Size, 0);
         for (uint i = 0; i < GuestDouble.RingSize; i++)
         {
@@ -112,8 +116,8 @@ internal sealed class LongChainGuest : IHostilePeer
 
     private void WriteTable(int at, int first, ushort flags)
     {
-        int count = _descriptors - 1;
-        for (int i = 0; i < count; i++)
+        var count = _descriptors - 1;
+        for (var i = 0; i < count; i++)
         {
             RingDouble.Describe(_guest.Ram.At(at + i * Descriptor.Size, Descriptor.Size), GuestDouble.Physical(GuestDouble.Scratch),
                 i == 0 ? (uint)first : 0, (ushort)(flags | (i < count - 1 ? Descriptor.HasNext : 0)), (ushort)(i + 1));

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Tests.Vsock;
 using ChannelSdk.Transports.Vsock.Packets;
 using Xunit;
@@ -30,7 +31,7 @@ internal sealed class QuietInstance : IAsyncDisposable
     /// <returns>How long that took.</returns>
     internal async Task<TimeSpan> AssertServedAsync()
     {
-        long begin = Stopwatch.GetTimestamp();
+        var begin = Stopwatch.GetTimestamp();
         await Task.Run(RoundAsync).WaitAsync(s_answered);
         return Stopwatch.GetElapsedTime(begin);
     }
@@ -41,15 +42,16 @@ internal sealed class QuietInstance : IAsyncDisposable
         {
             await link.DisposeAsync();
         }
+
         _guest.Dispose();
         await _bench.DisposeAsync();
     }
 
     private async Task RoundAsync()
     {
-        VsockHeader header = DeviceBench.Header(VsockOperation.Data, length: 4);
+        var header = DeviceBench.Header(VsockOperation.Data, length: 4);
         // Waits already when the bytes come, so that it takes the I/O thread to end it.
-        Task<int> receive = _link!.ReceiveAsync(_buffer).AsTask();
+        var receive = _link!.ReceiveAsync(_buffer).AsTask();
         _guest.Say(header, "ping"u8);
         Assert.Equal(4, await receive);
         Assert.Equal(4, await _link.SendAsync(_buffer.AsMemory(0, 4)));

@@ -3,24 +3,27 @@ using Xunit;
 namespace ChannelSdk.Transports.Tests.LinkLocal;
 
 /// <summary>What holds for the tap, by its own settings and those of 'all' together (Linux, Documentation/networking/ip-sysctl.rst).</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class TapSettingTests
 {
     [Fact]
-    public void Redirects_are_neither_taken_nor_sent_on_a_tap_whatever_its_namespace_came_with()
+    public void Redirects_are_neither_taken_nor_sent_on_a_tap_in_a_namespace_with_any_settings()
     {
         using var test = new TestNetwork();
         AssertClosed(test);
         // As a host that sets these for its new namespaces, or an earlier version.
-        foreach (string device in new[] { "all", "default", "tap0" })
+        foreach (var device in new[] { "all", "default", "tap0" })
         {
-            foreach (string setting in new[] { "accept_redirects", "secure_redirects", "send_redirects", "route_localnet", "accept_local" })
+            foreach (var setting in new[] { "accept_redirects", "secure_redirects", "send_redirects", "route_localnet", "accept_local" })
             {
                 test.Set($"ipv4/conf/{device}/{setting}", 1);
             }
+
             test.Set($"ipv4/conf/{device}/rp_filter", 2);
             test.Set($"ipv6/conf/{device}/accept_redirects", 1);
             test.Set($"ipv6/conf/{device}/accept_ra", 2);
         }
+
         test.Network.SetUp();
         AssertClosed(test);
         // Forwarding that was on, and what it does to the others when it is switched off.
@@ -43,10 +46,11 @@ public sealed class TapSettingTests
     {
         // Without forwarding, one of the two is enough for the host to take redirects.
         Assert.Equal(0, test.Get("ipv4/ip_forward") | test.Get("ipv6/conf/all/forwarding") | test.Get("ipv6/conf/tap0/forwarding"));
-        foreach (string setting in new[] { "accept_redirects", "secure_redirects", "send_redirects", "route_localnet", "accept_local" })
+        foreach (var setting in new[] { "accept_redirects", "secure_redirects", "send_redirects", "route_localnet", "accept_local" })
         {
             Assert.Equal((setting, 0), (setting, test.Get($"ipv4/conf/all/{setting}") | test.Get($"ipv4/conf/tap0/{setting}")));
         }
+
         Assert.Equal(1, Math.Max(test.Get("ipv4/conf/all/rp_filter"), test.Get("ipv4/conf/tap0/rp_filter")));
         Assert.Equal(0, test.Get("ipv6/conf/tap0/accept_redirects") | test.Get("ipv6/conf/tap0/accept_ra"));
     }

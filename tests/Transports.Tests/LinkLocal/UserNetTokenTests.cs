@@ -1,10 +1,11 @@
 using System.Net;
 using System.Net.Sockets;
-using ChannelSdk.Protocol;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.LinkLocal;
-using ChannelSdk.Transports.Native;
 using ChannelSdk.Transports.Reactor;
-using ChannelSdk.Transports.Tests.VirtioSerial;
+using ChannelSdk.Transports.Schemes;
 using ChannelSdk.Transports.Tests.Vsock;
 using Xunit;
 
@@ -32,11 +33,11 @@ public sealed class UserNetTokenTests : IDisposable
     [Fact]
     public async Task A_connection_that_says_the_token_is_a_link_and_keeps_every_byte_behind_it()
     {
-        await using ITransportEndpoint endpoint = TransportEndpoints.Create($"usernet://{_directory["s"]}?token-file={_directory["token"]}");
-        Task<ITransportLink> open = endpoint.OpenAsync(CancellationToken.None).AsTask();
-        using SafeFd guest = Connect();
+        await using var endpoint = TransportEndpoints.Create($"usernet://{_directory["s"]}?token-file={_directory["token"]}");
+        var open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        using var guest = Connect();
         TestLibc.Write(guest, [.. _preface, 1, 2, 3]);
-        await using ITransportLink link = await open.Within();
+        await using var link = await open.Within();
         var buffer = new byte[16];
         Assert.Equal(3, await link.ReceiveAsync(buffer).Within());
         Assert.Equal([1, 2, 3], buffer[..3]);
@@ -45,36 +46,37 @@ public sealed class UserNetTokenTests : IDisposable
     [Fact]
     public async Task A_token_that_comes_byte_by_byte_is_taken()
     {
-        await using ITransportEndpoint endpoint = _token.Listen(_directory["s"]);
-        Task<ITransportLink> open = endpoint.OpenAsync(CancellationToken.None).AsTask();
-        using SafeFd guest = Connect();
-        foreach (byte one in _preface)
+        await using var endpoint = _token.Listen(_directory["s"]);
+        var open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        using var guest = Connect();
+        foreach (var one in _preface)
         {
             Assert.False(open.IsCompleted);
             TestLibc.Write(guest, [one]);
             await Task.Yield();
         }
-        await using ITransportLink link = await open.Within();
+
+        await using var link = await open.Within();
     }
 
     [Fact]
-    public async Task Without_the_token_none_becomes_a_link_beside_one_that_is_up()
+    public async Task Without_the_token_no_connection_becomes_a_link_beside_the_present_one()
     {
-        await using ITransportEndpoint endpoint = _token.Listen(_directory["s"]);
-        Task<ITransportLink> open = endpoint.OpenAsync(CancellationToken.None).AsTask();
-        using SafeFd agent = Connect();
+        await using var endpoint = _token.Listen(_directory["s"]);
+        var open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        using var agent = Connect();
         TestLibc.Write(agent, _preface);
-        await using ITransportLink link = await open.Within();
-        Task<ITransportLink> next = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        await using var link = await open.Within();
+        var next = endpoint.OpenAsync(CancellationToken.None).AsTask();
 
         // A HELLO at once, as an agent without a token; then every byte of the preface wrong, one at a time.
         AssertDropped([.. "CHAN"u8, .. new byte[200]]);
-        ChannelException refused = await Assert.ThrowsAsync<ChannelException>(() => next.Within());
+        var refused = await Assert.ThrowsAsync<ChannelException>(() => next.Within());
         Assert.Equal(ChannelError.EndpointDenied, refused.Code);
         Assert.Contains("did not say the token", refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain(Convert.ToHexString(_preface.AsSpan(8)), refused.Message, StringComparison.OrdinalIgnoreCase);
         next = endpoint.OpenAsync(CancellationToken.None).AsTask();
-        for (int i = 0; i < _preface.Length; i++)
+        for (var i = 0; i < _preface.Length; i++)
         {
             byte[] wrong = [.. _preface];
             wrong[i] ^= 0x10;
@@ -83,29 +85,30 @@ public sealed class UserNetTokenTests : IDisposable
         // One that has more to say than a token is no better.
         AssertDropped([.. UserNetToken.Mark, .. new byte[4096]]);
         // And one that ends at each of its bytes.
-        for (int i = 0; i < _preface.Length; i++)
+        for (var i = 0; i < _preface.Length; i++)
         {
-            using SafeFd cut = Connect();
+            using var cut = Connect();
             TestLibc.Write(cut, _preface.AsSpan(0, i));
-            Libc.Shutdown(cut, Linux.SHUT_WR);
+            SocketCalls.Shutdown(cut, Abi.SHUT_WR);
             AssertEnded(cut);
         }
+
         Assert.False(next.IsCompleted);
 
-        // The link that is up has seen nothing of it, and an agent that comes anew is taken.
+        // The link that is up has seen nothing of it, and an agent that connects again is accepted.
         TestLibc.Write(agent, [7]);
         Assert.Equal(1, await link.ReceiveAsync(new byte[16]).Within());
-        using SafeFd again = Connect();
+        using var again = Connect();
         TestLibc.Write(again, _preface);
-        await using ITransportLink newer = await next.Within();
+        await using var newer = await next.Within();
     }
 
     [Fact]
     public async Task Silent_connections_do_not_keep_the_agent_out()
     {
-        await using ITransportEndpoint endpoint = _token.Listen(_directory["s"]);
-        Task<ITransportLink> open = endpoint.OpenAsync(CancellationToken.None).AsTask();
-        using SafeFd first = Connect();
+        await using var endpoint = _token.Listen(_directory["s"]);
+        var open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        using var first = Connect();
         List<SafeFd> silent = [];
         // The oldest goes for one beyond the bound.
         while (!IsReadable(first, 5))
@@ -113,9 +116,10 @@ public sealed class UserNetTokenTests : IDisposable
             silent.Add(Connect());
             Assert.InRange(silent.Count, 0, 20 * PrefaceCheck.MaxWaiting);
         }
-        using SafeFd agent = Connect();
+
+        using var agent = Connect();
         TestLibc.Write(agent, _preface);
-        await using ITransportLink link = await open.Within();
+        await using var link = await open.Within();
         silent.ForEach(static fd => fd.Dispose());
     }
 
@@ -124,13 +128,14 @@ public sealed class UserNetTokenTests : IDisposable
     {
         var admitted = new List<SocketLink>();
         var check = new PrefaceCheck(_token, TimeSpan.FromMilliseconds(50), admitted.Add, static () => Assert.Fail("nothing was said"));
-        (SafeFd given, SafeFd kept) = TestLibc.SocketPair();
+        var (given, kept) = TestLibc.SocketPair();
         using (kept)
         {
             TestLibc.Write(kept, _preface.AsSpan(0, 39));
             check.Begin(SocketLink.Attach(given, new PeerIdentity("usernet", "test")));
             AssertEnded(kept);
         }
+
         Assert.Empty(admitted);
     }
 
@@ -139,21 +144,22 @@ public sealed class UserNetTokenTests : IDisposable
     {
         using var listener = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
         listener.Start();
-        await using ITransportEndpoint endpoint = TransportEndpoints.Create($"tcp://{listener.LocalEndpoint}?token-file={_directory["token"]}");
-        Task<ITransportLink> open = endpoint.OpenAsync(CancellationToken.None).AsTask();
-        using Socket host = await listener.AcceptSocketAsync();
-        await using ITransportLink link = await open.Within();
+        await using var endpoint = TransportEndpoints.Create($"tcp://{listener.LocalEndpoint}?token-file={_directory["token"]}");
+        var open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        using var host = await listener.AcceptSocketAsync();
+        await using var link = await open.Within();
         await link.SendAsync(new byte[] { 9 });
         var said = new byte[_preface.Length + 1];
-        for (int have = 0; have < said.Length;)
+        for (var have = 0; have < said.Length;)
         {
             have += await host.ReceiveAsync(said.AsMemory(have)).Within();
         }
+
         Assert.Equal([.. _preface, 9], said);
 
         // Each link has the token that is there then; without the file there is no link, and the text says which file.
         File.Delete(_directory["token"]);
-        ChannelException missing = await Assert.ThrowsAsync<ChannelException>(() => endpoint.OpenAsync(CancellationToken.None).AsTask());
+        var missing = await Assert.ThrowsAsync<ChannelException>(() => endpoint.OpenAsync(CancellationToken.None).AsTask());
         Assert.Contains($"read the token file {_directory["token"]}", missing.Message, StringComparison.Ordinal);
     }
 
@@ -168,7 +174,7 @@ public sealed class UserNetTokenTests : IDisposable
         File.WriteAllBytes(_directory["bad"], new byte[length]);
         File.SetUnixFileMode(_directory["bad"], (UnixFileMode)mode);
         Assert.Contains(why, Assert.Throws<ChannelException>(() => UserNetToken.Read(_directory["bad"])).Message, StringComparison.Ordinal);
-        await using ITransportEndpoint endpoint = TransportEndpoints.Create($"usernet://{_directory["s"]}?token-file={_directory["bad"]}");
+        await using var endpoint = TransportEndpoints.Create($"usernet://{_directory["s"]}?token-file={_directory["bad"]}");
         Assert.Equal(ChannelError.BadConfiguration, (await Assert.ThrowsAsync<ChannelException>(() => endpoint.OpenAsync(CancellationToken.None).AsTask())).Code);
     }
 
@@ -176,7 +182,7 @@ public sealed class UserNetTokenTests : IDisposable
     public void A_new_token_is_random_in_a_file_of_its_user_alone_and_replaces_nothing()
     {
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_directory["token"]));
-        using UserNetToken other = UserNetToken.Create(_directory["other"]);
+        using var other = UserNetToken.Create(_directory["other"]);
         Assert.NotEqual(File.ReadAllBytes(_directory["token"]), File.ReadAllBytes(_directory["other"]));
         Assert.False(other.IsIn(_preface));
         Assert.True(_token.IsIn(_preface));
@@ -186,34 +192,35 @@ public sealed class UserNetTokenTests : IDisposable
 
     private void AssertDropped(ReadOnlySpan<byte> bytes)
     {
-        using SafeFd stranger = Connect();
-        _ = Libc.Fcntl(stranger, Linux.F_SETFL, 0);
+        using var stranger = Connect();
+        _ = DescriptorCalls.Fcntl(stranger, Abi.F_SETFL, 0);
         TestLibc.Write(stranger, bytes);
         AssertEnded(stranger);
     }
 
     private static unsafe bool IsReadable(SafeFd fd, int milliseconds)
     {
-        var wait = new PollFd { Fd = (int)fd.DangerousGetHandle(), Events = Linux.POLLIN };
-        return Libc.Poll(&wait, 1, milliseconds) == 1;
+        var wait = new PollFd { Fd = (int)fd.DangerousGetHandle(), Events = Abi.POLLIN };
+        return DescriptorCalls.Poll(&wait, 1, milliseconds) == 1;
     }
 
     private static unsafe void AssertEnded(SafeFd fd)
     {
         Assert.True(IsReadable(fd, 30_000), "it was not ended");
         byte one;
-        Assert.True(Libc.Recv(fd, &one, 1, Linux.MSG_DONTWAIT) <= 0, "a stranger was answered");
+        Assert.True(SocketCalls.Recv(fd, &one, 1, Abi.MSG_DONTWAIT) <= 0, "a stranger was answered");
     }
 
     /// <summary>A connection of the guest, handed over as channel-forward does.</summary>
     private SafeFd Connect()
     {
-        (SafeFd given, SafeFd kept) = TestLibc.SocketPair();
+        var (given, kept) = TestLibc.SocketPair();
         using (given)
         {
             using var helper = new FrontEndDouble(_directory["s"]);
             helper.SendRaw("x"u8, given);
         }
+
         return kept;
     }
 }

@@ -1,7 +1,7 @@
 using System.Net;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.LinkLocal;
-using ChannelSdk.Transports.Native;
-using ChannelSdk.Transports.Tests.VirtioSerial;
 using ChannelSdk.Transports.Tests.Vsock;
 using Xunit;
 
@@ -15,11 +15,11 @@ public sealed class AcceptTests
     {
         using var directory = new TestDirectory();
         using var listener = new ForwardListener(directory["s"]);
-        Task<ITransportLink> accept = listener.AcceptAsync().AsTask();
+        var accept = listener.AcceptAsync().AsTask();
         FrontEndDouble[] silent = [.. Enumerable.Range(0, 5).Select(_ => new FrontEndDouble(directory["s"]))];
-        long begin = Environment.TickCount64;
+        var begin = Environment.TickCount64;
         HandOver(directory["s"]).Dispose();
-        await using ITransportLink link = await accept.Within();
+        await using var link = await accept.Within();
         Assert.InRange(Environment.TickCount64 - begin, 0, 1500);
         Array.ForEach(silent, static program => program.Dispose());
     }
@@ -29,15 +29,16 @@ public sealed class AcceptTests
     {
         using var directory = new TestDirectory();
         using var listener = new ForwardListener(directory["s"]);
-        Task<ITransportLink> accept = listener.AcceptAsync().AsTask();
+        var accept = listener.AcceptAsync().AsTask();
         HandOver(directory["s"]).Dispose();
-        await using (ITransportLink ended = await accept.Within())
+        await using (var ended = await accept.Within())
         {
             Assert.Equal(0, await ended.ReceiveAsync(new byte[1]).Within());
         }
+
         accept = listener.AcceptAsync().AsTask();
-        using SafeFd guest = HandOver(directory["s"]);
-        await using ITransportLink link = await accept.Within();
+        using var guest = HandOver(directory["s"]);
+        await using var link = await accept.Within();
         TestLibc.Write(guest, "x"u8);
         Assert.Equal(1, await link.ReceiveAsync(new byte[1]).Within());
     }
@@ -47,10 +48,10 @@ public sealed class AcceptTests
     [InlineData(false)]
     public async Task A_connection_of_no_use_neither_ends_an_endpoint_nor_counts_as_refused(bool looksAtPorts)
     {
-        (SafeFd given, SafeFd guest) = TestLibc.SocketPair();
+        var (given, guest) = TestLibc.SocketPair();
         // As one that was reset before it was accepted: its other end has no address any more. And one that cannot be waited on.
         using var source = new ListedSource(
-            new TcpAddress(IPAddress.Loopback, 1).NewSocket("test"), new SafeFd(Libc.Open("/proc/self/exe", Linux.O_CLOEXEC, 0)), given);
+            new TcpAddress(IPAddress.Loopback, 1).NewSocket("test"), new SafeFd(FileCalls.Open("/proc/self/exe", Abi.O_CLOEXEC, 0)), given);
         await using var endpoint = new AcceptEndpoint("test://x", new PeerIdentity("test", "x"), () => source,
             looksAtPorts ? fd => fd == given ? 1023 : TcpAddress.PeerPort(fd) : null);
         using (guest)
@@ -65,8 +66,10 @@ public sealed class AcceptTests
                 {
                     break;
                 }
+
                 await link.DisposeAsync();
             }
+
             await link.DisposeAsync();
         }
     }
@@ -82,12 +85,13 @@ public sealed class AcceptTests
             {
                 await Task.Delay(Timeout.Infinite, cancellationToken);
             }
+
             return _files.Dequeue();
         }
 
         public void Dispose()
         {
-            foreach (SafeFd left in _files)
+            foreach (var left in _files)
             {
                 left.Dispose();
             }
@@ -96,7 +100,7 @@ public sealed class AcceptTests
 
     private static SafeFd HandOver(string path)
     {
-        (SafeFd given, SafeFd kept) = TestLibc.SocketPair();
+        var (given, kept) = TestLibc.SocketPair();
         using var helper = new FrontEndDouble(path);
         helper.SendRaw("x"u8, given);
         given.Dispose();

@@ -11,8 +11,8 @@ public class LullPolicyTests
     [Fact]
     public void Polling_begins_after_some_short_sleeps_and_goes_on_while_it_finds_something()
     {
-        LullPolicy policy = Answered();
-        for (int i = 0; i < 100; i++)
+        var policy = Answered();
+        for (var i = 0; i < 100; i++)
         {
             policy.NotePoll(found: true);
             Assert.True(policy.IsWorthPolling);
@@ -20,12 +20,12 @@ public class LullPolicyTests
     }
 
     [Fact]
-    public void Where_nobody_answers_soon_there_is_no_polling()
+    public void Without_quick_answers_there_is_no_polling()
     {
-        LullPolicy policy = Answered();
+        var policy = Answered();
         policy.NotePoll(found: false);
         policy.NoteSleep(s_long);
-        for (int i = 0; i < 100; i++)
+        for (var i = 0; i < 100; i++)
         {
             Assert.False(policy.IsWorthPolling);
             policy.NoteSleep(s_long);
@@ -35,17 +35,19 @@ public class LullPolicyTests
     [Fact]
     public void Where_answers_come_just_too_late_no_more_than_one_wait_of_four_is_polled()
     {
-        LullPolicy policy = Answered();
-        int polls = 0;
-        for (int i = 0; i < 300; i++)
+        var policy = Answered();
+        var polls = 0;
+        for (var i = 0; i < 300; i++)
         {
             if (policy.IsWorthPolling)
             {
                 polls++;
                 policy.NotePoll(found: false);
             }
+
             policy.NoteSleep(s_short);
         }
+
         Assert.InRange(polls, 1, 76);
     }
 
@@ -53,10 +55,11 @@ public class LullPolicyTests
     {
         var policy = new LullPolicy();
         Assert.False(policy.IsWorthPolling);
-        for (int i = 0; i < 4; i++)
+        for (var i = 0; i < 4; i++)
         {
             policy.NoteSleep(s_short);
         }
+
         Assert.True(policy.IsWorthPolling);
         return policy;
     }

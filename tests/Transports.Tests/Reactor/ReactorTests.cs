@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
-using ChannelSdk.Transports.Tests.Contract;
 using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Reactor;
@@ -11,22 +11,22 @@ public sealed class ReactorTests
     [Fact]
     public async Task A_link_that_never_runs_dry_leaves_the_others_their_turns()
     {
-        await using TransportRig busyRig = TransportRig.Sockets("unix", "unix-listen");
-        await using TransportRig quietRig = TransportRig.Sockets("unix", "unix-listen");
-        (ITransportLink source, ITransportLink sink) = await busyRig.OpenAsync();
-        (ITransportLink near, ITransportLink far) = await quietRig.OpenAsync();
+        await using var busyRig = TransportRig.Sockets("unix", "unix-listen");
+        await using var quietRig = TransportRig.Sockets("unix", "unix-listen");
+        var (source, sink) = await busyRig.OpenAsync();
+        var (near, far) = await quietRig.OpenAsync();
 
         // The sink takes one byte a call on the I/O thread, so it never catches up with the source's own thread.
         var flood = new Thread(() => Flood(source)) { IsBackground = true };
         var counter = new StrongBox<long>();
-        Task drained = DrainByteByByteAsync(sink, counter);
+        var drained = DrainByteByByteAsync(sink, counter);
         flood.Start();
 
         const int rounds = 200;
         await PingAsync(near, far, 10).Within();
-        long before = Volatile.Read(ref counter.Value);
+        var before = Volatile.Read(ref counter.Value);
         await PingAsync(near, far, rounds).Within();
-        long perRound = (Volatile.Read(ref counter.Value) - before) / rounds;
+        var perRound = (Volatile.Read(ref counter.Value) - before) / rounds;
         Assert.InRange(perRound, 1, 10_000);
 
         source.Abort();
@@ -38,19 +38,19 @@ public sealed class ReactorTests
     [Fact]
     public async Task Closing_descriptors_under_traffic_ends_every_call_and_disturbs_no_other_link()
     {
-        await using TransportRig steadyRig = TransportRig.Sockets("unix", "unix-listen");
-        (ITransportLink steadyNear, ITransportLink steadyFar) = await steadyRig.OpenAsync();
+        await using var steadyRig = TransportRig.Sockets("unix", "unix-listen");
+        var (steadyNear, steadyFar) = await steadyRig.OpenAsync();
         const int volume = 8 * 1024 * 1024;
-        Task send = Pattern.SendAsync(steadyNear, volume, 1, 10_000);
-        Task<long> check = Pattern.CheckAsync(steadyFar, volume, 1, 10_000);
+        var send = Pattern.SendAsync(steadyNear, volume, 1, 10_000);
+        var check = Pattern.CheckAsync(steadyFar, volume, 1, 10_000);
 
-        await using TransportRig rig = TransportRig.Sockets("unix", "unix-listen");
+        await using var rig = TransportRig.Sockets("unix", "unix-listen");
         var random = new Random(1);
-        for (int round = 0; round < 500; round++)
+        for (var round = 0; round < 500; round++)
         {
-            (ITransportLink near, ITransportLink far) = await rig.OpenAsync();
+            var (near, far) = await rig.OpenAsync();
             Task[] loops = [UntilLost(near), UntilLost(far)];
-            int spins = random.Next(2000);
+            var spins = random.Next(2000);
             await Task.Run(() => Thread.SpinWait(spins));
             Parallel.Invoke(near.Abort, far.Abort, near.Abort);
             await Task.WhenAll(loops).Within();
@@ -63,23 +63,23 @@ public sealed class ReactorTests
     [Fact]
     public async Task A_second_receive_while_one_waits_is_a_programming_error()
     {
-        await using TransportRig rig = TransportRig.Sockets("unix", "unix-listen");
-        (ITransportLink near, ITransportLink far) = await rig.OpenAsync();
-        Task<int> first = near.ReceiveAsync(new byte[4]).AsTask();
+        await using var rig = TransportRig.Sockets("unix", "unix-listen");
+        var (near, far) = await rig.OpenAsync();
+        var first = near.ReceiveAsync(new byte[4]).AsTask();
         await Assert.ThrowsAsync<InvalidOperationException>(async () => await near.ReceiveAsync(new byte[4]));
         await far.SendAsync(new byte[3]);
         Assert.Equal(3, await first.Within());
     }
 
     [Fact]
-    public void A_token_of_a_removed_registration_finds_nobody()
+    public void A_token_of_a_removed_registration_finds_none()
     {
         var table = new RegistrationTable();
         var first = new Client();
         var second = new Client();
-        ulong old = table.Add(first);
+        var old = table.Add(first);
         table.Remove(old);
-        ulong token = table.Add(second);
+        var token = table.Add(second);
 
         Assert.Equal((uint)old, (uint)token);
         Assert.Null(table.Find(old));
@@ -130,9 +130,9 @@ public sealed class ReactorTests
     private static async Task PingAsync(ITransportLink near, ITransportLink far, int rounds)
     {
         var message = new byte[8];
-        for (int i = 0; i < rounds; i++)
+        for (var i = 0; i < rounds; i++)
         {
-            ValueTask<int> arrival = far.ReceiveAsync(message);
+            var arrival = far.ReceiveAsync(message);
             await near.SendAsync(message).ConfigureAwait(false);
             await arrival.ConfigureAwait(false);
         }

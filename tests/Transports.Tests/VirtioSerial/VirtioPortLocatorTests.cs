@@ -1,4 +1,6 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 using ChannelSdk.Transports.VirtioSerial;
 using Xunit;
 
@@ -42,25 +44,25 @@ public sealed class VirtioPortLocatorTests : IDisposable
     {
         AddPort("vport0p1", "other.0");
         AddPort("vport0p2", "");
-        ChannelException error = Assert.Throws<ChannelException>(() => _locator.Locate("chan.0"));
+        var error = Assert.Throws<ChannelException>(() => _locator.Locate("chan.0"));
         Assert.Equal(ChannelError.EndpointMissing, error.Code);
         Assert.Equal(ErrorClass.Retry, error.Class);
         Assert.Contains("chan.0", error.Message, StringComparison.Ordinal);
-        Assert.Contains("Ports that are there: other.0.", error.Message, StringComparison.Ordinal);
+        Assert.Contains("ports that are there: other.0;", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_guest_without_any_port_gets_the_device_option()
     {
-        ChannelException error = Assert.Throws<ChannelException>(() => _locator.Locate("chan.0"));
+        var error = Assert.Throws<ChannelException>(() => _locator.Locate("chan.0"));
         Assert.Contains("virtserialport,chardev=chan0,name=chan.0", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task A_missing_device_file_is_missing_for_now()
     {
-        await using ITransportEndpoint endpoint = TransportEndpoints.Create($"virtio-port://{_root["dev/none"]}");
-        ChannelException error = await Assert.ThrowsAsync<ChannelException>(
+        await using var endpoint = TransportEndpoints.Create($"virtio-port://{_root["dev/none"]}");
+        var error = await Assert.ThrowsAsync<ChannelException>(
             () => endpoint.OpenAsync(CancellationToken.None).Within());
         Assert.Equal(ChannelError.EndpointMissing, error.Code);
         Assert.Equal(ErrorClass.Retry, error.Class);

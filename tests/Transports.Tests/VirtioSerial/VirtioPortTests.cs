@@ -1,5 +1,7 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 using ChannelSdk.Transports.VirtioSerial;
 using Xunit;
 
@@ -14,43 +16,43 @@ public sealed class VirtioPortTests
     private static readonly PeerIdentity s_peer = new("virtio-port", "test");
 
     [Theory]
-    [InlineData(Linux.POLLIN | Linux.POLLHUP, HostPresence.Absent)]
-    [InlineData(Linux.POLLOUT, HostPresence.Present)]
-    [InlineData(Linux.POLLIN | Linux.POLLOUT, HostPresence.Present)]
+    [InlineData(Abi.POLLIN | Abi.POLLHUP, HostPresence.Absent)]
+    [InlineData(Abi.POLLOUT, HostPresence.Present)]
+    [InlineData(Abi.POLLIN | Abi.POLLOUT, HostPresence.Present)]
     [InlineData(0, HostPresence.Present)]
-    [InlineData(Linux.POLLHUP, HostPresence.Unplugged)]
-    [InlineData(Linux.POLLNVAL, HostPresence.Unplugged)]
-    [InlineData(Linux.POLLERR | Linux.POLLHUP | Linux.POLLIN, HostPresence.Unplugged)]
+    [InlineData(Abi.POLLHUP, HostPresence.Unplugged)]
+    [InlineData(Abi.POLLNVAL, HostPresence.Unplugged)]
+    [InlineData(Abi.POLLERR | Abi.POLLHUP | Abi.POLLIN, HostPresence.Unplugged)]
     public void The_drivers_poll_answers_are_understood(int poll, object presence) =>
         Assert.Equal(presence, VirtioPort.Classify((short)poll));
 
     [Fact]
     public async Task The_host_going_ends_the_link_and_the_next_wait_does_not_end_by_itself()
     {
-        (SafeFd device, SafeFd host) = TestLibc.SocketPair();
+        var (device, host) = TestLibc.SocketPair();
         using var port = VirtioPort.Attach(device, "virtio-port://test", "/dev/test");
         Assert.True(await port.WaitForHostAsync(CancellationToken.None));
         var link = new VirtioPortLink(port, s_peer);
         port.Link = link;
 
-        Task<int> receive = link.ReceiveAsync(new byte[10]).AsTask();
+        var receive = link.ReceiveAsync(new byte[10]).AsTask();
         TestLibc.Write(host, "abc"u8);
         Assert.Equal(3, await receive.Within());
         Assert.Equal(2, await link.SendAsync("de"u8.ToArray()).Within());
 
-        // A socket with unread bytes would close with an error of its own, which no port has.
+        // A socket with unread bytes would close with an error that no port has.
         Assert.Equal(2, TestLibc.Read(host, new byte[10]));
         receive = link.ReceiveAsync(new byte[10]).AsTask();
         host.Dispose();
         Assert.Equal(0, await receive.Within());
         Assert.Equal(0, await link.ReceiveAsync(new byte[10]).Within());
-        ChannelException error = await Assert.ThrowsAsync<ChannelException>(() => link.SendAsync(new byte[1]).Within());
+        var error = await Assert.ThrowsAsync<ChannelException>(() => link.SendAsync(new byte[1]).Within());
         Assert.Equal(ChannelError.LinkLost, error.Code);
         await link.DisposeAsync();
         Assert.Null(port.Link);
 
         using var cancel = new CancellationTokenSource();
-        Task<bool> wait = port.WaitForHostAsync(cancel.Token).AsTask();
+        var wait = port.WaitForHostAsync(cancel.Token).AsTask();
         Assert.False(wait.IsCompleted);
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => wait.Within());
@@ -59,12 +61,12 @@ public sealed class VirtioPortTests
     [Fact]
     public async Task A_host_whose_coming_made_no_edge_is_found_all_the_same()
     {
-        (SafeFd device, SafeFd firstHost) = TestLibc.SocketPair();
-        (SafeFd nextDevice, SafeFd nextHost) = TestLibc.SocketPair();
-        using SafeFd keptOpen = nextHost;
+        var (device, firstHost) = TestLibc.SocketPair();
+        var (nextDevice, nextHost) = TestLibc.SocketPair();
+        using var keptOpen = nextHost;
         firstHost.Dispose();
         using var port = VirtioPort.Attach(device, "virtio-port://test", "/dev/test");
-        Task<bool> wait = port.WaitForHostAsync(CancellationToken.None).AsTask();
+        var wait = port.WaitForHostAsync(CancellationToken.None).AsTask();
         Assert.False(wait.IsCompleted);
 
         // The new file under the old number is not in the reactor, so only the safety poll can see it.
@@ -76,13 +78,13 @@ public sealed class VirtioPortTests
     [Fact]
     public async Task An_unplugged_port_ends_the_wait()
     {
-        (SafeFd device, SafeFd host) = TestLibc.SocketPair();
+        var (device, host) = TestLibc.SocketPair();
         host.Dispose();
         using var port = VirtioPort.Attach(device, "virtio-port://test", "/dev/test");
-        Task<bool> wait = port.WaitForHostAsync(CancellationToken.None).AsTask();
+        var wait = port.WaitForHostAsync(CancellationToken.None).AsTask();
 
         // A socket that was never connected polls HUP without IN, as an unplugged port does.
-        using var lone = new SafeFd(Libc.Socket(Linux.AF_UNIX, Linux.SOCK_STREAM | Linux.SOCK_NONBLOCK, 0));
+        using var lone = new SafeFd(SocketCalls.Socket(Abi.AF_UNIX, Abi.SOCK_STREAM | Abi.SOCK_NONBLOCK, 0));
         TestLibc.Replace(device, lone);
         Assert.False(await wait.Within());
     }
@@ -90,9 +92,9 @@ public sealed class VirtioPortTests
     [Fact]
     public async Task A_link_that_ended_stays_so_when_a_host_is_there_again()
     {
-        (SafeFd device, SafeFd firstHost) = TestLibc.SocketPair();
-        (SafeFd nextDevice, SafeFd nextHost) = TestLibc.SocketPair();
-        using SafeFd keptOpen = nextHost;
+        var (device, firstHost) = TestLibc.SocketPair();
+        var (nextDevice, nextHost) = TestLibc.SocketPair();
+        using var keptOpen = nextHost;
         using var port = VirtioPort.Attach(device, "virtio-port://test", "/dev/test");
         var link = new VirtioPortLink(port, s_peer);
         port.Link = link;
@@ -114,15 +116,15 @@ public sealed class VirtioPortTests
     [Fact]
     public async Task A_device_is_opened_once_and_gives_link_after_link()
     {
-        (SafeFd host, string path) = TestLibc.RawTerminal();
-        await using ITransportEndpoint endpoint = TransportEndpoints.Create($"virtio-port://{path}");
-        for (int round = 0; round < 3; round++)
+        var (host, path) = TestLibc.RawTerminal();
+        await using var endpoint = TransportEndpoints.Create($"virtio-port://{path}");
+        for (var round = 0; round < 3; round++)
         {
-            await using ITransportLink link = await endpoint.OpenAsync(CancellationToken.None).Within();
+            await using var link = await endpoint.OpenAsync(CancellationToken.None).Within();
             await Assert.ThrowsAsync<InvalidOperationException>(
                 () => endpoint.OpenAsync(CancellationToken.None).Within());
             Assert.Equal(new PeerIdentity("virtio-port", path), link.Peer);
-            Task<int> receive = link.ReceiveAsync(new byte[10]).AsTask();
+            var receive = link.ReceiveAsync(new byte[10]).AsTask();
             Assert.Equal(3, TestLibc.Write(host, "abc"u8));
             Assert.Equal(3, await receive.Within());
             Assert.Equal(2, await link.SendAsync("de"u8.ToArray()).Within());
@@ -130,13 +132,13 @@ public sealed class VirtioPortTests
             Assert.Equal(2, TestLibc.Read(host, got));
         }
 
-        ITransportLink last = await endpoint.OpenAsync(CancellationToken.None).Within();
-        Task<int> end = last.ReceiveAsync(new byte[10]).AsTask();
+        var last = await endpoint.OpenAsync(CancellationToken.None).Within();
+        var end = last.ReceiveAsync(new byte[10]).AsTask();
         host.Dispose();
         Assert.Equal(0, await end.Within());
         await last.DisposeAsync();
 
-        ChannelException error = await Assert.ThrowsAsync<ChannelException>(
+        var error = await Assert.ThrowsAsync<ChannelException>(
             () => endpoint.OpenAsync(CancellationToken.None).Within());
         Assert.Equal(ChannelError.EndpointMissing, error.Code);
         Assert.Equal(ErrorClass.Retry, error.Class);
@@ -145,14 +147,14 @@ public sealed class VirtioPortTests
     [Fact]
     public async Task Disposing_of_the_endpoint_ends_its_link_and_closes_the_device()
     {
-        (SafeFd host, string path) = TestLibc.RawTerminal();
-        using SafeFd keptOpen = host;
-        ITransportEndpoint endpoint = TransportEndpoints.Create($"virtio-port://{path}");
-        ITransportLink link = await endpoint.OpenAsync(CancellationToken.None).Within();
-        Task<int> receive = link.ReceiveAsync(new byte[10]).AsTask();
+        var (host, path) = TestLibc.RawTerminal();
+        using var keptOpen = host;
+        var endpoint = TransportEndpoints.Create($"virtio-port://{path}");
+        var link = await endpoint.OpenAsync(CancellationToken.None).Within();
+        var receive = link.ReceiveAsync(new byte[10]).AsTask();
 
         await endpoint.DisposeAsync();
-        ChannelException error = await Assert.ThrowsAsync<ChannelException>(() => receive.Within());
+        var error = await Assert.ThrowsAsync<ChannelException>(() => receive.Within());
         Assert.Equal(ChannelError.LinkLost, error.Code);
         // The last opener of a pseudo terminal's device has gone: its other end says so.
         Assert.Equal(-1, TestLibc.Read(host, new byte[1]));

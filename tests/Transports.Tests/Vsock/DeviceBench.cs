@@ -1,3 +1,5 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Vsock.Device;
 using ChannelSdk.Transports.Vsock.Packets;
 using Xunit;
@@ -46,18 +48,18 @@ internal sealed class DeviceBench : IAsyncDisposable
     /// <summary>Connects the guest; gives the host's link.</summary>
     internal async Task<ITransportLink> ConnectAsync(GuestDouble guest, uint guestPort = GuestPort)
     {
-        Task<ITransportLink> link = Listener.OpenAsync(CancellationToken.None).AsTask();
+        var link = Listener.OpenAsync(CancellationToken.None).AsTask();
         guest.Say(Header(VsockOperation.Request, guestPort));
         guest.Expect(VsockOperation.Response);
         return await link.Within();
     }
 
-    /// <summary>Asserts that the device has ended with a fault of these words, told it to whoever opens, and serves the next guest.</summary>
+    /// <summary>Asserts that the device has ended with a fault with this text, that the next open fails with it, and that the next guest is served.</summary>
     internal async Task AssertFault(FrontEndDouble frontEnd, string words, Task<ITransportLink>? open = null)
     {
         frontEnd.WaitClosed();
         open ??= Listener.OpenAsync(CancellationToken.None).AsTask();
-        Protocol.ChannelException told = await Assert.ThrowsAsync<Protocol.ChannelException>(() => open.Within());
+        var told = await Assert.ThrowsAsync<ChannelException>(() => open.Within());
         Assert.Contains(words, told.Message, StringComparison.Ordinal);
         Assert.Equal(1, Device.Status.Faults);
         await AssertServes();
@@ -70,10 +72,11 @@ internal sealed class DeviceBench : IAsyncDisposable
         {
             await Task.Yield();
         }
+
         while (true)
         {
             using var soon = new CancellationTokenSource();
-            Task<ITransportLink> open = Listener.OpenAsync(soon.Token).AsTask();
+            var open = Listener.OpenAsync(soon.Token).AsTask();
             await soon.CancelAsync();
             try
             {
@@ -83,7 +86,7 @@ internal sealed class DeviceBench : IAsyncDisposable
             {
                 return;
             }
-            catch (Protocol.ChannelException)
+            catch (ChannelException)
             {
                 // Told.
             }
@@ -94,19 +97,19 @@ internal sealed class DeviceBench : IAsyncDisposable
     internal async Task AssertServes()
     {
         using var guest = new GuestDouble(Path);
-        await using ITransportLink link = await ConnectAsync(guest);
+        await using var link = await ConnectAsync(guest);
         guest.Say(Header(VsockOperation.Data, length: 5), "hello"u8);
         var buffer = new byte[16];
         Assert.Equal(5, await link.ReceiveAsync(buffer).Within());
         Assert.Equal(3, await link.SendAsync("yes"u8.ToArray()).Within());
-        VsockHeader answer = guest.Expect(out byte[] data);
+        var answer = guest.Expect(out var data);
         Assert.Equal((VsockOperation.Data, "yes"), (answer.Operation, System.Text.Encoding.ASCII.GetString(data)));
     }
 
     /// <summary>Asserts that another connection of the same guest works.</summary>
     internal async Task AssertServesBeside(GuestDouble guest)
     {
-        await using ITransportLink link = await ConnectAsync(guest, guestPort: 4321);
+        await using var link = await ConnectAsync(guest, guestPort: 4321);
         Assert.Equal(3, await link.SendAsync("yes"u8.ToArray()).Within());
         Assert.Equal(4321u, guest.Expect(VsockOperation.Data).DestinationPort);
     }

@@ -1,4 +1,4 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Transports.Vsock.Device;
 using ChannelSdk.Transports.Vsock.Packets;
 
@@ -38,7 +38,7 @@ internal sealed class DeviceCable : IDisposable
     {
         while (!_isStopping)
         {
-            bool moved = Move(_left, _right) | Move(_right, _left);
+            var moved = Move(_left, _right) | Move(_right, _left);
             if (!moved)
             {
                 GuestDouble.Wait(-1, _left.Interrupt, _right.Interrupt, _stop);
@@ -49,20 +49,22 @@ internal sealed class DeviceCable : IDisposable
     private static bool Move(GuestDouble from, GuestDouble to)
     {
         to.Reclaim();
-        bool moved = false;
+        var moved = false;
         while (true)
         {
-            Span<byte> room = to.Room();
-            if (room.IsEmpty || !from.TryPeek(out VsockHeader header, out ReadOnlySpan<byte> data))
+            var room = to.Room();
+            if (room.IsEmpty || !from.TryPeek(out var header, out var data))
             {
                 break;
             }
+
             data.CopyTo(room);
             (header.SourceCid, header.DestinationCid) = (header.DestinationCid, header.SourceCid);
             to.Send(header, data.Length);
             from.Take();
             moved = true;
         }
+
         from.Kick();
         to.Kick();
         return moved;

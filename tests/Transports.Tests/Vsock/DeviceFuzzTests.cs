@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Vsock.Device;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Vsock.Packets;
 using Xunit;
 using Xunit.Abstractions;
@@ -12,6 +12,7 @@ namespace ChannelSdk.Transports.Tests.Vsock;
 /// Random guests and front-ends against the device. CHANNELSDK_FUZZ_SECONDS sets how long (5 by default),
 /// CHANNELSDK_FUZZ_SEED with which seed to begin; every round prints its own on failure.
 /// </summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class DeviceFuzzTests(ITestOutputHelper output)
 {
     private const long MaxManagedBytes = 128 << 20;
@@ -19,14 +20,14 @@ public sealed class DeviceFuzzTests(ITestOutputHelper output)
     [Fact]
     public async Task Whatever_a_guest_writes_the_device_serves_the_next_one()
     {
-        int seed = Setting("CHANNELSDK_FUZZ_SEED", Environment.TickCount);
+        var seed = Setting("CHANNELSDK_FUZZ_SEED", Environment.TickCount);
         var time = Stopwatch.StartNew();
-        TimeSpan limit = TimeSpan.FromSeconds(Setting("CHANNELSDK_FUZZ_SECONDS", 5));
+        var limit = TimeSpan.FromSeconds(Setting("CHANNELSDK_FUZZ_SECONDS", 5));
         output.WriteLine($"first seed {seed}");
         await using var bench = new DeviceBench(maxConnections: 16);
         using var stop = new CancellationTokenSource();
-        Task echo = EchoAsync(bench.Listener, stop.Token);
-        int rounds = 0;
+        var echo = EchoAsync(bench.Listener, stop.Token);
+        var rounds = 0;
         for (; time.Elapsed < limit; rounds++, seed++)
         {
             try
@@ -41,6 +42,7 @@ public sealed class DeviceFuzzTests(ITestOutputHelper output)
                 throw new InvalidOperationException($"round with seed {seed} (CHANNELSDK_FUZZ_SEED) failed: {error.Message}", error);
             }
         }
+
         await stop.CancelAsync();
         await echo.Within();
         output.WriteLine($"{rounds} rounds, {bench.Device.Status}");
@@ -52,8 +54,8 @@ public sealed class DeviceFuzzTests(ITestOutputHelper output)
     /// <summary>Sends mostly valid packets, and now and then something else, until the device has had enough.</summary>
     private static void Attack(GuestDouble guest, Random random)
     {
-        int steps = random.Next(1, 200);
-        for (int step = 0; step < steps; step++)
+        var steps = random.Next(1, 200);
+        for (var step = 0; step < steps; step++)
         {
             switch (random.Next(12))
             {
@@ -78,6 +80,7 @@ public sealed class DeviceFuzzTests(ITestOutputHelper output)
                     Packet(guest, random);
                     break;
             }
+
             GuestDouble.Signal(random.Next(4) == 0 ? guest.ReceiveKick : guest.TransmitKick);
         }
     }
@@ -89,12 +92,14 @@ public sealed class DeviceFuzzTests(ITestOutputHelper output)
         {
             guest.Take();
         }
+
         if (guest.Room().IsEmpty)
         {
             return;
         }
-        int length = random.Next(3) == 0 ? random.Next(4000) : 0;
-        VsockHeader header = DeviceBench.Header((VsockOperation)random.Next(1, 8), (uint)random.Next(1, 20), length) with
+
+        var length = random.Next(3) == 0 ? random.Next(4000) : 0;
+        var header = DeviceBench.Header((VsockOperation)random.Next(1, 8), (uint)random.Next(1, 20), length) with
         {
             BufferAllocation = random.Next(4) == 0 ? (uint)random.NextInt64(1L << 32) : 100_000,
             ForwardCount = random.Next(4) == 0 ? (uint)random.NextInt64(1L << 32) : 0,
@@ -120,24 +125,25 @@ public sealed class DeviceFuzzTests(ITestOutputHelper output)
             default:
                 break;
         }
+
         guest.Send(header, length);
     }
 
     private static void Describe(RingDouble ring, Random random)
     {
-        ulong address = random.Next(3) switch
+        var address = random.Next(3) switch
         {
             0 => (ulong)random.NextInt64(),
             1 => GuestRam.GuestBase - 100 + (ulong)random.Next(200),
             _ => GuestRam.GuestBase + (ulong)random.Next(1 << 23),
         };
-        uint length = random.Next(3) == 0 ? (uint)random.NextInt64(1L << 32) : (uint)random.Next(5000);
+        var length = random.Next(3) == 0 ? (uint)random.NextInt64(1L << 32) : (uint)random.Next(5000);
         ring.Describe((uint)random.Next(GuestDouble.RingSize), address, length, (ushort)random.Next(8), (ushort)random.Next(GuestDouble.RingSize + 4));
     }
 
     private static void Scribble(GuestDouble guest, Random random, int from, int length)
     {
-        int size = random.Next(1, 64);
+        var size = random.Next(1, 64);
         random.NextBytes(guest.Ram.At(from + random.Next(length - size), size));
     }
 
@@ -150,6 +156,7 @@ public sealed class DeviceFuzzTests(ITestOutputHelper output)
             payload.AsSpan(0, 8).Clear();
             payload[0] = (byte)random.Next(2);
         }
+
         frontEnd.Send((uint)random.Next(30), random.Next(5) == 0 ? (uint)random.Next(16) : 1, (uint)payload.Length, payload, default);
     }
 
@@ -160,7 +167,7 @@ public sealed class DeviceFuzzTests(ITestOutputHelper output)
         {
             try
             {
-                ITransportLink link = await listener.OpenAsync(cancellationToken);
+                var link = await listener.OpenAsync(cancellationToken);
                 echoes.Add(EchoAsync(link));
                 echoes.RemoveAll(echo => echo.IsCompletedSuccessfully);
             }
@@ -173,18 +180,19 @@ public sealed class DeviceFuzzTests(ITestOutputHelper output)
                 break;
             }
         }
+
         await Task.WhenAll(echoes);
     }
 
     private static async Task EchoAsync(ITransportLink link)
     {
-        await using ITransportLink owned = link;
+        await using var owned = link;
         var buffer = new byte[4096];
         try
         {
             for (int count; (count = await link.ReceiveAsync(buffer)) > 0;)
             {
-                for (int sent = 0; sent < count;)
+                for (var sent = 0; sent < count;)
                 {
                     sent += await link.SendAsync(buffer.AsMemory(sent, count - sent));
                 }
@@ -197,5 +205,5 @@ public sealed class DeviceFuzzTests(ITestOutputHelper output)
     }
 
     private static int Setting(string name, int byDefault) =>
-        int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? value : byDefault;
+        int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : byDefault;
 }

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Transports.Vsock.Device;
 using Xunit;
 
@@ -32,7 +32,7 @@ internal sealed unsafe partial class FrontEndDouble : IDisposable
     internal byte[] Ask(VhostUserRequest request, ReadOnlySpan<byte> payload, params ReadOnlySpan<SafeFd> files)
     {
         Send((uint)request, 1 | 8, (uint)payload.Length, payload, files);
-        byte[] header = Receive(12);
+        var header = Receive(12);
         Assert.Equal((uint)request, BinaryPrimitives.ReadUInt32LittleEndian(header));
         Assert.Equal(5u, BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(4)));
         return Receive((int)BinaryPrimitives.ReadUInt32LittleEndian(header.AsSpan(8)));
@@ -53,7 +53,7 @@ internal sealed unsafe partial class FrontEndDouble : IDisposable
         VhostUserRequest.SetMemoryTable,
         MemoryMarshal.AsBytes<ulong>([1, GuestRam.GuestBase, (ulong)ram.Size, GuestRam.UserBase, 0]), ram.File));
 
-    /// <summary>Sends any message whatever.</summary>
+    /// <summary>Sends any message.</summary>
     internal void Send(uint request, uint flags, uint length, ReadOnlySpan<byte> payload, ReadOnlySpan<SafeFd> files)
     {
         var message = new byte[12 + payload.Length];
@@ -67,13 +67,14 @@ internal sealed unsafe partial class FrontEndDouble : IDisposable
     /// <summary>Sends bytes with descriptors; false if the device has closed the socket.</summary>
     internal bool SendRaw(ReadOnlySpan<byte> bytes, params ReadOnlySpan<SafeFd> files)
     {
-        byte* control = stackalloc byte[16 + 4 * 32];
+        var control = stackalloc byte[16 + 4 * 32];
         var rights = (ControlHeader*)control;
-        *rights = new ControlHeader { Length = 16 + 4 * files.Length, Level = Linux.SOL_SOCKET, Type = Linux.SCM_RIGHTS };
-        for (int i = 0; i < files.Length; i++)
+        *rights = new ControlHeader { Length = 16 + 4 * files.Length, Level = Abi.SOL_SOCKET, Type = Abi.SCM_RIGHTS };
+        for (var i = 0; i < files.Length; i++)
         {
             ((int*)(control + 16))[i] = (int)files[i].DangerousGetHandle();
         }
+
         fixed (byte* start = bytes)
         {
             var vector = new IoVector { Start = start, Length = (nuint)bytes.Length };
@@ -84,7 +85,7 @@ internal sealed unsafe partial class FrontEndDouble : IDisposable
                 Control = files.Length > 0 ? control : null,
                 ControlLength = files.Length > 0 ? (16 + 4 * files.Length + 7) & ~7 : 0,
             };
-            return sendmsg((int)_socket.Handle, &header, Linux.MSG_NOSIGNAL) == bytes.Length;
+            return sendmsg((int)_socket.Handle, &header, Abi.MSG_NOSIGNAL) == bytes.Length;
         }
     }
 
@@ -109,12 +110,13 @@ internal sealed unsafe partial class FrontEndDouble : IDisposable
     private byte[] Receive(int length)
     {
         var bytes = new byte[length];
-        for (int have = 0; have < length;)
+        for (var have = 0; have < length;)
         {
-            int received = _socket.Receive(bytes, have, length - have, SocketFlags.None);
+            var received = _socket.Receive(bytes, have, length - have, SocketFlags.None);
             Assert.True(received > 0, "the device closed its socket");
             have += received;
         }
+
         return bytes;
     }
 

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Transports.Vsock.Device;
 using ChannelSdk.Transports.Vsock.Packets;
 using Xunit;
@@ -26,7 +26,7 @@ internal sealed class GuestDouble : IDisposable
 
     internal GuestDouble(string path, ulong features = VhostUser.OfferedFeatures, bool setUp = true)
     {
-        bool usesEventIndex = (features & VhostUser.EventIndex) != 0;
+        var usesEventIndex = (features & VhostUser.EventIndex) != 0;
         _usesIndirect = (features & VhostUser.IndirectDescriptors) != 0;
         FrontEnd = new FrontEndDouble(path);
         Receive = new RingDouble(Ram, 0, RingSize, usesEventIndex);
@@ -35,6 +35,7 @@ internal sealed class GuestDouble : IDisposable
         {
             return;
         }
+
         try
         {
             FrontEnd.Negotiate(features);
@@ -89,29 +90,31 @@ internal sealed class GuestDouble : IDisposable
         {
             OfferBuffer(i);
         }
-        int step = _usesIndirect ? 1 : 2;
+
+        var step = _usesIndirect ? 1 : 2;
         for (ushort i = 0; i < RingSize; i += (ushort)step)
         {
             _freeTransmit.Enqueue(i);
         }
+
         Kick();
     }
 
     /// <summary>Room for the data of a packet to send; empty if the ring is full.</summary>
-    internal Span<byte> Room() => _freeTransmit.TryPeek(out ushort head)
+    internal Span<byte> Room() => _freeTransmit.TryPeek(out var head)
         ? Ram.At(TransmitBuffers + head * TransmitRoom + VsockHeader.Size, TransmitRoom - VsockHeader.Size)
         : default;
 
     /// <summary>Sends a packet whose data is in <see cref="Room"/>.</summary>
     internal void Send(in VsockHeader header, int dataLength)
     {
-        ushort head = _freeTransmit.Dequeue();
-        int buffer = TransmitBuffers + head * TransmitRoom;
+        var head = _freeTransmit.Dequeue();
+        var buffer = TransmitBuffers + head * TransmitRoom;
         header.Write(Ram.At(buffer, VsockHeader.Size));
-        ulong data = Physical(buffer + VsockHeader.Size);
+        var data = Physical(buffer + VsockHeader.Size);
         if (_usesIndirect)
         {
-            int table = IndirectTables + head * 2 * Descriptor.Size;
+            var table = IndirectTables + head * 2 * Descriptor.Size;
             RingDouble.Describe(Ram.At(table, 16), Physical(buffer), VsockHeader.Size, Descriptor.HasNext, 1);
             RingDouble.Describe(Ram.At(table + 16, 16), data, (uint)dataLength, 0, 0);
             Transmit.Describe(head, Physical(table), 2 * Descriptor.Size, Descriptor.IsIndirect);
@@ -121,6 +124,7 @@ internal sealed class GuestDouble : IDisposable
             Transmit.Describe(head, Physical(buffer), VsockHeader.Size, Descriptor.HasNext, (ushort)(head + 1));
             Transmit.Describe(head + 1u, data, (uint)dataLength, 0);
         }
+
         Transmit.Offer(head);
     }
 
@@ -133,8 +137,9 @@ internal sealed class GuestDouble : IDisposable
         {
             return false;
         }
-        (ushort head, int written) = Receive.PeekUsed();
-        Span<byte> packet = Ram.At(ReceiveBuffers + head * ReceiveRoom, written);
+
+        var (head, written) = Receive.PeekUsed();
+        var packet = Ram.At(ReceiveBuffers + head * ReceiveRoom, written);
         header = VsockHeader.Read(packet);
         data = packet[VsockHeader.Size..];
         return true;
@@ -147,13 +152,14 @@ internal sealed class GuestDouble : IDisposable
         {
             return false;
         }
-        (ushort head, int written) = Receive.PeekUsed();
+
+        var (head, written) = Receive.PeekUsed();
         return head < RingSize && written is >= VsockHeader.Size and <= ReceiveRoom;
     }
 
     internal void Take()
     {
-        (ushort head, _) = Receive.PeekUsed();
+        var (head, _) = Receive.PeekUsed();
         Receive.PopUsed();
         OfferBuffer(head);
     }
@@ -161,13 +167,14 @@ internal sealed class GuestDouble : IDisposable
     /// <summary>Takes back what the device has read.</summary>
     internal void Reclaim()
     {
-        for (int i = 0; i < RingSize && Transmit.HasUsed(); i++)
+        for (var i = 0; i < RingSize && Transmit.HasUsed(); i++)
         {
-            ushort head = Transmit.PeekUsed().Head;
+            var head = Transmit.PeekUsed().Head;
             if (head < RingSize)
             {
                 _freeTransmit.Enqueue(head);
             }
+
             Transmit.PopUsed();
         }
     }
@@ -179,6 +186,7 @@ internal sealed class GuestDouble : IDisposable
         {
             Signal(ReceiveKick);
         }
+
         if (Transmit.WantsKick())
         {
             Signal(TransmitKick);
@@ -188,16 +196,17 @@ internal sealed class GuestDouble : IDisposable
     /// <summary>Waits for the next packet of the device and takes it.</summary>
     internal VsockHeader Expect(out byte[] data)
     {
-        long until = Environment.TickCount64 + 30_000;
+        var until = Environment.TickCount64 + 30_000;
         while (true)
         {
-            if (TryPeek(out VsockHeader header, out ReadOnlySpan<byte> bytes))
+            if (TryPeek(out var header, out var bytes))
             {
                 data = bytes.ToArray();
                 Take();
                 Kick();
                 return header;
             }
+
             Assert.True(Environment.TickCount64 < until, "no packet came from the device");
             Wait(1000, Interrupt);
         }
@@ -205,7 +214,7 @@ internal sealed class GuestDouble : IDisposable
 
     internal VsockHeader Expect(VsockOperation operation)
     {
-        VsockHeader header = Expect(out _);
+        var header = Expect(out _);
         Assert.Equal(operation, header.Operation);
         return header;
     }
@@ -222,7 +231,7 @@ internal sealed class GuestDouble : IDisposable
     /// <summary>Waits until the device has read this many packets since the start.</summary>
     internal void WaitRead(int packets)
     {
-        long until = Environment.TickCount64 + 30_000;
+        var until = Environment.TickCount64 + 30_000;
         while (Volatile.Read(ref Transmit.UsedIndex) != (ushort)packets)
         {
             Assert.True(Environment.TickCount64 < until, $"the device read {Transmit.UsedIndex} packets, not {packets}");
@@ -233,22 +242,23 @@ internal sealed class GuestDouble : IDisposable
     internal static unsafe void Signal(SafeFd fd)
     {
         ulong one = 1;
-        _ = Libc.Write(fd, &one, sizeof(ulong));
+        _ = DescriptorCalls.Write(fd, &one, sizeof(ulong));
     }
 
     /// <summary>Waits for one of some events and clears them.</summary>
     internal static unsafe void Wait(int timeoutMs, params ReadOnlySpan<SafeFd> fds)
     {
-        PollFd* polled = stackalloc PollFd[fds.Length];
-        for (int i = 0; i < fds.Length; i++)
+        var polled = stackalloc PollFd[fds.Length];
+        for (var i = 0; i < fds.Length; i++)
         {
-            polled[i] = new PollFd { Fd = (int)fds[i].DangerousGetHandle(), Events = Linux.POLLIN };
+            polled[i] = new PollFd { Fd = (int)fds[i].DangerousGetHandle(), Events = Abi.POLLIN };
         }
-        _ = Libc.Poll(polled, (nuint)fds.Length, timeoutMs);
+
+        _ = DescriptorCalls.Poll(polled, (nuint)fds.Length, timeoutMs);
         ulong counter;
-        foreach (SafeFd fd in fds)
+        foreach (var fd in fds)
         {
-            _ = Libc.Read(fd, &counter, sizeof(ulong));
+            _ = DescriptorCalls.Read(fd, &counter, sizeof(ulong));
         }
     }
 
@@ -261,7 +271,7 @@ internal sealed class GuestDouble : IDisposable
         Ram.Dispose();
     }
 
-    internal static SafeFd NewEvent() => new(Libc.EventFd(0, Linux.EFD_NONBLOCK | Linux.EFD_CLOEXEC));
+    internal static SafeFd NewEvent() => new(DescriptorCalls.EventFd(0, Abi.EFD_NONBLOCK | Abi.EFD_CLOEXEC));
 
     private void OfferBuffer(ushort index)
     {

@@ -1,10 +1,10 @@
 using System.Runtime.InteropServices;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
 using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Vsock;
 
-/// <summary>A guest's memory in a file of its own, as QEMU's memory-backend-memfd makes it.</summary>
+/// <summary>A guest's memory in its own file, as QEMU's memory-backend-memfd makes it.</summary>
 internal sealed unsafe partial class GuestRam : IDisposable
 {
     internal const ulong GuestBase = 0x4000_0000;
@@ -25,9 +25,10 @@ internal sealed unsafe partial class GuestRam : IDisposable
         Assert.Equal(0, ftruncate(File, Math.Max(size, length)));
         if (isSealed)
         {
-            Assert.Equal(0, Libc.Fcntl(File, F_ADD_SEALS, Linux.F_SEAL_SHRINK));
+            Assert.Equal(0, DescriptorCalls.Fcntl(File, F_ADD_SEALS, Abi.F_SEAL_SHRINK));
         }
-        _start = (byte*)Libc.Mmap(null, (nuint)size, Linux.PROT_READ_WRITE, Linux.MAP_SHARED, File, 0);
+
+        _start = (byte*)SystemCalls.Mmap(null, (nuint)size, Abi.PROT_READ_WRITE, Abi.MAP_SHARED, File, 0);
         Assert.NotEqual(-1, (nint)_start);
     }
 
@@ -45,7 +46,7 @@ internal sealed unsafe partial class GuestRam : IDisposable
 
     public void Dispose()
     {
-        _ = Libc.Munmap(_start, (nuint)Size);
+        _ = SystemCalls.Munmap(_start, (nuint)Size);
         File.Dispose();
     }
 

@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Vsock.Device;
 using Xunit;
 
@@ -13,7 +15,7 @@ public sealed class HostileFrontEndTests
     {
         await using var bench = new DeviceBench();
         using var ram = new GuestRam(1 << 20);
-        using SafeFd kick = GuestDouble.NewEvent();
+        using var kick = GuestDouble.NewEvent();
         byte[] setUp = [
             .. Message(VhostUserRequest.SetFeatures, VhostUser.OfferedFeatures),
             .. Message(VhostUserRequest.SetMemoryTable, 1, GuestRam.GuestBase, 1 << 20, GuestRam.UserBase, 0),
@@ -21,13 +23,14 @@ public sealed class HostileFrontEndTests
             .. Message(VhostUserRequest.SetRingAddress, 1, GuestRam.UserBase, GuestRam.UserBase + 8192, GuestRam.UserBase + 4096, 0),
             .. Message(VhostUserRequest.SetRingKick, 1),
             .. Message(VhostUserRequest.EnableRing, 1 | 1UL << 32)];
-        int memoryAt = Message(VhostUserRequest.SetFeatures, 0).Length;
-        int kickAt = setUp.Length - 2 * memoryAt;
-        for (int length = 1; length <= setUp.Length; length += length < 8 ? 1 : 7)
+        var memoryAt = Message(VhostUserRequest.SetFeatures, 0).Length;
+        var kickAt = setUp.Length - 2 * memoryAt;
+        for (var length = 1; length <= setUp.Length; length += length < 8 ? 1 : 7)
         {
             using var frontEnd = new FrontEndDouble(bench.Path);
             SendWith(frontEnd, setUp.AsSpan(0, length), (memoryAt, ram.File), (kickAt, kick));
         }
+
         Assert.Equal((0, null), (bench.Device.Status.Faults, bench.Device.Status.LastFault));
         await bench.AssertServes();
     }
@@ -68,7 +71,7 @@ public sealed class HostileFrontEndTests
     public Task A_queue_of_an_impossible_size_ends_the_device(uint size) => Breaks("queue", frontEnd =>
     {
         using var ram = new GuestRam(1 << 20);
-        using SafeFd kick = GuestDouble.NewEvent();
+        using var kick = GuestDouble.NewEvent();
         frontEnd.Negotiate(VhostUser.OfferedFeatures);
         frontEnd.SetMemory(ram);
         frontEnd.TellRing(VhostUserRequest.SetRingSize, 1, size);
@@ -87,11 +90,11 @@ public sealed class HostileFrontEndTests
         Breaks("not in the guest's memory or not aligned", frontEnd =>
         {
             using var ram = new GuestRam(1 << 20);
-            using SafeFd kick = GuestDouble.NewEvent();
+            using var kick = GuestDouble.NewEvent();
             frontEnd.Negotiate(VhostUser.OfferedFeatures);
             frontEnd.SetMemory(ram);
             frontEnd.TellRing(VhostUserRequest.SetRingSize, 1, 128);
-            ulong origin = descriptors == 0 ? 0 : GuestRam.UserBase;
+            var origin = descriptors == 0 ? 0 : GuestRam.UserBase;
             frontEnd.Tell(VhostUserRequest.SetRingAddress, 1, origin + descriptors, origin + used, origin + available, 0);
             frontEnd.Tell(VhostUserRequest.SetRingKick, MemoryMarshal.AsBytes<ulong>([1]), kick);
             frontEnd.TellRing(VhostUserRequest.EnableRing, 1, 1);
@@ -168,7 +171,7 @@ public sealed class HostileFrontEndTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink link = await bench.ConnectAsync(guest);
+        await using var link = await bench.ConnectAsync(guest);
         guest.FrontEnd.Tell(VhostUserRequest.SetMemoryTable,
             MemoryMarshal.AsBytes<ulong>([1, GuestRam.GuestBase, 4096, GuestRam.UserBase, 0]), guest.Ram.File);
         await bench.AssertFault(guest.FrontEnd, "not in the guest's memory");
@@ -180,7 +183,7 @@ public sealed class HostileFrontEndTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink link = await bench.ConnectAsync(guest);
+        await using var link = await bench.ConnectAsync(guest);
         guest.FrontEnd.SetMemory(guest.Ram);
         Assert.Equal(5, await link.SendAsync(new byte[5]).Within());
         guest.Expect(Transports.Vsock.Packets.VsockOperation.Data);
@@ -192,34 +195,35 @@ public sealed class HostileFrontEndTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink link = await bench.ConnectAsync(guest);
+        await using var link = await bench.ConnectAsync(guest);
         guest.FrontEnd.Ask(VhostUserRequest.SetMemoryTable,
             MemoryMarshal.AsBytes<ulong>([1, GuestRam.GuestBase, 2 * RingDouble.Room, GuestRam.UserBase, 0]), guest.Ram.File);
-        await Assert.ThrowsAsync<Protocol.ChannelException>(() => link.SendAsync(new byte[5]).Within());
+        await Assert.ThrowsAsync<ChannelException>(() => link.SendAsync(new byte[5]).Within());
         await bench.AssertFault(guest.FrontEnd, "out of the guest's memory");
     }
 
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Queues_that_are_stopped_and_started_keep_the_connections_unless_the_driver_began_anew(bool goesOn)
+    public async Task Queues_that_are_stopped_and_started_keep_the_connections_unless_the_driver_restarted(bool goesOn)
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink link = await bench.ConnectAsync(guest);
-        Task<int> receive = link.ReceiveAsync(new byte[8]).AsTask();
+        await using var link = await bench.ConnectAsync(guest);
+        var receive = link.ReceiveAsync(new byte[8]).AsTask();
         uint[] bases = [Stop(guest, 0), Stop(guest, 1)];
         Assert.Equal([1u, 1u], bases);
         Assert.Equal((1, 1), (guest.Receive.UsedIndex, guest.Transmit.UsedIndex));
         if (!goesOn)
         {
-            // A driver that begins anew has empty rings.
-            foreach (RingDouble ring in new[] { guest.Receive, guest.Transmit })
+            // A driver that restarts has empty rings.
+            foreach (var ring in new[] { guest.Receive, guest.Transmit })
             {
                 ring.AvailableIndex = 0;
                 ring.UsedIndex = 0;
             }
         }
+
         guest.SetUp(0, guest.Receive, guest.ReceiveKick, goesOn ? bases[0] : 0);
         guest.SetUp(1, guest.Transmit, guest.TransmitKick, goesOn ? bases[1] : 0);
         if (goesOn)
@@ -240,31 +244,33 @@ public sealed class HostileFrontEndTests
     {
         await using var bench = new DeviceBench();
         using var frontEnd = new FrontEndDouble(bench.Path);
-        Task<ITransportLink> open = bench.Listener.OpenAsync(CancellationToken.None).AsTask();
+        var open = bench.Listener.OpenAsync(CancellationToken.None).AsTask();
         attack(frontEnd);
         await bench.AssertFault(frontEnd, words, open);
     }
 
     private static byte[] Message(VhostUserRequest request, params ReadOnlySpan<ulong> words)
     {
-        ReadOnlySpan<byte> payload = MemoryMarshal.AsBytes(words.IsEmpty ? [0UL] : words);
+        var payload = MemoryMarshal.AsBytes(words.IsEmpty ? [0UL] : words);
         return [.. BitConverter.GetBytes((uint)request), 1, 0, 0, 0, .. BitConverter.GetBytes(payload.Length), .. payload];
     }
 
     /// <summary>Sends bytes, each descriptor with the byte at its offset.</summary>
     private static void SendWith(FrontEndDouble frontEnd, ReadOnlySpan<byte> bytes, params ReadOnlySpan<(int At, SafeFd File)> files)
     {
-        int sent = 0;
-        foreach ((int at, SafeFd file) in files)
+        var sent = 0;
+        foreach (var (at, file) in files)
         {
             if (at >= bytes.Length)
             {
                 break;
             }
+
             frontEnd.SendRaw(bytes[sent..at]);
             frontEnd.SendRaw(bytes.Slice(at, 1), file);
             sent = at + 1;
         }
+
         if (sent < bytes.Length)
         {
             frontEnd.SendRaw(bytes[sent..]);

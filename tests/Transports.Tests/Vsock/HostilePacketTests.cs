@@ -1,9 +1,11 @@
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Vsock.Packets;
 using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Vsock;
 
 /// <summary>A packet that is not allowed ends the connection that it names; the device and its other connections go on.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class HostilePacketTests
 {
     [Fact]
@@ -33,22 +35,24 @@ public sealed class HostilePacketTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink link = await bench.ConnectAsync(guest);
+        await using var link = await bench.ConnectAsync(guest);
         var block = new byte[16 * 1024 - 44];
-        int sent = 0;
-        for (int packets = 2; sent <= 256 * 1024; packets++)
+        var sent = 0;
+        for (var packets = 2; sent <= 256 * 1024; packets++)
         {
             Assert.False(guest.TryPeek(out _, out _), $"an answer after {sent} bytes");
             guest.Say(DeviceBench.Header(VsockOperation.Data, length: block.Length), block);
             guest.WaitRead(packets);
             sent += block.Length;
         }
+
         guest.Expect(VsockOperation.Reset);
         // What came within the credit is still there to read, then the end.
-        int received = 0;
+        var received = 0;
         for (int count; (count = await link.ReceiveAsync(block).Within()) > 0; received += count)
         {
         }
+
         Assert.Equal(sent - block.Length, received);
         await bench.AssertServesBeside(guest);
     }
@@ -62,7 +66,7 @@ public sealed class HostilePacketTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink link = await bench.ConnectAsync(guest);
+        await using var link = await bench.ConnectAsync(guest);
         guest.Say(DeviceBench.Header(VsockOperation.Reset) with { SourceCid = source, DestinationCid = destination });
         await bench.AssertServesBeside(guest);
         Assert.Equal(1, bench.Device.Status.Violations);
@@ -75,12 +79,12 @@ public sealed class HostilePacketTests
     [InlineData((int)VsockOperation.Data)]
     [InlineData((int)VsockOperation.Shutdown)]
     [InlineData((int)VsockOperation.CreditRequest)]
-    public async Task A_packet_for_a_port_that_nobody_has_is_answered_with_a_reset(int operation)
+    public async Task A_packet_for_a_port_without_a_listener_is_answered_with_a_reset(int operation)
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
         guest.Say(DeviceBench.Header((VsockOperation)operation) with { DestinationPort = 99 });
-        VsockHeader answer = guest.Expect(VsockOperation.Reset);
+        var answer = guest.Expect(VsockOperation.Reset);
         Assert.Equal((99u, DeviceBench.GuestPort, 2UL, 3UL), (answer.SourcePort, answer.DestinationPort, answer.SourceCid, answer.DestinationCid));
     }
 
@@ -100,13 +104,14 @@ public sealed class HostilePacketTests
     {
         await using var bench = new DeviceBench(maxConnections: 4);
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink first = await bench.ConnectAsync(guest);
-        int refused = 0;
+        await using var first = await bench.ConnectAsync(guest);
+        var refused = 0;
         for (uint port = 10_000; port < 10_100; port++)
         {
             guest.Say(DeviceBench.Header(VsockOperation.Request, port));
             refused += guest.Expect(out _).Operation == VsockOperation.Reset ? 1 : 0;
         }
+
         Assert.Equal(97, refused);
         Assert.Equal(4, bench.Device.Status.Connections);
         Assert.Equal(5, await first.SendAsync(new byte[5]).Within());
@@ -128,15 +133,17 @@ public sealed class HostilePacketTests
                 guest.WaitRead(Math.Min((int)port, read));
             }
         }
+
         guest.WaitRead(read);
         GuestDouble.Signal(guest.TransmitKick);
         // Answered on the device's thread, behind the kick.
         guest.FrontEnd.AskNumber(ChannelSdk.Transports.Vsock.Device.VhostUserRequest.GetFeatures);
         guest.WaitRead(read);
-        for (int i = 0; i < answers; i++)
+        for (var i = 0; i < answers; i++)
         {
             guest.Expect(VsockOperation.Reset);
         }
+
         await bench.AssertServesBeside(guest);
     }
 
@@ -145,8 +152,8 @@ public sealed class HostilePacketTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink old = await bench.ConnectAsync(guest);
-        await using ITransportLink fresh = await bench.ConnectAsync(guest);
+        await using var old = await bench.ConnectAsync(guest);
+        await using var fresh = await bench.ConnectAsync(guest);
         Assert.Equal(0, await old.ReceiveAsync(new byte[5]).Within());
         Assert.Equal(5, await fresh.SendAsync(new byte[5]).Within());
     }
@@ -156,7 +163,7 @@ public sealed class HostilePacketTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink link = await bench.ConnectAsync(guest);
+        await using var link = await bench.ConnectAsync(guest);
         guest.Say(DeviceBench.Header(VsockOperation.Data, length: 3), "bye"u8);
         guest.Say(DeviceBench.Header(VsockOperation.Shutdown) with { Flags = VsockShutdown.Both });
         guest.Expect(VsockOperation.Reset);
@@ -170,11 +177,11 @@ public sealed class HostilePacketTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink link = await bench.ConnectAsync(guest);
+        await using var link = await bench.ConnectAsync(guest);
         guest.Say(DeviceBench.Header(VsockOperation.Shutdown) with { Flags = VsockShutdown.Send });
         Assert.Equal(0, await link.ReceiveAsync(new byte[10]).Within());
         Assert.Equal(4, await link.SendAsync("late"u8.ToArray()).Within());
-        VsockHeader header = guest.Expect(out byte[] data);
+        var header = guest.Expect(out var data);
         Assert.Equal((VsockOperation.Data, 4), (header.Operation, data.Length));
     }
 
@@ -183,13 +190,14 @@ public sealed class HostilePacketTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink link = await bench.ConnectAsync(guest);
+        await using var link = await bench.ConnectAsync(guest);
         var block = new byte[64 * 1024];
         Assert.Equal(block.Length, await link.SendAsync(block).Within());
-        Task<int> waiting = link.SendAsync(new byte[10]).AsTask();
+        var waiting = link.SendAsync(new byte[10]).AsTask();
         while (guest.Expect(out _).Operation != VsockOperation.CreditRequest)
         {
         }
+
         Assert.False(waiting.IsCompleted);
         guest.Say(DeviceBench.Header(VsockOperation.CreditUpdate) with { ForwardCount = 4 });
         Assert.Equal(4, await waiting.Within());
@@ -199,7 +207,7 @@ public sealed class HostilePacketTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink link = await bench.ConnectAsync(guest);
+        await using var link = await bench.ConnectAsync(guest);
         guest.Say(change(DeviceBench.Header(operation)));
         Assert.Equal(type, guest.Expect(VsockOperation.Reset).Type);
         Assert.Equal(0, await link.ReceiveAsync(new byte[5]).Within());

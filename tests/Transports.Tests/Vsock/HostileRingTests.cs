@@ -1,3 +1,5 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Vsock.Device;
 using ChannelSdk.Transports.Vsock.Packets;
 using Xunit;
@@ -102,12 +104,13 @@ public sealed class HostileRingTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink link = await bench.ConnectAsync(guest);
+        await using var link = await bench.ConnectAsync(guest);
         for (uint i = 0; i < GuestDouble.RingSize; i++)
         {
             guest.Receive.Describe(i, GuestDouble.Physical(GuestDouble.Scratch), VsockHeader.Size, Descriptor.IsWritable);
         }
-        await Assert.ThrowsAsync<Protocol.ChannelException>(async () =>
+
+        await Assert.ThrowsAsync<ChannelException>(async () =>
         {
             while (true)
             {
@@ -122,13 +125,14 @@ public sealed class HostileRingTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink link = await bench.ConnectAsync(guest);
+        await using var link = await bench.ConnectAsync(guest);
         // Every receive buffer is the receive ring itself.
         for (uint i = 0; i < GuestDouble.RingSize; i++)
         {
             guest.Receive.Describe(i, GuestDouble.Physical(0), RingDouble.Room, Descriptor.IsWritable);
         }
-        await Assert.ThrowsAsync<Protocol.ChannelException>(async () =>
+
+        await Assert.ThrowsAsync<ChannelException>(async () =>
         {
             var noise = new byte[60_000];
             new Random(5).NextBytes(noise);
@@ -138,7 +142,7 @@ public sealed class HostileRingTests
             }
         });
         guest.FrontEnd.WaitClosed();
-        await Assert.ThrowsAsync<Protocol.ChannelException>(() => bench.Listener.OpenAsync(CancellationToken.None).Within());
+        await Assert.ThrowsAsync<ChannelException>(() => bench.Listener.OpenAsync(CancellationToken.None).Within());
         await bench.AssertServes();
     }
 
@@ -147,12 +151,12 @@ public sealed class HostileRingTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        await using ITransportLink link = await bench.ConnectAsync(guest);
-        Task<int> receive = link.ReceiveAsync(new byte[10]).AsTask();
+        await using var link = await bench.ConnectAsync(guest);
+        var receive = link.ReceiveAsync(new byte[10]).AsTask();
         guest.Transmit.Offer(ushort.MaxValue);
         GuestDouble.Signal(guest.TransmitKick);
         Assert.Equal(0, await receive.Within());
-        await Assert.ThrowsAsync<Protocol.ChannelException>(() => link.SendAsync(new byte[10]).Within());
+        await Assert.ThrowsAsync<ChannelException>(() => link.SendAsync(new byte[10]).Within());
         Assert.Equal(0, bench.Device.Status.Connections);
     }
 
@@ -160,7 +164,7 @@ public sealed class HostileRingTests
     {
         await using var bench = new DeviceBench();
         using var guest = new GuestDouble(bench.Path);
-        Task<ITransportLink> open = bench.Listener.OpenAsync(CancellationToken.None).AsTask();
+        var open = bench.Listener.OpenAsync(CancellationToken.None).AsTask();
         attack(guest);
         GuestDouble.Signal(guest.TransmitKick);
         await bench.AssertFault(guest.FrontEnd, words, open);

@@ -1,6 +1,8 @@
 using System.Net.Sockets;
 using System.Text;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 using ChannelSdk.Transports.Tests.Contract;
 using ChannelSdk.Transports.Vsock.Device;
 using ChannelSdk.Transports.Vsock.Hybrid;
@@ -12,7 +14,7 @@ namespace ChannelSdk.Transports.Tests.Vsock;
 /// <summary>Dialling through a hybrid socket; the far end stands for the monitor and its guest.</summary>
 public sealed class HybridDialContractTests : AllocationFreeContractTests
 {
-    internal override TransportRig NewRig()
+    public override TransportRig NewRig()
     {
         var directory = new TestDirectory();
         return new TransportRig(
@@ -29,7 +31,7 @@ public sealed class HybridDialContractTests : AllocationFreeContractTests
 
         public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
         {
-            ITransportLink link = await socket.OpenAsync(cancellationToken);
+            var link = await socket.OpenAsync(cancellationToken);
             Assert.Equal(5000u, await HybridHandshake.ReadAsync(link, "CONNECT"));
             await HybridHandshake.WriteAsync(link, "OK", 1073741824);
             return link;
@@ -40,9 +42,10 @@ public sealed class HybridDialContractTests : AllocationFreeContractTests
 }
 
 /// <summary>Listening for what a guest dials; the near end stands for its monitor.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class HybridListenContractTests : AllocationFreeContractTests
 {
-    internal override TransportRig NewRig()
+    public override TransportRig NewRig()
     {
         var directory = new TestDirectory();
         return new TransportRig(
@@ -55,6 +58,7 @@ public sealed class HybridListenContractTests : AllocationFreeContractTests
 }
 
 /// <summary>What goes wrong in the handshake of a hybrid socket.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class HybridTests
 {
     [Theory]
@@ -66,20 +70,21 @@ public sealed class HybridTests
     [InlineData("OK -1\n", ChannelError.TransportFailed, "not 'OK PORT'")]
     [InlineData("OK 99999999999\n", ChannelError.TransportFailed, "not 'OK PORT'")]
     [InlineData("HTTP/1.1 400 Bad Request and much more of it\n", ChannelError.TransportFailed, "more than 32 bytes")]
-    public async Task An_answer_that_is_none_is_told(string answer, ChannelError code, string words)
+    public async Task A_malformed_answer_is_reported(string answer, ChannelError code, string words)
     {
         using var directory = new TestDirectory();
-        using Socket monitor = Listen(directory["h"]);
-        await using ITransportEndpoint endpoint = TransportEndpoints.Create($"vsock-hybrid://{directory["h"]}?port=5000");
-        Task<ITransportLink> open = endpoint.OpenAsync(CancellationToken.None).AsTask();
-        using (Socket accepted = await monitor.AcceptAsync().Within())
+        using var monitor = Listen(directory["h"]);
+        await using var endpoint = TransportEndpoints.Create($"vsock-hybrid://{directory["h"]}?port=5000");
+        var open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        using (var accepted = await monitor.AcceptAsync().Within())
         {
             var request = new byte[64];
-            int length = await accepted.ReceiveAsync(request).Within();
+            var length = await accepted.ReceiveAsync(request).Within();
             Assert.Equal("CONNECT 5000\n", Encoding.ASCII.GetString(request, 0, length));
             await accepted.SendAsync(Encoding.ASCII.GetBytes(answer)).Within();
         }
-        ChannelException error = await Assert.ThrowsAsync<ChannelException>(() => open.Within());
+
+        var error = await Assert.ThrowsAsync<ChannelException>(() => open.Within());
         Assert.Equal(code, error.Code);
         Assert.Contains(words, error.Message, StringComparison.Ordinal);
     }
@@ -88,12 +93,12 @@ public sealed class HybridTests
     public async Task Bytes_that_come_together_with_the_answer_are_not_lost()
     {
         using var directory = new TestDirectory();
-        using Socket monitor = Listen(directory["h"]);
-        await using ITransportEndpoint endpoint = TransportEndpoints.Create($"vsock-hybrid://{directory["h"]}?port=5000");
-        Task<ITransportLink> open = endpoint.OpenAsync(CancellationToken.None).AsTask();
-        using Socket accepted = await monitor.AcceptAsync().Within();
+        using var monitor = Listen(directory["h"]);
+        await using var endpoint = TransportEndpoints.Create($"vsock-hybrid://{directory["h"]}?port=5000");
+        var open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        using var accepted = await monitor.AcceptAsync().Within();
         await accepted.SendAsync("OK 1073741824\nfirst"u8.ToArray()).Within();
-        await using ITransportLink link = await open.Within();
+        await using var link = await open.Within();
         var buffer = new byte[16];
         Assert.Equal(5, await link.ReceiveAsync(buffer).Within());
         Assert.Equal("first", Encoding.ASCII.GetString(buffer, 0, 5));
@@ -103,9 +108,9 @@ public sealed class HybridTests
     public async Task A_monitor_that_never_answers_is_given_up()
     {
         using var directory = new TestDirectory();
-        using Socket monitor = Listen(directory["h"]);
-        await using ITransportEndpoint endpoint = TransportEndpoints.Create($"vsock-hybrid://{directory["h"]}?port=5000");
-        ChannelException error = await Assert.ThrowsAsync<ChannelException>(() => endpoint.OpenAsync(CancellationToken.None).Within());
+        using var monitor = Listen(directory["h"]);
+        await using var endpoint = TransportEndpoints.Create($"vsock-hybrid://{directory["h"]}?port=5000");
+        var error = await Assert.ThrowsAsync<ChannelException>(() => endpoint.OpenAsync(CancellationToken.None).Within());
         Assert.Equal((ChannelError.EndpointMissing, ErrorClass.Retry), (error.Code, error.Class));
         Assert.Contains("no answer came", error.Message, StringComparison.Ordinal);
     }
@@ -113,7 +118,7 @@ public sealed class HybridTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_program_and_a_guest_talk_through_the_device_whoever_dials(bool programDials)
+    public async Task A_program_and_a_guest_talk_through_the_device_whichever_side_dials(bool programDials)
     {
         using var directory = new TestDirectory();
         await using var left = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["l"], HybridPath = directory["h"] });
@@ -121,20 +126,20 @@ public sealed class HybridTests
         left.Start();
         right.Start();
         using var cable = new DeviceCable(directory["l"], directory["r"]);
-        await using ITransportEndpoint program = programDials
+        await using var program = programDials
             ? TransportEndpoints.Create($"vsock-hybrid://{directory["h"]}?port=5000")
             : TransportEndpoints.Create($"vsock-hybrid-listen://{directory["h"]}?port=5000");
-        await using ITransportEndpoint guest = programDials ? right.Listen(5000) : right.Dial(5000);
+        await using var guest = programDials ? right.Listen(5000) : right.Dial(5000);
 
-        (ITransportEndpoint dialer, ITransportEndpoint listener) = programDials ? (program, guest) : (guest, program);
-        Task<ITransportLink> accepted = listener.OpenAsync(CancellationToken.None).AsTask();
-        await using ITransportLink dialed = await dialer.OpenAsync(CancellationToken.None).Within();
-        await using ITransportLink other = await accepted.Within();
+        var (dialer, listener) = programDials ? (program, guest) : (guest, program);
+        var accepted = listener.OpenAsync(CancellationToken.None).AsTask();
+        await using var dialed = await dialer.OpenAsync(CancellationToken.None).Within();
+        await using var other = await accepted.Within();
 
         const int volume = 4 << 20;
-        Task there = Pattern.SendAsync(dialed, volume, 1, 100_000);
-        Task back = Pattern.SendAsync(other, volume, 2, 100_000);
-        Task<long> checkThere = Pattern.CheckAsync(other, volume, 1, 70_000);
+        var there = Pattern.SendAsync(dialed, volume, 1, 100_000);
+        var back = Pattern.SendAsync(other, volume, 2, 100_000);
+        var checkThere = Pattern.CheckAsync(other, volume, 1, 70_000);
         Assert.Equal(volume, await Pattern.CheckAsync(dialed, volume, 2, 70_000).Within());
         Assert.Equal(volume, await checkThere.Within());
         await Task.WhenAll(there, back).Within();
@@ -166,18 +171,20 @@ public sealed class HybridTests
         await using var device = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["v"], HybridPath = directory["h"], MaxConnections = 4 });
         device.Start();
         using var guest = new GuestDouble(directory["v"]);
-        for (int i = 0; i < 8; i++)
+        for (var i = 0; i < 8; i++)
         {
             using (var program = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
             {
                 program.Connect(new UnixDomainSocketEndPoint(directory["h"]));
                 program.Send("CONNECT 5000\n"u8);
             }
-            VsockHeader request = guest.Expect(VsockOperation.Request);
+
+            var request = guest.Expect(VsockOperation.Request);
             guest.Say(Answer(request, VsockOperation.Response));
             guest.Expect(VsockOperation.Shutdown);
             guest.Say(Answer(request, VsockOperation.Reset));
         }
+
         guest.WaitRead(16);
         Assert.Equal(0, device.Status.Connections);
     }

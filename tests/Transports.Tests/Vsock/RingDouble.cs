@@ -3,7 +3,7 @@ using ChannelSdk.Transports.Vsock.Device;
 
 namespace ChannelSdk.Transports.Tests.Vsock;
 
-/// <summary>The driver's side of a split virtqueue, in a guest's memory. Writes whatever it is told.</summary>
+/// <summary>The driver's side of a split virtqueue, in a guest's memory. Writes any values.</summary>
 internal sealed class RingDouble(GuestRam ram, int offset, uint size, bool usesEventIndex)
 {
     /// <summary>The bytes that a ring of up to 128 descriptors takes, page by page.</summary>
@@ -39,12 +39,13 @@ internal sealed class RingDouble(GuestRam ram, int offset, uint size, bool usesE
     internal bool WantsKick()
     {
         Interlocked.MemoryBarrier();
-        ushort old = _kicked;
+        var old = _kicked;
         _kicked = _nextAvailable;
         if (old == _nextAvailable)
         {
             return false;
         }
+
         return usesEventIndex
             ? (ushort)(_nextAvailable - ram.Word(offset + 8192 + 4 + 8 * (int)size) - 1) < (ushort)(_nextAvailable - old)
             : (ram.Word(offset + 8192) & 1) == 0;
@@ -57,10 +58,12 @@ internal sealed class RingDouble(GuestRam ram, int offset, uint size, bool usesE
         {
             return true;
         }
+
         if (usesEventIndex)
         {
             Volatile.Write(ref ram.Word(offset + 4096 + 4 + 2 * (int)size), _nextUsed);
         }
+
         Interlocked.MemoryBarrier();
         return Volatile.Read(ref UsedIndex) != _nextUsed;
     }
@@ -68,7 +71,7 @@ internal sealed class RingDouble(GuestRam ram, int offset, uint size, bool usesE
     /// <summary>The chain that the device gave back next.</summary>
     internal (ushort Head, int Written) PeekUsed()
     {
-        Span<byte> element = ram.At(offset + 8192 + 4 + 8 * (int)(_nextUsed % size), 8);
+        var element = ram.At(offset + 8192 + 4 + 8 * (int)(_nextUsed % size), 8);
         return ((ushort)MemoryMarshal.Read<uint>(element), MemoryMarshal.Read<int>(element[4..]));
     }
 

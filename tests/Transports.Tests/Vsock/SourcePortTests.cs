@@ -1,6 +1,7 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
-using ChannelSdk.Transports.Tests.VirtioSerial;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 using ChannelSdk.Transports.Vsock.Device;
 using ChannelSdk.Transports.Vsock.Kernel;
 using ChannelSdk.Transports.Vsock.Packets;
@@ -17,16 +18,16 @@ public sealed class SourcePortTests
         using var directory = new TestDirectory();
         await using var device = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["v"] });
         device.Start();
-        await using ITransportEndpoint endpoint = device.Listen(DeviceBench.Port);
+        await using var endpoint = device.Listen(DeviceBench.Port);
         using var guest = new GuestDouble(directory["v"]);
-        Task<ITransportLink> open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        var open = endpoint.OpenAsync(CancellationToken.None).AsTask();
         guest.Say(DeviceBench.Header(VsockOperation.Request, 1024));
         guest.Expect(VsockOperation.Reset);
-        ChannelException error = await Assert.ThrowsAsync<ChannelException>(() => open.Within());
+        var error = await Assert.ThrowsAsync<ChannelException>(() => open.Within());
         Assert.Equal(ChannelError.EndpointDenied, error.Code);
         Assert.Contains("from port 1024", error.Message, StringComparison.Ordinal);
         open = endpoint.OpenAsync(CancellationToken.None).AsTask();
-        // Told once; a loop of them delays nobody.
+        // Reported once; a loop of them delays no other link.
         guest.Say(DeviceBench.Header(VsockOperation.Request, 40_000));
         guest.Expect(VsockOperation.Reset);
         guest.Say(DeviceBench.Header(VsockOperation.Request, 1023));
@@ -40,12 +41,12 @@ public sealed class SourcePortTests
         using var directory = new TestDirectory();
         await using var device = new VsockDevice(new VsockDeviceOptions { SocketPath = directory["v"] });
         device.Start();
-        await using ITransportEndpoint endpoint = device.Listen(DeviceBench.Port);
+        await using var endpoint = device.Listen(DeviceBench.Port);
         using var guest = new GuestDouble(directory["v"]);
-        Task<ITransportLink> open = endpoint.OpenAsync(CancellationToken.None).AsTask();
+        var open = endpoint.OpenAsync(CancellationToken.None).AsTask();
         guest.Say(DeviceBench.Header(VsockOperation.Request, 1023));
         guest.Expect(VsockOperation.Response);
-        await using ITransportLink link = await open.Within();
+        await using var link = await open.Within();
         open = endpoint.OpenAsync(CancellationToken.None).AsTask();
         guest.Say(DeviceBench.Header(VsockOperation.Request, 48_550));
         Assert.Equal(48_550u, guest.Expect(VsockOperation.Reset).DestinationPort);
@@ -65,12 +66,12 @@ public sealed class SourcePortTests
     [InlineData("vsock-listen://2:5000", 2u, 48_550u, true)]
     public async Task A_connection_of_the_kernels_vsock_is_taken_from_a_reserved_port_only(string uri, uint cid, uint port, bool isTaken)
     {
-        await using var endpoint = new VsockListenEndpoint(EndpointUri.Parse(uri));
+        await using var endpoint = new VsockListenEndpoint(TransportEndpoints.Default.Parse(uri));
         // The kernel's vsock is not opened: the socket stands for what it accepted.
-        (SafeFd accepted, SafeFd program) = TestLibc.SocketPair();
+        var (accepted, program) = TestLibc.SocketPair();
         using (program)
         {
-            endpoint.Take(accepted, new VsockAddress(cid, port));
+            endpoint.Accept(accepted, new VsockAddress(cid, port));
             Assert.Equal(!isTaken, IsClosed(program));
             await endpoint.DisposeAsync();
             Assert.True(IsClosed(program));
@@ -80,6 +81,6 @@ public sealed class SourcePortTests
     private static unsafe bool IsClosed(SafeFd fd)
     {
         var poll = new PollFd { Fd = (int)fd.DangerousGetHandle() };
-        return Libc.Poll(&poll, 1, 0) > 0 && (poll.Result & Linux.POLLHUP) != 0;
+        return DescriptorCalls.Poll(&poll, 1, 0) > 0 && (poll.Result & Abi.POLLHUP) != 0;
     }
 }

@@ -1,18 +1,20 @@
 using ChannelSdk.Transports.Tests.Contract;
 using ChannelSdk.Transports.Vsock.Device;
+using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Vsock;
 
 /// <summary>The device on both ends: one listens, the other dials, and the guests' rings are joined by a cable.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class VsockDeviceContractTests : AllocationFreeContractTests
 {
-    internal override TransportRig NewRig() => DeviceRig.New(VhostUser.OfferedFeatures);
+    public override TransportRig NewRig() => DeviceRig.New(VhostUser.OfferedFeatures);
 }
 
 /// <summary>The same with a driver that negotiates neither the event index nor indirect descriptors.</summary>
 public sealed class PlainVsockDeviceContractTests : TransportContractTests
 {
-    internal override TransportRig NewRig() => DeviceRig.New(VhostUser.Version1 | VhostUser.ProtocolFeatures);
+    public override TransportRig NewRig() => DeviceRig.New(VhostUser.Version1 | VhostUser.ProtocolFeatures);
 }
 
 internal static class DeviceRig

@@ -1,4 +1,6 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Vsock;
@@ -14,7 +16,7 @@ public sealed class VsockUriTests
     [InlineData("vsock-hybrid:///run/vm1.vsock?port=5000")]
     public async Task An_endpoint_keeps_its_URI_and_opens_nothing(string uri)
     {
-        await using ITransportEndpoint endpoint = TransportEndpoints.Create(uri);
+        await using var endpoint = TransportEndpoints.Create(uri);
         Assert.Equal(uri, endpoint.Uri);
     }
 
@@ -37,7 +39,7 @@ public sealed class VsockUriTests
     [InlineData("vsock-hybrid:///run/v.sock?port", "'port' is not one of its options")]
     public void What_is_wrong_with_a_URI_is_told(string uri, string words)
     {
-        ChannelException error = Assert.Throws<ChannelException>(() => TransportEndpoints.Create(uri));
+        var error = Assert.Throws<ChannelException>(() => TransportEndpoints.Create(uri));
         Assert.Equal(ChannelError.BadEndpointUri, error.Code);
         Assert.Contains(words, error.Message, StringComparison.Ordinal);
     }

@@ -17,19 +17,20 @@ internal sealed unsafe class PageBench : IDisposable
     /// <param name="firstCounter">Where all counters begin.</param>
     internal PageBench(int leftOrder = 12, int rightOrder = 12, uint firstCounter = 0)
     {
-        int left = VchanLayout.Pages(leftOrder) * VchanLayout.PageSize;
-        int right = VchanLayout.Pages(rightOrder) * VchanLayout.PageSize;
+        var left = VchanLayout.Pages(leftOrder) * VchanLayout.PageSize;
+        var right = VchanLayout.Pages(rightOrder) * VchanLayout.PageSize;
         _length = Guard + VchanLayout.PageSize + left + right + Guard;
         _memory = (byte*)NativeMemory.AlignedAlloc((nuint)_length, VchanLayout.PageSize);
         new Span<byte>(_memory, _length).Fill(GuardByte);
         Page = _memory + Guard;
         new Span<byte>(Page, _length - 2 * Guard).Clear();
-        for (int at = 0; at < VchanLayout.LeftOrder; at += sizeof(uint))
+        for (var at = 0; at < VchanLayout.LeftOrder; at += sizeof(uint))
         {
             *(uint*)(Page + at) = firstCounter;
         }
-        byte* leftData = left == 0 ? Page + VchanLayout.PlaceInPage(leftOrder) : Page + VchanLayout.PageSize;
-        byte* rightData = right == 0 ? Page + VchanLayout.PlaceInPage(rightOrder) : Page + VchanLayout.PageSize + left;
+
+        var leftData = left == 0 ? Page + VchanLayout.PlaceInPage(leftOrder) : Page + VchanLayout.PageSize;
+        var rightData = right == 0 ? Page + VchanLayout.PlaceInPage(rightOrder) : Page + VchanLayout.PageSize + left;
         Server = new VchanEnd(true, Page, leftData, leftOrder, rightData, rightOrder);
         Client = new VchanEnd(false, Page, leftData, leftOrder, rightData, rightOrder);
         Server.Offer();

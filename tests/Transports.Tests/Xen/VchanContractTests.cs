@@ -1,24 +1,28 @@
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Schemes;
 using ChannelSdk.Transports.Tests.Contract;
 using ChannelSdk.Transports.Xen.Vchan;
+using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Xen;
 
-/// <summary>A guest that serves and a host that connects, over rings with pages of their own.</summary>
+/// <summary>A guest that serves and a host that connects, over rings with separate pages.</summary>
 public sealed class VchanContractTests : AllocationFreeContractTests
 {
-    internal override TransportRig NewRig() => VchanRig.New(order: 16);
+    public override TransportRig NewRig() => VchanRig.New(order: 16);
 }
 
 /// <summary>Both rings in the shared page: 1 KiB to the server, 2 KiB from it.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class SmallVchanContractTests : AllocationFreeContractTests
 {
-    internal override TransportRig NewRig() => VchanRig.New(order: 10, volume: 2 << 20);
+    public override TransportRig NewRig() => VchanRig.New(order: 10, volume: 2 << 20);
 }
 
 /// <summary>The ends exchanged: the server is near.</summary>
 public sealed class VchanServerContractTests : AllocationFreeContractTests
 {
-    internal override TransportRig NewRig()
+    public override TransportRig NewRig()
     {
         var xen = new XenDouble();
         return new TransportRig(VchanRig.Listen(xen, 0, 3, 12), VchanRig.Dial(xen, 3, 0)) { Parts = [xen], Volume = 4 << 20 };
@@ -47,8 +51,8 @@ internal static class VchanRig
     /// <summary>A link between a server that waits and a client that comes.</summary>
     internal static async Task<(ITransportLink Server, ITransportLink Client)> MeetAsync(ITransportEndpoint server, ITransportEndpoint client)
     {
-        Task<ITransportLink> accepted = server.OpenAsync(default).AsTask();
-        ITransportLink link = await client.OpenAsync(default).Within();
+        var accepted = server.OpenAsync(default).AsTask();
+        var link = await client.OpenAsync(default).Within();
         return (await accepted.Within(), link);
     }
 
@@ -65,5 +69,5 @@ internal static class VchanRig
     internal static string Path(uint server, uint client) => $"/local/domain/{server}/data/vchan/{client}/test-0";
 
     private static VchanAddress Address(uint peer, int order) =>
-        VchanAddress.Parse(EndpointUri.Parse($"vchan-listen://{peer}/{Name}?order={order}"), isListen: true);
+        VchanAddress.Parse(TransportEndpoints.Default.Parse($"vchan-listen://{peer}/{Name}?order={order}"), isListen: true);
 }

@@ -1,5 +1,4 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Tests.Contract;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Xen.Vchan;
 using Xunit;
 
@@ -35,13 +34,13 @@ public sealed class VchanEndTests
         Assert.Equal(isAllowed, VchanLayout.IsAllowed(left, right));
 
     [Fact]
-    public void A_side_that_waits_is_woken_once_by_what_it_waits_for()
+    public void A_waiting_side_is_woken_once_by_its_event()
     {
         using var bench = new PageBench();
         Assert.True(bench.Client.TryClaim());
         var buffer = new byte[8192];
         Assert.Equal(VchanEnd.Wait, bench.Server.Receive(buffer, out _));
-        Assert.Equal(10, bench.Client.Send(buffer.AsSpan(0, 10), out bool wake));
+        Assert.Equal(10, bench.Client.Send(buffer.AsSpan(0, 10), out var wake));
         Assert.True(wake);
         Assert.Equal(10, bench.Client.Send(buffer.AsSpan(0, 10), out wake));
         Assert.False(wake);
@@ -61,7 +60,7 @@ public sealed class VchanEndTests
         Assert.Equal(VchanLayout.NotYet, bench.Server.PeerLive);
         Assert.True(bench.Client.TryClaim());
         Assert.Equal(VchanLayout.Up, bench.Server.PeerLive);
-        bench.Server.Send(new byte[1], out bool wake);
+        bench.Server.Send(new byte[1], out var wake);
         Assert.True(wake);
     }
 
@@ -133,14 +132,15 @@ public sealed class VchanEndTests
         int sendAt = 0, receiveAt = 0;
         while (receiveAt < total)
         {
-            int length = Math.Min(random.Next(1, sent.Length), total - sendAt);
+            var length = Math.Min(random.Next(1, sent.Length), total - sendAt);
             if (length > 0)
             {
                 Pattern.Fill(sent.AsSpan(0, length), sendAt, seed);
-                int count = from.Send(sent.AsSpan(0, length), out _);
+                var count = from.Send(sent.AsSpan(0, length), out _);
                 sendAt += Math.Max(count, 0);
             }
-            int got = to.Receive(received.AsSpan(0, random.Next(1, received.Length)), out _);
+
+            var got = to.Receive(received.AsSpan(0, random.Next(1, received.Length)), out _);
             if (got > 0)
             {
                 Pattern.Fill(expected.AsSpan(0, got), receiveAt, seed);
@@ -148,6 +148,7 @@ public sealed class VchanEndTests
                 receiveAt += got;
             }
         }
+
         Assert.Equal(total, sendAt);
     }
 }

@@ -1,5 +1,5 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Tests.Contract;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Xen.Devices;
 using ChannelSdk.Transports.Xen.Store;
 using ChannelSdk.Transports.Xen.Vchan;
@@ -8,6 +8,7 @@ using Xunit;
 namespace ChannelSdk.Transports.Tests.Xen;
 
 /// <summary>How the two sides find each other, and what they make of domains and keys that come, go and lie.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class VchanEndpointTests
 {
     private static readonly string s_path = VchanRig.Path(3, 0);
@@ -16,9 +17,9 @@ public sealed class VchanEndpointTests
     public async Task Only_the_pair_of_domains_may_read_the_keys_and_they_go_with_the_link()
     {
         using var xen = new XenDouble();
-        await using ITransportEndpoint guest = VchanRig.Listen(xen, 3, 0);
-        await using ITransportEndpoint host = VchanRig.Dial(xen, 0, 3);
-        (ITransportLink far, ITransportLink near) = await VchanRig.MeetAsync(guest, host);
+        await using var guest = VchanRig.Listen(xen, 3, 0);
+        await using var host = VchanRig.Dial(xen, 0, 3);
+        var (far, near) = await VchanRig.MeetAsync(guest, host);
         Assert.Equal("n3\0", xen.Store.Permissions(s_path));
         Assert.Equal("n3\0r0\0", xen.Store.Permissions($"{s_path}/ring-ref"));
         Assert.Equal("n3\0r0\0", xen.Store.Permissions($"{s_path}/event-channel"));
@@ -34,11 +35,11 @@ public sealed class VchanEndpointTests
     public async Task A_guest_may_connect_to_a_host_that_serves()
     {
         using var xen = new XenDouble();
-        await using ITransportEndpoint host = VchanRig.Listen(xen, 0, 3);
-        await using ITransportEndpoint guest = VchanRig.Dial(xen, 3, 0);
-        Task<ITransportLink> connected = guest.OpenAsync(default).AsTask();
-        await using ITransportLink far = await host.OpenAsync(default).Within();
-        await using ITransportLink near = await connected.Within();
+        await using var host = VchanRig.Listen(xen, 0, 3);
+        await using var guest = VchanRig.Dial(xen, 3, 0);
+        var connected = guest.OpenAsync(default).AsTask();
+        await using var far = await host.OpenAsync(default).Within();
+        await using var near = await connected.Within();
         await Pattern.SendAsync(far, 100, 1, 100).Within();
         Assert.Equal(100, await Pattern.CheckAsync(near, 100, 1, 100).Within());
     }
@@ -47,9 +48,9 @@ public sealed class VchanEndpointTests
     public async Task A_domain_that_is_destroyed_ends_its_link_although_its_page_and_its_keys_stay()
     {
         using var xen = new XenDouble();
-        (ITransportEndpoint guest, ITransportLink far, ITransportEndpoint host, ITransportLink near) = await ConnectAsync(xen);
+        var (guest, far, host, near) = await ConnectAsync(xen);
         await far.SendAsync(new byte[7]);
-        Task<int> receive = Second(near);
+        var receive = Second(near);
         xen.Store.Destroy(3, leavesNodes: true);
         Assert.Equal(0, await receive.Within());
         await DisposeAsync(near, host, far, guest);
@@ -59,16 +60,16 @@ public sealed class VchanEndpointTests
     public async Task Keys_that_vanish_end_the_link_of_both_sides_and_the_server_sets_up_again()
     {
         using var xen = new XenDouble();
-        (ITransportEndpoint guest, ITransportLink far, ITransportEndpoint host, ITransportLink near) = await ConnectAsync(xen);
+        var (guest, far, host, near) = await ConnectAsync(xen);
         xen.Store.Remove(s_path);
         Assert.Equal(0, await near.ReceiveAsync(new byte[1]).Within());
         Assert.Equal(0, await far.ReceiveAsync(new byte[1]).Within());
         await near.DisposeAsync();
         await far.DisposeAsync();
 
-        Task<ITransportLink> accepted = guest.OpenAsync(default).AsTask();
+        var accepted = guest.OpenAsync(default).AsTask();
         await VchanRig.ValueChanges(xen, $"{s_path}/event-channel", null);
-        string before = xen.Store.Value($"{s_path}/ring-ref")!;
+        var before = xen.Store.Value($"{s_path}/ring-ref")!;
         // As after a restore, before anybody came.
         xen.Store.Remove(s_path);
         await VchanRig.ValueChanges(xen, $"{s_path}/ring-ref", before);
@@ -83,14 +84,14 @@ public sealed class VchanEndpointTests
     public async Task The_keys_of_a_server_that_was_killed_are_waited_out()
     {
         using var xen = new XenDouble();
-        IXenDevices guestDevices = xen.Domain(3);
+        var guestDevices = xen.Domain(3);
         xen.Store.Set($"{s_path}/ring-ref", "4711", 3);
         xen.Store.Set($"{s_path}/event-channel", "12", 3);
-        await using ITransportEndpoint host = VchanRig.Dial(xen, 0, 3);
-        Task<ITransportLink> connecting = host.OpenAsync(default).AsTask();
+        await using var host = VchanRig.Dial(xen, 0, 3);
+        var connecting = host.OpenAsync(default).AsTask();
         await using var guest = new VchanListenEndpoint("vchan-listen://0/test.0", new VchanAddress(0, VchanRig.Name, 12, 12), guestDevices);
-        await using ITransportLink far = await guest.OpenAsync(default).Within();
-        await using ITransportLink near = await connecting.Within();
+        await using var far = await guest.OpenAsync(default).Within();
+        await using var near = await connecting.Within();
     }
 
     [Theory]
@@ -112,7 +113,8 @@ public sealed class VchanEndpointTests
             xen.Store.Set($"{s_path}/ring-ref", ring, 3);
             xen.Store.Set($"{s_path}/event-channel", port!, 3);
         }
-        await using ITransportEndpoint host = VchanRig.Dial(xen, 0, 3, patienceMs: 300);
+
+        await using var host = VchanRig.Dial(xen, 0, 3, patienceMs: 300);
         var error = await Assert.ThrowsAsync<ChannelException>(() => host.OpenAsync(default).Within());
         Assert.Equal(ErrorClass.Retry, error.Class);
         Assert.Contains(why, error.Message, StringComparison.Ordinal);
@@ -128,7 +130,7 @@ public sealed class VchanEndpointTests
     {
         using var xen = new XenDouble();
         using var server = new ServerByHand(xen, left, right);
-        await using ITransportEndpoint host = VchanRig.Dial(xen, 0, 3, patienceMs: 300);
+        await using var host = VchanRig.Dial(xen, 0, 3, patienceMs: 300);
         var error = await Assert.ThrowsAsync<ChannelException>(() => host.OpenAsync(default).Within());
         Assert.Contains("is no vchan", error.Message, StringComparison.Ordinal);
         Assert.Equal(VchanLayout.NotYet, server.ClientLive);
@@ -140,7 +142,7 @@ public sealed class VchanEndpointTests
     {
         using var xen = new XenDouble();
         using var server = new ServerByHand(xen, 12, 12);
-        await using ITransportEndpoint host = VchanRig.Dial(xen, 0, 3, patienceMs: 300);
+        await using var host = VchanRig.Dial(xen, 0, 3, patienceMs: 300);
         var error = await Assert.ThrowsAsync<ChannelException>(() => host.OpenAsync(default).Within());
         Assert.Contains("mmap of /dev/xen/gntdev failed", error.Message, StringComparison.Ordinal);
         Assert.Equal(1, xen.Mappings);
@@ -151,7 +153,7 @@ public sealed class VchanEndpointTests
     {
         using var xen = new XenDouble();
         using var server = new ServerByHand(xen, 10, 11) { ClientLive = VchanLayout.Up };
-        await using ITransportEndpoint host = VchanRig.Dial(xen, 0, 3, patienceMs: 300);
+        await using var host = VchanRig.Dial(xen, 0, 3, patienceMs: 300);
         var error = await Assert.ThrowsAsync<ChannelException>(() => host.OpenAsync(default).Within());
         Assert.Contains("has another client", error.Message, StringComparison.Ordinal);
         Assert.Equal(VchanLayout.Up, server.ClientLive);
@@ -162,7 +164,7 @@ public sealed class VchanEndpointTests
     {
         using var xen = new XenDouble();
         using var lure = new ServerByHand(xen, 10, 11);
-        int reads = 0;
+        var reads = 0;
         xen.Store.Before = (domain, operation, path) =>
         {
             // After the client has read both keys and mapped the page.
@@ -171,7 +173,7 @@ public sealed class VchanEndpointTests
                 xen.Store.Set($"{s_path}/ring-ref", "99999", 3);
             }
         };
-        await using ITransportEndpoint host = VchanRig.Dial(xen, 0, 3, patienceMs: 300);
+        await using var host = VchanRig.Dial(xen, 0, 3, patienceMs: 300);
         await Assert.ThrowsAsync<ChannelException>(() => host.OpenAsync(default).Within());
         Assert.Equal(VchanLayout.NotYet, lure.ClientLive);
     }
@@ -180,10 +182,10 @@ public sealed class VchanEndpointTests
     public async Task Two_servers_of_one_name_are_told_so()
     {
         using var xen = new XenDouble();
-        await using ITransportEndpoint first = VchanRig.Listen(xen, 3, 0);
-        Task<ITransportLink> waiting = first.OpenAsync(default).AsTask();
+        await using var first = VchanRig.Listen(xen, 3, 0);
+        var waiting = first.OpenAsync(default).AsTask();
         await VchanRig.ValueChanges(xen, $"{s_path}/event-channel", null);
-        await using ITransportEndpoint second = VchanRig.Listen(xen, 3, 0);
+        await using var second = VchanRig.Listen(xen, 3, 0);
         _ = second.OpenAsync(default).AsTask();
         var error = await Assert.ThrowsAsync<ChannelException>(() => waiting.Within());
         Assert.Equal(ChannelError.EndpointBusy, error.Code);
@@ -193,7 +195,7 @@ public sealed class VchanEndpointTests
     public async Task A_link_outlives_the_connection_to_xenstore_and_the_next_open_makes_one()
     {
         using var xen = new XenDouble();
-        (ITransportEndpoint guest, ITransportLink far, ITransportEndpoint host, ITransportLink near) = await ConnectAsync(xen);
+        var (guest, far, host, near) = await ConnectAsync(xen);
         xen.Store.Restart();
         await Pattern.SendAsync(near, 100, 1, 100).Within();
         Assert.Equal(100, await Pattern.CheckAsync(far, 100, 1, 100).Within());
@@ -207,12 +209,13 @@ public sealed class VchanEndpointTests
     public async Task A_domain_that_changes_its_keys_in_a_loop_costs_the_host_a_bounded_number_of_looks()
     {
         using var xen = new XenDouble();
-        (ITransportEndpoint guest, ITransportLink far, ITransportEndpoint host, ITransportLink near) = await ConnectAsync(xen);
-        int before = xen.Store.Requests[StoreOperation.Read];
-        for (int i = 0; i < 20_000; i++)
+        var (guest, far, host, near) = await ConnectAsync(xen);
+        var before = xen.Store.Requests[StoreOperation.Read];
+        for (var i = 0; i < 20_000; i++)
         {
             xen.Store.Touch($"{s_path}/ring-ref");
         }
+
         await Pattern.SendAsync(near, 100, 1, 100).Within();
         Assert.Equal(100, await Pattern.CheckAsync(far, 100, 1, 100).Within());
         // Both sides watch here: two reads each for a look, a look each 50 ms.
@@ -222,15 +225,15 @@ public sealed class VchanEndpointTests
 
     private static async Task<(ITransportEndpoint Guest, ITransportLink Far, ITransportEndpoint Host, ITransportLink Near)> ConnectAsync(XenDouble xen)
     {
-        ITransportEndpoint guest = VchanRig.Listen(xen, 3, 0);
-        ITransportEndpoint host = VchanRig.Dial(xen, 0, 3);
-        (ITransportLink far, ITransportLink near) = await VchanRig.MeetAsync(guest, host);
+        var guest = VchanRig.Listen(xen, 3, 0);
+        var host = VchanRig.Dial(xen, 0, 3);
+        var (far, near) = await VchanRig.MeetAsync(guest, host);
         return (guest, far, host, near);
     }
 
     private static async Task DisposeAsync(params IAsyncDisposable[] all)
     {
-        foreach (IAsyncDisposable one in all)
+        foreach (var one in all)
         {
             await one.DisposeAsync();
         }
@@ -251,7 +254,7 @@ public sealed class VchanEndpointTests
 
         internal ServerByHand(XenDouble xen, int left, int right)
         {
-            IXenDevices devices = xen.Domain(3);
+            var devices = xen.Domain(3);
             (_page, _port) = (devices.Grant(0, 1), devices.Listen(0));
             *(ushort*)(_page.Start + VchanLayout.LeftOrder) = (ushort)left;
             *(ushort*)(_page.Start + VchanLayout.RightOrder) = (ushort)right;

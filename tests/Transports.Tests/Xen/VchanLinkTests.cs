@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Tests.Contract;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Xen.Devices;
 using ChannelSdk.Transports.Xen.Vchan;
 using Xunit;
@@ -8,6 +8,7 @@ using Xunit;
 namespace ChannelSdk.Transports.Tests.Xen;
 
 /// <summary>A link whose other side is played by hand.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class VchanLinkTests : IAsyncLifetime, IDisposable
 {
     private readonly XenDouble _xen = new();
@@ -18,11 +19,11 @@ public sealed class VchanLinkTests : IAsyncLifetime, IDisposable
     public async Task InitializeAsync()
     {
         _guest = VchanRig.Listen(_xen, 3, 0, order: 12);
-        Task<ITransportLink> accepted = _guest.OpenAsync(default).AsTask();
-        string path = VchanRig.Path(3, 0);
+        var accepted = _guest.OpenAsync(default).AsTask();
+        var path = VchanRig.Path(3, 0);
         await VchanRig.ValueChanges(_xen, $"{path}/ring-ref", null);
         await VchanRig.ValueChanges(_xen, $"{path}/event-channel", null);
-        VchanKeys keys = VchanKeys.Parse(_xen.Store.Value($"{path}/ring-ref")!, _xen.Store.Value($"{path}/event-channel")!)!;
+        var keys = VchanKeys.Parse(_xen.Store.Value($"{path}/ring-ref")!, _xen.Store.Value($"{path}/event-channel")!)!;
         _peer = VchanArea.Map(_xen.Domain(0), 3, keys);
         Assert.True(_peer.TryClaim());
         _link = (VchanLink)await accepted.Within();
@@ -42,17 +43,19 @@ public sealed class VchanLinkTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task A_flood_of_events_is_taken_at_a_bounded_rate_and_the_bytes_arrive()
     {
-        Task<int> receive = _link.ReceiveAsync(new byte[100]).AsTask();
+        var receive = _link.ReceiveAsync(new byte[100]).AsTask();
         var port = (PortDouble)_peer.Port;
-        PortDouble own = port.Other!;
-        int before = own.Taken;
+        var own = port.Other!;
+        var before = own.Taken;
         long events = 0;
         var time = Stopwatch.StartNew();
-        while (time.ElapsedMilliseconds < 1000)
+        // The thread that counts may wait for a processor longer than that.
+        while (time.ElapsedMilliseconds < 1000 || (_link.EmptyEvents <= 8 && time.ElapsedMilliseconds < 60_000))
         {
             port.Notify();
             events++;
         }
+
         Assert.True(events > 10_000, "the flood was none");
         // 8 of each 128 ms, and one each 20 ms besides.
         Assert.InRange(own.Taken - before, 1, 200 + (int)time.ElapsedMilliseconds / 10);
@@ -65,15 +68,16 @@ public sealed class VchanLinkTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Events_that_nobody_waits_for_are_not_taken()
+    public async Task Events_without_a_waiting_call_are_not_acknowledged()
     {
         var port = (PortDouble)_peer.Port;
-        PortDouble own = port.Other!;
-        int before = own.Taken;
-        for (int i = 0; i < 100_000; i++)
+        var own = port.Other!;
+        var before = own.Taken;
+        for (var i = 0; i < 100_000; i++)
         {
             port.Notify();
         }
+
         Assert.InRange(own.Taken - before, 0, 1);
         _peer.End.Send(new byte[50], out _);
         Assert.Equal(50, await _link.ReceiveAsync(new byte[100]).Within());
@@ -82,7 +86,7 @@ public sealed class VchanLinkTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task A_peer_that_breaks_its_ring_ends_the_link_with_an_error_that_says_so()
     {
-        Task<int> receive = _link.ReceiveAsync(new byte[100]).AsTask();
+        var receive = _link.ReceiveAsync(new byte[100]).AsTask();
         Break(VchanLayout.LeftProduced, 100_000);
         _peer.Port.Notify();
         var error = await Assert.ThrowsAsync<ChannelException>(() => receive.Within());
@@ -118,16 +122,23 @@ public sealed class VchanLinkTests : IAsyncLifetime, IDisposable
         });
         var buffer = new byte[64 * 1024];
         var time = Stopwatch.StartNew();
-        for (int moved = 0; moved < 1 << 20;)
+        for (var moved = 0; moved < 1 << 20;)
         {
-            Assert.True(time.Elapsed < TimeSpan.FromSeconds(20), $"the link stalled after {moved} bytes: {flood.Status} {flood.Exception?.InnerException}");
-            int count = _peer.End.Receive(buffer, out bool wake);
+            Assert.True(time.Elapsed < TimeSpan.FromSeconds(60), $"the link stalled after {moved} bytes: {flood.Status} {flood.Exception?.InnerException}");
+            var count = _peer.End.Receive(buffer, out var wake);
             moved += Math.Max(count, 0);
             if (wake)
             {
                 _peer.Port.Notify();
             }
+
+            if (count <= 0)
+            {
+                // To the thread that is to send.
+                Thread.Yield();
+            }
         }
+
         _link.Abort();
         await flood.Within();
     }

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Xen.Vchan;
 using Xunit;
 using Xunit.Abstractions;
@@ -11,6 +11,7 @@ namespace ChannelSdk.Transports.Tests.Xen;
 /// A peer that writes what it likes into all that is shared, while this side works on it. CHANNELSDK_FUZZ_SECONDS sets how long
 /// (5 by default), CHANNELSDK_FUZZ_SEED with which seed to begin; every round prints its own on failure.
 /// </summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class VchanPageFuzzTests(ITestOutputHelper output)
 {
     private static readonly (int Left, int Right)[] s_orders = [(10, 11), (11, 10), (12, 12), (10, 13), (14, 11)];
@@ -18,8 +19,8 @@ public sealed class VchanPageFuzzTests(ITestOutputHelper output)
     [Fact]
     public void Whatever_a_peer_writes_this_side_stays_within_the_shared_memory()
     {
-        int seed = Setting("CHANNELSDK_FUZZ_SEED", Environment.TickCount);
-        TimeSpan limit = TimeSpan.FromSeconds(Setting("CHANNELSDK_FUZZ_SECONDS", 5));
+        var seed = Setting("CHANNELSDK_FUZZ_SEED", Environment.TickCount);
+        var limit = TimeSpan.FromSeconds(Setting("CHANNELSDK_FUZZ_SECONDS", 5));
         output.WriteLine($"first seed {seed}");
         var time = Stopwatch.StartNew();
         int rounds = 0, violations = 0;
@@ -27,11 +28,11 @@ public sealed class VchanPageFuzzTests(ITestOutputHelper output)
         for (; time.Elapsed < limit; rounds++, seed++)
         {
             var random = new Random(seed);
-            (int left, int right) = s_orders[random.Next(s_orders.Length)];
+            var (left, right) = s_orders[random.Next(s_orders.Length)];
             using var bench = new PageBench(left, right, random.Next(2) == 0 ? 0 : (uint)random.NextInt64(1L << 32));
             try
             {
-                (bool isViolation, int bytes) = random.Next(8) == 0 ? RaceRound(bench, random) : Round(bench, random);
+                var (isViolation, bytes) = random.Next(8) == 0 ? RaceRound(bench, random) : Round(bench, random);
                 violations += isViolation ? 1 : 0;
                 moved += bytes;
                 Assert.True(bench.IsIntact, "memory that is not shared was written");
@@ -41,6 +42,7 @@ public sealed class VchanPageFuzzTests(ITestOutputHelper output)
                 throw new InvalidOperationException($"round with seed {seed} (CHANNELSDK_FUZZ_SEED) failed: {error.Message}", error);
             }
         }
+
         output.WriteLine($"{rounds} rounds, {violations} ended by a violation, {moved} bytes moved");
         Assert.True(violations > 0 && moved > 0, "the fuzz reached nothing");
     }
@@ -48,17 +50,17 @@ public sealed class VchanPageFuzzTests(ITestOutputHelper output)
     /// <summary>Changes between the calls.</summary>
     private static (bool IsViolation, int Moved) Round(PageBench bench, Random random)
     {
-        VchanEnd end = random.Next(2) == 0 ? bench.Server : bench.Client;
+        var end = random.Next(2) == 0 ? bench.Server : bench.Client;
         bench.Client.TryClaim();
         var buffer = new byte[20_000];
-        int moved = 0;
-        for (int step = random.Next(1, 200); step > 0; step--)
+        var moved = 0;
+        for (var step = random.Next(1, 200); step > 0; step--)
         {
             Scribble(bench, random);
             try
             {
-                Span<byte> part = buffer.AsSpan(0, random.Next(1, buffer.Length));
-                int count = random.Next(2) == 0 ? end.Receive(part, out _) : end.Send(part, out _);
+                var part = buffer.AsSpan(0, random.Next(1, buffer.Length));
+                var count = random.Next(2) == 0 ? end.Receive(part, out _) : end.Send(part, out _);
                 Assert.InRange(count, VchanEnd.Wait, part.Length);
                 moved += Math.Max(count, 0);
             }
@@ -67,6 +69,7 @@ public sealed class VchanPageFuzzTests(ITestOutputHelper output)
                 return (true, moved);
             }
         }
+
         return (false, moved);
     }
 
@@ -75,7 +78,7 @@ public sealed class VchanPageFuzzTests(ITestOutputHelper output)
     {
         bench.Client.TryClaim();
         using var stop = new CancellationTokenSource();
-        int seed = random.Next();
+        var seed = random.Next();
         var peer = new Thread(() =>
         {
             var own = new Random(seed);
@@ -86,9 +89,9 @@ public sealed class VchanPageFuzzTests(ITestOutputHelper output)
         });
         peer.Start();
         var buffer = new byte[20_000];
-        int moved = 0;
-        bool isViolation = false;
-        for (int step = 0; step < 500 && !isViolation; step++)
+        var moved = 0;
+        var isViolation = false;
+        for (var step = 0; step < 500 && !isViolation; step++)
         {
             try
             {
@@ -100,6 +103,7 @@ public sealed class VchanPageFuzzTests(ITestOutputHelper output)
                 isViolation = true;
             }
         }
+
         stop.Cancel();
         peer.Join();
         return (isViolation, moved);
@@ -116,7 +120,7 @@ public sealed class VchanPageFuzzTests(ITestOutputHelper output)
                 bench.Word(VchanLayout.Flags) = (uint)random.NextInt64(1L << 32);
                 break;
             case 2:
-                Span<byte> place = bench.Shared[random.Next(bench.Shared.Length - 64)..];
+                var place = bench.Shared[random.Next(bench.Shared.Length - 64)..];
                 random.NextBytes(place[..random.Next(1, 64)]);
                 break;
             default:
@@ -128,5 +132,5 @@ public sealed class VchanPageFuzzTests(ITestOutputHelper output)
     }
 
     private static int Setting(string name, int byDefault) =>
-        int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? value : byDefault;
+        int.TryParse(Environment.GetEnvironmentVariable(name), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : byDefault;
 }

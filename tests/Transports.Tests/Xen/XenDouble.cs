@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Xen.Devices;
 
 namespace ChannelSdk.Transports.Tests.Xen;
@@ -33,12 +33,13 @@ internal sealed unsafe class XenDouble : IDisposable
     {
         lock (_gate)
         {
-            foreach (((uint owner, uint number) key, PortDouble port) in _ports.Where(p => p.Key.Owner == id).ToList())
+            foreach (((uint owner, uint number) key, var port) in _ports.Where(p => p.Key.Owner == id).ToList())
             {
                 port.IsOfBefore = true;
                 _ports.Remove(key);
             }
         }
+
         Store.Remove(keys);
     }
 
@@ -86,10 +87,11 @@ internal sealed unsafe class XenDouble : IDisposable
         {
             lock (xen._gate)
             {
-                if (!xen._ports.TryGetValue((domain, remotePort), out PortDouble? remote) || remote.Allowed != id || remote.Other is not null)
+                if (!xen._ports.TryGetValue((domain, remotePort), out var remote) || remote.Allowed != id || remote.Other is not null)
                 {
                     throw Invalid("IOCTL_EVTCHN_BIND_INTERDOMAIN");
                 }
+
                 var port = new PortDouble(xen.NewNumber()) { Other = remote };
                 remote.Other = port;
                 port.Closed = () => Close(port);
@@ -106,13 +108,15 @@ internal sealed unsafe class XenDouble : IDisposable
             var references = new uint[pages];
             lock (xen._gate)
             {
-                for (int i = 0; i < pages; i++)
+                for (var i = 0; i < pages; i++)
                 {
                     references[i] = xen.NewNumber();
                     xen._grants.Add((id, references[i]), block);
                 }
+
                 xen.Mappings++;
             }
+
             return new Area(xen, id, block, references, isOwner: true);
         }
 
@@ -120,11 +124,12 @@ internal sealed unsafe class XenDouble : IDisposable
         {
             lock (xen._gate)
             {
-                if (!xen._grants.TryGetValue((domain, references[0]), out Block? block) || references.Length > block.Pages
+                if (!xen._grants.TryGetValue((domain, references[0]), out var block) || references.Length > block.Pages
                     || !Enumerable.Range(0, references.Length).All(i => references[i] == references[0] + i && xen._grants.ContainsKey((domain, references[i]))))
                 {
                     throw Invalid("mmap of /dev/xen/gntdev");
                 }
+
                 block.Users++;
                 xen.Mappings++;
                 return new Area(xen, domain, block, references, isOwner: false);
@@ -166,6 +171,7 @@ internal sealed unsafe class XenDouble : IDisposable
             {
                 return;
             }
+
             _disposed = true;
             if (_notify is { } notify)
             {
@@ -173,13 +179,15 @@ internal sealed unsafe class XenDouble : IDisposable
                 block.Start[notify.Offset] = 0;
                 notify.Port.Notify();
             }
+
             lock (xen._gate)
             {
                 xen.Mappings--;
-                for (int i = 0; isOwner && i < references.Length; i++)
+                for (var i = 0; isOwner && i < references.Length; i++)
                 {
                     xen._grants.Remove((owner, references[i]));
                 }
+
                 if (--block.Users == 0)
                 {
                     NativeMemory.AlignedFree(block.Start);
@@ -208,15 +216,16 @@ internal sealed class PortDouble(uint number) : EventPort(Open(), number)
     /// <summary>Events that were taken.</summary>
     internal int Taken { get; private set; }
 
-    internal override unsafe bool Take()
+    internal override unsafe bool Acknowledge()
     {
         lock (_gate)
         {
             ulong count;
-            if (Libc.Read(Fd, &count, sizeof(ulong)) != sizeof(ulong))
+            if (DescriptorCalls.Read(Fd, &count, sizeof(ulong)) != sizeof(ulong))
             {
                 return false;
             }
+
             Taken++;
             _isMasked = true;
             return true;
@@ -264,13 +273,13 @@ internal sealed class PortDouble(uint number) : EventPort(Open(), number)
         if (!Fd.IsClosed)
         {
             ulong one = 1;
-            _ = Libc.Write(Fd, &one, sizeof(ulong));
+            _ = DescriptorCalls.Write(Fd, &one, sizeof(ulong));
         }
     }
 
     private static SafeFd Open()
     {
-        int fd = Libc.EventFd(0, Linux.EFD_NONBLOCK | Linux.EFD_CLOEXEC);
+        var fd = DescriptorCalls.EventFd(0, Abi.EFD_NONBLOCK | Abi.EFD_CLOEXEC);
         return fd >= 0 ? new SafeFd(fd) : throw new InvalidOperationException($"eventfd: errno {Errno.Last}");
     }
 }

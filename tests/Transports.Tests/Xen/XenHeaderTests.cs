@@ -8,6 +8,7 @@ using Xunit;
 namespace ChannelSdk.Transports.Tests.Xen;
 
 /// <summary>Numbers, sizes and places, as a C compiler reads them from the headers of the kernel and of Xen.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class XenHeaderTests
 {
     private const string Program = """
@@ -46,7 +47,7 @@ public sealed class XenHeaderTests
         }
         """;
 
-    /// <summary>gntdev.h and gntalloc.h both define the UNMAP_NOTIFY words, so it has a program of its own.</summary>
+    /// <summary>gntdev.h and gntalloc.h both define the UNMAP_NOTIFY words, so it has its own program.</summary>
     private const string MapProgram = """
         #include <stddef.h>
         #include <stdint.h>
@@ -148,9 +149,9 @@ public sealed class XenHeaderTests
 
     private static string Execute(string program, params string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        Task<string> errors = process.StandardError.ReadToEndAsync();
-        string result = process.StandardOutput.ReadToEnd();
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var errors = process.StandardError.ReadToEndAsync();
+        var result = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         Assert.True(process.ExitCode == 0, $"{program}: {errors.Result}");
         return result;

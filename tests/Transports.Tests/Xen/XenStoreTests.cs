@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
-using ChannelSdk.Transports.Tests.VirtioSerial;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Xen.Store;
 using Xunit;
 
@@ -15,7 +14,7 @@ public sealed class XenStoreTests : IDisposable
 
     public XenStoreTests()
     {
-        (SafeFd client, _server) = TestLibc.SocketPair();
+        (var client, _server) = TestLibc.SocketPair();
         _store = new XenStore(client);
     }
 
@@ -28,8 +27,8 @@ public sealed class XenStoreTests : IDisposable
     [Fact]
     public async Task A_request_has_the_wire_form_and_gets_the_answer_with_its_id()
     {
-        Task<string?> read = _store.ReadAsync("data/x", default);
-        byte[] request = await ReceiveAsync(StoreMessage.HeaderLength + 7);
+        var read = _store.ReadAsync("data/x", default);
+        var request = await ReceiveAsync(StoreMessage.HeaderLength + 7);
         Assert.Equal([2, 0, 0, 0], request[..4]);
         Assert.Equal([0, 0, 0, 0, 7, 0, 0, 0], request[8..16]);
         Assert.Equal("data/x\0"u8.ToArray(), request[16..]);
@@ -40,13 +39,14 @@ public sealed class XenStoreTests : IDisposable
     [Fact]
     public async Task An_answer_in_pieces_with_events_before_it_is_put_together()
     {
-        Task changed = _store.Changed;
-        Task<string?> read = _store.ReadAsync("x", default);
-        uint id = Id(await ReceiveAsync(StoreMessage.HeaderLength + 2));
-        foreach (byte b in (byte[])[.. StoreDouble.Message(StoreOperation.WatchEvent, 0, "x\0w\0"), .. StoreDouble.Message(StoreOperation.Read, id, "value")])
+        var changed = _store.Changed;
+        var read = _store.ReadAsync("x", default);
+        var id = Id(await ReceiveAsync(StoreMessage.HeaderLength + 2));
+        foreach (var b in (byte[])[.. StoreDouble.Message(StoreOperation.WatchEvent, 0, "x\0w\0"), .. StoreDouble.Message(StoreOperation.Read, id, "value")])
         {
             Send([b]);
         }
+
         Assert.Equal("value", await read.Within());
         await changed.Within();
     }
@@ -68,12 +68,12 @@ public sealed class XenStoreTests : IDisposable
     public async Task The_late_answer_of_a_request_that_was_given_up_is_not_the_next_ones()
     {
         using var cancel = new CancellationTokenSource();
-        Task<string?> first = _store.ReadAsync("a", cancel.Token);
-        uint firstId = Id(await ReceiveAsync(StoreMessage.HeaderLength + 2));
+        var first = _store.ReadAsync("a", cancel.Token);
+        var firstId = Id(await ReceiveAsync(StoreMessage.HeaderLength + 2));
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first.Within());
-        Task<string?> second = _store.ReadAsync("b", default);
-        uint secondId = Id(await ReceiveAsync(StoreMessage.HeaderLength + 2));
+        var second = _store.ReadAsync("b", default);
+        var secondId = Id(await ReceiveAsync(StoreMessage.HeaderLength + 2));
         Answer(StoreOperation.Read, firstId, "of a");
         Answer(StoreOperation.Read, secondId, "of b");
         Assert.Equal("of b", await second.Within());
@@ -82,7 +82,7 @@ public sealed class XenStoreTests : IDisposable
     [Fact]
     public async Task A_message_that_cannot_be_ends_the_connection()
     {
-        Task<string?> read = _store.ReadAsync("x", default);
+        var read = _store.ReadAsync("x", default);
         await ReceiveAsync(StoreMessage.HeaderLength + 2);
         var header = new byte[StoreMessage.HeaderLength];
         BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(12), StoreMessage.MaxPayload + 1);
@@ -94,10 +94,10 @@ public sealed class XenStoreTests : IDisposable
     }
 
     [Fact]
-    public async Task The_end_of_the_connection_fails_what_waits_and_wakes_who_watches()
+    public async Task The_end_of_the_connection_fails_waiting_requests_and_wakes_watchers()
     {
-        Task<string?> read = _store.ReadAsync("x", default);
-        Task changed = _store.Changed;
+        var read = _store.ReadAsync("x", default);
+        var changed = _store.Changed;
         _server.Dispose();
         var error = await Assert.ThrowsAsync<ChannelException>(() => read.Within());
         Assert.Equal(ErrorClass.Retry, error.Class);
@@ -106,7 +106,7 @@ public sealed class XenStoreTests : IDisposable
     }
 
     [Fact]
-    public async Task A_request_after_the_end_fails_whoever_sees_the_end_first()
+    public async Task A_request_after_the_end_fails_whichever_thread_sees_the_end_first()
     {
         _server.Dispose();
         var error = await Assert.ThrowsAsync<ChannelException>(() => _store.ReadAsync("x", default).Within());
@@ -117,14 +117,15 @@ public sealed class XenStoreTests : IDisposable
     [Fact]
     public async Task Many_events_are_one_signal()
     {
-        Task changed = _store.Changed;
-        byte[] watchEvent = StoreDouble.Message(StoreOperation.WatchEvent, 0, "x\0w\0");
-        for (int i = 0; i < 1000; i++)
+        var changed = _store.Changed;
+        var watchEvent = StoreDouble.Message(StoreOperation.WatchEvent, 0, "x\0w\0");
+        for (var i = 0; i < 1000; i++)
         {
             Send(watchEvent);
         }
+
         await changed.Within();
-        Task<string?> read = _store.ReadAsync("x", default);
+        var read = _store.ReadAsync("x", default);
         Answer(StoreOperation.Read, Id(await ReceiveAsync(StoreMessage.HeaderLength + 2)), "");
         // The answer came behind all events.
         Assert.Equal("", await read.Within());
@@ -133,7 +134,7 @@ public sealed class XenStoreTests : IDisposable
 
     private async Task<string?> FailAsync(Task<string?> call, string error)
     {
-        byte[] request = await ReceiveAsync(StoreMessage.HeaderLength + 2);
+        var request = await ReceiveAsync(StoreMessage.HeaderLength + 2);
         Answer(StoreOperation.Error, Id(request), error + "\0");
         return await call.Within();
     }
@@ -142,7 +143,7 @@ public sealed class XenStoreTests : IDisposable
 
     private void Send(byte[] bytes)
     {
-        for (int sent = 0; sent < bytes.Length;)
+        for (var sent = 0; sent < bytes.Length;)
         {
             sent += Math.Max(0, TestLibc.Write(_server, bytes.AsSpan(sent)));
         }
@@ -151,10 +152,11 @@ public sealed class XenStoreTests : IDisposable
     private Task<byte[]> ReceiveAsync(int length) => Task.Run(() =>
     {
         var bytes = new byte[length];
-        for (int filled = 0; filled < length;)
+        for (var filled = 0; filled < length;)
         {
             filled += Math.Max(0, TestLibc.Read(_server, bytes.AsSpan(filled)));
         }
+
         return bytes;
     }).Within();
 

@@ -57,16 +57,18 @@ internal sealed unsafe class DescriptorChain
     {
         while (untrustedLength > 0)
         {
-            byte* start = memory.Guest(untrustedAddress, untrustedLength, out uint contiguous);
+            var start = memory.Guest(untrustedAddress, untrustedLength, out var contiguous);
             if (start == null)
             {
                 throw new DeviceFaultException($"a descriptor that leads out of the guest's memory, to {untrustedAddress:x}");
             }
+
             if (_count == _segments.Length)
             {
                 // Bounded: a ring's length, times the regions that one descriptor can reach over.
                 Array.Resize(ref _segments, _count * 2);
             }
+
             _segments[_count++] = new Segment { Start = start, Length = contiguous };
             Length += contiguous;
             untrustedAddress += contiguous;
@@ -77,7 +79,7 @@ internal sealed unsafe class DescriptorChain
     /// <summary>Copies out of the chain. The range must be within <see cref="Length"/>.</summary>
     internal void Read(long offset, Span<byte> target)
     {
-        for (int i = 0; i < _count && target.Length > 0; i++)
+        for (var i = 0; i < _count && target.Length > 0; i++)
         {
             ReadOnlySpan<byte> part = Part(ref offset, _segments[i], target.Length);
             part.CopyTo(target);
@@ -88,9 +90,9 @@ internal sealed unsafe class DescriptorChain
     /// <summary>Copies into the chain. The range must be within <see cref="Length"/>.</summary>
     internal void Write(long offset, ReadOnlySpan<byte> source)
     {
-        for (int i = 0; i < _count && source.Length > 0; i++)
+        for (var i = 0; i < _count && source.Length > 0; i++)
         {
-            Span<byte> part = Part(ref offset, _segments[i], source.Length);
+            var part = Part(ref offset, _segments[i], source.Length);
             source[..part.Length].CopyTo(part);
             source = source[part.Length..];
         }
@@ -103,7 +105,8 @@ internal sealed unsafe class DescriptorChain
             offset -= segment.Length;
             return default;
         }
-        int length = (int)Math.Min(wanted, segment.Length - offset);
+
+        var length = (int)Math.Min(wanted, segment.Length - offset);
         var part = new Span<byte>(segment.Start + offset, length);
         offset = 0;
         return part;

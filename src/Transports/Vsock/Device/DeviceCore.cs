@@ -1,3 +1,4 @@
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Transports.Reactor;
 using ChannelSdk.Transports.Vsock.Packets;
 
@@ -9,46 +10,17 @@ namespace ChannelSdk.Transports.Vsock.Device;
 /// </summary>
 /// <remarks>
 /// Data is copied once: a send copies from its buffer into the guest's receive buffers, and a waiting receive takes its
-/// packets from the guest's ring itself. Only bytes that nobody waits for go through a connection's buffer, within
+/// packets from the guest's ring itself. Only bytes without a waiting receive go through a connection's buffer, within
 /// the credit that the guest has.
 /// </remarks>
-internal sealed partial class DeviceCore : IReactorWork, IDisposable
+internal sealed class DeviceCore : IReactorWork, IDisposable
 {
-    /// <summary>Descriptors that are read in one turn; more wait for the next one. Packets of Linux' driver have two.</summary>
-    private const int TurnDescriptors = 1024;
-
-    /// <summary>What a descriptor counts of the I/O thread's turn, in bytes.</summary>
-    private const int DescriptorCost = 128;
-
-    /// <summary>
-    /// How long the rings rest after a turn that was used up. Ordinary traffic hardly ever uses one up; a guest whose rings never
-    /// run dry gets a tenth of the I/O thread by this, and the other instances' work finds the thread asleep, not at the end of
-    /// its time slice.
-    /// </summary>
-    private static readonly TimeSpan s_rest = TimeSpan.FromMilliseconds(1);
-
-    /// <summary>With less room than this in its buffer, a receive ends instead of splitting one more packet.</summary>
-    private const int WorthMore = 4096;
-
-    /// <summary>How long the guest may wait for its transmit buffers while it has enough others.</summary>
-    private static readonly TimeSpan s_showDelay = TimeSpan.FromMilliseconds(5);
-
     private readonly Lock _gate = new();
     private readonly VsockRouter _router;
-    private readonly DescriptorChain _chain = new();
-    private readonly IoReactor _reactor;
-    private readonly List<VsockConnection> _waitForBuffers = [];
-    private GuestMemory? _memory;
-    private DeviceQueue? _receive;
-    private DeviceQueue? _transmit;
-    private ushort? _stoppedReceive;
-    private ushort? _stoppedTransmit;
-    private readonly Timer _showTimer;
-    private readonly Timer _restTimer;
-    private bool _pumpIsScheduled;
-    private bool _showIsDue;
-    private bool _isResting;
-    private int _work;
+    private readonly DeviceTurn _turn;
+    private readonly DeviceRings _rings;
+    private readonly PacketWriter _writer;
+    private readonly PacketReader _reader;
 
     /// <summary>Makes a device without front-end.</summary>
     /// <param name="guestCid">The guest's CID.</param>
@@ -57,9 +29,10 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
     internal DeviceCore(ulong guestCid, VsockLimits limits, IoReactor reactor)
     {
         _router = new VsockRouter(guestCid, limits);
-        _reactor = reactor;
-        _showTimer = new Timer(static state => ((DeviceCore)state!).ShowLate(), this, Timeout.Infinite, Timeout.Infinite);
-        _restTimer = new Timer(static state => ((DeviceCore)state!).EndRest(), this, Timeout.Infinite, Timeout.Infinite);
+        _turn = new DeviceTurn(_gate, reactor, this);
+        _rings = new DeviceRings(_turn);
+        _writer = new PacketWriter(_rings, _turn, _router);
+        _reader = new PacketReader(_gate, _rings, _turn, _router, _writer);
     }
 
     /// <summary>Told, under the lock, that the guest broke its rings and that the device has ended.</summary>
@@ -72,7 +45,7 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
         {
             lock (_gate)
             {
-                return _receive is not null && _transmit is not null;
+                return _rings.Receive is not null && _rings.Transmit is not null;
             }
         }
     }
@@ -94,9 +67,9 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
     {
         lock (_gate)
         {
-            T result = action(_router);
+            var result = action(_router);
             FlushGuarded();
-            EndWork();
+            _turn.End();
             return result;
         }
     }
@@ -106,27 +79,30 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
     {
         lock (_gate)
         {
-            int received = connection.Incoming.Take(buffer);
+            var received = connection.Incoming.Take(buffer);
             if (received > 0)
             {
                 _router.Consume(connection, received);
                 FlushGuarded();
-                EndWork();
+                _turn.End();
                 return received;
             }
+
             if (!connection.HasReceivedAll)
             {
                 try
                 {
-                    received = ProcessTransmit(connection, buffer);
-                    FlushControl();
+                    received = _reader.Process(connection, buffer);
+                    _writer.FlushControl();
                 }
                 catch (DeviceFaultException fault)
                 {
                     EndByFault(fault.Message);
                 }
-                EndWork();
+
+                _turn.End();
             }
+
             return received > 0 ? received : connection.HasReceivedAll ? 0 : -1;
         }
     }
@@ -140,16 +116,18 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
             {
                 return 0;
             }
-            int sent = 0;
+
+            var sent = 0;
             try
             {
-                sent = FillReceive(connection, buffer);
+                sent = _writer.Send(connection, buffer);
             }
             catch (DeviceFaultException fault)
             {
                 EndByFault(fault.Message);
             }
-            EndWork();
+
+            _turn.End();
             return sent > 0 ? sent : connection.CannotSend ? 0 : -1;
         }
     }
@@ -159,211 +137,112 @@ internal sealed partial class DeviceCore : IReactorWork, IDisposable
     {
         lock (_gate)
         {
-            _pumpIsScheduled = false;
-            if (_isResting)
+            if (!_turn.TryBeginPump())
             {
                 return;
             }
+
             try
             {
-                _receive?.Ring.DisableKicks();
-                FlushControl();
-                ProcessTransmit(null, default);
-                FlushControl();
-                WakeSenders();
+                _rings.Receive?.Ring.DisableKicks();
+                _writer.FlushControl();
+                _reader.Process(null, default);
+                _writer.FlushControl();
+                _writer.WakeSenders();
             }
             catch (DeviceFaultException fault)
             {
                 EndByFault(fault.Message);
             }
-            EndWork();
+
+            _turn.End();
         }
     }
 
-    /// <summary>Processes the guest's packets until there are none, or something else must come first.</summary>
-    /// <param name="direct">A connection whose data goes straight into <paramref name="buffer"/>; its own buffer is empty.</param>
-    /// <param name="buffer">Where to.</param>
-    /// <returns>The bytes that were copied there.</returns>
-    private int ProcessTransmit(VsockConnection? direct, Span<byte> buffer)
-    {
-        if (_isResting || _transmit is not { } queue || _memory is not { } memory)
-        {
-            return 0;
-        }
-        int received = 0;
-        queue.Ring.DisableKicks();
-        while (true)
-        {
-            if (!_router.CanReceive)
-            {
-                FlushControl();
-                if (!_router.CanReceive)
-                {
-                    // Goes on when the guest has given receive buffers; the flush has asked for that kick.
-                    break;
-                }
-            }
-            if (TurnIsUsedUp)
-            {
-                Rest();
-                break;
-            }
-            if (received > 0 && buffer.Length < WorthMore)
-            {
-                SchedulePump();
-                break;
-            }
-            if (!TryPop(queue, memory))
-            {
-                if (queue.Ring.EnableKicks())
-                {
-                    queue.Ring.DisableKicks();
-                    continue;
-                }
-                break;
-            }
-            VsockHeader header = ReadHeader();
-            if (_router.Find(header) is { User: { IsReceiving: true } user } other && other != direct && other.Incoming.Count == 0)
-            {
-                // It has a buffer ready and takes the packet itself.
-                queue.Ring.Unpop();
-                user.OnReadable();
-                SchedulePump();
-                break;
-            }
-            if (_router.Receive(header, _chain.Length - VsockHeader.Size) is { } connection)
-            {
-                int taken = connection == direct ? TakeDirect(connection, header, buffer) : 0;
-                buffer = buffer[taken..];
-                received += taken;
-                TakeBuffered(connection, taken, (int)header.Length - taken);
-            }
-            queue.Ring.Push(_chain, 0);
-        }
-        ShowTransmitted(queue);
-        return received;
-    }
-
-    /// <summary>
-    /// Gives the guest its transmit buffers back, not for each packet: every time costs it an interrupt that nobody waits
-    /// for, as credit and not buffers is what limits a sender.
-    /// </summary>
-    private void ShowTransmitted(DeviceQueue queue)
-    {
-        if (queue.Ring.PublishIsDue)
-        {
-            queue.Publish();
-        }
-        else if (queue.Ring.HasUnpublished && !_showIsDue)
-        {
-            _showIsDue = true;
-            _showTimer.Change(s_showDelay, Timeout.InfiniteTimeSpan);
-        }
-    }
-
-    private void ShowLate()
+    /// <summary>Takes a new memory table, also under running queues.</summary>
+    /// <exception cref="DeviceFaultException">A running queue is not in it.</exception>
+    internal void SetMemory(GuestMemory memory)
     {
         lock (_gate)
         {
-            _showIsDue = false;
-            _transmit?.Publish();
+            try
+            {
+                _rings.SetMemory(memory);
+            }
+            catch (DeviceFaultException)
+            {
+                // The rings still lead into the old table, which has gone.
+                Clear();
+                throw;
+            }
         }
     }
 
-    private int TakeDirect(VsockConnection connection, in VsockHeader header, Span<byte> buffer)
-    {
-        // What did not fit into it before comes first.
-        if (connection.Incoming.Count > 0)
-        {
-            return 0;
-        }
-        int length = (int)Math.Min(header.Length, (uint)buffer.Length);
-        _chain.Read(VsockHeader.Size, buffer[..length]);
-        _router.Consume(connection, length);
-        return length;
-    }
-
-    private void TakeBuffered(VsockConnection connection, int from, int length)
-    {
-        if (length == 0)
-        {
-            return;
-        }
-        bool wasEmpty = connection.Incoming.Count == 0;
-        connection.Incoming.Reserve(length, out Span<byte> first, out Span<byte> second);
-        _chain.Read(VsockHeader.Size + from, first);
-        _chain.Read(VsockHeader.Size + from + first.Length, second);
-        connection.Incoming.Commit(length);
-        if (wasEmpty)
-        {
-            connection.User?.OnReadable();
-        }
-    }
-
-    private VsockHeader ReadHeader()
-    {
-        if (_chain.Length < VsockHeader.Size)
-        {
-            throw new DeviceFaultException($"a packet of {_chain.Length} bytes, less than its header");
-        }
-        Span<byte> untrusted = stackalloc byte[VsockHeader.Size];
-        _chain.Read(0, untrusted);
-        return VsockHeader.Read(untrusted);
-    }
-
-    private bool TurnIsUsedUp => _work >= TurnDescriptors;
-
-    private bool TryPop(DeviceQueue queue, GuestMemory memory)
-    {
-        bool popped = queue.Ring.TryPop(memory, _chain);
-        _work += popped ? _chain.Work : 0;
-        return popped;
-    }
-
-    /// <summary>Counts the work of a call, or of a part of it, against the I/O thread's turn.</summary>
-    private void EndWork()
-    {
-        int cost = _work * DescriptorCost;
-        _work = 0;
-        // What an ordinary packet takes is in the cost of the operation.
-        if (cost > IoReactor.OperationCost)
-        {
-            _reactor.Charge(cost);
-        }
-    }
-
-    private void SchedulePump()
-    {
-        if (!_pumpIsScheduled)
-        {
-            _pumpIsScheduled = true;
-            _reactor.Schedule(this);
-        }
-    }
-
-    private void Rest()
-    {
-        if (!_isResting)
-        {
-            _isResting = true;
-            _restTimer.Change(s_rest, Timeout.InfiniteTimeSpan);
-        }
-    }
-
-    private void EndRest()
+    /// <summary>Starts a queue. The connections live on if it begins where it was stopped, as after a pause.</summary>
+    /// <param name="isTransmit">Which of the two.</param>
+    /// <param name="size">Descriptors.</param>
+    /// <param name="addresses">Where it is.</param>
+    /// <param name="firstIndex">The available index to begin with.</param>
+    /// <param name="usesEventIndex">Whether VIRTIO_F_EVENT_IDX was negotiated.</param>
+    /// <param name="call">What interrupts the guest.</param>
+    /// <exception cref="DeviceFaultException">It cannot be.</exception>
+    internal void StartQueue(
+        bool isTransmit, uint size, RingAddresses addresses, ushort firstIndex, bool usesEventIndex, SafeFd? call)
     {
         lock (_gate)
         {
-            _isResting = false;
-            SchedulePump();
+            if (_rings.IsRestart(isTransmit, firstIndex))
+            {
+                // The driver restarted: it knows none of the connections.
+                _router.EndAll();
+            }
+
+            _rings.Start(isTransmit, size, addresses, firstIndex, usesEventIndex, call);
+            _turn.SchedulePump();
         }
+    }
+
+    /// <summary>Stops a queue; nothing of it is touched afterwards.</summary>
+    /// <returns>The available index that comes next, null if it did not run.</returns>
+    internal ushort? StopQueue(bool isTransmit)
+    {
+        lock (_gate)
+        {
+            return _rings.Stop(isTransmit);
+        }
+    }
+
+    /// <summary>Exchanges what interrupts the guest.</summary>
+    internal void SetCall(bool isTransmit, SafeFd? call)
+    {
+        lock (_gate)
+        {
+            _rings.SetCall(isTransmit, call);
+        }
+    }
+
+    /// <summary>The front-end has gone: all connections end, and the guest's memory is let go.</summary>
+    internal void Clear()
+    {
+        lock (_gate)
+        {
+            _rings.Clear();
+            _writer.Clear();
+            _router.EndAll();
+        }
+    }
+
+    public void Dispose()
+    {
+        _reader.Dispose();
+        _turn.Dispose();
     }
 
     private void FlushGuarded()
     {
         try
         {
-            FlushControl();
+            _writer.FlushControl();
         }
         catch (DeviceFaultException fault)
         {

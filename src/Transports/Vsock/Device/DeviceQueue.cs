@@ -1,10 +1,11 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.Transports.Vsock.Device;
 
 /// <summary>A running queue with the descriptor that interrupts the guest.</summary>
 /// <param name="ring">The ring.</param>
-/// <param name="call">The eventfd that interrupts, owned by whoever set it; null if the guest polls.</param>
+/// <param name="call">The eventfd that interrupts, owned by the caller that set it; null if the guest polls.</param>
 internal sealed class DeviceQueue(SplitQueue ring, SafeFd? call)
 {
     internal SplitQueue Ring => ring;

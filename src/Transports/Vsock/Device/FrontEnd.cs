@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.Vsock.Device;
@@ -42,8 +43,9 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
         core.OnFault = frontEnd.OnFault;
         lock (frontEnd._gate)
         {
-            frontEnd._token = reactor.Register(fd, Linux.EPOLLIN | Linux.EPOLLRDHUP, frontEnd);
+            frontEnd._token = reactor.Register(fd, Abi.EPOLLIN | Abi.EPOLLRDHUP, frontEnd);
         }
+
         return frontEnd;
     }
 
@@ -57,14 +59,16 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
             {
                 return;
             }
+
             if (_fault is { } fault)
             {
                 Close(fault);
                 return;
             }
+
             try
             {
-                for (int messages = 0; messages < TurnMessages; messages++)
+                for (var messages = 0; messages < TurnMessages; messages++)
                 {
                     switch (_socket.TryRead())
                     {
@@ -80,6 +84,7 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
                             break;
                     }
                 }
+
                 _reactor.Schedule(this);
             }
             catch (Exception error) when (error is DeviceFaultException or ChannelException)
@@ -89,7 +94,7 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
         }
     }
 
-    /// <summary>The guest broke its rings. Under the core's lock, so the end comes in a turn of its own.</summary>
+    /// <summary>The guest broke its rings. Under the core's lock, so the end comes in its own turn.</summary>
     internal void OnFault(string fault)
     {
         _fault = fault;
@@ -106,13 +111,15 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
             {
                 return;
             }
+
             _isClosed = true;
             _core.Clear();
             _reactor.Unregister(_socket.Fd, _token);
-            foreach (RingSetUp ring in _rings)
+            foreach (var ring in _rings)
             {
                 ring.Dispose();
             }
+
             _socket.Dispose();
             _ended.SetResult(fault);
         }
@@ -128,7 +135,7 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
 
     private void Handle()
     {
-        ReadOnlySpan<byte> payload = _socket.Payload;
+        var payload = new VhostUserPayload(_socket.Request, _socket.Payload);
         switch (_socket.Request)
         {
             case VhostUserRequest.GetFeatures:
@@ -141,37 +148,38 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
                 ReplyNumber(VhostUser.Queues);
                 return;
             case VhostUserRequest.GetConfig:
-                ReplyConfig(Checked(payload, 12));
+                ReplyConfig(payload);
                 return;
             case VhostUserRequest.GetRingBase:
-                ReplyBase(Checked(payload, 8));
+                ReplyBase(payload);
                 return;
             case VhostUserRequest.SetFeatures:
-                _features = Offered(Checked(payload, 8), VhostUser.OfferedFeatures);
+                _features = payload.Features(VhostUser.OfferedFeatures);
                 break;
             case VhostUserRequest.SetProtocolFeatures:
-                _ = Offered(Checked(payload, 8), VhostUser.OfferedProtocolFeatures);
+                _ = payload.Features(VhostUser.OfferedProtocolFeatures);
                 break;
             case VhostUserRequest.SetOwner or VhostUserRequest.ResetOwner or VhostUserRequest.SetRingError or VhostUserRequest.SetConfig:
                 // Nothing to do: there is one owner, errors end the socket, and the configuration is read-only.
                 break;
             case VhostUserRequest.SetMemoryTable:
-                _core.SetMemory(GuestMemory.Map(Regions(Checked(payload, 8)), _socket.Files, (ulong)_options.MaxMemory, _socket.Closer));
+                _core.SetMemory(GuestMemory.Map(payload.Regions(), _socket.Files, (ulong)_options.MaxMemory, _socket.Closer));
                 break;
             default:
-                SetUpRing(_socket.Request, Checked(payload, 8));
+                SetUpRing(_socket.Request, payload);
                 break;
         }
+
         if (_socket.NeedsReply)
         {
             ReplyNumber(0);
         }
     }
 
-    private void SetUpRing(VhostUserRequest request, ReadOnlySpan<byte> payload)
+    private void SetUpRing(VhostUserRequest request, VhostUserPayload payload)
     {
-        uint value = BinaryPrimitives.ReadUInt32LittleEndian(payload[4..]);
-        RingSetUp ring = Ring(payload);
+        var value = payload.Value();
+        var ring = _rings[payload.Queue()];
         switch (request)
         {
             case VhostUserRequest.SetRingSize:
@@ -181,7 +189,7 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
                 ring.SetBase(value);
                 break;
             case VhostUserRequest.SetRingAddress:
-                ring.SetAddresses(Addresses(Checked(payload, 40)));
+                ring.SetAddresses(payload.Addresses());
                 break;
             case VhostUserRequest.SetRingCall:
                 ring.SetCall(File(payload));
@@ -195,79 +203,46 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
             default:
                 throw new DeviceFaultException($"vhost-user request {(uint)request}, which was not negotiated");
         }
+
         ring.StartIfComplete(_features);
     }
 
-    private RingSetUp Ring(ReadOnlySpan<byte> payload)
+    private SafeFd? File(VhostUserPayload payload)
     {
-        bool isShort = _socket.Request is VhostUserRequest.SetRingKick or VhostUserRequest.SetRingCall;
-        ulong index = isShort ? payload[0] : BinaryPrimitives.ReadUInt32LittleEndian(payload);
-        return index < VhostUser.Queues ? _rings[index] : throw new DeviceFaultException($"a queue {index}; the device has {VhostUser.Queues}");
-    }
-
-    private SafeFd? File(ReadOnlySpan<byte> payload)
-    {
-        bool none = (BinaryPrimitives.ReadUInt64LittleEndian(payload) & VhostUser.NoDescriptor) != 0;
+        var none = payload.IsWithoutFile();
         if (_socket.Files.Count != (none ? 0 : 1))
         {
             throw new DeviceFaultException($"a message for a queue with {_socket.Files.Count} descriptors");
         }
+
         if (none)
         {
             return null;
         }
-        SafeFd file = _socket.Files[0];
+
+        var file = _socket.Files[0];
         _socket.Files.Clear();
         return file;
     }
 
-    private static RingAddresses Addresses(ReadOnlySpan<byte> payload) => new(
-        BinaryPrimitives.ReadUInt64LittleEndian(payload[8..]),
-        BinaryPrimitives.ReadUInt64LittleEndian(payload[16..]),
-        BinaryPrimitives.ReadUInt64LittleEndian(payload[24..]));
-
-    private static MemoryRegionInfo[] Regions(ReadOnlySpan<byte> payload)
+    private void ReplyConfig(VhostUserPayload payload)
     {
-        const int entry = 32;
-        uint count = BinaryPrimitives.ReadUInt32LittleEndian(payload);
-        if (count > GuestMemory.MaxRegions || payload.Length < 8 + entry * (int)count)
-        {
-            throw new DeviceFaultException($"a memory table of {count} regions in {payload.Length} bytes");
-        }
-        var regions = new MemoryRegionInfo[count];
-        for (int i = 0; i < regions.Length; i++)
-        {
-            ReadOnlySpan<byte> at = payload.Slice(8 + entry * i, entry);
-            regions[i] = new MemoryRegionInfo(
-                BinaryPrimitives.ReadUInt64LittleEndian(at), BinaryPrimitives.ReadUInt64LittleEndian(at[8..]),
-                BinaryPrimitives.ReadUInt64LittleEndian(at[16..]), BinaryPrimitives.ReadUInt64LittleEndian(at[24..]));
-        }
-        return regions;
-    }
-
-    private void ReplyConfig(ReadOnlySpan<byte> payload)
-    {
-        uint offset = BinaryPrimitives.ReadUInt32LittleEndian(payload);
-        uint size = BinaryPrimitives.ReadUInt32LittleEndian(payload[4..]);
-        if (size > VhostUser.MaxPayload - 12 || offset > VhostUser.ConfigSize)
-        {
-            throw new DeviceFaultException($"a read of {size} bytes of configuration at {offset}");
-        }
-        Span<byte> reply = stackalloc byte[12 + (int)size];
+        var head = payload.ConfigRange(out var offset, out var size);
+        Span<byte> reply = stackalloc byte[head.Length + size];
         reply.Clear();
-        payload[..12].CopyTo(reply);
+        head.CopyTo(reply);
         Span<byte> config = stackalloc byte[VhostUser.ConfigSize];
         BinaryPrimitives.WriteUInt64LittleEndian(config, _options.GuestCid);
-        ReadOnlySpan<byte> wanted = config[(int)offset..];
-        wanted[..(int)Math.Min(size, (uint)wanted.Length)].CopyTo(reply[12..]);
+        ReadOnlySpan<byte> wanted = config[offset..];
+        wanted[..Math.Min(size, wanted.Length)].CopyTo(reply[head.Length..]);
         _socket.Reply(reply);
     }
 
-    private void ReplyBase(ReadOnlySpan<byte> payload)
+    private void ReplyBase(VhostUserPayload payload)
     {
         Span<byte> reply = stackalloc byte[8];
-        payload[..4].CopyTo(reply);
-        BinaryPrimitives.WriteUInt32LittleEndian(reply[4..], Ring(payload).Stop());
+        payload.QueueBytes().CopyTo(reply);
+        BinaryPrimitives.WriteUInt32LittleEndian(reply[4..], _rings[payload.Queue()].Stop());
         _socket.Reply(reply);
     }
 
@@ -277,14 +252,4 @@ internal sealed class FrontEnd : IReactorClient, IReactorWork
         BinaryPrimitives.WriteUInt64LittleEndian(reply, value);
         _socket.Reply(reply);
     }
-
-    private static ulong Offered(ReadOnlySpan<byte> payload, ulong offered)
-    {
-        ulong wanted = BinaryPrimitives.ReadUInt64LittleEndian(payload);
-        return (wanted & ~offered) == 0 ? wanted : throw new DeviceFaultException($"features {wanted & ~offered:x}, which were not offered");
-    }
-
-    private ReadOnlySpan<byte> Checked(ReadOnlySpan<byte> payload, int needed) => payload.Length >= needed
-        ? payload
-        : throw new DeviceFaultException($"vhost-user request {(uint)_socket.Request} with {payload.Length} bytes; it has at least {needed}");
 }

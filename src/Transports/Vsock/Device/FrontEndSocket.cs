@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.Transports.Vsock.Device;
 
@@ -31,7 +32,7 @@ internal sealed unsafe class FrontEndSocket(ForeignFd fd) : IDisposable
     /// <summary>The payload of the message at hand.</summary>
     internal ReadOnlySpan<byte> Payload => _buffer.AsSpan(HeaderSize, PayloadLength);
 
-    /// <summary>The descriptors of the message at hand; whoever keeps one takes it out.</summary>
+    /// <summary>The descriptors of the current message; a caller that keeps one removes it.</summary>
     internal List<SafeFd> Files => _files;
 
     private uint Flags => BinaryPrimitives.ReadUInt32LittleEndian(_buffer.AsSpan(4));
@@ -39,12 +40,12 @@ internal sealed unsafe class FrontEndSocket(ForeignFd fd) : IDisposable
     private int PayloadLength => (int)BinaryPrimitives.ReadUInt32LittleEndian(_buffer.AsSpan(8));
 
     /// <summary>Reads on: true for a whole message, false if there is none yet, null when the front-end has gone.</summary>
-    /// <exception cref="DeviceFaultException">What came is no message.</exception>
+    /// <exception cref="DeviceFaultException">The bytes are no message.</exception>
     internal bool? TryRead()
     {
         while (true)
         {
-            int wanted = HeaderSize;
+            var wanted = HeaderSize;
             if (_have >= HeaderSize)
             {
                 CheckHeader();
@@ -54,16 +55,18 @@ internal sealed unsafe class FrontEndSocket(ForeignFd fd) : IDisposable
                     return true;
                 }
             }
-            int received = Receive(_buffer.AsSpan(_have, wanted - _have));
+
+            var received = Receive(_buffer.AsSpan(_have, wanted - _have));
             if (received <= 0)
             {
                 return received == 0 ? null : false;
             }
+
             _have += received;
         }
     }
 
-    /// <summary>Ends the message at hand; descriptors that nobody took are closed.</summary>
+    /// <summary>Ends the current message; descriptors that were not taken are closed.</summary>
     internal void Next()
     {
         _have = 0;
@@ -82,7 +85,7 @@ internal sealed unsafe class FrontEndSocket(ForeignFd fd) : IDisposable
         nint sent;
         fixed (byte* start = message)
         {
-            sent = Libc.Send(fd, start, (nuint)message.Length, Linux.MSG_NOSIGNAL | Linux.MSG_DONTWAIT);
+            sent = SocketCalls.Send(fd, start, (nuint)message.Length, Abi.MSG_NOSIGNAL | Abi.MSG_DONTWAIT);
         }
         // A front-end waits for its answers, so that the socket always has room for one.
         if (sent != message.Length)
@@ -109,23 +112,25 @@ internal sealed unsafe class FrontEndSocket(ForeignFd fd) : IDisposable
 
     private int Receive(Span<byte> target)
     {
-        byte* control = stackalloc byte[ControlMessages.Room];
+        var control = stackalloc byte[ControlMessages.Room];
         fixed (byte* start = target)
         {
             var vector = new IoVector { Start = start, Length = (nuint)target.Length };
             while (true)
             {
                 var message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = ControlMessages.Room };
-                nint received = Libc.RecvMsg(fd, &message, Linux.MSG_CMSG_CLOEXEC | Linux.MSG_DONTWAIT);
+                var received = SocketCalls.RecvMsg(fd, &message, Abi.MSG_CMSG_CLOEXEC | Abi.MSG_DONTWAIT);
                 if (received >= 0)
                 {
-                    ControlMessages.TakeFiles(control, message.ControlLength, fd.Closer, _files);
-                    if ((message.Flags & Linux.MSG_CTRUNC) != 0 || _files.Count > MaxFiles)
+                    ControlMessages.ReceiveFiles(control, message.ControlLength, fd.Closer, _files);
+                    if ((message.Flags & Abi.MSG_CTRUNC) != 0 || _files.Count > MaxFiles)
                     {
                         throw new DeviceFaultException($"a vhost-user message with more than {MaxFiles} descriptors");
                     }
+
                     return (int)received;
                 }
+
                 switch (Errno.Last)
                 {
                     case Errno.EINTR:
@@ -141,10 +146,11 @@ internal sealed unsafe class FrontEndSocket(ForeignFd fd) : IDisposable
 
     private void CloseFiles()
     {
-        foreach (SafeFd file in _files)
+        foreach (var file in _files)
         {
             file.Dispose();
         }
+
         _files.Clear();
     }
 }

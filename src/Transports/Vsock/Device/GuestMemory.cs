@@ -1,4 +1,5 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.Transports.Vsock.Device;
 
@@ -34,14 +35,16 @@ internal sealed unsafe class GuestMemory : IDisposable
             throw new DeviceFaultException(
                 $"a memory table of {untrustedTable.Length} regions with {files.Count} descriptors; 1 to {MaxRegions} with one each are allowed");
         }
+
         CheckSize(untrustedTable, maxBytes);
         var memory = new GuestMemory(closer);
         try
         {
-            for (int i = 0; i < untrustedTable.Length; i++)
+            for (var i = 0; i < untrustedTable.Length; i++)
             {
                 memory.Add(untrustedTable[i], files[i]);
             }
+
             return memory;
         }
         catch
@@ -57,17 +60,19 @@ internal sealed unsafe class GuestMemory : IDisposable
     /// <param name="contiguous">The bytes there that lie in the same region, at most <paramref name="length"/>.</param>
     internal byte* Guest(ulong address, uint length, out uint contiguous)
     {
-        for (int tried = 0; tried < _regions.Count; tried++)
+        for (var tried = 0; tried < _regions.Count; tried++)
         {
-            Region region = _regions[_last];
-            ulong offset = address - region.Info.GuestAddress;
+            var region = _regions[_last];
+            var offset = address - region.Info.GuestAddress;
             if (offset < region.Info.Length)
             {
                 contiguous = (uint)Math.Min(length, region.Info.Length - offset);
                 return region.Start + offset;
             }
+
             _last = _last + 1 < _regions.Count ? _last + 1 : 0;
         }
+
         contiguous = 0;
         return null;
     }
@@ -75,35 +80,38 @@ internal sealed unsafe class GuestMemory : IDisposable
     /// <summary>A range by the front-end's own addresses, in which it gives the rings; null if it is not all in one region.</summary>
     internal byte* User(ulong address, ulong length)
     {
-        foreach (Region region in _regions)
+        foreach (var region in _regions)
         {
-            ulong offset = address - region.Info.UserAddress;
+            var offset = address - region.Info.UserAddress;
             if (offset < region.Info.Length && length <= region.Info.Length - offset)
             {
                 return region.Start + offset;
             }
         }
+
         return null;
     }
 
     public void Dispose()
     {
-        foreach (Region region in _regions)
+        foreach (var region in _regions)
         {
             _closer.Unmap(region.Start, (nuint)region.Info.Length);
         }
+
         _regions.Clear();
     }
 
     private static void CheckSize(ReadOnlySpan<MemoryRegionInfo> untrustedTable, ulong maxBytes)
     {
-        ulong left = maxBytes;
-        foreach (MemoryRegionInfo untrusted in untrustedTable)
+        var left = maxBytes;
+        foreach (var untrusted in untrustedTable)
         {
             if (untrusted.Length > left)
             {
                 throw new DeviceFaultException($"a memory table of more than {maxBytes} bytes, which VsockDeviceOptions.MaxMemory allows (max-memory-mib= in a URI)");
             }
+
             left -= untrusted.Length;
         }
     }
@@ -118,7 +126,8 @@ internal sealed unsafe class GuestMemory : IDisposable
         {
             throw new DeviceFaultException($"a memory region of {untrusted.Length} bytes at {untrusted.GuestAddress:x} that cannot be");
         }
-        foreach (Region other in _regions)
+
+        foreach (var other in _regions)
         {
             if (Overlap(untrusted.GuestAddress, other.Info.GuestAddress, untrusted.Length, other.Info.Length)
                 || Overlap(untrusted.UserAddress, other.Info.UserAddress, untrusted.Length, other.Info.Length))
@@ -126,28 +135,31 @@ internal sealed unsafe class GuestMemory : IDisposable
                 throw new DeviceFaultException($"memory regions that overlap at {untrusted.GuestAddress:x}");
             }
         }
+
         CheckFile(untrusted, file);
-        void* start = Libc.Mmap(
-            null, (nuint)untrusted.Length, Linux.PROT_READ_WRITE, Linux.MAP_SHARED, file, (long)untrusted.FileOffset);
+        var start = SystemCalls.Mmap(
+            null, (nuint)untrusted.Length, Abi.PROT_READ_WRITE, Abi.MAP_SHARED, file, (long)untrusted.FileOffset);
         if ((nint)start == -1)
         {
             throw new DeviceFaultException($"memory that cannot be mapped: {Errno.Describe(Errno.Last)}");
         }
+
         _regions.Add(new Region(untrusted, (byte*)start));
     }
 
     /// <summary>A page behind the end of its file kills the process that touches it, so the file must stay as large as it is.</summary>
     private static void CheckFile(MemoryRegionInfo untrusted, SafeFd file)
     {
-        int seals = Libc.Fcntl(file, Linux.F_GET_SEALS, 0);
-        if (seals < 0 || (seals & Linux.F_SEAL_SHRINK) == 0)
+        var seals = DescriptorCalls.Fcntl(file, Abi.F_GET_SEALS, 0);
+        if (seals < 0 || (seals & Abi.F_SEAL_SHRINK) == 0)
         {
             throw new DeviceFaultException(
                 "guest memory that its owner could make smaller; give QEMU -object memory-backend-memfd,share=on, which seals it");
         }
+
         StatxResult status = default;
         using var hold = new HandleHold(file);
-        if (Libc.Statx((int)file.DangerousGetHandle(), "", Linux.AT_EMPTY_PATH, Linux.STATX_SIZE, &status) < 0
+        if (FileCalls.Statx((int)file.DangerousGetHandle(), "", Abi.AT_EMPTY_PATH, Abi.STATX_SIZE, &status) < 0
             || status.Size < untrusted.FileOffset + untrusted.Length)
         {
             throw new DeviceFaultException($"a memory region of {untrusted.Length} bytes in a file of {status.Size}");

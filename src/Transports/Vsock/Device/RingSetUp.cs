@@ -1,4 +1,5 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.Vsock.Device;
@@ -36,6 +37,7 @@ internal sealed class RingSetUp(DeviceCore core, IoReactor reactor, bool isTrans
         {
             return;
         }
+
         CheckStopped("addresses");
         _addresses = addresses;
     }
@@ -49,7 +51,7 @@ internal sealed class RingSetUp(DeviceCore core, IoReactor reactor, bool isTrans
         {
             CheckEvent(kick);
             _kick = kick;
-            _token = reactor.Register(kick, Linux.EPOLLIN, this);
+            _token = reactor.Register(kick, Abi.EPOLLIN, this);
         }
     }
 
@@ -60,6 +62,7 @@ internal sealed class RingSetUp(DeviceCore core, IoReactor reactor, bool isTrans
         {
             CheckEvent(call);
         }
+
         core.SetCall(isTransmit, call);
         _call?.Dispose();
         _call = call;
@@ -77,15 +80,17 @@ internal sealed class RingSetUp(DeviceCore core, IoReactor reactor, bool isTrans
     /// <summary>Starts the queue once everything for it is there.</summary>
     internal void StartIfComplete(ulong features)
     {
-        bool isEnabled = _isEnabled || (features & VhostUser.ProtocolFeatures) == 0;
+        var isEnabled = _isEnabled || (features & VhostUser.ProtocolFeatures) == 0;
         if (_isRunning || !isEnabled || _kick is null || _size == 0 || _addresses is not { } addresses)
         {
             return;
         }
+
         if ((features & VhostUser.Version1) == 0)
         {
             throw new DeviceFaultException("a driver that did not negotiate VIRTIO_F_VERSION_1");
         }
+
         core.StartQueue(isTransmit, _size, addresses, _base, (features & VhostUser.EventIndex) != 0, _call);
         _isRunning = true;
     }
@@ -96,7 +101,7 @@ internal sealed class RingSetUp(DeviceCore core, IoReactor reactor, bool isTrans
     {
         Pause();
         DropKick();
-        // The next start needs them anew.
+        // The next start needs new ones.
         _addresses = null;
         return _base;
     }
@@ -117,6 +122,7 @@ internal sealed class RingSetUp(DeviceCore core, IoReactor reactor, bool isTrans
         {
             _base = next;
         }
+
         _isRunning = false;
     }
 

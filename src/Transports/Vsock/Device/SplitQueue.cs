@@ -47,6 +47,7 @@ internal sealed unsafe class SplitQueue
         {
             throw new DeviceFaultException($"a {name} queue of {size} descriptors; a power of two up to {MaxSize} is allowed");
         }
+
         (_name, _size, _mask, _addresses, _next) = (name, size, size - 1, addresses, firstIndex);
         (_takesWritable, _usesEventIndex) = (takesWritable, usesEventIndex);
         Locate(memory);
@@ -95,16 +96,18 @@ internal sealed unsafe class SplitQueue
     /// <exception cref="DeviceFaultException">The ring or the chain is not allowed.</exception>
     internal bool TryPop(GuestMemory memory, DescriptorChain chain)
     {
-        ushort waiting = (ushort)(Volatile.Read(ref AvailableIndex) - _next);
+        var waiting = (ushort)(Volatile.Read(ref AvailableIndex) - _next);
         if (waiting == 0)
         {
             return false;
         }
+
         if (waiting > _size)
         {
             throw new DeviceFaultException($"an available index of the {_name} queue that jumps by {waiting} in a ring of {_size}");
         }
-        ushort head = Volatile.Read(ref *(ushort*)(_available + 4 + 2 * (_next & _mask)));
+
+        var head = Volatile.Read(ref *(ushort*)(_available + 4 + 2 * (_next & _mask)));
         Collect(memory, chain, head);
         _next++;
         return true;
@@ -116,7 +119,7 @@ internal sealed unsafe class SplitQueue
     /// <summary>Gives a chain back; <see cref="Publish"/> shows it to the guest.</summary>
     internal void Push(DescriptorChain chain, uint written)
     {
-        byte* element = _used + 4 + 8 * (_nextUsed & _mask);
+        var element = _used + 4 + 8 * (_nextUsed & _mask);
         Unsafe.WriteUnaligned(element, (uint)chain.Head);
         Unsafe.WriteUnaligned(element + 4, written);
         _nextUsed++;
@@ -127,7 +130,7 @@ internal sealed unsafe class SplitQueue
     /// <returns>Whether the guest wants an interrupt for it.</returns>
     internal bool Publish()
     {
-        ushort old = _publishedUsed;
+        var old = _publishedUsed;
         _publishedUsed = _nextUsed;
         _unpublishedDescriptors = 0;
         Volatile.Write(ref UsedIndex, _nextUsed);
@@ -138,6 +141,7 @@ internal sealed unsafe class SplitQueue
             // Virtio 1.2, section 2.7.7.1: wanted if the event index is among what was just published.
             return (ushort)(_nextUsed - Volatile.Read(ref UsedEvent) - 1) < (ushort)(_nextUsed - old);
         }
+
         return (Volatile.Read(ref AvailableFlags) & NoInterrupt) == 0;
     }
 
@@ -162,6 +166,7 @@ internal sealed unsafe class SplitQueue
         {
             Volatile.Write(ref UsedFlags, 0);
         }
+
         Interlocked.MemoryBarrier();
         return HasWaiting;
     }
@@ -169,47 +174,54 @@ internal sealed unsafe class SplitQueue
     private void Collect(GuestMemory memory, DescriptorChain chain, ushort untrustedHead)
     {
         chain.Reset(untrustedHead);
-        byte* table = _descriptors;
-        uint tableSize = _size;
+        var table = _descriptors;
+        var tableSize = _size;
         uint index = untrustedHead;
-        bool isIndirect = false;
-        for (uint left = Math.Min(_size, MaxChain) + 1; ; left--)
+        var isIndirect = false;
+        for (var left = Math.Min(_size, MaxChain) + 1; ; left--)
         {
             if (index >= tableSize)
             {
                 throw new DeviceFaultException($"descriptor {index} in a table of {tableSize} of the {_name} queue");
             }
+
             if (left == 0)
             {
                 throw new DeviceFaultException($"a descriptor chain of the {_name} queue of more than {Math.Min(_size, MaxChain)} descriptors, or a loop");
             }
+
             chain.Work++;
-            Descriptor untrusted = Unsafe.ReadUnaligned<Descriptor>(table + (nuint)Descriptor.Size * index);
+            var untrusted = Unsafe.ReadUnaligned<Descriptor>(table + (nuint)Descriptor.Size * index);
             if ((untrusted.Flags & Descriptor.IsIndirect) != 0)
             {
                 if (isIndirect || (untrusted.Flags & Descriptor.HasNext) != 0)
                 {
                     throw new DeviceFaultException($"an indirect table within a table or a chain of the {_name} queue");
                 }
+
                 table = Indirect(memory, untrusted);
                 tableSize = untrusted.Length / Descriptor.Size;
                 (isIndirect, index) = (true, 0);
                 chain.Count();
                 continue;
             }
+
             if ((untrusted.Flags & Descriptor.IsWritable) != 0 != _takesWritable)
             {
                 throw new DeviceFaultException($"a descriptor of the wrong direction in the {_name} queue");
             }
+
             chain.Append(memory, untrusted.Address, untrusted.Length);
             if (!isIndirect)
             {
                 chain.Count();
             }
+
             if ((untrusted.Flags & Descriptor.HasNext) == 0)
             {
                 return;
             }
+
             index = untrusted.Next;
         }
     }
@@ -218,22 +230,24 @@ internal sealed unsafe class SplitQueue
     {
         if (untrusted.Length > 0 && untrusted.Length % Descriptor.Size == 0 && untrusted.Length / Descriptor.Size <= _size)
         {
-            byte* table = memory.Guest(untrusted.Address, untrusted.Length, out uint contiguous);
+            var table = memory.Guest(untrusted.Address, untrusted.Length, out var contiguous);
             if (table != null && contiguous == untrusted.Length)
             {
                 return table;
             }
         }
+
         throw new DeviceFaultException($"an indirect table of {untrusted.Length} bytes at {untrusted.Address:x} in the {_name} queue");
     }
 
     private byte* Locate(GuestMemory memory, ulong address, uint length, uint alignment)
     {
-        byte* found = memory.User(address, length);
+        var found = memory.User(address, length);
         if (found == null || ((nuint)found & (alignment - 1)) != 0)
         {
             throw new DeviceFaultException($"a part of the {_name} queue that is not in the guest's memory or not aligned, at {address:x}");
         }
+
         return found;
     }
 }

@@ -50,6 +50,9 @@ internal static class VhostUser
     /// <summary>struct virtio_vsock_config: the guest's CID (virtio 1.2, section 5.10.4).</summary>
     internal const int ConfigSize = 8;
 
+    /// <summary>Offset, size and flags before the bytes of GET_CONFIG and its reply.</summary>
+    internal const int ConfigHeaderSize = 12;
+
     /// <summary>The largest payload that a front-end may send, the one of SET_CONFIG or SET_MEM_TABLE with room to spare.</summary>
     internal const int MaxPayload = 512;
 }

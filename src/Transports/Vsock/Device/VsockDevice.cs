@@ -1,8 +1,8 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 using ChannelSdk.Transports.UnixSocket;
-using ChannelSdk.Transports.Vsock.Hybrid;
 using ChannelSdk.Transports.Vsock.Packets;
 
 namespace ChannelSdk.Transports.Vsock.Device;
@@ -22,7 +22,7 @@ public sealed class VsockDevice : IAsyncDisposable
     public const string Scheme = "vhost-vsock";
 
     private readonly VsockDeviceOptions _options;
-    private readonly UnixSocketPlace _place;
+    private readonly UnixSocketAddress _place;
     private readonly DeviceCore _core;
     private readonly Lock _gate = new();
     private readonly Dictionary<uint, VsockDeviceListener> _listeners = [];
@@ -36,13 +36,13 @@ public sealed class VsockDevice : IAsyncDisposable
 
     /// <summary>Makes a device. Nothing is opened before <see cref="Start"/> or the first use of an endpoint.</summary>
     /// <param name="options">What it is.</param>
-    /// <exception cref="ChannelException">A value out of its range (BadConfiguration).</exception>
+    /// <exception cref="ChannelException">A value out of its range (<see cref="ChannelError.BadConfiguration"/>).</exception>
     public VsockDevice(VsockDeviceOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         _options = options;
-        _place = new UnixSocketPlace(Scheme, options.SocketPath, "Make the directory that the socket shall be in.");
+        _place = new UnixSocketAddress(Scheme, options.SocketPath, "make the directory that the socket shall be in");
         _core = new DeviceCore(
             options.GuestCid,
             VsockLimits.Default with { Connections = options.MaxConnections, BufferBytes = (uint)options.BufferBytes },
@@ -57,8 +57,8 @@ public sealed class VsockDevice : IAsyncDisposable
     {
         get
         {
-            (int connections, long violations) = _core.Counters;
-            bool isRunning = _core.IsRunning;
+            var (connections, violations) = _core.Counters;
+            var isRunning = _core.IsRunning;
             lock (_gate)
             {
                 return new VsockDeviceStatus(_frontEnd is not null, isRunning, connections, violations, _faults, _lastFault);
@@ -67,13 +67,18 @@ public sealed class VsockDevice : IAsyncDisposable
     }
 
     /// <summary>Makes the socket and serves QEMU on it. Nothing happens if it does already.</summary>
-    /// <exception cref="ChannelException">The socket cannot be made (codes 500-503).</exception>
+    /// <exception cref="ChannelException">The socket cannot be made (<see cref="ChannelError.EndpointMissing"/> to <see cref="ChannelError.TransportFailed"/>).</exception>
     public void Start()
     {
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
-            EventSignal.Prepare();
+            if (EventSignal.Prepare() is not 0 and var error)
+            {
+                throw EndpointFault.ToException(error, "set asynchronous I/O up for the interrupts of", _place.Uri,
+                    "raise fs.aio-max-nr, and let the sandbox of this program allow io_setup and io_submit");
+            }
+
             _listener ??= UnixListener.Start(_place);
             StartHybrid();
             // It may have ended by an error of the socket, which was told.
@@ -85,7 +90,7 @@ public sealed class VsockDevice : IAsyncDisposable
     }
 
     /// <summary>For its endpoints, whose caller learns of a device that has ended as of any other transport's end.</summary>
-    /// <exception cref="ChannelException">TransportFailed: the device was disposed of, or its socket cannot be made.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.TransportFailed"/>: the device was disposed of, or its socket cannot be made.</exception>
     internal void StartFor(string uri)
     {
         try
@@ -94,7 +99,7 @@ public sealed class VsockDevice : IAsyncDisposable
         }
         catch (ObjectDisposedException e)
         {
-            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"Opening {uri} ended: its device was disposed of.", e);
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"opening {uri} ended: its device was disposed of", e);
         }
     }
 
@@ -116,14 +121,17 @@ public sealed class VsockDevice : IAsyncDisposable
             {
                 return;
             }
+
             _stopping.Cancel();
             serving = _serving;
         }
+
         await serving.ConfigureAwait(false);
         if (_hybrid is { } hybrid)
         {
             await hybrid.DisposeAsync().ConfigureAwait(false);
         }
+
         _listener?.Dispose();
         _core.Dispose();
         _stopping.Dispose();
@@ -135,12 +143,13 @@ public sealed class VsockDevice : IAsyncDisposable
 
     internal void Listen(uint port, VsockDeviceListener listener)
     {
-        bool isFree = _core.WithRouter(router => router.Listen(port, listener));
+        var isFree = _core.WithRouter(router => router.Listen(port, listener));
         if (!isFree)
         {
             throw new ChannelException(ChannelError.EndpointBusy, ErrorClass.Refused,
-                $"Cannot listen on {UriOf(port)}: another endpoint of this device does. Use another port.");
+                $"cannot listen on {UriOf(port)}: another endpoint of this device does; use another port");
         }
+
         lock (_gate)
         {
             _listeners[port] = listener;
@@ -155,8 +164,10 @@ public sealed class VsockDevice : IAsyncDisposable
             {
                 return;
             }
+
             _listeners.Remove(port);
         }
+
         _core.WithRouter(router =>
         {
             router.Unlisten(port);
@@ -177,20 +188,22 @@ public sealed class VsockDevice : IAsyncDisposable
         if (!_core.IsRunning)
         {
             throw new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry,
-                $"Cannot dial {UriOf(port)}: no guest with a running vsock driver is connected to {_options.SocketPath}.");
+                $"cannot dial {UriOf(port)}: no guest with a running vsock driver is connected to {_options.SocketPath}");
         }
-        VsockDeviceLink link = NewLink(port);
-        bool isRoom = _core.WithRouter(router =>
+
+        var link = NewLink(port);
+        var isRoom = _core.WithRouter(router =>
         {
             if (router.Connect(port, link) is not { } connection)
             {
                 return false;
             }
+
             link.Bind(connection);
             return true;
         });
         return isRoom ? link : throw new ChannelException(ChannelError.EndpointBusy, ErrorClass.Retry,
-            $"Cannot dial {UriOf(port)}: the device has {_options.MaxConnections} connections, as many as it may.");
+            $"cannot dial {UriOf(port)}: the device has {_options.MaxConnections} connections, as many as it may");
     }
 
     private void StartHybrid()
@@ -214,7 +227,7 @@ public sealed class VsockDevice : IAsyncDisposable
         {
             while (true)
             {
-                ForeignFd fd = await listener.AcceptAsync(_stopping.Token).ConfigureAwait(false);
+                var fd = await listener.AcceptAsync(_stopping.Token).ConfigureAwait(false);
                 try
                 {
                     await ServeAsync(fd).ConfigureAwait(false);
@@ -238,20 +251,23 @@ public sealed class VsockDevice : IAsyncDisposable
 
     private async Task ServeAsync(ForeignFd fd)
     {
-        FrontEnd frontEnd = FrontEnd.Attach(_core, fd, IoReactor.Shared, _options);
+        var frontEnd = FrontEnd.Attach(_core, fd, IoReactor.Shared, _options);
         lock (_gate)
         {
             _frontEnd = frontEnd;
         }
+
         string? fault;
         using (_stopping.Token.UnsafeRegister(static state => ((FrontEnd)state!).Close(null), frontEnd))
         {
             fault = await frontEnd.Ended.ConfigureAwait(false);
         }
+
         lock (_gate)
         {
             _frontEnd = null;
         }
+
         if (fault is not null)
         {
             TellFault(fault);
@@ -267,7 +283,8 @@ public sealed class VsockDevice : IAsyncDisposable
             _lastFault = fault;
             listeners = [.. _listeners.Values];
         }
-        foreach (VsockDeviceListener listener in listeners)
+
+        foreach (var listener in listeners)
         {
             listener.OnFault(fault);
         }

@@ -1,4 +1,5 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.Vsock.Device;
 
@@ -19,13 +20,14 @@ internal sealed class VsockDeviceDialer(VsockDevice device, uint port) : ITransp
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         cancellationToken.ThrowIfCancellationRequested();
         device.StartFor(Uri);
-        VsockDeviceLink link = device.Connect(port);
+        var link = device.Connect(port);
         try
         {
             if (!await link.Answered.WaitAsync(s_timeout, cancellationToken).ConfigureAwait(false))
             {
-                throw Missing("refused the connection. Start the program that listens there in the guest.");
+                throw Missing("refused the connection; start the program that listens there in the guest");
             }
+
             return link;
         }
         catch (Exception error)
@@ -33,8 +35,9 @@ internal sealed class VsockDeviceDialer(VsockDevice device, uint port) : ITransp
             link.Abort();
             if (error is TimeoutException)
             {
-                throw Missing($"did not answer for {s_timeout.TotalSeconds} s. See whether it runs.");
+                throw Missing($"did not answer for {s_timeout.TotalSeconds} s; see whether it runs");
             }
+
             throw;
         }
     }
@@ -46,5 +49,5 @@ internal sealed class VsockDeviceDialer(VsockDevice device, uint port) : ITransp
     }
 
     private ChannelException Missing(string what) => new(
-        ChannelError.EndpointMissing, ErrorClass.Retry, $"Cannot dial {Uri}: the guest {what}");
+        ChannelError.EndpointMissing, ErrorClass.Retry, $"cannot dial {Uri}: the guest {what}");
 }

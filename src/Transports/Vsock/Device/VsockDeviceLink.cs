@@ -1,4 +1,5 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 using ChannelSdk.Transports.Vsock.Packets;
 
@@ -56,6 +57,7 @@ internal sealed class VsockDeviceLink : ITransportLink, IVsockUser, IHalfClose
         {
             return;
         }
+
         _receive.Close();
         _send.Close();
         _core.WithRouter(router =>
@@ -79,11 +81,12 @@ internal sealed class VsockDeviceLink : ITransportLink, IVsockUser, IHalfClose
         {
             _answered.TrySetResult(_connection.State == VsockState.Established);
         }
+
         _send.Schedule();
     }
 
     private ChannelException Aborted() => new(
-        ChannelError.LinkLost, ErrorClass.Fatal, $"The link to {Peer} was ended by this side.");
+        ChannelError.LinkLost, ErrorClass.Fatal, $"the link to {Peer} was ended by this side");
 
     private sealed class ReceiveOperation(VsockDeviceLink link, IoReactor reactor) : FdOperation(reactor)
     {
@@ -93,8 +96,9 @@ internal sealed class VsockDeviceLink : ITransportLink, IVsockUser, IHalfClose
         {
             if (buffer.IsEmpty)
             {
-                throw new ArgumentException("Receiving needs a buffer of at least one byte.", nameof(buffer));
+                throw new ArgumentException("receiving needs a buffer of at least one byte", nameof(buffer));
             }
+
             ThrowIfWaiting();
             _buffer = buffer;
             return StartAsync();
@@ -117,8 +121,9 @@ internal sealed class VsockDeviceLink : ITransportLink, IVsockUser, IHalfClose
         {
             if (buffer.IsEmpty)
             {
-                throw new ArgumentException("Sending needs at least one byte.", nameof(buffer));
+                throw new ArgumentException("sending needs at least one byte", nameof(buffer));
             }
+
             ThrowIfWaiting();
             _buffer = buffer;
             return StartAsync();
@@ -128,9 +133,9 @@ internal sealed class VsockDeviceLink : ITransportLink, IVsockUser, IHalfClose
 
         protected override int Try()
         {
-            int sent = link._core.Send(link._connection, _buffer.Span);
+            var sent = link._core.Send(link._connection, _buffer.Span);
             return sent != 0 ? sent : throw new ChannelException(
-                ChannelError.LinkLost, ErrorClass.Fatal, $"The other side of {link.Peer} has gone.");
+                ChannelError.LinkLost, ErrorClass.Fatal, $"the other side of {link.Peer} has gone");
         }
 
         protected override void OnFinished() => _buffer = default;

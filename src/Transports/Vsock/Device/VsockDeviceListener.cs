@@ -1,5 +1,5 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 using ChannelSdk.Transports.Vsock.Packets;
 
@@ -36,17 +36,19 @@ internal sealed class VsockDeviceListener(VsockDevice device, uint port, bool ow
             {
                 _hasRefused = true;
                 _links.Fail(new ChannelException(ChannelError.EndpointDenied, ErrorClass.Retry,
-                    $"{Uri} refused a connection. {ReservedPort.Refusal(connection.GuestPort)}"));
+                    $"{Uri} refused a connection: {ReservedPort.Refusal(connection.GuestPort)}"));
             }
+
             return null;
         }
-        VsockDeviceLink link = device.NewLink(connection, port);
+
+        var link = device.NewLink(connection, port);
         return _links.Offer(link) ? link : null;
     }
 
-    /// <summary>The device ended by a fault of the guest or front-end; told to whoever opens.</summary>
+    /// <summary>The device ended by a fault of the guest or front-end; the next open fails with it.</summary>
     internal void OnFault(string fault) => _links.Fail(new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry,
-        $"The device of {Uri} was ended because of {fault}. It serves the next front-end that connects; restart the virtual machine."));
+        $"the device of {Uri} was ended because of {fault}; it serves the next front-end that connects; restart the virtual machine"));
 
     public async ValueTask DisposeAsync()
     {
@@ -54,14 +56,16 @@ internal sealed class VsockDeviceListener(VsockDevice device, uint port, bool ow
         {
             return;
         }
+
         _isDisposed = true;
-        IReadOnlyList<VsockDeviceLink> left = _links.End(new ChannelException(
-            ChannelError.TransportFailed, ErrorClass.Refused, $"Accepting on {Uri} ended: the endpoint was disposed of."));
+        var left = _links.End(new ChannelException(
+            ChannelError.TransportFailed, ErrorClass.Refused, $"accepting on {Uri} ended: the endpoint was disposed of"));
         device.Unlisten(port, this);
-        foreach (VsockDeviceLink link in left)
+        foreach (var link in left)
         {
             link.Abort();
         }
+
         if (ownsDevice)
         {
             await device.DisposeAsync().ConfigureAwait(false);
@@ -76,6 +80,7 @@ internal sealed class VsockDeviceListener(VsockDevice device, uint port, bool ow
             device.Listen(port, this);
             _isListening = true;
         }
-        return await _links.TakeAsync(cancellationToken).ConfigureAwait(false);
+
+        return await _links.AcceptAsync(cancellationToken).ConfigureAwait(false);
     }
 }

@@ -1,4 +1,4 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Transports.Vsock.Device;
 
@@ -57,7 +57,7 @@ public sealed record VsockDeviceOptions
     {
         if (!isRight)
         {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"The vsock device at {SocketPath} has {what}.");
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the vsock device at {SocketPath} has {what}");
         }
     }
 }

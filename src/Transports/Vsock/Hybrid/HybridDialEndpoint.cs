@@ -1,5 +1,6 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 using ChannelSdk.Transports.UnixSocket;
 
@@ -9,7 +10,7 @@ namespace ChannelSdk.Transports.Vsock.Hybrid;
 /// <param name="uri">The endpoint's URI.</param>
 /// <param name="place">The monitor's socket.</param>
 /// <param name="port">The guest's port.</param>
-internal sealed class HybridDialEndpoint(string uri, UnixSocketPlace place, uint port) : ITransportEndpoint
+internal sealed class HybridDialEndpoint(string uri, UnixSocketAddress place, uint port) : ITransportEndpoint
 {
     internal const string Scheme = "vsock-hybrid";
 
@@ -22,16 +23,17 @@ internal sealed class HybridDialEndpoint(string uri, UnixSocketPlace place, uint
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         cancellationToken.ThrowIfCancellationRequested();
-        SocketLink link = Dial(place, new PeerIdentity(Scheme, $"{place.Path}?port={port}"), _closer);
+        var link = Dial(place, new PeerIdentity(Scheme, $"{place.Path}?port={port}"), _closer);
         try
         {
-            uint? answer = await HybridHandshake.LimitAsync(link, AskAsync(link), cancellationToken).ConfigureAwait(false);
+            var answer = await HybridHandshake.LimitAsync(link, AskAsync(link), cancellationToken).ConfigureAwait(false);
             if (answer is null)
             {
                 // The monitor gives no reason: too early, no driver, no listener and too many all look like this.
                 throw HybridHandshake.Missing(uri,
-                    $"it was closed without an answer. See whether the guest's vsock driver is loaded and a program listens on port {port} in it.");
+                    $"it was closed without an answer; see whether the guest's vsock driver is loaded and a program listens on port {port} in it");
             }
+
             return link;
         }
         catch (Exception error)
@@ -40,10 +42,10 @@ internal sealed class HybridDialEndpoint(string uri, UnixSocketPlace place, uint
             throw error switch
             {
                 TimeoutException => HybridHandshake.Missing(uri,
-                    $"no answer came in {HybridHandshake.Timeout.TotalSeconds} s. See whether the guest runs, as it does not while it boots or is paused."),
+                    $"no answer came in {HybridHandshake.Timeout.TotalSeconds} s; see whether the guest runs, as it does not while it boots or is paused"),
                 FormatException => new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused,
-                    $"Cannot dial {uri}: it answered with {error.Message}. See whether it is the vsock socket of a Firecracker or Cloud Hypervisor.", error),
-                ChannelException { Code: ChannelError.LinkLost } => HybridHandshake.Missing(uri, "it was closed during the handshake."),
+                    $"cannot dial {uri}: it answered with {error.Message}; see whether it is the vsock socket of a Firecracker or Cloud Hypervisor", error),
+                ChannelException { Code: ChannelError.LinkLost } => HybridHandshake.Missing(uri, "it was closed during the handshake"),
                 _ => error,
             };
         }
@@ -56,19 +58,21 @@ internal sealed class HybridDialEndpoint(string uri, UnixSocketPlace place, uint
     }
 
     /// <summary>Connects to a Unix socket; that never waits.</summary>
-    internal static SocketLink Dial(UnixSocketPlace place, PeerIdentity peer, ForeignCloser closer)
+    internal static SocketLink Dial(UnixSocketAddress place, PeerIdentity peer, ForeignCloser closer)
     {
         if (closer.IsFull)
         {
             throw place.Full();
         }
-        ForeignFd fd = place.NewSocket(closer);
-        int errno = place.Connect(fd);
+
+        var fd = place.NewSocket(closer);
+        var errno = place.Connect(fd);
         if (errno != 0)
         {
             fd.Dispose();
             throw place.Error(errno, "dial");
         }
+
         return SocketLink.Attach(fd, peer);
     }
 

@@ -1,12 +1,13 @@
 using System.Globalization;
 using System.Text;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.Vsock.Hybrid;
 
 /// <summary>
 /// The lines of a hybrid vsock socket (Firecracker, "docs/vsock.md"): <c>CONNECT port</c>, answered by <c>OK port</c>.
-/// Whatever follows the line's end belongs to the stream, so a line is read byte by byte.
+/// Bytes behind the line's end belong to the stream, so a line is read byte by byte.
 /// </summary>
 internal static class HybridHandshake
 {
@@ -22,17 +23,19 @@ internal static class HybridHandshake
     internal static async ValueTask<uint?> ReadAsync(ITransportLink link, string word)
     {
         var line = new byte[MaxLine];
-        for (int length = 0; length < MaxLine; length++)
+        for (var length = 0; length < MaxLine; length++)
         {
             if (await link.ReceiveAsync(line.AsMemory(length, 1)).ConfigureAwait(false) == 0)
             {
                 return null;
             }
+
             if (line[length] == '\n')
             {
                 return Parse(Encoding.ASCII.GetString(line, 0, length).TrimEnd('\r'), word);
             }
         }
+
         throw new FormatException($"a line of more than {MaxLine} bytes");
     }
 
@@ -62,13 +65,13 @@ internal static class HybridHandshake
 
     private static uint Parse(string line, string word)
     {
-        string[] parts = line.Split(' ');
+        var parts = line.Split(' ');
         return parts.Length == 2 && string.Equals(parts[0], word, StringComparison.OrdinalIgnoreCase)
-            && uint.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out uint port)
+            && uint.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var port)
             ? port
             : throw new FormatException($"a line that is not '{word} PORT'");
     }
 
     internal static ChannelException Missing(string uri, string what) => new(
-        ChannelError.EndpointMissing, ErrorClass.Retry, $"Cannot dial {uri}: {what}");
+        ChannelError.EndpointMissing, ErrorClass.Retry, $"cannot dial {uri}: {what}");
 }

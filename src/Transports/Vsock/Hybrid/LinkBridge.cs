@@ -1,5 +1,6 @@
 using System.Buffers;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.Vsock.Hybrid;
 
@@ -18,16 +19,17 @@ internal static class LinkBridge
 
     private static async Task PumpAsync(ITransportLink from, ITransportLink to)
     {
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+        var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         try
         {
             for (int count; (count = await from.ReceiveAsync(buffer).ConfigureAwait(false)) > 0;)
             {
-                for (int sent = 0; sent < count;)
+                for (var sent = 0; sent < count;)
                 {
                     sent += await to.SendAsync(buffer.AsMemory(sent, count - sent)).ConfigureAwait(false);
                 }
             }
+
             if (((IHalfClose)from).IsGone)
             {
                 to.Abort();

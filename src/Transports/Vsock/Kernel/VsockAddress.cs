@@ -1,5 +1,6 @@
 using System.Globalization;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.Vsock.Kernel;
 
@@ -20,13 +21,14 @@ internal readonly record struct VsockAddress(uint Cid, uint Port)
     /// <summary>Reads <c>CID:PORT</c>, or with no CID <c>:PORT</c> if that is allowed.</summary>
     internal static VsockAddress Parse(EndpointUri uri, string target, bool takesAny)
     {
-        string[] parts = target.Split(':');
-        bool isAny = takesAny && parts[0].Length == 0;
-        uint cid = AnyCid;
-        if (parts.Length == 2 && (isAny || TryParse(parts[0], out cid)) && TryParse(parts[1], out uint port))
+        var parts = target.Split(':');
+        var isAny = takesAny && parts[0].Length == 0;
+        var cid = AnyCid;
+        if (parts.Length == 2 && (isAny || TryParse(parts[0], out cid)) && TryParse(parts[1], out var port))
         {
             return new VsockAddress(cid, port);
         }
+
         throw uri.Bad(takesAny
             ? "it is not CID:PORT for one peer or :PORT for any, in decimal numbers"
             : "it is not CID:PORT, in decimal numbers; the host's CID is 2");
@@ -35,33 +37,34 @@ internal readonly record struct VsockAddress(uint Cid, uint Port)
     public override string ToString() => Cid == AnyCid ? $":{Port}" : $"{Cid}:{Port}";
 
     /// <summary>A new, non-blocking stream socket, or -1 and the errno.</summary>
-    internal static int NewSocket() => Libc.Socket(Linux.AF_VSOCK, Linux.SOCK_STREAM | Linux.SOCK_NONBLOCK | Linux.SOCK_CLOEXEC, 0);
+    internal static int NewSocket() => SocketCalls.Socket(Abi.AF_VSOCK, Abi.SOCK_STREAM | Abi.SOCK_NONBLOCK | Abi.SOCK_CLOEXEC, 0);
 
     /// <summary>Begins to connect: 0 when that is done, or an errno, EINPROGRESS among them.</summary>
     internal unsafe int Connect(SafeFd fd)
     {
-        byte* address = stackalloc byte[Length];
+        var address = stackalloc byte[Length];
         Write(new Span<byte>(address, Length));
-        return Libc.Connect(fd, address, Length) < 0 ? Errno.Last : 0;
+        return SocketCalls.Connect(fd, address, Length) < 0 ? Errno.Last : 0;
     }
 
     /// <summary>Binds: 0 or an errno.</summary>
     internal unsafe int Bind(SafeFd fd)
     {
-        byte* address = stackalloc byte[Length];
+        var address = stackalloc byte[Length];
         Write(new Span<byte>(address, Length));
-        return Libc.Bind(fd, address, Length) < 0 ? Errno.Last : 0;
+        return SocketCalls.Bind(fd, address, Length) < 0 ? Errno.Last : 0;
     }
 
-    /// <summary>Who is at the other end of a connected socket; null when it has gone.</summary>
+    /// <summary>The other end of a connected socket; null when it has gone.</summary>
     internal static unsafe VsockAddress? PeerOf(SafeFd fd)
     {
-        byte* address = stackalloc byte[Length];
+        var address = stackalloc byte[Length];
         uint length = Length;
-        if (Libc.GetPeerName(fd, address, &length) < 0 || length < Length)
+        if (SocketCalls.GetPeerName(fd, address, &length) < 0 || length < Length)
         {
             return null;
         }
+
         var words = new ReadOnlySpan<uint>(address, Length / sizeof(uint));
         return new VsockAddress(words[2], words[1]);
     }
@@ -69,8 +72,8 @@ internal readonly record struct VsockAddress(uint Cid, uint Port)
     private void Write(Span<byte> address)
     {
         address.Clear();
-        Span<uint> words = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, uint>(address);
-        words[0] = Linux.AF_VSOCK;
+        var words = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, uint>(address);
+        words[0] = Abi.AF_VSOCK;
         words[1] = Port;
         words[2] = Cid;
     }

@@ -1,4 +1,5 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.Vsock.Kernel;
@@ -19,11 +20,12 @@ internal sealed class VsockDialEndpoint(string uri, VsockAddress address) : ITra
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         cancellationToken.ThrowIfCancellationRequested();
-        int number = VsockAddress.NewSocket();
+        var number = VsockAddress.NewSocket();
         if (number < 0)
         {
             throw VsockErrors.Of(Errno.Last, "dial", uri);
         }
+
         var fd = new SafeFd(number);
         ReservedPort.Bind(port => new VsockAddress(VsockAddress.AnyCid, port).Bind(fd));
         // The kernel gives up after 2 s by itself (SO_VM_SOCKETS_CONNECT_TIMEOUT).

@@ -1,5 +1,6 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.Vsock.Kernel;
 
@@ -9,15 +10,15 @@ internal static class VsockErrors
     internal static ChannelException Of(int errno, string action, string uri) => errno switch
     {
         Errno.EAFNOSUPPORT => Missing(errno, action, uri,
-            "This kernel has no vsock: load vmw_vsock_virtio_transport in a guest, vhost_vsock on a host."),
+            "this kernel has no vsock; load vmw_vsock_virtio_transport in a guest, vhost_vsock on a host"),
         Errno.ENODEV => Missing(errno, action, uri,
-            "There is no vsock device to that CID: give the virtual machine one, or see whether it runs."),
-        // A connect to a port where nobody listens is reset, not refused.
-        Errno.ECONNRESET => Missing(errno, action, uri, "Nobody listens on that port: start the program that should."),
-        Errno.ETIMEDOUT => Missing(errno, action, uri, "The other side does not answer: see whether it runs."),
-        _ => Errno.ToException(errno, action, uri),
+            "there is no vsock device to that CID; give the virtual machine one, or see whether it runs"),
+        // A connect to a port without a listener is reset, not refused.
+        Errno.ECONNRESET => Missing(errno, action, uri, "nobody listens on that port; start the program that should"),
+        Errno.ETIMEDOUT => Missing(errno, action, uri, "the other side does not answer; see whether it runs"),
+        _ => EndpointFault.ToException(errno, action, uri),
     };
 
     private static ChannelException Missing(int errno, string action, string uri, string advice) => new(
-        ChannelError.EndpointMissing, ErrorClass.Retry, $"Cannot {action} {uri}: {Errno.Describe(errno)}. {advice}");
+        ChannelError.EndpointMissing, ErrorClass.Retry, $"cannot {action} {uri}: {Errno.Describe(errno)}; {advice}");
 }

@@ -1,5 +1,6 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.Vsock.Kernel;
@@ -37,7 +38,7 @@ internal sealed class VsockListenEndpoint : IListeningEndpoint
         cancellationToken.ThrowIfCancellationRequested();
         _port ??= VsockPort.Join(_address, this);
         _port.Run();
-        return await _links.TakeAsync(cancellationToken).ConfigureAwait(false);
+        return await _links.AcceptAsync(cancellationToken).ConfigureAwait(false);
     }
 
     public ValueTask DisposeAsync()
@@ -46,18 +47,20 @@ internal sealed class VsockListenEndpoint : IListeningEndpoint
         {
             return ValueTask.CompletedTask;
         }
+
         _disposed = true;
         _port?.Leave(_address.Cid);
-        foreach (SocketLink link in _links.End(new ChannelException(
-            ChannelError.TransportFailed, ErrorClass.Refused, $"Accepting on {Uri} ended: the endpoint was disposed of.")))
+        foreach (var link in _links.End(new ChannelException(
+            ChannelError.TransportFailed, ErrorClass.Refused, $"accepting on {Uri} ended: the endpoint was disposed of")))
         {
             link.Abort();
         }
+
         return ValueTask.CompletedTask;
     }
 
     /// <summary>Takes a connection of its CID, or closes it.</summary>
-    internal void Take(SafeFd fd, VsockAddress peer)
+    internal void Accept(SafeFd fd, VsockAddress peer)
     {
         if (peer.Port >= ReservedPort.End && peer.Cid != VsockAddress.HostCid && !_takesAnyPort)
         {
@@ -65,11 +68,13 @@ internal sealed class VsockListenEndpoint : IListeningEndpoint
             if (!_hasRefused)
             {
                 _hasRefused = true;
-                _links.Fail(new ChannelException(ChannelError.EndpointDenied, ErrorClass.Retry, $"{Uri} refused a connection. {ReservedPort.Refusal(peer.Port)}"));
+                _links.Fail(new ChannelException(ChannelError.EndpointDenied, ErrorClass.Retry, $"{Uri} refused a connection: {ReservedPort.Refusal(peer.Port)}"));
             }
+
             return;
         }
-        SocketLink link = SocketLink.Attach(fd, new PeerIdentity(Scheme, peer.ToString()));
+
+        var link = SocketLink.Attach(fd, new PeerIdentity(Scheme, peer.ToString()));
         if (!_links.Offer(link))
         {
             link.Abort();

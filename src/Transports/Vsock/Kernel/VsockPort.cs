@@ -1,11 +1,11 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.Vsock.Kernel;
 
 /// <summary>
-/// A listening port of this machine and the table of who it belongs to, by CID. Two endpoints for one CID are refused,
+/// A listening port of this machine and the table of its endpoints, by CID. Two endpoints for one CID are refused,
 /// and so are connections of a CID that is in no table.
 /// </summary>
 internal sealed class VsockPort : IDisposable
@@ -29,21 +29,23 @@ internal sealed class VsockPort : IDisposable
     }
 
     /// <summary>Enters an endpoint for a CID; the first one of a port makes its socket.</summary>
-    /// <exception cref="ChannelException">The CID has an endpoint there (EndpointBusy), or the socket cannot be made.</exception>
+    /// <exception cref="ChannelException">The CID has an endpoint there (<see cref="ChannelError.EndpointBusy"/>), or the socket cannot be made.</exception>
     internal static VsockPort Join(VsockAddress address, VsockListenEndpoint endpoint)
     {
         lock (s_gate)
         {
-            if (!s_ports.TryGetValue(address.Port, out VsockPort? port))
+            if (!s_ports.TryGetValue(address.Port, out var port))
             {
                 port = new VsockPort(address.Port, Listen(address.Port, endpoint.Uri));
                 s_ports.Add(address.Port, port);
             }
+
             if (!port._endpoints.TryAdd(address.Cid, endpoint))
             {
                 throw new ChannelException(ChannelError.EndpointBusy, ErrorClass.Refused,
-                    $"Cannot listen on {endpoint.Uri}: another endpoint of this process is for that CID and port. Give each instance a CID of its own.");
+                    $"cannot listen on {endpoint.Uri}: another endpoint of this process is for that CID and port; give each instance its own CID");
             }
+
             return port;
         }
     }
@@ -85,7 +87,7 @@ internal sealed class VsockPort : IDisposable
         {
             while (true)
             {
-                SafeFd fd = await _accept.AcceptAsync(CancellationToken.None).ConfigureAwait(false);
+                var fd = await _accept.AcceptAsync(CancellationToken.None).ConfigureAwait(false);
                 Give(fd);
             }
         }
@@ -93,7 +95,7 @@ internal sealed class VsockPort : IDisposable
         {
             lock (s_gate)
             {
-                foreach (VsockListenEndpoint endpoint in _endpoints.Values)
+                foreach (var endpoint in _endpoints.Values)
                 {
                     endpoint.Fail(error);
                 }
@@ -104,7 +106,7 @@ internal sealed class VsockPort : IDisposable
     private void Give(SafeFd fd)
     {
         VsockListenEndpoint? endpoint = null;
-        VsockAddress? peer = VsockAddress.PeerOf(fd);
+        var peer = VsockAddress.PeerOf(fd);
         if (peer is { } known)
         {
             lock (s_gate)
@@ -112,15 +114,17 @@ internal sealed class VsockPort : IDisposable
                 endpoint = _endpoints.GetValueOrDefault(known.Cid) ?? _endpoints.GetValueOrDefault(VsockAddress.AnyCid);
             }
         }
+
         if (endpoint is null || peer is not { } address)
         {
             fd.Dispose();
             VsockRefusals.Tell(peer?.Cid, _number);
             return;
         }
+
         try
         {
-            endpoint.Take(fd, address);
+            endpoint.Accept(fd, address);
         }
         catch (ChannelException error)
         {
@@ -130,19 +134,21 @@ internal sealed class VsockPort : IDisposable
 
     private static SafeFd Listen(uint number, string uri)
     {
-        int socket = VsockAddress.NewSocket();
+        var socket = VsockAddress.NewSocket();
         if (socket < 0)
         {
             throw VsockErrors.Of(Errno.Last, "listen on", uri);
         }
+
         var fd = new SafeFd(socket);
-        int errno = new VsockAddress(VsockAddress.AnyCid, number).Bind(fd);
-        if (errno != 0 || Libc.Listen(fd, Backlog) < 0)
+        var errno = new VsockAddress(VsockAddress.AnyCid, number).Bind(fd);
+        if (errno != 0 || SocketCalls.Listen(fd, Backlog) < 0)
         {
             errno = errno != 0 ? errno : Errno.Last;
             fd.Dispose();
             throw VsockErrors.Of(errno, "listen on", uri);
         }
+
         return fd;
     }
 }

@@ -6,7 +6,7 @@ namespace ChannelSdk.Transports.Vsock.Kernel;
 /// <param name="Total">The refusals of this process so far.</param>
 public readonly record struct VsockRefusal(uint? Cid, uint Port, long Total);
 
-/// <summary>Tells of connections to <c>vsock-listen</c> endpoints that were refused, for whoever keeps a log.</summary>
+/// <summary>Tells of connections to <c>vsock-listen</c> endpoints that were refused, for a log.</summary>
 public static class VsockRefusals
 {
     private static long s_total;
@@ -26,7 +26,7 @@ public static class VsockRefusals
         }
         catch (Exception)
         {
-            // The log of a refusal is no reason to serve nobody any more.
+            // A log that fails must not end the service.
         }
     }
 }

@@ -17,8 +17,9 @@ internal sealed class ByteRing
         {
             Grow(Count + length);
         }
-        int tail = (_head + Count) % _ring.Length;
-        int untilEnd = Math.Min(length, _ring.Length - tail);
+
+        var tail = (_head + Count) % _ring.Length;
+        var untilEnd = Math.Min(length, _ring.Length - tail);
         first = _ring.AsSpan(tail, untilEnd);
         second = _ring.AsSpan(0, length - untilEnd);
     }
@@ -27,8 +28,8 @@ internal sealed class ByteRing
 
     internal int Take(Span<byte> target)
     {
-        int length = Math.Min(target.Length, Count);
-        int first = Math.Min(length, _ring.Length - _head);
+        var length = Math.Min(target.Length, Count);
+        var first = Math.Min(length, _ring.Length - _head);
         _ring.AsSpan(_head, first).CopyTo(target);
         _ring.AsSpan(0, length - first).CopyTo(target[first..]);
         Count -= length;
@@ -46,13 +47,14 @@ internal sealed class ByteRing
 
     private void Grow(int needed)
     {
-        int size = Math.Max(_ring.Length, FirstSize);
+        var size = Math.Max(_ring.Length, FirstSize);
         while (size < needed)
         {
             size *= 2;
         }
+
         var larger = new byte[size];
-        int count = Take(larger.AsSpan(0, Count));
+        var count = Take(larger.AsSpan(0, Count));
         (_ring, _head, Count) = (larger, 0, count);
     }
 }

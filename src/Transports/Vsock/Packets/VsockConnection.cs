@@ -1,6 +1,6 @@
 namespace ChannelSdk.Transports.Vsock.Packets;
 
-/// <summary>Who uses a connection. Called under the lock of the router's owner: it may only take notes and schedule.</summary>
+/// <summary>The user of a connection. Called under the lock of the router's owner: it may only take notes and schedule.</summary>
 internal interface IVsockUser
 {
     /// <summary>Whether it waits for bytes with memory of its own, and would rather take them from the guest itself.</summary>
@@ -13,7 +13,7 @@ internal interface IVsockUser
     void OnWritable();
 }
 
-/// <summary>What is to be sent for a connection besides data, in this order.</summary>
+/// <summary>Packets to be sent for a connection besides data, in this order.</summary>
 [Flags]
 internal enum VsockPending
 {
@@ -32,7 +32,7 @@ internal enum VsockState
     Requested,
     /// <summary>Data may flow in the directions that are not shut down.</summary>
     Established,
-    /// <summary>Our user has left; the peer has not confirmed it yet. What comes is dropped.</summary>
+    /// <summary>Our user has left; the peer has not confirmed it yet. Further bytes are dropped.</summary>
     Leaving,
     /// <summary>Over, and no longer in the router's table.</summary>
     Closed,
@@ -84,7 +84,7 @@ internal sealed class VsockConnection(uint hostPort, uint guestPort, uint capaci
     /// <summary>Whether no more bytes will come.</summary>
     internal bool HasReceivedAll => State is VsockState.Leaving or VsockState.Closed || (PeerShutdown & VsockShutdown.Send) != 0;
 
-    /// <summary>Whether the guest takes no more bytes.</summary>
+    /// <summary>Whether the guest accepts no more bytes.</summary>
     internal bool CannotSend => State is VsockState.Leaving or VsockState.Closed
         || (PeerShutdown & VsockShutdown.Receive) != 0 || (OurShutdown & VsockShutdown.Send) != 0;
 }

@@ -25,7 +25,7 @@ internal struct VsockCredit(uint capacity)
     {
         get
         {
-            uint inFlight = _sent - _peerForwarded;
+            var inFlight = _sent - _peerForwarded;
             // A peer may make its buffer smaller while bytes are under way.
             return inFlight < _peerCapacity ? _peerCapacity - inFlight : 0;
         }
@@ -37,7 +37,7 @@ internal struct VsockCredit(uint capacity)
     /// <summary>Takes the credit fields of a packet. False if they say that more was consumed than was ever sent.</summary>
     internal bool Update(uint peerCapacity, uint peerForwarded)
     {
-        int advance = (int)(peerForwarded - _peerForwarded);
+        var advance = (int)(peerForwarded - _peerForwarded);
         if (advance > 0 && (uint)advance > _sent - _peerForwarded)
         {
             return false;
@@ -49,6 +49,7 @@ internal struct VsockCredit(uint capacity)
             _peerForwarded = peerForwarded;
             _peerCapacity = peerCapacity;
         }
+
         return true;
     }
 
@@ -59,6 +60,7 @@ internal struct VsockCredit(uint capacity)
         {
             return false;
         }
+
         _received += bytes;
         return true;
     }

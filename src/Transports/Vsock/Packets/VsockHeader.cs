@@ -4,7 +4,7 @@ namespace ChannelSdk.Transports.Vsock.Packets;
 
 /// <summary>
 /// struct virtio_vsock_hdr (virtio 1.2, section 5.10.6): little-endian, before the data of every packet. Reading checks
-/// nothing: what came from the guest is checked by whoever uses it.
+/// nothing: the caller checks what came from the guest.
 /// </summary>
 internal struct VsockHeader
 {

@@ -1,73 +1,63 @@
 namespace ChannelSdk.Transports.Vsock.Packets;
 
-/// <summary>Decides over connections that the guest asks for on one port of the host.</summary>
-internal interface IVsockAcceptor
-{
-    /// <summary>The user of the new connection, or null to refuse it. Called under the router owner's lock.</summary>
-    IVsockUser? Accept(VsockConnection connection);
-}
-
 /// <summary>
 /// The connections of one guest, without I/O: packet headers in, packet headers out (virtio 1.2, section 5.10.6). The
 /// caller moves the data itself, so that it is copied once. Not thread-safe.
 /// </summary>
 /// <remarks>
-/// A packet that is not allowed ends the connection that it names, no more. Answers are bounded: each connection has a
-/// set of what is pending, and refusals for unknown connections wait in a short queue, beyond which the caller stops
-/// reading from the guest (<see cref="CanReceive"/>).
+/// A packet that is not allowed ends the connection that it names, no more. Answers are bounded; beyond their bound the
+/// caller stops reading from the guest (<see cref="CanReceive"/>).
 /// </remarks>
-internal sealed partial class VsockRouter(ulong guestCid, VsockLimits limits)
+internal sealed class VsockRouter
 {
-    /// <summary>The first port for connections that we ask for; below are the well-known ones.</summary>
-    private const uint FirstEphemeralPort = 1u << 30;
-
-    private readonly Dictionary<ulong, VsockConnection> _connections = [];
+    private readonly ulong _guestCid;
+    private readonly VsockTable _table;
     private readonly Dictionary<uint, IVsockAcceptor> _acceptors = [];
-    private readonly Queue<VsockConnection> _output = new();
-    private readonly Queue<VsockHeader> _refusals = new();
-    private readonly LinkedList<VsockConnection> _leaving = new();
-    // A random place: the guest may still hold connections of the process that was here before, on the ports that one began at.
-    private uint _nextPort = (uint)Random.Shared.NextInt64(FirstEphemeralPort, uint.MaxValue);
+
+    /// <summary>Makes a router without connections.</summary>
+    /// <param name="guestCid">The guest's CID.</param>
+    /// <param name="limits">What the guest can make it hold.</param>
+    internal VsockRouter(ulong guestCid, VsockLimits limits)
+    {
+        _guestCid = guestCid;
+        Output = new VsockOutput(guestCid, limits);
+        _table = new VsockTable(limits, Output);
+    }
+
+    /// <summary>The packet headers for the guest.</summary>
+    internal VsockOutput Output { get; }
 
     /// <summary>The connections in the table.</summary>
-    internal int Count => _connections.Count;
+    internal int Count => _table.Count;
 
     /// <summary>The packets that were not allowed so far.</summary>
     internal long Violations { get; private set; }
 
-    /// <summary>Whether the guest has taken enough of our refusals that more of its packets may be read.</summary>
-    /// <remarks>More connections than can be waiting to say something means that ended ones pile up.</remarks>
-    internal bool CanReceive => _refusals.Count < limits.Refusals && _output.Count <= 2 * limits.Connections;
+    /// <summary>Whether the guest has taken enough of our answers that more of its packets may be read.</summary>
+    internal bool CanReceive => Output.HasRoom;
 
-    /// <summary>Answers to whoever no acceptor has been set for; null refuses.</summary>
+    /// <summary>Answers requests to ports without an acceptor; null refuses.</summary>
     internal IVsockAcceptor? AnyPort { get; set; }
 
-    /// <summary>Sets who decides over a port. False if somebody does already.</summary>
+    /// <summary>Sets the acceptor of a port. False if it has one already.</summary>
     internal bool Listen(uint port, IVsockAcceptor acceptor) => _acceptors.TryAdd(port, acceptor);
 
     /// <summary>Lets a port go.</summary>
     internal void Unlisten(uint port) => _acceptors.Remove(port);
 
     /// <summary>The connection that a packet is for, if it is known.</summary>
-    internal VsockConnection? Find(in VsockHeader untrusted) =>
-        _connections.GetValueOrDefault(Key(untrusted.DestinationPort, untrusted.SourcePort));
+    internal VsockConnection? Find(in VsockHeader untrusted) => _table.Find(untrusted.DestinationPort, untrusted.SourcePort);
 
     /// <summary>Asks the guest for a connection. Null if the table is full.</summary>
     internal VsockConnection? Connect(uint guestPort, IVsockUser user)
     {
-        if (!MakeRoom())
+        if (_table.TryAdd(guestPort) is not { } connection)
         {
             return null;
         }
-        // More free ports than connections, so this ends.
-        while (_connections.ContainsKey(Key(_nextPort, guestPort)))
-        {
-            NextPort();
-        }
-        VsockConnection connection = Add(_nextPort, guestPort);
-        NextPort();
+
         connection.User = user;
-        Note(connection, VsockPending.Request);
+        Output.Note(connection, VsockPending.Request);
         return connection;
     }
 
@@ -77,7 +67,7 @@ internal sealed partial class VsockRouter(ulong guestCid, VsockLimits limits)
         if (connection.State == VsockState.Established)
         {
             connection.OurShutdown |= VsockShutdown.Send;
-            Note(connection, VsockPending.Shutdown);
+            Output.Note(connection, VsockPending.Shutdown);
         }
     }
 
@@ -92,15 +82,16 @@ internal sealed partial class VsockRouter(ulong guestCid, VsockLimits limits)
                 if ((connection.Pending & VsockPending.Request) == 0)
                 {
                     // The guest may have accepted meanwhile.
-                    Refuse(connection);
+                    Output.Refuse(connection);
                 }
-                Remove(connection);
+
+                _table.Remove(connection);
                 break;
             case VsockState.Established:
                 connection.State = VsockState.Leaving;
                 connection.OurShutdown = VsockShutdown.Both;
-                connection.Leaving = _leaving.AddLast(connection);
-                Note(connection, VsockPending.Shutdown);
+                _table.Leave(connection);
+                Output.Note(connection, VsockPending.Shutdown);
                 break;
             default:
                 break;
@@ -113,7 +104,7 @@ internal sealed partial class VsockRouter(ulong guestCid, VsockLimits limits)
         connection.Credit.Forward((uint)bytes);
         if (connection.Credit.UpdateIsDue && connection.State == VsockState.Established)
         {
-            Note(connection, VsockPending.CreditUpdate);
+            Output.Note(connection, VsockPending.CreditUpdate);
         }
     }
 
@@ -123,63 +114,177 @@ internal sealed partial class VsockRouter(ulong guestCid, VsockLimits limits)
         if (!connection.WaitsForCredit)
         {
             connection.WaitsForCredit = true;
-            Note(connection, VsockPending.CreditRequest);
+            Output.Note(connection, VsockPending.CreditRequest);
         }
     }
 
     /// <summary>Ends every connection, as the guest or its driver has gone.</summary>
     internal void EndAll()
     {
-        foreach (VsockConnection connection in _connections.Values)
+        _table.Clear();
+        Output.Clear();
+    }
+
+    /// <summary>Takes the header of a packet from the guest.</summary>
+    /// <param name="untrusted">As the guest wrote it.</param>
+    /// <param name="available">The bytes that the guest's buffers hold behind the header.</param>
+    /// <returns>
+    /// The connection that takes the packet's data, <c>Length</c> bytes that are there and within its credit; null if
+    /// there is none to take.
+    /// </returns>
+    internal VsockConnection? Receive(in VsockHeader untrusted, long available)
+    {
+        if (untrusted.SourceCid != _guestCid || untrusted.DestinationCid != VsockHeader.HostCid)
         {
-            connection.State = VsockState.Closed;
-            connection.Leaving = null;
-            connection.User?.OnReadable();
+            // Not from this guest or not to us: an answer would go to a party that never asked.
+            Violations++;
+            return null;
+        }
+
+        var connection = Find(untrusted);
+        var carriesData = untrusted.Operation == VsockOperation.Data;
+        if (untrusted.Type != VsockHeader.StreamType || untrusted.Length > (carriesData ? available : 0))
+        {
+            return Violated(untrusted, connection);
+        }
+
+        if (untrusted.Operation == VsockOperation.Request)
+        {
+            Requested(untrusted, connection);
+            return null;
+        }
+
+        if (connection is null)
+        {
+            Output.Refuse(untrusted);
+            return null;
+        }
+
+        if (untrusted.Operation == VsockOperation.Reset)
+        {
+            _table.Remove(connection);
+            return null;
+        }
+
+        if (!connection.Credit.Update(untrusted.BufferAllocation, untrusted.ForwardCount))
+        {
+            return Violated(untrusted, connection);
+        }
+
+        var receiver = connection.State == VsockState.Requested
+            ? Answered(untrusted, connection)
+            : Continued(untrusted, connection);
+        if (connection is { WaitsForCredit: true, Credit.Available: > 0 })
+        {
+            connection.WaitsForCredit = false;
             connection.User?.OnWritable();
         }
-        _connections.Clear();
-        _leaving.Clear();
-        _output.Clear();
-        _refusals.Clear();
+
+        return receiver;
     }
 
-    private VsockConnection Add(uint hostPort, uint guestPort)
+    private void Requested(in VsockHeader untrusted, VsockConnection? old)
     {
-        var connection = new VsockConnection(hostPort, guestPort, limits.BufferBytes);
-        _connections.Add(Key(hostPort, guestPort), connection);
-        return connection;
-    }
-
-    private void Remove(VsockConnection connection)
-    {
-        connection.State = VsockState.Closed;
-        _connections.Remove(Key(connection.HostPort, connection.GuestPort));
-        if (connection.Leaving is { } node)
+        if (old is not null)
         {
-            _leaving.Remove(node);
-            connection.Leaving = null;
+            // The guest has forgotten the old one, else it would not use its port again.
+            _table.Remove(old);
         }
+
+        if (!(_acceptors.TryGetValue(untrusted.DestinationPort, out var acceptor) || (acceptor = AnyPort) is not null)
+            || _table.TryAdd(untrusted.DestinationPort, untrusted.SourcePort) is not { } connection)
+        {
+            Output.Refuse(untrusted);
+            return;
+        }
+
+        connection.State = VsockState.Established;
+        _ = connection.Credit.Update(untrusted.BufferAllocation, untrusted.ForwardCount);
+        connection.User = acceptor.Accept(connection);
+        if (connection.User is null)
+        {
+            Output.Refuse(connection);
+            _table.Remove(connection);
+            return;
+        }
+
+        Output.Note(connection, VsockPending.Response);
+    }
+
+    /// <summary>A packet for a connection that we asked for.</summary>
+    private VsockConnection? Answered(in VsockHeader untrusted, VsockConnection connection)
+    {
+        switch (untrusted.Operation)
+        {
+            case VsockOperation.Response:
+                connection.State = VsockState.Established;
+                connection.User?.OnWritable();
+                return null;
+            case VsockOperation.CreditUpdate:
+                return null;
+            default:
+                return Violated(untrusted, connection);
+        }
+    }
+
+    /// <summary>A packet for an established or leaving connection.</summary>
+    private VsockConnection? Continued(in VsockHeader untrusted, VsockConnection connection)
+    {
+        switch (untrusted.Operation)
+        {
+            case VsockOperation.Data:
+                if (connection.State == VsockState.Leaving)
+                {
+                    return null;
+                }
+
+                if (connection.HasReceivedAll || !connection.Credit.Receive(untrusted.Length))
+                {
+                    return Violated(untrusted, connection);
+                }
+
+                return untrusted.Length > 0 ? connection : null;
+            case VsockOperation.Shutdown:
+                ShutDown(connection, untrusted.Flags & VsockShutdown.Both);
+                return null;
+            case VsockOperation.CreditRequest:
+                if (connection.State == VsockState.Established)
+                {
+                    Output.Note(connection, VsockPending.CreditUpdate);
+                }
+
+                return null;
+            case VsockOperation.CreditUpdate:
+                return null;
+            default:
+                return Violated(untrusted, connection);
+        }
+    }
+
+    private void ShutDown(VsockConnection connection, VsockShutdown flags)
+    {
+        connection.PeerShutdown |= flags;
+        if (connection.PeerShutdown == VsockShutdown.Both)
+        {
+            // The guest waits for this to forget the connection; bytes that it sent before can still be read.
+            Output.Refuse(connection);
+            _table.Remove(connection);
+            return;
+        }
+
         connection.User?.OnReadable();
         connection.User?.OnWritable();
     }
 
-    /// <summary>Room in the table, at the cost of the connection that has been leaving for longest.</summary>
-    private bool MakeRoom()
+    private VsockConnection? Violated(in VsockHeader untrusted, VsockConnection? connection)
     {
-        if (_connections.Count < limits.Connections)
+        Violations++;
+        Output.Refuse(untrusted);
+        if (connection is not null)
         {
-            return true;
+            _table.Remove(connection);
         }
-        if (_leaving.First is not { } oldest)
-        {
-            return false;
-        }
-        Refuse(oldest.Value);
-        Remove(oldest.Value);
-        return true;
+
+        return null;
     }
-
-    private void NextPort() => _nextPort = _nextPort >= uint.MaxValue - 1 ? FirstEphemeralPort : _nextPort + 1;
-
-    private static ulong Key(uint hostPort, uint guestPort) => ((ulong)hostPort << 32) | guestPort;
 }

@@ -1,4 +1,4 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.Transports.Xen.Devices;
 
@@ -14,13 +14,13 @@ internal abstract class EventPort(SafeFd fd, uint number) : IDisposable
 
     internal uint Number => number;
 
-    /// <summary>Takes the pending event and masks the port; false if there is none.</summary>
-    internal abstract bool Take();
+    /// <summary>Acknowledges the pending event and masks the port; false if there is none.</summary>
+    internal abstract bool Acknowledge();
 
-    /// <summary>Lets the next event come; one that was raised meanwhile comes at once.</summary>
+    /// <summary>Lets the next event come; an event that was raised meanwhile comes at once.</summary>
     internal abstract void Unmask();
 
-    /// <summary>Raises an event at the other side. One that has gone takes it without an error.</summary>
+    /// <summary>Raises an event at the other side. It is no error if that side has gone.</summary>
     internal abstract void Notify();
 
     /// <summary>Closes the channel.</summary>
@@ -40,34 +40,34 @@ internal sealed unsafe class XenEventPort : EventPort
     /// <summary>A port that the given domain may connect to.</summary>
     internal static XenEventPort Listen(uint domain)
     {
-        SafeFd fd = XenFile.Open(XenFile.EventChannel);
+        var fd = XenFile.Open(XenFile.EventChannel);
         return Bind(fd, XenIoctl.EvtchnBindUnboundPort, &domain, "IOCTL_EVTCHN_BIND_UNBOUND_PORT");
     }
 
     /// <summary>Connects to a port of another domain, which must have been made for this one.</summary>
     internal static XenEventPort Connect(uint domain, uint remotePort)
     {
-        SafeFd fd = XenFile.Open(XenFile.EventChannel);
+        var fd = XenFile.Open(XenFile.EventChannel);
         var bind = new EvtchnBindInterdomain { RemoteDomain = domain, RemotePort = remotePort };
         return Bind(fd, XenIoctl.EvtchnBindInterdomain, &bind, "IOCTL_EVTCHN_BIND_INTERDOMAIN");
     }
 
-    internal override bool Take()
+    internal override bool Acknowledge()
     {
         uint port;
-        return Libc.Read(Fd, &port, sizeof(uint)) == sizeof(uint);
+        return DescriptorCalls.Read(Fd, &port, sizeof(uint)) == sizeof(uint);
     }
 
     internal override void Unmask()
     {
-        uint port = Number;
-        _ = Libc.Write(Fd, &port, sizeof(uint));
+        var port = Number;
+        _ = DescriptorCalls.Write(Fd, &port, sizeof(uint));
     }
 
     internal override void Notify()
     {
-        uint port = Number;
-        _ = Libc.Ioctl(Fd, XenIoctl.EvtchnNotify, &port);
+        var port = Number;
+        _ = DescriptorCalls.Ioctl(Fd, XenIoctl.EvtchnNotify, &port);
     }
 
     private static XenEventPort Bind(SafeFd fd, uint request, void* argument, string call)

@@ -1,4 +1,4 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.Transports.Xen.Devices;
 
@@ -15,18 +15,18 @@ internal abstract unsafe class GrantArea(byte* start, int pages) : IDisposable
     internal abstract ReadOnlySpan<uint> References { get; }
 
     /// <summary>
-    /// Has the kernel clear a byte and raise an event when this side's mapping ends in whatever way, a kill among them.
+    /// Has the kernel clear a byte and raise an event when this side's mapping ends, also by a kill.
     /// </summary>
     internal abstract void NotifyOnUnmap(int offset, EventPort port);
 
     /// <summary>
-    /// Whether the kernel still has a port. A domain that is saved and restored, or migrates, has all of its event channels anew, and
-    /// the port's number is nobody's or somebody else's from then on.
+    /// Whether the kernel still has a port. A domain that is saved and restored, or migrates, has new event channels, and
+    /// the port's number is free or another channel's from then on.
     /// </summary>
     /// <remarks>
     /// Linux 6.1 forgets that at closing: for a port of before, /dev/xen/evtchn runs into a BUG_ON, or closes what has the number now,
     /// and so does an area that was to raise an event at it (drivers/xen/{evtchn,gntalloc}.c, events_base.c: xen_irq_resume). So
-    /// both must stay open. No call tells, but one that counts a use of the port is refused.
+    /// both must stay open. No call tells directly, but a call that counts a use of the port is refused.
     /// </remarks>
     internal abstract bool Knows(EventPort port);
 
@@ -55,7 +55,7 @@ internal sealed unsafe class XenGrantArea : GrantArea
     {
         // The domain ids that Xen gives fit into 15 bits. The kernel writes the structure back with its padding behind one reference.
         var call = new byte[sizeof(GntallocHeader) + sizeof(uint) * (pages + 1)];
-        SafeFd fd = XenFile.Open(XenFile.Grant);
+        var fd = XenFile.Open(XenFile.Grant);
         try
         {
             fixed (byte* start = call)
@@ -63,8 +63,8 @@ internal sealed unsafe class XenGrantArea : GrantArea
                 var header = (GntallocHeader*)start;
                 *header = new GntallocHeader { Domain = (ushort)domain, Flags = XenIoctl.FlagWritable, Count = (uint)pages };
                 XenFile.Control(fd, XenFile.Grant, XenIoctl.GntallocAllocGref, header, "IOCTL_GNTALLOC_ALLOC_GREF");
-                uint[] references = new Span<uint>(header + 1, pages).ToArray();
-                byte* memory = XenFile.MapPages(fd, XenFile.Grant, pages, header->Index);
+                var references = new Span<uint>(header + 1, pages).ToArray();
+                var memory = XenFile.MapPages(fd, XenFile.Grant, pages, header->Index);
                 new Span<byte>(memory, pages * XenFile.PageSize).Clear();
                 return new XenGrantArea(fd, XenFile.Grant, header->Index, memory, references);
             }
@@ -80,7 +80,7 @@ internal sealed unsafe class XenGrantArea : GrantArea
     internal static XenGrantArea Map(uint domain, uint[] references)
     {
         var call = new byte[sizeof(GntdevMapHeader) + sizeof(GntdevGrantRef) * references.Length];
-        SafeFd fd = XenFile.Open(XenFile.Map);
+        var fd = XenFile.Open(XenFile.Map);
         try
         {
             fixed (byte* start = call)
@@ -88,13 +88,14 @@ internal sealed unsafe class XenGrantArea : GrantArea
                 var header = (GntdevMapHeader*)start;
                 header->Count = (uint)references.Length;
                 var list = (GntdevGrantRef*)(header + 1);
-                for (int i = 0; i < references.Length; i++)
+                for (var i = 0; i < references.Length; i++)
                 {
                     list[i] = new GntdevGrantRef { Domain = domain, Reference = references[i] };
                 }
+
                 XenFile.Control(fd, XenFile.Map, XenIoctl.GntdevMapGrantRef, header, "IOCTL_GNTDEV_MAP_GRANT_REF");
                 // The references are looked at here.
-                byte* memory = XenFile.MapPages(fd, XenFile.Map, references.Length, header->Index);
+                var memory = XenFile.MapPages(fd, XenFile.Map, references.Length, header->Index);
                 return new XenGrantArea(fd, XenFile.Map, header->Index, memory, references);
             }
         }
@@ -114,14 +115,15 @@ internal sealed unsafe class XenGrantArea : GrantArea
 
     internal override bool Knows(EventPort port)
     {
-        UnmapNotify before = _notify;
-        UnmapNotify probe = before with { Action = before.Action | XenIoctl.SendEvent, EventPort = port.Number };
-        if (Libc.Ioctl(_fd, XenIoctl.SetUnmapNotify, &probe) < 0)
+        var before = _notify;
+        var probe = before with { Action = before.Action | XenIoctl.SendEvent, EventPort = port.Number };
+        if (DescriptorCalls.Ioctl(_fd, XenIoctl.SetUnmapNotify, &probe) < 0)
         {
             // Any other error is not about the port.
             return Errno.Last != Errno.EINVAL;
         }
-        return before.Action == probe.Action || Libc.Ioctl(_fd, XenIoctl.SetUnmapNotify, &before) >= 0;
+
+        return before.Action == probe.Action || DescriptorCalls.Ioctl(_fd, XenIoctl.SetUnmapNotify, &before) >= 0;
     }
 
     internal override void Abandon() => _fd.SetHandleAsInvalid();
@@ -132,7 +134,8 @@ internal sealed unsafe class XenGrantArea : GrantArea
         {
             return;
         }
-        _ = Libc.Munmap(Start, (nuint)(Pages * XenFile.PageSize));
+
+        _ = SystemCalls.Munmap(Start, (nuint)(Pages * XenFile.PageSize));
         _fd.Dispose();
     }
 }

@@ -1,4 +1,4 @@
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.Transports.Xen.Devices;
 

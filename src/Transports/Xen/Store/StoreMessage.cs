@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Transports.Xen.Store;
 
@@ -23,14 +23,15 @@ internal readonly struct StoreMessage
     internal int Length { get; }
 
     /// <summary>Reads a header.</summary>
-    /// <exception cref="ChannelException">Its length cannot be (code 503).</exception>
+    /// <exception cref="ChannelException">Its length cannot be (<see cref="ChannelError.TransportFailed"/>).</exception>
     internal static StoreMessage Parse(ReadOnlySpan<byte> untrusted)
     {
-        uint length = BinaryPrimitives.ReadUInt32LittleEndian(untrusted[12..]);
+        var length = BinaryPrimitives.ReadUInt32LittleEndian(untrusted[12..]);
         if (length > MaxPayload)
         {
             throw Broken($"a message of {length} bytes");
         }
+
         return new StoreMessage((StoreOperation)BinaryPrimitives.ReadUInt32LittleEndian(untrusted),
             BinaryPrimitives.ReadUInt32LittleEndian(untrusted[4..]), (int)length);
     }
@@ -41,7 +42,7 @@ internal readonly struct StoreMessage
     /// <param name="payload">Its texts, each with its zero, as the operation needs them.</param>
     internal static byte[] Request(StoreOperation operation, uint requestId, string payload)
     {
-        int length = Encoding.Latin1.GetByteCount(payload);
+        var length = Encoding.Latin1.GetByteCount(payload);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, MaxPayload, nameof(payload));
         var message = new byte[HeaderLength + length];
         BinaryPrimitives.WriteUInt32LittleEndian(message, (uint)operation);
@@ -52,5 +53,5 @@ internal readonly struct StoreMessage
     }
 
     internal static ChannelException Broken(string what) => new(
-        ChannelError.TransportFailed, ErrorClass.Retry, $"xenstore sent {what}. The connection is made anew.");
+        ChannelError.TransportFailed, ErrorClass.Retry, $"xenstore sent {what}; the connection is opened again");
 }

@@ -19,7 +19,7 @@ internal enum StoreOperation : uint
     Remove = 13,
     /// <summary>Sets who may read and write a node.</summary>
     SetPermissions = 14,
-    /// <summary>A watched node changed; the one message that nobody asked for.</summary>
+    /// <summary>A watched node changed; the one message that is no reply.</summary>
     WatchEvent = 15,
     /// <summary>The answer to a request that failed: the name of an errno.</summary>
     Error = 16,

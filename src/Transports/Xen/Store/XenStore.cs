@@ -1,7 +1,9 @@
 using System.Text;
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
+using ChannelSdk.Transports.Xen.Devices;
 
 namespace ChannelSdk.Transports.Xen.Store;
 
@@ -10,10 +12,10 @@ namespace ChannelSdk.Transports.Xen.Store;
 /// characters of the same number.
 /// </summary>
 /// <remarks>
-/// Of what a watch tells only that something changed is used; whoever waits looks at the nodes again. So a domain that
+/// Of a watch event only the fact of a change is used; the waiting code reads the nodes again. So a domain that
 /// changes its nodes in a loop makes one signal of many events, and not one of its bytes is taken from an event.
 /// </remarks>
-internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
+public sealed class XenStore : IReactorClient, IReactorWork, IDisposable
 {
     /// <summary>xenstored answers in milliseconds, under load in more.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(15);
@@ -24,14 +26,17 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
     private readonly SafeFd _fd;
     private readonly IoReactor _reactor = IoReactor.Shared;
     private readonly ulong _token;
-    private readonly byte[] _input = new byte[StoreMessage.HeaderLength + StoreMessage.MaxPayload];
+    private readonly StoreInput _input = new();
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly Lock _gate = new();
-    private TaskCompletionSource<Reply>? _pending;
+    private TaskCompletionSource<StoreReply>? _pending;
     private TaskCompletionSource? _changed;
     private ChannelException? _failure;
     private uint _lastId;
-    private int _filled;
+
+    /// <summary>Connects to the store of this domain's machine.</summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.EndpointMissing"/>: this is no Xen domain, or its kernel module is not loaded. <see cref="ChannelError.EndpointDenied"/>.</exception>
+    public static XenStore Connect() => new(XenFile.Open(XenFile.Store));
 
     /// <summary>Takes over a connection; it must be non-blocking.</summary>
     internal XenStore(SafeFd fd)
@@ -39,7 +44,7 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
         _fd = fd;
         try
         {
-            _token = _reactor.Register(fd, Linux.EPOLLIN, this);
+            _token = _reactor.Register(fd, Abi.EPOLLIN, this);
         }
         catch
         {
@@ -49,10 +54,10 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
     }
 
     /// <summary>Whether the connection is of no use any more.</summary>
-    internal bool HasFailed => Volatile.Read(ref _failure) is not null;
+    public bool HasFailed => Volatile.Read(ref _failure) is not null;
 
-    /// <summary>Ends with the next event of any watch, or the connection. Take it before looking at what is watched.</summary>
-    internal Task Changed
+    /// <summary>Ends with the next event of any watch, or the connection. Dispatch it before looking at what is watched.</summary>
+    public Task Changed
     {
         get
         {
@@ -65,11 +70,11 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
     }
 
     /// <summary>A node's value; null if there is none that this domain may read.</summary>
-    internal Task<string?> ReadAsync(string path, CancellationToken cancellationToken) =>
+    public Task<string?> ReadAsync(string path, CancellationToken cancellationToken) =>
         CallAsync(StoreOperation.Read, $"{path}\0", cancellationToken);
 
     /// <summary>Sets a node's value; makes it if need be.</summary>
-    internal Task WriteAsync(string path, string value, CancellationToken cancellationToken) =>
+    public Task WriteAsync(string path, string value, CancellationToken cancellationToken) =>
         CallAsync(StoreOperation.Write, $"{path}\0{value}", cancellationToken);
 
     /// <summary>Makes a node without a value.</summary>
@@ -88,18 +93,18 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
         CallAsync(StoreOperation.SetPermissions, $"{path}\0{permissions}", cancellationToken);
 
     /// <summary>Lets <see cref="Changed"/> tell of a node and all below, from now until the connection ends; at once, too.</summary>
-    internal Task WatchAsync(string path, CancellationToken cancellationToken) =>
+    public Task WatchAsync(string path, CancellationToken cancellationToken) =>
         CallAsync(StoreOperation.Watch, $"{path}\0w\0", cancellationToken);
 
     /// <summary>Makes a request.</summary>
     /// <returns>The payload of the reply; null if the node is not there.</returns>
-    /// <exception cref="ChannelException">Denied (code 501); refused, broken or silent (code 503).</exception>
+    /// <exception cref="ChannelException">Denied (<see cref="ChannelError.EndpointDenied"/>); refused, broken or silent (<see cref="ChannelError.TransportFailed"/>).</exception>
     internal async Task<string?> CallAsync(StoreOperation operation, string payload, CancellationToken cancellationToken)
     {
         await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var pending = new TaskCompletionSource<Reply>(TaskCreationOptions.RunContinuationsAsynchronously);
+            var pending = new TaskCompletionSource<StoreReply>(TaskCreationOptions.RunContinuationsAsynchronously);
             byte[] message;
             lock (_gate)
             {
@@ -107,9 +112,11 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
                 {
                     throw _failure;
                 }
+
                 message = StoreMessage.Request(operation, ++_lastId, payload);
                 _pending = pending;
             }
+
             if (operation == StoreOperation.Watch)
             {
                 // The kernel waits for xenstored within this one write.
@@ -120,19 +127,14 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
             {
                 Send(message);
             }
-            Reply reply = await pending.Task.WaitAsync(s_patience, cancellationToken).ConfigureAwait(false);
-            if (reply.Operation == operation)
-            {
-                return reply.Payload;
-            }
-            string error = reply.Payload.TrimEnd('\0');
-            // xenstored does not tell a domain what is not there of nodes that it may not read.
-            return error == "ENOENT" || (operation == StoreOperation.Read && error == "EACCES") ? null : throw Refused(operation, payload, error);
+
+            var reply = await pending.Task.WaitAsync(s_patience, cancellationToken).ConfigureAwait(false);
+            return reply.Result(operation, payload);
         }
         catch (TimeoutException)
         {
             throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry,
-                $"xenstore did not answer for {s_patience.TotalSeconds:F0} seconds: see whether xenstored runs.");
+                $"xenstore did not answer for {s_patience.TotalSeconds:F0} seconds; see whether xenstored runs");
         }
         finally
         {
@@ -140,21 +142,28 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
         }
     }
 
-    public void OnEvents(uint events) => OnReady();
+    void IReactorClient.OnEvents(uint events) => Read();
+
+    void IReactorWork.OnReady() => Read();
 
     /// <summary>Takes what is there, for a turn.</summary>
-    public void OnReady()
+    private void Read()
     {
         try
         {
-            for (int reads = 0; reads < ReadsInTurn; reads++)
+            for (var reads = 0; reads < ReadsInTurn; reads++)
             {
                 if (!Fill())
                 {
                     return;
                 }
-                TakeMessages();
+
+                while (_input.TryTake(out var message, out var payload))
+                {
+                    Dispatch(message, payload);
+                }
             }
+
             _reactor.RunSoon(this);
         }
         catch (ChannelException error)
@@ -167,6 +176,7 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
         }
     }
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         if (!_fd.IsClosed)
@@ -174,7 +184,8 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
             _reactor.Unregister(_fd, _token);
             _fd.Dispose();
         }
-        Fail(new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, "The connection to xenstore was ended by this side."));
+
+        Fail(new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, "the connection to xenstore was ended by this side"));
     }
 
     private unsafe void Send(byte[] message)
@@ -182,15 +193,16 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
         fixed (byte* start = message)
         {
             // The driver and a local socket take a message whole or not at all; the driver refuses a watch here.
-            if (Libc.Write(_fd, start, (nuint)message.Length) != message.Length)
+            if (DescriptorCalls.Write(_fd, start, (nuint)message.Length) != message.Length)
             {
-                int errno = Errno.Last;
-                ChannelException error = Errno.ToException(errno, "write to", "xenstore");
+                var errno = Errno.Last;
+                var error = EndpointFault.ToException(errno, "write to", "xenstore");
                 if (errno is Errno.EPIPE or Errno.ECONNRESET)
                 {
-                    // The reading side will see it, too, but whoever asks next may be before it.
+                    // The reading side will see it too, but the next request may come before it.
                     Fail(error);
                 }
+
                 throw error;
             }
         }
@@ -200,41 +212,26 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
     private unsafe bool Fill()
     {
         nint count;
-        fixed (byte* start = _input)
+        var room = _input.Room;
+        fixed (byte* start = room)
         {
             do
             {
-                count = Libc.Read(_fd, start + _filled, (nuint)(_input.Length - _filled));
+                count = DescriptorCalls.Read(_fd, start, (nuint)room.Length);
             }
             while (count < 0 && Errno.Last == Errno.EINTR);
         }
+
         if (count > 0)
         {
-            _filled += (int)count;
+            _input.Add((int)count);
             return true;
         }
+
         return count < 0 && Errno.Last == Errno.EAGAIN ? false : throw StoreMessage.Broken(count == 0 ? "its end" : Errno.Describe(Errno.Last));
     }
 
-    private void TakeMessages()
-    {
-        int at = 0;
-        while (_filled - at >= StoreMessage.HeaderLength)
-        {
-            var message = StoreMessage.Parse(_input.AsSpan(at, StoreMessage.HeaderLength));
-            if (_filled - at < StoreMessage.HeaderLength + message.Length)
-            {
-                break;
-            }
-            Take(message, _input.AsSpan(at + StoreMessage.HeaderLength, message.Length));
-            at += StoreMessage.HeaderLength + message.Length;
-        }
-        // There is always room for one whole message.
-        _input.AsSpan(at, _filled - at).CopyTo(_input);
-        _filled -= at;
-    }
-
-    private void Take(StoreMessage message, ReadOnlySpan<byte> payload)
+    private void Dispatch(StoreMessage message, ReadOnlySpan<byte> payload)
     {
         lock (_gate)
         {
@@ -245,7 +242,7 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
             }
             else if (message.RequestId == _lastId)
             {
-                _pending?.TrySetResult(new Reply(message.Operation, Encoding.Latin1.GetString(payload)));
+                _pending?.TrySetResult(new StoreReply(message.Operation, Encoding.Latin1.GetString(payload)));
                 _pending = null;
             }
             // Else the late answer to a request that was given up.
@@ -261,21 +258,5 @@ internal sealed class XenStore : IReactorClient, IReactorWork, IDisposable
             _changed?.TrySetResult();
             (_pending, _changed) = (null, null);
         }
-    }
-
-    private static ChannelException Refused(StoreOperation operation, string payload, string error)
-    {
-        string path = payload[..payload.IndexOf('\0', StringComparison.Ordinal)];
-        bool isDenied = error is "EACCES" or "EPERM";
-        return new ChannelException(isDenied ? ChannelError.EndpointDenied : ChannelError.TransportFailed, isDenied ? ErrorClass.Refused : ErrorClass.Retry,
-            $"xenstore refused {operation} of {path}: {EndpointUri.Printable(error)}."
-            + (isDenied ? " A domain may write below its own /local/domain/ID/data, and read what was opened to it." : ""));
-    }
-
-    private sealed class Reply(StoreOperation operation, string payload)
-    {
-        internal StoreOperation Operation => operation;
-
-        internal string Payload => payload;
     }
 }

@@ -22,11 +22,12 @@ internal struct EmptyWakes
     internal bool IsOneTooMany(long nowMs)
     {
         Total++;
-        long window = nowMs / WindowMs;
+        var window = nowMs / WindowMs;
         if (window != _window)
         {
             (_window, _inWindow) = (window, 0);
         }
+
         return ++_inWindow > MaxInWindow;
     }
 }

@@ -1,4 +1,6 @@
 using System.Globalization;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Transports.Xen.Vchan;
 
@@ -22,24 +24,25 @@ internal sealed record VchanAddress(uint Domain, string Name, int LeftOrder, int
     internal string Node => Name.Replace('.', '-');
 
     /// <summary>Reads <c>DOMID/NAME</c>, for a listener with options.</summary>
-    /// <exception cref="Protocol.ChannelException">It is something else (code 504).</exception>
+    /// <exception cref="ChannelException">It is something else (<see cref="ChannelError.BadEndpointUri"/>).</exception>
     internal static VchanAddress Parse(EndpointUri uri, bool isListen)
     {
-        TargetOptions options = isListen ? new TargetOptions(uri, "order") : new TargetOptions(uri);
-        int slash = options.Path.IndexOf('/', StringComparison.Ordinal);
-        string name = options.Path[(slash + 1)..];
-        if (slash < 0 || !uint.TryParse(options.Path.AsSpan(0, slash), NumberStyles.None, CultureInfo.InvariantCulture, out uint domain)
+        var options = isListen ? new TargetOptions(uri, "order") : new TargetOptions(uri);
+        var slash = options.Path.IndexOf('/', StringComparison.Ordinal);
+        var name = options.Path[(slash + 1)..];
+        if (slash < 0 || !uint.TryParse(options.Path.AsSpan(0, slash), NumberStyles.None, CultureInfo.InvariantCulture, out var domain)
             || domain >= EndOfDomains || !IsName(name))
         {
             throw uri.Bad($"it is not DOMID/NAME, where DOMID is a domain's id in decimal (0 is the host) and NAME has 1 to {MaxName} of a-z, A-Z, 0-9, dot, hyphen and underscore");
         }
+
         var order = (int)Math.Min(options.Number("order", VchanLayout.SmallOrder, DefaultOrder), int.MaxValue);
         if (order > VchanLayout.MaxOrder)
         {
             throw uri.Bad($"its order is not a number from {VchanLayout.SmallOrder} to {VchanLayout.MaxOrder}");
         }
         // Both places in the shared page are used then, each once.
-        int right = order switch
+        var right = order switch
         {
             VchanLayout.SmallOrder => VchanLayout.LargeOrder,
             VchanLayout.LargeOrder => VchanLayout.SmallOrder,
@@ -50,13 +53,14 @@ internal sealed record VchanAddress(uint Domain, string Name, int LeftOrder, int
 
     private static bool IsName(string name)
     {
-        foreach (char c in name)
+        foreach (var c in name)
         {
             if (!char.IsAsciiLetterOrDigit(c) && c is not ('.' or '-' or '_'))
             {
                 return false;
             }
         }
+
         return name.Length is > 0 and <= MaxName;
     }
 }

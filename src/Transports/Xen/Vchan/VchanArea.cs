@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Xen.Devices;
 
 namespace ChannelSdk.Transports.Xen.Vchan;
@@ -34,13 +34,13 @@ internal sealed unsafe class VchanArea : SafeHandle
     internal VchanKeys Keys { get; private set; } = null!;
 
     /// <summary>The server's side: fresh pages for a peer, and a port that it may connect to.</summary>
-    /// <exception cref="ChannelException">A device is missing or denied (code 500, 501), or a call failed (503).</exception>
+    /// <exception cref="ChannelException">A device is missing or denied (<see cref="ChannelError.EndpointMissing"/>, <see cref="ChannelError.EndpointDenied"/>), or a call failed (<see cref="ChannelError.TransportFailed"/>).</exception>
     internal static VchanArea Offer(IXenDevices devices, uint peer, int leftOrder, int rightOrder)
     {
         var area = new VchanArea(devices.Grant(peer, 1), isServer: true);
         try
         {
-            byte* page = area._page.Start;
+            var page = area._page.Start;
             area._port = devices.Listen(peer);
             area._page.NotifyOnUnmap(VchanLayout.ServerLive, area._port);
             *(ushort*)(page + VchanLayout.LeftOrder) = (ushort)leftOrder;
@@ -62,20 +62,21 @@ internal sealed unsafe class VchanArea : SafeHandle
     }
 
     /// <summary>The client's side: the server's pages, and its port. The channel is not claimed yet.</summary>
-    /// <exception cref="ChannelException">The server's keys lead nowhere, or what it granted is no vchan (code 503, class Retry).</exception>
+    /// <exception cref="ChannelException">The server's keys lead nowhere, or what it granted is no vchan (<see cref="ChannelError.TransportFailed"/>, class Retry).</exception>
     internal static VchanArea Map(IXenDevices devices, uint peer, VchanKeys keys)
     {
         var area = new VchanArea(devices.Map(peer, [keys.RingReference]), isServer: false) { Keys = keys };
         try
         {
-            byte* page = area._page.Start;
+            var page = area._page.Start;
             int untrustedLeft = Volatile.Read(ref *(ushort*)(page + VchanLayout.LeftOrder));
             int untrustedRight = Volatile.Read(ref *(ushort*)(page + VchanLayout.RightOrder));
             if (!VchanLayout.IsAllowed(untrustedLeft, untrustedRight))
             {
                 throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry,
-                    $"What domain {peer} granted is no vchan: its rings have orders {untrustedLeft} and {untrustedRight}; 10 to 20 are allowed, and not twice 10 or 11.");
+                    $"what domain {peer} granted is no vchan: its rings have orders {untrustedLeft} and {untrustedRight}; 10 to 20 are allowed, and not twice 10 or 11");
             }
+
             area._port = devices.Connect(peer, keys.EventPort);
             var grants = (uint*)(page + VchanLayout.Grants);
             area._left = MapRing(devices, peer, untrustedLeft, ref grants);
@@ -92,7 +93,7 @@ internal sealed unsafe class VchanArea : SafeHandle
 
     /// <summary>
     /// Enters a mapped channel as its client; false if another client has it, or the server has gone. Before that, nothing of it
-    /// is written, as it may be somebody else's.
+    /// is written, as it may belong to another channel.
     /// </summary>
     internal bool TryClaim()
     {
@@ -100,6 +101,7 @@ internal sealed unsafe class VchanArea : SafeHandle
         {
             return false;
         }
+
         _isOurs = true;
         _page.NotifyOnUnmap(VchanLayout.ClientLive, Port);
         Port.Notify();
@@ -111,7 +113,7 @@ internal sealed unsafe class VchanArea : SafeHandle
     {
         if (_port is not null && !_page.Knows(_port))
         {
-            // The domain was restored: nobody sees these pages any more.
+            // The domain was restored: no other domain sees these pages any more.
             _port.Abandon();
             _page.Abandon();
             if (_isServer)
@@ -119,13 +121,16 @@ internal sealed unsafe class VchanArea : SafeHandle
                 _left?.Dispose();
                 _right?.Dispose();
             }
+
             return true;
         }
+
         if (_isOurs)
         {
             _end!.Leave();
             _port!.Notify();
         }
+
         _left?.Dispose();
         _right?.Dispose();
         _page.Dispose();
@@ -135,12 +140,13 @@ internal sealed unsafe class VchanArea : SafeHandle
 
     private static GrantArea? GrantRing(IXenDevices devices, uint peer, int order, ref uint* grants)
     {
-        int pages = VchanLayout.Pages(order);
+        var pages = VchanLayout.Pages(order);
         if (pages == 0)
         {
             return null;
         }
-        GrantArea ring = devices.Grant(peer, pages);
+
+        var ring = devices.Grant(peer, pages);
         ring.References.CopyTo(new Span<uint>(grants, pages));
         grants += pages;
         return ring;
@@ -148,22 +154,22 @@ internal sealed unsafe class VchanArea : SafeHandle
 
     private static GrantArea? MapRing(IXenDevices devices, uint peer, int order, ref uint* grants)
     {
-        int pages = VchanLayout.Pages(order);
+        var pages = VchanLayout.Pages(order);
         if (pages == 0)
         {
             return null;
         }
         // A copy: the server can change the list, also under the kernel.
-        uint[] untrusted = new ReadOnlySpan<uint>(grants, pages).ToArray();
+        var untrusted = new ReadOnlySpan<uint>(grants, pages).ToArray();
         grants += pages;
         return devices.Map(peer, untrusted);
     }
 
     private void MakeEnd(int leftOrder, int rightOrder)
     {
-        byte* page = _page.Start;
-        byte* left = _left is null ? page + VchanLayout.PlaceInPage(leftOrder) : _left.Start;
-        byte* right = _right is null ? page + VchanLayout.PlaceInPage(rightOrder) : _right.Start;
+        var page = _page.Start;
+        var left = _left is null ? page + VchanLayout.PlaceInPage(leftOrder) : _left.Start;
+        var right = _right is null ? page + VchanLayout.PlaceInPage(rightOrder) : _right.Start;
         _end = new VchanEnd(_isServer, page, left, leftOrder, right, rightOrder);
     }
 }

@@ -1,11 +1,12 @@
 using System.Globalization;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Xen.Devices;
 
 namespace ChannelSdk.Transports.Xen.Vchan;
 
 /// <summary>
-/// The client of a vchan: waits until the server's keys are there and lead to a channel that nobody has, maps it and binds its
+/// The client of a vchan: waits until the server's keys are there and lead to a channel without a client, maps it and binds its
 /// port. Each open begins with the keys, so a domain that was restarted or restored under the same id is connected to again.
 /// </summary>
 /// <param name="uri">The endpoint's URI.</param>
@@ -26,10 +27,10 @@ internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDe
 
     private protected override async Task<VchanLink> ConnectAsync(CancellationToken cancellationToken)
     {
-        long end = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
-        for (TimeSpan pause = s_firstPause; ; pause = pause * 2 < Pause ? pause * 2 : Pause)
+        var end = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
+        for (var pause = s_firstPause; ; pause = pause * 2 < Pause ? pause * 2 : Pause)
         {
-            Task changed = Store.Changed;
+            var changed = Store.Changed;
             ChannelException error;
             try
             {
@@ -37,13 +38,15 @@ internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDe
                 {
                     return await TryAsync(keys, cancellationToken).ConfigureAwait(false);
                 }
+
                 error = Missing($"{Path} has no {VchanKeys.RingKey} and {VchanKeys.EventKey} that are numbers");
             }
             catch (ChannelException e) when (e.Class == ErrorClass.Retry && !Store.HasFailed)
             {
                 error = e;
             }
-            long left = end - Environment.TickCount64;
+
+            var left = end - Environment.TickCount64;
             if (left <= 0)
             {
                 throw error;
@@ -65,6 +68,7 @@ internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDe
             {
                 throw Missing("the server went, or changed its keys, while this side connected");
             }
+
             if (!area.TryClaim())
             {
                 throw Missing("the server has gone or has another client");
@@ -75,9 +79,10 @@ internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDe
             area.Dispose();
             throw;
         }
+
         return VchanLink.Attach(area, Peer);
     }
 
     private ChannelException Missing(string why) => new(ChannelError.EndpointMissing, ErrorClass.Retry,
-        $"Cannot connect to {Uri}: {why}. Start the agent in domain {Address.Domain}, or see whether that domain runs.");
+        $"cannot connect to {Uri}: {why}; start the agent in domain {Address.Domain}, or see whether that domain runs");
 }

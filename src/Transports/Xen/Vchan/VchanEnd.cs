@@ -1,3 +1,5 @@
+using ChannelSdk.Protocol.Errors;
+
 namespace ChannelSdk.Transports.Xen.Vchan;
 
 /// <summary>
@@ -38,7 +40,7 @@ internal sealed unsafe class VchanEnd
 
     private bool IsPeerUp => !_isPeerLost && PeerLive == VchanLayout.Up;
 
-    /// <summary>The other side is known to have gone, whatever the page says.</summary>
+    /// <summary>The other side is known to have gone, even if the page says otherwise.</summary>
     internal void LosePeer() => _isPeerLost = true;
 
     /// <summary>The server's part of the beginning: everything is ready for a client.</summary>
@@ -48,17 +50,18 @@ internal sealed unsafe class VchanEnd
         Volatile.Write(ref Flags, VchanLayout.NotYet | (VchanLayout.Up << 8) | (VchanLayout.TellWritten << 16));
     }
 
-    /// <summary>The client's part: takes a channel that nobody has. False if somebody has, or the server has gone.</summary>
+    /// <summary>The client's part: claims a free channel. False if it has a client, or the server has gone.</summary>
     internal bool TryClaim()
     {
         while (true)
         {
-            uint flags = Volatile.Read(ref Flags);
+            var flags = Volatile.Read(ref Flags);
             if ((byte)flags != VchanLayout.NotYet || (byte)(flags >> 8) != VchanLayout.Up)
             {
                 return false;
             }
-            uint claimed = (flags & 0x00FFFF00) | VchanLayout.Up | (VchanLayout.TellWritten << 24);
+
+            var claimed = (flags & 0x00FFFF00) | VchanLayout.Up | (VchanLayout.TellWritten << 24);
             if (Interlocked.CompareExchange(ref Flags, claimed, flags) == flags)
             {
                 return true;
@@ -72,10 +75,10 @@ internal sealed unsafe class VchanEnd
     /// <summary>Receives once: bytes, 0 when the other side has gone and left nothing, <see cref="Wait"/>.</summary>
     /// <param name="target">At least one byte.</param>
     /// <param name="wake">Whether the other side asked to be woken by this.</param>
-    /// <exception cref="Protocol.ChannelException">The ring is broken (code 503).</exception>
+    /// <exception cref="ChannelException">The ring is broken (<see cref="ChannelError.TransportFailed"/>).</exception>
     internal int Receive(Span<byte> target, out bool wake)
     {
-        uint ready = _incoming.Ready();
+        var ready = _incoming.Ready();
         if (ready == 0)
         {
             Ask(VchanLayout.TellWritten);
@@ -95,7 +98,8 @@ internal sealed unsafe class VchanEnd
                 }
             }
         }
-        int count = _incoming.Read(target, ready);
+
+        var count = _incoming.Read(target, ready);
         wake = IsAsked(VchanLayout.TellConsumed);
         return count;
     }
@@ -103,7 +107,7 @@ internal sealed unsafe class VchanEnd
     /// <summary>Sends once: bytes, 0 when the other side has gone, <see cref="Wait"/>.</summary>
     /// <param name="source">At least one byte.</param>
     /// <param name="wake">Whether the other side asked to be woken by this.</param>
-    /// <exception cref="Protocol.ChannelException">The ring is broken (code 503).</exception>
+    /// <exception cref="ChannelException">The ring is broken (<see cref="ChannelError.TransportFailed"/>).</exception>
     internal int Send(ReadOnlySpan<byte> source, out bool wake)
     {
         wake = false;
@@ -111,7 +115,8 @@ internal sealed unsafe class VchanEnd
         {
             return 0;
         }
-        uint room = _outgoing.Ready();
+
+        var room = _outgoing.Ready();
         if (room == 0)
         {
             Ask(VchanLayout.TellConsumed);
@@ -121,7 +126,8 @@ internal sealed unsafe class VchanEnd
                 return IsPeerUp ? Wait : 0;
             }
         }
-        int count = _outgoing.Write(source, room);
+
+        var count = _outgoing.Write(source, room);
         wake = IsAsked(VchanLayout.TellWritten);
         return count;
     }
@@ -135,7 +141,7 @@ internal sealed unsafe class VchanEnd
     /// <summary>Whether the other side asked, once. The barrier puts the counter before the look.</summary>
     private bool IsAsked(uint what)
     {
-        uint mask = what << (_isServer ? 24 : 16);
+        var mask = what << (_isServer ? 24 : 16);
         Interlocked.MemoryBarrier();
         return (Volatile.Read(ref Flags) & mask) != 0 && (Interlocked.And(ref Flags, ~mask) & mask) != 0;
     }

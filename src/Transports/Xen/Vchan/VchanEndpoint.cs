@@ -1,4 +1,5 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Xen.Devices;
 using ChannelSdk.Transports.Xen.Store;
 
@@ -37,7 +38,7 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
     /// <summary>Where the keys are; the connection watches it.</summary>
     private protected string Path { get; private set; } = "";
 
-    /// <summary>Who is at the other side, by construction: Xen lets no other domain map the pages or bind the port.</summary>
+    /// <summary>The peer's identity, by construction: Xen lets no other domain map the pages or bind the port.</summary>
     private protected abstract PeerIdentity Peer { get; }
 
     public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
@@ -46,7 +47,7 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
         cancellationToken.ThrowIfCancellationRequested();
         if (_link is { IsClosed: false })
         {
-            throw new InvalidOperationException("The link before must be disposed of first.");
+            throw new InvalidOperationException("the link before must be disposed of first");
         }
         // It takes the keys of the link before away.
         await _guard.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -59,7 +60,7 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"Opening {uri} ended: the endpoint was disposed of.");
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"opening {uri} ended: the endpoint was disposed of");
         }
     }
 
@@ -83,16 +84,16 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
     /// <summary>This domain's id; a restored or migrated one has another.</summary>
     private protected async Task<uint> OwnDomainAsync(CancellationToken cancellationToken)
     {
-        string? text = await Store.ReadAsync("domid", cancellationToken).ConfigureAwait(false);
-        return uint.TryParse(text, out uint own) ? own : throw new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry,
-            "xenstore does not tell this domain's id: in the host's domain xen-init-dom0 writes it.");
+        var text = await Store.ReadAsync("domid", cancellationToken).ConfigureAwait(false);
+        return uint.TryParse(text, out var own) ? own : throw new ChannelException(ChannelError.EndpointMissing, ErrorClass.Retry,
+            "xenstore does not tell this domain's id: in the host's domain xen-init-dom0 writes it");
     }
 
-    /// <summary>The keys that are there; null if one is missing or is none.</summary>
+    /// <summary>The keys that are there; null if one is missing or invalid.</summary>
     private protected async Task<VchanKeys?> ReadKeysAsync(CancellationToken cancellationToken)
     {
-        string? ring = await ReadRingAsync(cancellationToken).ConfigureAwait(false);
-        string? port = ring is null ? null : await Store.ReadAsync($"{Path}/{VchanKeys.EventKey}", cancellationToken).ConfigureAwait(false);
+        var ring = await ReadRingAsync(cancellationToken).ConfigureAwait(false);
+        var port = ring is null ? null : await Store.ReadAsync($"{Path}/{VchanKeys.EventKey}", cancellationToken).ConfigureAwait(false);
         return port is null ? null : VchanKeys.Parse(ring!, port);
     }
 
@@ -110,10 +111,10 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
     private async Task<string?> IsIntroducedAsync(uint domain, CancellationToken cancellationToken) =>
         (await Store.CallAsync(StoreOperation.IsDomainIntroduced, $"{domain}\0", cancellationToken).ConfigureAwait(false))?.TrimEnd('\0');
 
-    /// <summary>Opens a link; anew if the connection that was kept since the open before proves to be dead.</summary>
+    /// <summary>Opens a link; tries again if the connection that was kept since the open before proves to be dead.</summary>
     private async Task<VchanLink> FindAndConnectAsync(CancellationToken cancellationToken)
     {
-        bool isKept = _store is { HasFailed: false };
+        var isKept = _store is { HasFailed: false };
         try
         {
             await FindPlaceAsync(cancellationToken).ConfigureAwait(false);
@@ -133,18 +134,21 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
         {
             DropStore();
         }
+
         _store ??= new XenStore(devices.OpenStore());
-        string path = await FindPathAsync(cancellationToken).ConfigureAwait(false);
+        var path = await FindPathAsync(cancellationToken).ConfigureAwait(false);
         if (Path == path)
         {
             return;
         }
+
         if (Path.Length > 0)
         {
             // Watches go with their connection.
             DropStore();
             _store = new XenStore(devices.OpenStore());
         }
+
         await _store.WatchAsync(path, cancellationToken).ConfigureAwait(false);
         try
         {
@@ -155,6 +159,7 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
         {
             _seesDomains = false;
         }
+
         Path = path;
     }
 
@@ -170,12 +175,13 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
         {
             while (!link.IsClosed)
             {
-                Task changed = Store.Changed;
+                var changed = Store.Changed;
                 if (!await IsThereAsync(link.Keys, _stopping.Token).ConfigureAwait(false))
                 {
                     link.LosePeer();
                     break;
                 }
+
                 await Task.WhenAny(changed, link.Closed).ConfigureAwait(false);
                 await Task.WhenAny(Task.Delay(Pause), link.Closed).ConfigureAwait(false);
             }
@@ -184,6 +190,7 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
         {
             // Without xenstore the link goes on, by what the other side does.
         }
+
         await link.Closed.ConfigureAwait(false);
         try
         {
@@ -191,7 +198,7 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
         }
         catch (ChannelException)
         {
-            // The next open makes a connection of its own.
+            // The next open makes its own connection.
         }
     }
 }

@@ -10,12 +10,12 @@ internal sealed record VchanKeys(uint RingReference, uint EventPort)
     internal const string RingKey = "ring-ref";
     internal const string EventKey = "event-channel";
 
-    /// <summary>Reads the two values: decimal numbers, and nothing besides. Null if one is none.</summary>
+    /// <summary>Reads the two values: decimal numbers, and nothing besides. Null if one is no number.</summary>
     internal static VchanKeys? Parse(string untrustedRing, string untrustedEvent) =>
-        TryParse(untrustedRing, out uint ring) && TryParse(untrustedEvent, out uint port) && port != 0 ? new VchanKeys(ring, port) : null;
+        TryParse(untrustedRing, out var ring) && TryParse(untrustedEvent, out var port) && port != 0 ? new VchanKeys(ring, port) : null;
 
     /// <summary>Whether the value of <see cref="RingKey"/> is that of these keys.</summary>
-    internal static bool IsRing(string? untrusted, VchanKeys keys) => untrusted is not null && TryParse(untrusted, out uint ring) && ring == keys.RingReference;
+    internal static bool IsRing(string? untrusted, VchanKeys keys) => untrusted is not null && TryParse(untrusted, out var ring) && ring == keys.RingReference;
 
     private static bool TryParse(string untrusted, out uint number) =>
         uint.TryParse(untrusted, NumberStyles.None, CultureInfo.InvariantCulture, out number) && untrusted.Length <= 10;

@@ -1,4 +1,4 @@
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Transports.Xen.Vchan;
 
@@ -59,5 +59,5 @@ internal static class VchanLayout
 
     /// <summary>The error of a side that does what no vchan does.</summary>
     internal static ChannelException Violation(string what) => new(
-        ChannelError.TransportFailed, ErrorClass.Fatal, $"The other domain broke the vchan: {what}. The link ends; see what runs there.");
+        ChannelError.TransportFailed, ErrorClass.Fatal, $"the other domain broke the vchan: {what}; the link ends; see what runs there");
 }

@@ -1,12 +1,13 @@
-using ChannelSdk.Protocol;
-using ChannelSdk.Transports.Native;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Transports.Xen.Vchan;
 
 /// <summary>
 /// A vchan as a link: calls copy between the caller's buffer and the ring, and wait for an event only when there is nothing to
-/// copy. The port is unmasked by a call that waits, so events that nobody waits for cost nothing.
+/// copy. The port is unmasked by a call that waits, so events without a waiting call cost nothing.
 /// </summary>
 internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
 {
@@ -43,7 +44,7 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
         try
         {
             var link = new VchanLink(area, peer);
-            link._token = link.Reactor.Register(area.Port.Fd, Linux.EPOLLIN, link);
+            link._token = link.Reactor.Register(area.Port.Fd, Abi.EPOLLIN, link);
             return link;
         }
         catch
@@ -56,8 +57,8 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
     /// <summary>A server waits for its client. True if it came, false if it has gone again.</summary>
     internal async ValueTask<bool> WaitForPeerAsync(CancellationToken cancellationToken)
     {
-        ValueTask<int> wait = _arrival.StartAsync();
-        using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
+        var wait = _arrival.StartAsync();
+        using var registration = cancellationToken.UnsafeRegister(
             static (state, token) => ((ArrivalOperation)state!).Cancel(new OperationCanceledException(token)), _arrival);
         return await wait.ConfigureAwait(false) == VchanLayout.Up;
     }
@@ -73,7 +74,7 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
     {
         try
         {
-            if (!_area.Port.Take())
+            if (!_area.Port.Acknowledge())
             {
                 return;
             }
@@ -82,8 +83,9 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
         {
             return;
         }
+
         Volatile.Write(ref _isMasked, 1);
-        int moves = Volatile.Read(ref _moves);
+        var moves = Volatile.Read(ref _moves);
         if (moves == _movesSeen && _emptyWakes.IsOneTooMany(Environment.TickCount64))
         {
             // The port stays masked: what the other side raises meanwhile is its own cost.
@@ -91,6 +93,7 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
             _release.Change(EmptyWakes.HoldMs, Timeout.Infinite);
             return;
         }
+
         _movesSeen = moves;
         Wake();
     }
@@ -105,7 +108,7 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
     private protected override int TryReceive(Span<byte> buffer)
     {
         using var hold = new HandleHold(_area);
-        int count = _area.End.Receive(buffer, out bool wake);
+        var count = _area.End.Receive(buffer, out var wake);
         After(count, wake);
         return count;
     }
@@ -113,7 +116,7 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
     private protected override int TrySend(ReadOnlySpan<byte> buffer)
     {
         using var hold = new HandleHold(_area);
-        int count = _area.End.Send(buffer, out bool wake);
+        var count = _area.End.Send(buffer, out var wake);
         After(count, wake);
         return count != 0 ? count : throw PeerGone();
     }
@@ -132,7 +135,7 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
     private void Wake()
     {
         _arrival.OnReady();
-        OnEvents(Linux.EPOLLIN | Linux.EPOLLOUT);
+        OnEvents(Abi.EPOLLIN | Abi.EPOLLOUT);
     }
 
     private void After(int count, bool wake)
@@ -169,16 +172,17 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
         protected override int Try()
         {
             using var hold = new HandleHold(link._area);
-            byte live = link._area.End.PeerLive;
+            var live = link._area.End.PeerLive;
             if (live == VchanLayout.NotYet)
             {
                 link.Unmask();
                 return WouldBlock;
             }
+
             return live;
         }
 
         protected override ChannelException ClosedError() => new(ChannelError.LinkLost, ErrorClass.Retry,
-            $"Waiting for {link.Peer} ended: its keys were withdrawn.");
+            $"waiting for {link.Peer} ended: its keys were withdrawn");
     }
 }

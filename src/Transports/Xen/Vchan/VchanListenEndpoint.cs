@@ -1,5 +1,6 @@
 using System.Globalization;
-using ChannelSdk.Protocol;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Xen.Devices;
 
 namespace ChannelSdk.Transports.Xen.Vchan;
@@ -31,6 +32,7 @@ internal sealed class VchanListenEndpoint(string uri, VchanAddress address, IXen
                 {
                     return link;
                 }
+
                 link.Abort();
             }
             catch (Exception e)
@@ -40,6 +42,7 @@ internal sealed class VchanListenEndpoint(string uri, VchanAddress address, IXen
                 {
                     await ForgetAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 }
+
                 throw;
             }
             // A client that comes and goes in a loop costs this much.
@@ -52,22 +55,24 @@ internal sealed class VchanListenEndpoint(string uri, VchanAddress address, IXen
     /// <summary>True when the client is there; false if it has gone again, or the keys have, as after a restore.</summary>
     private async Task<bool> WaitAsync(VchanLink link, CancellationToken cancellationToken)
     {
-        Task<bool> arrival = link.WaitForPeerAsync(cancellationToken).AsTask();
+        var arrival = link.WaitForPeerAsync(cancellationToken).AsTask();
         while (true)
         {
-            Task changed = Store.Changed;
+            var changed = Store.Changed;
             if (!await AreThereAsync(link.Keys, cancellationToken).ConfigureAwait(false) && !arrival.IsCompleted)
             {
                 link.Abort();
                 await ((Task)arrival).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 return await ReadKeysAsync(cancellationToken).ConfigureAwait(false) is null ? false : throw new ChannelException(ChannelError.EndpointBusy, ErrorClass.Retry,
-                    $"Another program of this domain serves {Uri} as well: stop one of them.");
+                    $"another program of this domain serves {Uri} as well; stop one of them");
             }
+
             await Task.WhenAny(arrival, changed).ConfigureAwait(false);
             if (arrival.IsCompleted)
             {
                 return await arrival.ConfigureAwait(false);
             }
+
             await Task.WhenAny(arrival, Task.Delay(Pause, cancellationToken)).ConfigureAwait(false);
         }
     }
@@ -75,7 +80,7 @@ internal sealed class VchanListenEndpoint(string uri, VchanAddress address, IXen
     /// <summary>The keys of a server before that was killed go; the new ones are for this pair of domains alone.</summary>
     private async Task PublishAsync(VchanKeys keys, CancellationToken cancellationToken)
     {
-        uint own = await OwnDomainAsync(cancellationToken).ConfigureAwait(false);
+        var own = await OwnDomainAsync(cancellationToken).ConfigureAwait(false);
         await Store.RemoveAsync(Path, cancellationToken).ConfigureAwait(false);
         await Store.MakeNodeAsync(Path, cancellationToken).ConfigureAwait(false);
         // What is made below inherits this.
@@ -86,7 +91,7 @@ internal sealed class VchanListenEndpoint(string uri, VchanAddress address, IXen
 
     private async Task PublishAsync(string key, uint value, uint own, CancellationToken cancellationToken)
     {
-        string path = $"{Path}/{key}";
+        var path = $"{Path}/{key}";
         await Store.WriteAsync(path, value.ToString(CultureInfo.InvariantCulture), cancellationToken).ConfigureAwait(false);
         await Store.SetPermissionsAsync(path, $"n{own}\0r{Address.Domain}\0", cancellationToken).ConfigureAwait(false);
     }

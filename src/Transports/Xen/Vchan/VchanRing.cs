@@ -1,3 +1,5 @@
+using ChannelSdk.Protocol.Errors;
+
 namespace ChannelSdk.Transports.Xen.Vchan;
 
 /// <summary>
@@ -30,23 +32,24 @@ internal unsafe struct VchanRing
     }
 
     /// <summary>Bytes to read, or room to write.</summary>
-    /// <exception cref="Protocol.ChannelException">The other side's counter cannot be (code 503).</exception>
+    /// <exception cref="ChannelException">The other side's counter cannot be (<see cref="ChannelError.TransportFailed"/>).</exception>
     internal readonly uint Ready()
     {
-        uint untrusted = Volatile.Read(ref *_peerCounter);
-        uint waiting = _isIncoming ? untrusted - _counter : _counter - untrusted;
+        var untrusted = Volatile.Read(ref *_peerCounter);
+        var waiting = _isIncoming ? untrusted - _counter : _counter - untrusted;
         if (waiting > _size)
         {
             throw VchanLayout.Violation($"by its counter {waiting} bytes wait in a ring of {_size}");
         }
+
         return _isIncoming ? waiting : _size - waiting;
     }
 
     /// <summary>Takes bytes that <see cref="Ready"/> told of.</summary>
     internal int Read(Span<byte> target, uint ready)
     {
-        int length = (int)Math.Min(ready, (uint)target.Length);
-        int first = FirstPart(length, out byte* place);
+        var length = (int)Math.Min(ready, (uint)target.Length);
+        var first = Contiguous(length, out var place);
         new ReadOnlySpan<byte>(place, first).CopyTo(target);
         new ReadOnlySpan<byte>(_data, length - first).CopyTo(target[first..]);
         Advance(length);
@@ -56,17 +59,17 @@ internal unsafe struct VchanRing
     /// <summary>Puts bytes into room that <see cref="Ready"/> told of.</summary>
     internal int Write(ReadOnlySpan<byte> source, uint ready)
     {
-        int length = (int)Math.Min(ready, (uint)source.Length);
-        int first = FirstPart(length, out byte* place);
+        var length = (int)Math.Min(ready, (uint)source.Length);
+        var first = Contiguous(length, out var place);
         source[..first].CopyTo(new Span<byte>(place, first));
         source[first..length].CopyTo(new Span<byte>(_data, length - first));
         Advance(length);
         return length;
     }
 
-    private readonly int FirstPart(int length, out byte* place)
+    private readonly int Contiguous(int length, out byte* place)
     {
-        uint at = _counter & (_size - 1);
+        var at = _counter & (_size - 1);
         place = _data + at;
         return (int)Math.Min((uint)length, _size - at);
     }

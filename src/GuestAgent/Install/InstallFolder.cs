@@ -1,0 +1,100 @@
+using System.Text;
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Services;
+using Microsoft.Win32.SafeHandles;
+
+namespace ChannelSdk.GuestAgent.Install;
+
+/// <summary>
+/// The folder of one operation, its user's alone: the scripts and the socket of the half. Below /run, so in memory and gone
+/// with the appliance.
+/// </summary>
+internal sealed class InstallFolder
+{
+    /// <summary>Begins the names of all such folders.</summary>
+    public const string Prefix = "install-";
+
+    private const int MaxScripts = 256;
+    private const int MaxScriptBytes = 240 << 10;
+    private const int MaxAllBytes = 4 << 20;
+    private const int MaxNameBytes = 255;
+    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private int _count;
+    private int _bytes;
+
+    private InstallFolder(string folder) => Folder = folder;
+
+    public string Folder { get; }
+
+    public string Socket => SocketIn(Folder);
+
+    /// <summary>Where the scripts are, and where they are run.</summary>
+    public string Scripts => $"{Folder}/scripts";
+
+    /// <summary>The socket's path in the folder of an operation.</summary>
+    public static string SocketIn(string folder) => $"{folder}/half.sock";
+
+    /// <summary>Makes the folder of an operation.</summary>
+    /// <param name="runFolder">What it lies in.</param>
+    /// <param name="operation">Hexadecimal digits.</param>
+    /// <param name="target">Where the script is to mount the system; made too.</param>
+    /// <exception cref="ChannelException">It cannot be made.</exception>
+    public static InstallFolder Create(string runFolder, string operation, string target)
+    {
+        var result = new InstallFolder($"{runFolder}/{Prefix}{operation}");
+        try
+        {
+            Directory.CreateDirectory(runFolder, Private);
+            Directory.CreateDirectory(result.Folder, Private);
+            Directory.CreateDirectory(result.Scripts, Private);
+            Directory.CreateDirectory(target, Private);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Failed("the folder of the operation", e);
+        }
+
+        return result;
+    }
+
+    /// <summary>Writes a script.</summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/>, or <see cref="ChannelError.ResourceExhausted"/> beyond the bounds.</exception>
+    public void Add(InstallScript untrusted)
+    {
+        var name = untrusted.Name;
+        if (name is "" or "." or ".." || Encoding.UTF8.GetByteCount(name) > MaxNameBytes || name.Any(static c => c == '/' || char.IsControl(c)))
+        {
+            throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused,
+                $"'{LogText.Escape(name, 100)}' is no name of a script; it has 1 to {MaxNameBytes} bytes without slashes and control characters");
+        }
+
+        _bytes += untrusted.Content.Length;
+        if (++_count > MaxScripts || untrusted.Content.Length > MaxScriptBytes || _bytes > MaxAllBytes)
+        {
+            throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Refused,
+                $"at most {MaxScripts} scripts of {MaxScriptBytes} bytes, {MaxAllBytes} in all, are allowed");
+        }
+
+        var mode = UnixFileMode.UserRead | (untrusted.IsExecutable ? UnixFileMode.UserExecute : 0);
+        var flags = Abi.O_WRONLY | Abi.O_CREAT | Abi.O_EXCL | Abi.O_NOFOLLOW | Abi.O_CLOEXEC;
+        using var file = new SafeFileHandle(FileCalls.Open($"{Scripts}/{name}", flags, (uint)mode), ownsHandle: true);
+        try
+        {
+            if (file.IsInvalid)
+            {
+                throw new IOException(Errno.Message(Errno.Last));
+            }
+
+            RandomAccess.Write(file, untrusted.Content.Span, 0);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Failed($"the script {LogText.Escape(name, 100)}", e);
+        }
+    }
+
+    private static ChannelException Failed(string what, Exception e) =>
+        new(ChannelError.FailedPrecondition, ErrorClass.Refused, $"{what} cannot be written in the appliance (is it there twice, or is /run full?)", e);
+}

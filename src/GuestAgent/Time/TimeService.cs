@@ -1,0 +1,54 @@
+using ChannelSdk.GuestAgent.Policy;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Services.Time;
+
+namespace ChannelSdk.GuestAgent.Time;
+
+/// <summary>time.Get and time.Set.</summary>
+/// <param name="setClock">Sets the wall clock to nanoseconds since 1970; an errno number, 0 for success.</param>
+/// <param name="time">The clocks.</param>
+internal sealed class TimeService(Func<long, int> setClock, TimeProvider time) : IAgentService
+{
+    private static readonly DateTimeOffset s_earliest = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly DateTimeOffset s_latest = new(2200, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <inheritdoc/>
+    public void Register(ServiceGate gate)
+    {
+        gate.Unary(TimeMethods.Get, (_, _) => ValueTask.FromResult(Get()));
+        gate.Unary(TimeMethods.Set, (request, _) => new(OwnThread.RunAsync(() => Set(request))));
+    }
+
+    /// <summary>The clocks now.</summary>
+    public TimeReply Get() => new()
+    {
+        UnixNs = Nanoseconds(time.GetUtcNow()),
+        MonotonicNs = (ulong)time.GetElapsedTime(0).Ticks * TimeSpan.NanosecondsPerTick,
+    };
+
+    /// <summary>Sets the wall clock.</summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/> for a time that no guest lives in, <see cref="ChannelError.Unsupported"/> where the agent may not.</exception>
+    public TimeReply Set(TimeSetRequest request)
+    {
+        if (request.UnixNs < Nanoseconds(s_earliest) || request.UnixNs >= Nanoseconds(s_latest))
+        {
+            throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused,
+                $"unix_ns is {request.UnixNs}; allowed are the years 2000 to 2199, in nanoseconds since 1970");
+        }
+
+        var before = Nanoseconds(time.GetUtcNow());
+        var error = setClock(request.UnixNs);
+        if (error != 0)
+        {
+            throw new ChannelException(ChannelError.Unsupported, ErrorClass.Refused,
+                $"the kernel refuses to set the clock (error {error}); the agent needs CAP_SYS_TIME");
+        }
+
+        var reply = Get();
+        reply.MovedNs = request.UnixNs - before;
+        return reply;
+    }
+
+    private static long Nanoseconds(DateTimeOffset at) => (at - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick;
+}

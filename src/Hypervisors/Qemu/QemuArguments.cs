@@ -1,0 +1,58 @@
+using System.Globalization;
+using ChannelSdk.Protocol.Errors;
+
+namespace ChannelSdk.Hypervisors.Qemu;
+
+/// <summary>The command line of a QEMU.</summary>
+internal static class QemuArguments
+{
+    /// <summary>PCI slot of the vsock device, the same whether it is there from the start or plugged.</summary>
+    public const string VsockSlot = "06";
+
+    /// <summary>Program and arguments.</summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: options that exclude each other.</exception>
+    public static IEnumerable<string> Of(QemuOptions options, string folder)
+    {
+        var memory = options.MemoryMiB.ToString(CultureInfo.InvariantCulture);
+        var isShared = options.SharedMemory || options.VsockSocket is not null;
+        var place = Value(folder);
+        string[] start =
+        [
+            options.Program, "-accel", options.EffectiveAccelerator, "-M", isShared ? "pc,memory-backend=ram0" : "pc",
+            "-m", memory,
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S",
+            "-chardev", $"socket,id=console,path={place}/console.sock,server=on,wait=off", "-serial", "chardev:console",
+            "-chardev", $"socket,id=qmp,path={place}/qmp.sock,server=on,wait=off", "-mon", "chardev=qmp,mode=control",
+            // A fixed slot: a state file can only be restored onto the same places.
+            "-device", "virtio-serial-pci,id=vs0,addr=05",
+            "-chardev", $"socket,id=channel,path={place}/channel.sock,server=on,wait=off",
+            "-device", $"virtserialport,bus=vs0.0,nr=1,chardev=channel,name={Value(options.PortName)},id=port0",
+        ];
+        // On a loaded machine an emulated timer is late, and the kernel's check of it panics.
+        string[] kernel = options.Kernel is null ? [] : ["-kernel", options.Kernel, "-append", $"console=ttyS0 quiet panic=-1 no_timer_check {options.Append}"];
+        string[] initrd = options.Initrd is null ? [] : ["-initrd", options.Initrd];
+        string[] shared = isShared ? ["-object", $"memory-backend-memfd,id=ram0,size={memory}M,share=on"] : [];
+        string[] vsock = options.VsockSocket is { } socket
+            ? ["-chardev", $"socket,id=vsock0,path={Value(socket)}", "-device", $"vhost-user-vsock-pci,id=vsock0,chardev=vsock0,addr={VsockSlot}"]
+            : [];
+        // The file is handed over once the monitor answers.
+        string[] restore = options.RestoreFrom is null ? [] : ["-incoming", "defer"];
+        return [.. RunAs(options), .. start, .. Sandbox(options), .. kernel, .. initrd, .. shared, .. vsock, .. options.Network?.Arguments ?? [], .. restore, .. options.Arguments];
+    }
+
+    /// <summary>A text as a value in one of QEMU's option lists, where a comma ends it.</summary>
+    public static string Value(string text) => text.Replace(",", ",,", StringComparison.Ordinal);
+
+    // As libvirt does. A user network starts a program for each connection, in its own session: both are forbidden elsewhere.
+    private static string[] Sandbox(QemuOptions options) => !options.Sandbox ? []
+        : options.Network is QemuNetwork.User ? ["-sandbox", "on,obsolete=deny,elevateprivileges=allow,spawn=allow,resourcecontrol=deny"]
+        : ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"];
+
+    // Not by -runas: QEMU would have begun as the other user, and its sandbox forbids the change.
+    private static string[] RunAs(QemuOptions options) => options.RunAs is not { } user ? []
+        : options.Network is QemuNetwork.Tap ? throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+            "a QEMU that runs as another user cannot open the tap of its network; leave RunAs out, or take the user network, vsock or virtio-serial")
+        : ["setpriv", $"--reuid={Invariant(user.Uid)}", $"--regid={Invariant(user.Gid)}", "--clear-groups", "--no-new-privs", "--"];
+
+    private static string Invariant(uint number) => number.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,255 @@
+using System.Text.Json.Nodes;
+using ChannelSdk.Host.Files;
+using ChannelSdk.Host.Json;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Linux.Processes;
+using ChannelSdk.Protocol.Errors;
+using Microsoft.Win32.SafeHandles;
+
+namespace ChannelSdk.Hypervisors.Qemu;
+
+/// <summary>
+/// One QEMU process with one guest, in a work folder of its own that goes with it: virtio-serial channel, console and
+/// QMP on Unix sockets. If this process dies without disposing of it, QEMU is killed.
+/// </summary>
+public sealed class QemuGuest : IAsyncDisposable
+{
+    private const int MaxDevices = 1024;
+    private static readonly TimeSpan s_endPatience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_killPatience = TimeSpan.FromSeconds(5);
+
+    private readonly QemuProcess _process;
+    private readonly string _folder;
+    private readonly bool _ownsFolder;
+
+    private QemuGuest(QemuProcess process, string folder, bool ownsFolder, QmpClient qmp) =>
+        (_process, _folder, _ownsFolder, Qmp) = (process, folder, ownsFolder, qmp);
+
+    /// <summary>The machine protocol.</summary>
+    public QmpClient Qmp { get; }
+
+    /// <summary>URI of the channel's host side.</summary>
+    public string ChannelUri => $"virtio-serial://{ChannelSocket}";
+
+    /// <summary>Path of the channel's socket.</summary>
+    public string ChannelSocket => Path.Combine(_folder, "channel.sock");
+
+    /// <summary>Path of the serial console's socket.</summary>
+    public string ConsoleSocket => Path.Combine(_folder, "console.sock");
+
+    /// <summary>The process that guards QEMU and ends with it; null if it had ended at once.</summary>
+    public ProcessIdentity? GuardProcess => _process.Guardian;
+
+    /// <summary>Folder of the control group that QEMU is in; null where this machine gives it none.</summary>
+    internal string? ControlGroup => _process.ControlGroup;
+
+    /// <summary>Ends when the QEMU process has ended.</summary>
+    public Task Exited => _process.Exited;
+
+    /// <summary>Whether the QEMU process still runs.</summary>
+    public bool IsRunning => _process.IsRunning;
+
+    /// <summary>Starts QEMU and lets the guest run.</summary>
+    /// <exception cref="ChannelException">QEMU is not installed or ended at once (<see cref="ChannelError.TransportFailed"/>, with its error output).</exception>
+    /// <exception cref="ArgumentException">An option that is not allowed.</exception>
+    public static async Task<QemuGuest> StartAsync(QemuOptions options, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        var folder = options.Folder ?? Directory.CreateTempSubdirectory("channelsdk-guest-").FullName;
+        var secret = options.Network?.SecretFile;
+        QemuProcess? process = null;
+        QmpClient qmp;
+        try
+        {
+            if (options.RunAs is { } user)
+            {
+                GiveTo(folder, user, Abi.O_DIRECTORY);
+                if (secret is not null)
+                {
+                    GiveTo(secret, user, Abi.O_NOFOLLOW);
+                }
+            }
+
+            process = QemuProcess.Start(options, folder);
+            // It answers once it has read all that it was started with.
+            qmp = await ConnectQmpAsync(process, folder, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            if (process is not null)
+            {
+                await process.KillAsync(s_killPatience).ConfigureAwait(false);
+                process.Dispose();
+            }
+
+            if (options.Folder is null)
+            {
+                Remove(folder);
+            }
+
+            throw;
+        }
+        finally
+        {
+            if (secret is not null)
+            {
+                _ = FileCalls.Unlink(secret);
+            }
+        }
+
+        var guest = new QemuGuest(process, folder, options.Folder is null, qmp);
+        try
+        {
+            if (options.RestoreFrom is { } file)
+            {
+                await new QemuState(qmp, process).LoadAsync(file, cancellationToken).ConfigureAwait(false);
+            }
+
+            await qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);
+            return guest;
+        }
+        catch
+        {
+            await guest.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Stops the guest and writes its whole state to a file.</summary>
+    /// <param name="path">The file; an existing one is replaced. Only this user can read it, as it has the guest's memory.</param>
+    /// <param name="goOn">Whether the guest runs on afterwards; it cannot be restored elsewhere and run on here without becoming two.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>, <see cref="ChannelError.PermissionDenied"/> or <see cref="ChannelError.FailedPrecondition"/>: the file; or why QEMU could not.</exception>
+    public async Task SaveAsync(string path, bool goOn = false, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        await new QemuState(Qmp, _process).SaveAsync(path, cancellationToken).ConfigureAwait(false);
+        if (goOn)
+        {
+            await Qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Plugs a vsock device into a running guest with <see cref="QemuOptions.SharedMemory"/>.</summary>
+    /// <param name="socket">Path of the device's socket, which must be listening.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task PlugVsockAsync(string socket, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(socket);
+        var address = new JsonObject { ["type"] = "unix", ["data"] = new JsonObject { ["path"] = socket } };
+        var backend = new JsonObject { ["type"] = "socket", ["data"] = new JsonObject { ["server"] = false, ["addr"] = address } };
+        await Qmp.ExecuteAsync("chardev-add", new JsonObject { ["id"] = "vsock0", ["backend"] = backend }.ToJsonString(), cancellationToken).ConfigureAwait(false);
+        await Qmp.ExecuteAsync("device_add",
+            $"{{\"driver\":\"vhost-user-vsock-pci\",\"id\":\"vsock0\",\"chardev\":\"vsock0\",\"addr\":\"{QemuArguments.VsockSlot}\"}}",
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Takes the vsock device out of the running guest and waits until the guest has let it go.</summary>
+    public async Task UnplugVsockAsync(CancellationToken cancellationToken = default)
+    {
+        await Qmp.ExecuteAsync("device_del", "{\"id\":\"vsock0\"}", cancellationToken).ConfigureAwait(false);
+        while (UntrustedJson.Items(await Qmp.ExecuteAsync("qom-list", "{\"path\":\"/machine/peripheral\"}", cancellationToken).ConfigureAwait(false), MaxDevices)
+            .Any(device => UntrustedJson.Text(device, "name") == "vsock0"))
+        {
+            await Task.Delay(5, cancellationToken).ConfigureAwait(false);
+        }
+
+        // The device lets go of its socket a moment after it has left the tree.
+        while (!await TryAsync("chardev-remove", "{\"id\":\"vsock0\"}", cancellationToken).ConfigureAwait(false))
+        {
+            await Task.Delay(5, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<bool> TryAsync(string command, string arguments, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Qmp.ExecuteAsync(command, arguments, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (ChannelException e) when (e.Code == ChannelError.Internal)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Ends QEMU: by QMP, and by force if that does not help within 3 s.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await EndAsync(s_endPatience, s_killPatience).ConfigureAwait(false);
+        await Qmp.DisposeAsync().ConfigureAwait(false);
+        _process.Dispose();
+        if (_ownsFolder)
+        {
+            Remove(_folder);
+        }
+    }
+
+    /// <summary>Ends QEMU, without its or the guest's cooperation.</summary>
+    /// <param name="patience">How long it may take by QMP, before it is killed.</param>
+    /// <param name="within">How long its end is waited for then.</param>
+    internal async Task EndAsync(TimeSpan patience, TimeSpan within)
+    {
+        try
+        {
+            if (IsRunning)
+            {
+                using var soon = new CancellationTokenSource(patience);
+                await Qmp.ExecuteAsync("quit", null, soon.Token).ConfigureAwait(false);
+                await Exited.WaitAsync(soon.Token).ConfigureAwait(false);
+            }
+        }
+        catch (Exception)
+        {
+            // It was only asked; its answer does not matter.
+        }
+        finally
+        {
+            await _process.KillAsync(within).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<QmpClient> ConnectQmpAsync(QemuProcess process, string folder, CancellationToken cancellationToken)
+    {
+        while (process.IsRunning)
+        {
+            try
+            {
+                return await QmpClient.ConnectAsync(Path.Combine(folder, "qmp.sock"), cancellationToken).ConfigureAwait(false);
+            }
+            catch (ChannelException e) when (e.Code == ChannelError.EndpointMissing)
+            {
+                await Task.Delay(5, cancellationToken).ConfigureAwait(false);
+            }
+        }
+
+        throw await process.EndedAsync().ConfigureAwait(false);
+    }
+
+    private static void GiveTo(string path, QemuUser user, int kind)
+    {
+        try
+        {
+            using var handle = new SafeFileHandle(FileCalls.Open(path, kind | Abi.O_CLOEXEC, 0), ownsHandle: true);
+            LocalFile.SetOwner(handle, user.Uid, user.Gid);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or ObjectDisposedException)
+        {
+            throw LocalFile.ToException(e, path);
+        }
+    }
+
+    private static void Remove(string folder)
+    {
+        try
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A leftover in a folder of temporary files does no harm.
+        }
+    }
+}

@@ -1,0 +1,242 @@
+using System.Globalization;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Host.Options;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.LinkLocal;
+using ChannelSdk.Transports.Schemes;
+using ChannelSdk.Transports.Vsock.Device;
+using ChannelSdk.Transports.Vsock.Kernel;
+
+namespace ChannelSdk.Hypervisors.Qemu;
+
+/// <summary>How the agent of an appliance reaches its host.</summary>
+public enum ApplianceTransport
+{
+    /// <summary>A virtio-serial port; needs nothing of the host.</summary>
+    VirtioSerial,
+    /// <summary>A tap in a network namespace of the operation's own; takes root.</summary>
+    Tap,
+    /// <summary>QEMU's user network.</summary>
+    UserNet,
+    /// <summary>A vsock device of the operation's own; needs nothing of the host.</summary>
+    Vsock,
+}
+
+/// <summary>What appliances under QEMU are made of.</summary>
+public sealed record QemuLauncherOptions
+{
+    /// <summary>The appliance's kernel.</summary>
+    public required string Kernel { get; init; }
+
+    /// <summary>The appliance's initial RAM disk: the whole appliance, or what finds its disk.</summary>
+    public required string Initrd { get; init; }
+
+    /// <summary>
+    /// The appliance's disk (raw or qcow2), its first; null if all is in the initial RAM disk. It is never written: each
+    /// launch has its own overlay.
+    /// </summary>
+    public string? Disk { get; init; }
+
+    /// <summary>Format of <see cref="Disk"/>.</summary>
+    public string DiskFormat { get; init; } = "raw";
+
+    /// <summary>Kernel command line behind the console's and the channel's settings.</summary>
+    public string Append { get; init; } = "";
+
+    /// <summary>How the agent reaches the host.</summary>
+    public ApplianceTransport Transport { get; init; }
+
+    /// <summary>Absolute path of <c>channel-forward</c>, for <see cref="ApplianceTransport.UserNet"/>.</summary>
+    public string? ForwardProgram { get; init; }
+
+    /// <summary>Memory in MiB, 1 to 16,777,216.</summary>
+    public int MemoryMiB { get; init; } = 512;
+
+    /// <summary>"kvm", "tcg", or null to take KVM where this machine has it.</summary>
+    public string? Accelerator { get; init; }
+
+    /// <summary>Whom QEMU runs as (<see cref="QemuOptions.RunAs"/>); null for this process's user.</summary>
+    public QemuUser? RunAs { get; init; }
+
+    /// <summary>Whether QEMU filters its own system calls (<see cref="QemuOptions.Sandbox"/>).</summary>
+    public bool Sandbox { get; init; } = true;
+
+    /// <summary>Name of the program that makes overlays.</summary>
+    public string ImageProgram { get; init; } = "qemu-img";
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>
+    internal QemuLauncherOptions Validated()
+    {
+        OptionCheck.Path(Kernel);
+        OptionCheck.Path(Initrd);
+        OptionCheck.PathOrNull(Disk);
+        OptionCheck.Path(DiskFormat);
+        OptionCheck.Text(Append);
+        OptionCheck.Defined(Transport);
+        OptionCheck.PathOrNull(ForwardProgram);
+        OptionCheck.Range(MemoryMiB, 1, 16 << 20);
+        OptionCheck.PathOrNull(Accelerator);
+        OptionCheck.Path(ImageProgram);
+        return this;
+    }
+}
+
+/// <summary>Starts appliances under QEMU, each from the same pristine state.</summary>
+public sealed class QemuLauncher : IInstanceLauncher
+{
+    private const uint VsockPort = 5000;
+    private readonly QemuLauncherOptions _options;
+
+    /// <summary>Makes a launcher.</summary>
+    /// <param name="options">What they are made of.</param>
+    /// <exception cref="ArgumentException">An option that is not allowed.</exception>
+    public QemuLauncher(QemuLauncherOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _options = options.Validated();
+    }
+
+    /// <inheritdoc/>
+    public async Task<ILaunchedInstance> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        foreach (var file in (string?[])[_options.Kernel, _options.Initrd, _options.Disk])
+        {
+            if (file is not null && !File.Exists(file))
+            {
+                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the appliance's file {file} is not there; 'channelctl appliance build' makes one");
+            }
+        }
+
+        LinkLocalNetwork? tap = null;
+        ITransportEndpoint? endpoint = null;
+        VsockDevice? device = null;
+        try
+        {
+            if (_options.Transport == ApplianceTransport.Tap)
+            {
+                tap = LinkLocalNetwork.Of($"install-{request.Operation[..16]}");
+                request.OnResource(new LaunchResource(LaunchResourceKind.Network, tap.Name));
+                tap.SetUp();
+            }
+
+            if (_options.Transport == ApplianceTransport.Vsock)
+            {
+                device = new VsockDevice(new VsockDeviceOptions { SocketPath = Path.Combine(request.Folder, "vsock") });
+                device.Start();
+            }
+
+            var channelSocket = Path.Combine(request.Folder, "net.sock");
+            var tokenFile = Path.Combine(request.Folder, "net.token");
+            // Listening before the guest dials, where it is the guest that does.
+            endpoint = _options.Transport switch
+            {
+                ApplianceTransport.Tap => TransportEndpoints.Create($"tap://{tap!.Name}"),
+                ApplianceTransport.UserNet => UserNetToken.Create(tokenFile).Listen(channelSocket),
+                ApplianceTransport.Vsock => device!.Listen(VsockPort),
+                _ => null,
+            };
+            var overlay = _options.Disk is null ? null : await QemuImage.OverlayAsync(_options.ImageProgram, _options.Disk, _options.DiskFormat, Path.Combine(request.Folder, "disk.qcow2"), cancellationToken).ConfigureAwait(false);
+            var guest = await QemuGuest.StartAsync(Options(request, tap, channelSocket, tokenFile, overlay) with { VsockSocket = device?.SocketPath }, cancellationToken).ConfigureAwait(false);
+            if (guest.GuardProcess is { } process)
+            {
+                request.OnResource(LaunchResource.Of(process));
+            }
+
+            if (guest.ControlGroup is { } group)
+            {
+                request.OnResource(new LaunchResource(LaunchResourceKind.ControlGroup, group));
+            }
+
+            return new Launched(guest, endpoint ?? TransportEndpoints.Create(guest.ChannelUri), tap, device, Devices(request.Disks.Count, overlay is not null));
+        }
+        catch
+        {
+            File.Delete(Path.Combine(request.Folder, "net.token"));
+            if (endpoint is not null)
+            {
+                await endpoint.DisposeAsync().ConfigureAwait(false);
+            }
+
+            if (device is not null)
+            {
+                await device.DisposeAsync().ConfigureAwait(false);
+            }
+
+            tap?.Remove();
+            throw;
+        }
+    }
+
+    private QemuOptions Options(LaunchRequest request, LinkLocalNetwork? tap, string channelSocket, string tokenFile, string? overlay)
+    {
+        var address = $"tcp://{LinkLocalAddresses.Host}:{LinkLocalAddresses.ChannelPort}";
+        var (network, append) = _options.Transport switch
+        {
+            ApplianceTransport.Tap => ((QemuNetwork?)new QemuNetwork.Tap(tap!), $"channel.endpoint={address} channel.net=static"),
+            ApplianceTransport.UserNet => (new QemuNetwork.User(_options.ForwardProgram ?? throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+                "the user network needs the path of channel-forward"), channelSocket, TokenFile: tokenFile), $"channel.endpoint={address} channel.net=dhcp"),
+            ApplianceTransport.Vsock => (null, $"channel.endpoint=vsock://2:{VsockPort}"),
+            _ => (null, ""),
+        };
+        return new QemuOptions
+        {
+            Kernel = _options.Kernel,
+            Initrd = _options.Initrd,
+            Append = $"{append} {_options.Append}".Trim(),
+            MemoryMiB = _options.MemoryMiB,
+            Accelerator = _options.Accelerator,
+            RunAs = _options.RunAs,
+            Sandbox = _options.Sandbox,
+            Network = network,
+            Folder = request.Folder,
+            Environment = request.Environment,
+            Arguments =
+            [
+                // What an appliance was given may be secret: no core dump has its memory.
+                "-machine", "dump-guest-core=off",
+                .. overlay is null ? [] : Drive(overlay, "qcow2", "appliance", 8),
+                .. request.Disks.SelectMany((disk, i) => Drive(disk.Path, disk.Format, $"target{Invariant(i)}", 9 + i)),
+            ],
+        };
+    }
+
+    // In slots of their own and in their order, so that the appliance's names follow it.
+    private static string[] Drive(string path, string format, string name, int slot) =>
+    [
+        "-blockdev", $"{{\"driver\":{QemuImage.Json(format)},\"node-name\":\"{name}\",\"discard\":\"unmap\",\"file\":{{\"driver\":{(IsDevice(path) ? "\"host_device\"" : "\"file\"")},\"filename\":{QemuImage.Json(path)},\"discard\":\"unmap\"}}}}",
+        "-device", $"virtio-blk-pci,drive={name},id={name},serial={name},addr={slot.ToString("x", CultureInfo.InvariantCulture)}",
+    ];
+
+    private static bool IsDevice(string path) => path.StartsWith("/dev/", StringComparison.Ordinal);
+
+    private static string[] Devices(int count, bool hasOverlay) => [.. Enumerable.Range(hasOverlay ? 1 : 0, count).Select(i => $"/dev/vd{(char)('a' + i)}")];
+
+    private static string Invariant(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private sealed class Launched(QemuGuest guest, ITransportEndpoint endpoint, LinkLocalNetwork? tap, VsockDevice? device, IReadOnlyList<string> devices) : ILaunchedInstance
+    {
+        public ITransportEndpoint Endpoint => endpoint;
+
+        public IReadOnlyList<string> DiskDevices => devices;
+
+        public Task Exited => guest.Exited;
+
+        // Half of the time for QEMU to flush what it holds of the disks, the other for the kernel to take it away.
+        public Task KillAsync(TimeSpan within) => guest.EndAsync(within / 2, within / 2);
+
+        public async ValueTask DisposeAsync()
+        {
+            await guest.DisposeAsync().ConfigureAwait(false);
+            if (device is not null)
+            {
+                await device.DisposeAsync().ConfigureAwait(false);
+            }
+
+            // The listener of a channel lives in the namespace until the endpoint is disposed of; removing takes only its name.
+            tap?.Remove();
+        }
+    }
+}

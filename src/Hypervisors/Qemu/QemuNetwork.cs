@@ -1,0 +1,72 @@
+using System.Diagnostics;
+using ChannelSdk.Transports.LinkLocal;
+
+namespace ChannelSdk.Hypervisors.Qemu;
+
+/// <summary>The link-local network of a QEMU guest, its last NIC.</summary>
+public abstract record QemuNetwork
+{
+    /// <summary>MAC address of the NIC, locally administered; the same in every guest, as every guest has its own link.</summary>
+    public const string MacAddress = "02:00:a9:fe:a9:01";
+
+    /// <summary>A fixed slot: a state file can only be restored onto the same places.</summary>
+    private const string Slot = "07";
+
+    private QemuNetwork()
+    {
+    }
+
+    /// <summary>QEMU's arguments.</summary>
+    internal virtual IEnumerable<string> Arguments =>
+        ["-netdev", Backend, "-device", $"virtio-net-pci,netdev=link0,id=link0,mac={MacAddress},addr={Slot},romfile="];
+
+    /// <summary>The value of <c>-netdev</c>; its id is link0.</summary>
+    protected abstract string Backend { get; }
+
+    /// <summary>A file of this user's that QEMU reads when it starts and that is removed then; null if there is none.</summary>
+    internal virtual string? SecretFile => null;
+
+    /// <summary>Starts QEMU where its network is.</summary>
+    internal virtual Process Start(ProcessStartInfo start) => Process.Start(start)!;
+
+    /// <summary>The tap of a namespace that is set up. QEMU runs inside the namespace and has no other network.</summary>
+    /// <param name="Network">The network.</param>
+    public sealed record Tap(LinkLocalNetwork Network) : QemuNetwork
+    {
+        /// <inheritdoc/>
+        protected override string Backend => $"tap,id=link0,ifname={LinkLocalNetwork.TapName},script=no,downscript=no";
+
+        /// <inheritdoc/>
+        internal override Process Start(ProcessStartInfo start) => Network.Run(() => Process.Start(start)!);
+    }
+
+    /// <summary>QEMU's user network: no privilege, and nothing in it but the forwards to this instance's sockets.</summary>
+    /// <param name="ForwardProgram">Absolute path of <c>channel-forward</c>.</param>
+    /// <param name="ChannelSocket">Socket of the channel's <c>usernet://</c> endpoint.</param>
+    /// <param name="HttpSocket">Socket of a <see cref="ForwardListener"/> for port 80, or null for none.</param>
+    /// <param name="TokenFile">
+    /// The file of a <see cref="UserNetToken"/>, by which the agent shows that it is no other process of the guest: QEMU gives it to
+    /// root of the guest, and it is removed once QEMU has read it. Null: any process of the guest can take the agent's place.
+    /// </param>
+    public sealed record User(string ForwardProgram, string ChannelSocket, string? HttpSocket = null, string? TokenFile = null) : QemuNetwork
+    {
+        /// <inheritdoc/>
+        internal override string? SecretFile => TokenFile;
+
+        /// <inheritdoc/>
+        internal override IEnumerable<string> Arguments => TokenFile is null ? base.Arguments
+            : [.. base.Arguments, "-fw_cfg", $"name={UserNetToken.FirmwareName},file={QemuArguments.Value(TokenFile)}"];
+
+        /// <inheritdoc/>
+        protected override string Backend =>
+            // The host's own address must not be the forwarded one; restrict=on closes it and everything behind it.
+            $"user,id=link0,restrict=on,ipv6=off,net=169.254.169.0/24,host=169.254.169.2,dns=169.254.169.3,dhcpstart={LinkLocalAddresses.Guest}"
+            + Forward(LinkLocalAddresses.ChannelPort, ChannelSocket)
+            + (HttpSocket is null ? "" : Forward(LinkLocalAddresses.HttpPort, HttpSocket));
+
+        private string Forward(int port, string socket) => $",guestfwd=tcp:{LinkLocalAddresses.Host}:{port}-cmd:{QemuArguments.Value($"{ShellQuote(ForwardProgram)} {ShellQuote(socket)}")}";
+
+        // The user network takes its command apart as a shell would.
+        private static string ShellQuote(string text) => $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+    }
+}

@@ -1,0 +1,102 @@
+using ChannelSdk.Host.Options;
+
+namespace ChannelSdk.Hypervisors.Qemu;
+
+/// <summary>What a QEMU guest is made of.</summary>
+public sealed record QemuOptions
+{
+    /// <summary>Name of the virtio-serial port that the agent uses by default.</summary>
+    public const string DefaultPortName = "org.channelsdk.agent.0";
+
+    /// <summary>Kernel image; null: the machine boots from its first disk, by its BIOS.</summary>
+    public string? Kernel { get; init; }
+
+    /// <summary>Initial RAM disk; null: none.</summary>
+    public string? Initrd { get; init; }
+
+    /// <summary>Kernel command line behind the console settings.</summary>
+    public string Append { get; init; } = "";
+
+    /// <summary>Memory in MiB, 1 to 16,777,216.</summary>
+    public int MemoryMiB { get; init; } = 256;
+
+    /// <summary>Name of the virtio-serial port in the guest.</summary>
+    public string PortName { get; init; } = DefaultPortName;
+
+    /// <summary>The guest's link-local network, or null for none.</summary>
+    public QemuNetwork? Network { get; init; }
+
+    /// <summary>
+    /// Socket of a vhost-user vsock device, which must be listening, for instance a <c>VsockDevice</c>; null for none.
+    /// A guest with one cannot be saved (QEMU 7.2): unplug it before.
+    /// </summary>
+    public string? VsockSocket { get; init; }
+
+    /// <summary>
+    /// Whether the guest's memory can be shared with a vhost-user device, in a sealed memory file. Needed for a device
+    /// that is plugged later; a saved guest must be restored as it was saved.
+    /// </summary>
+    public bool SharedMemory { get; init; }
+
+    /// <summary>A file written by <see cref="QemuGuest.SaveAsync"/> to start from, or null to boot.</summary>
+    public string? RestoreFrom { get; init; }
+
+    /// <summary>The folder for the guest's sockets, at most 90 characters, which stays when the guest ends; null for one of its own that goes with it.</summary>
+    public string? Folder { get; init; }
+
+    /// <summary>
+    /// Whom QEMU runs as; null, the default, for this process's user, as which images and devices are given to it today. Takes
+    /// root. The folder is given to the user; disks, kernel and vsock socket must be open to it.
+    /// </summary>
+    public QemuUser? RunAs { get; init; }
+
+    /// <summary>
+    /// Whether QEMU is kept by its own filter of system calls from old ones, from other users' rights, from starting programs
+    /// (but for a user network's) and from changing its priorities. False only for a QEMU that was built without it.
+    /// </summary>
+    public bool Sandbox { get; init; } = true;
+
+    /// <summary>Variables that the QEMU process has in its environment; of this process's it has PATH and TMPDIR only.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Further QEMU arguments.</summary>
+    public IReadOnlyList<string> Arguments { get; init; } = [];
+
+    /// <summary>Name of the QEMU program.</summary>
+    public string Program { get; init; } = "qemu-system-x86_64";
+
+    /// <summary>"kvm", "tcg", or null to take KVM where this machine has it.</summary>
+    public string? Accelerator { get; init; }
+
+    /// <summary>The accelerator in use. A /dev/kvm on a processor without virtualization opens and then hangs guests, so the flags are asked too.</summary>
+    public string EffectiveAccelerator => Accelerator ?? (HasKvm() ? "kvm" : "tcg");
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>
+    internal void Validate()
+    {
+        OptionCheck.PathOrNull(Kernel);
+        OptionCheck.PathOrNull(Initrd);
+        OptionCheck.Text(Append);
+        OptionCheck.Range(MemoryMiB, 1, 16 << 20);
+        OptionCheck.Path(PortName);
+        OptionCheck.PathOrNull(VsockSocket);
+        OptionCheck.PathOrNull(RestoreFrom);
+        OptionCheck.PathOrNull(Folder);
+        OptionCheck.Variables(Environment);
+        OptionCheck.Texts(Arguments);
+        OptionCheck.Path(Program);
+        OptionCheck.PathOrNull(Accelerator);
+    }
+
+    private static bool HasKvm()
+    {
+        if (!File.Exists("/dev/kvm"))
+        {
+            return false;
+        }
+
+        var flags = File.ReadLines("/proc/cpuinfo").FirstOrDefault(l => l.StartsWith("flags", StringComparison.Ordinal)) ?? "";
+        return flags.Split(' ').Any(f => f is "vmx" or "svm");
+    }
+}

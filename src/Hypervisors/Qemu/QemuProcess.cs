@@ -1,0 +1,170 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Text;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Linux.Processes;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Text;
+
+namespace ChannelSdk.Hypervisors.Qemu;
+
+/// <summary>
+/// The processes of one QEMU: a guard that dies with this process and takes QEMU along, and QEMU itself, both in a control
+/// group where this machine has one. QEMU cannot keep them from being killed.
+/// </summary>
+internal sealed class QemuProcess : IDisposable
+{
+    /// <summary>
+    /// Runs QEMU in the control group that the first argument names ("" for none), and kills it when our end of standard input
+    /// closes, which the kernel sees to however we die. (A parent-death signal would follow the thread that started QEMU, and
+    /// pool threads come and go.)
+    /// </summary>
+    private const string Guard = """
+        group=$1
+        shift
+        [ -z "$group" ] || echo 0 2>/dev/null >"$group/cgroup.procs"
+        exec 3<&0
+        "$@" 3<&- </dev/null >&2 &
+        qemu=$!
+        (read -r _ <&3; kill -9 $qemu; [ -z "$group" ] || echo 1 >"$group/cgroup.kill") 2>/dev/null >&2 &
+        guard=$!
+        wait $qemu
+        code=$?
+        kill $guard 2>/dev/null
+        exit $code
+        """;
+
+    private const int MaxErrorOutput = 4096;
+    private const int MaxProcesses = 4096;
+    private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(1);
+
+    // What a QEMU needs to find its files; nothing else of the environment of a host manager is its business.
+    private static readonly string[] s_inherited = ["PATH", "TMPDIR"];
+
+    private readonly Process _process;
+    private readonly Cgroup? _group;
+    private readonly StringBuilder _errorOutput = new();
+    private readonly Task _reading;
+
+    private QemuProcess(Process process, Cgroup? group)
+    {
+        (_process, _group) = (process, group);
+        Guardian = ProcessIdentity.Of(process.Id);
+        Exited = process.WaitForExitAsync();
+        _reading = ReadAsync(process.StandardError.BaseStream);
+    }
+
+    /// <summary>The guard; null if it had ended at once.</summary>
+    public ProcessIdentity? Guardian { get; }
+
+    /// <summary>Folder of the control group; null if there is none.</summary>
+    public string? ControlGroup => _group?.Path;
+
+    /// <summary>Ends when QEMU has ended.</summary>
+    public Task Exited { get; }
+
+    /// <summary>Whether QEMU still runs.</summary>
+    public bool IsRunning => !Exited.IsCompleted;
+
+    /// <summary>What it wrote, bounded and escaped.</summary>
+    public string ErrorOutput
+    {
+        get
+        {
+            lock (_errorOutput)
+            {
+                return SafeText.Escape(_errorOutput.ToString().Trim(), MaxErrorOutput);
+            }
+        }
+    }
+
+    /// <summary>Starts one.</summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: there is no shell, or no namespace of the network.</exception>
+    public static QemuProcess Start(QemuOptions options, string folder)
+    {
+        var group = Cgroup.Create($"vm-{Guid.NewGuid():N}", MaxProcesses);
+        var start = new ProcessStartInfo("/bin/sh") { RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
+        SetEnvironment(start.Environment, options.Environment);
+        foreach (var argument in (IEnumerable<string>)["-c", Guard, "sh", group?.Path ?? "", .. QemuArguments.Of(options, folder)])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        try
+        {
+            return new QemuProcess(options.Network?.Start(start) ?? Process.Start(start)!, group);
+        }
+        catch (Exception e)
+        {
+            group?.Remove();
+            throw e is Win32Exception ? new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"/bin/sh cannot be started: {FileFault.Describe(e)}", e) : e;
+        }
+    }
+
+    /// <summary>The error for a QEMU that ended at once, with its error output.</summary>
+    public async Task<ChannelException> EndedAsync()
+    {
+        // A child of it may hold the pipe open.
+        await _reading.WaitAsync(s_lastWords).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"QEMU ended at once with code {_process.ExitCode}: {ErrorOutput}");
+    }
+
+    /// <summary>Kills all of them.</summary>
+    /// <param name="within">How long their end is waited for; the kernel may still be busy with what they held.</param>
+    public async ValueTask KillAsync(TimeSpan within)
+    {
+        _group?.Kill();
+        try
+        {
+            _process.Kill(entireProcessTree: true);
+        }
+        catch (Exception e) when (e is InvalidOperationException or Win32Exception or AggregateException)
+        {
+            // It has ended, or the rest of it cannot be killed.
+        }
+
+        await Exited.WaitAsync(within).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_group is not null)
+        {
+            await Task.Run(() => Cgroup.End(_group.Path)).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _process.Dispose();
+
+    /// <summary>Makes the environment of a QEMU: what it needs of ours, and what it is given.</summary>
+    internal static void SetEnvironment(IDictionary<string, string?> environment, IReadOnlyDictionary<string, string> given)
+    {
+        foreach (var name in environment.Keys.Except(s_inherited).ToArray())
+        {
+            environment.Remove(name);
+        }
+
+        environment["LC_ALL"] = "C";
+        foreach (var (name, value) in given)
+        {
+            environment[name] = value;
+        }
+    }
+
+    // To its end, so that it never waits for us; kept is only the beginning.
+    private async Task ReadAsync(Stream output)
+    {
+        var buffer = new byte[MaxErrorOutput];
+        try
+        {
+            while (await output.ReadAsync(buffer).ConfigureAwait(false) is > 0 and var count)
+            {
+                lock (_errorOutput)
+                {
+                    _errorOutput.Append(Encoding.UTF8.GetString(buffer, 0, Math.Min(count, MaxErrorOutput - Math.Min(MaxErrorOutput, _errorOutput.Length))));
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
+        {
+            // It was disposed of.
+        }
+    }
+}

@@ -1,0 +1,48 @@
+using ChannelSdk.Install.Names;
+using ChannelSdk.Protocol.Errors;
+
+namespace ChannelSdk.Install.Definitions;
+
+/// <summary>The OS definitions of a host: the folders of one folder.</summary>
+/// <param name="folder">The folder.</param>
+/// <param name="policy">What the administrator forbids; null: nothing.</param>
+public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = null)
+{
+    private readonly string _folder = Path.GetFullPath(folder ?? throw new ArgumentNullException(nameof(folder)));
+    private readonly DefinitionPolicy _policy = policy ?? new DefinitionPolicy();
+
+    /// <summary>Names of the definitions, sorted, whether they can be used or not.</summary>
+    public IReadOnlyList<string> List() => !Directory.Exists(_folder) ? []
+        : [.. Directory.EnumerateDirectories(_folder).Select(path => Path.GetFileName(path)).Where(name => name[0] != '.').Order(StringComparer.Ordinal)];
+
+    /// <summary>Reads a definition and checks all that is there.</summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>: there is no such definition. <see cref="ChannelError.BadConfiguration"/>: a file of it, and what is wrong with that.</exception>
+    public OsDefinition Load(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        DefinitionName.Check(name);
+        var path = Path.Combine(_folder, name);
+        return Directory.Exists(path) ? OsDefinition.Load(SourceFolder.Open(path)) : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
+            List() is { Count: > 0 } known ? $"there is no OS definition {name} in {_folder}; known are {string.Join(", ", known.Take(32))}" : $"there is no OS definition in {_folder}");
+    }
+
+    /// <summary>As <see cref="Load(string)"/>, and checks that an action of it can be done here.</summary>
+    /// <exception cref="ChannelException">
+    /// <see cref="ChannelError.BadConfiguration"/>: the action has neither half. <see cref="ChannelError.PermissionDenied"/>: it has a script for the host, which the administrator
+    /// forbids. Running the other half alone would leave it waiting for this one.
+    /// </exception>
+    public OsDefinition Load(string name, InstallAction action)
+    {
+        var definition = Load(name);
+        var script = OsDefinition.ScriptName(action);
+        if (!definition.HasTrusted(action) && !definition.HasUntrusted(action))
+        {
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+                $"the OS definition {name} cannot {script}: there is neither {definition.TrustedScript(action)} nor {definition.UntrustedScript(action)}");
+        }
+
+        var forHost = definition.HasTrusted(action) ? definition.TrustedScript(action) : definition.HasVerify ? definition.VerifyScript : null;
+        return forHost is null || _policy.AllowsTrusted(name) ? definition : throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused,
+            $"the administrator of this host forbids scripts of the OS definition {name} on the host, and {forHost} is one; a definition with an {OsDefinition.UntrustedFolderName} folder alone is allowed");
+    }
+}

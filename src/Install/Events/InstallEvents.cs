@@ -1,0 +1,135 @@
+using System.Text.Json.Serialization;
+using ChannelSdk.Services.Install;
+
+namespace ChannelSdk.Install.Events;
+
+/// <summary>Who an event of an operation is about.</summary>
+public enum InstallParty
+{
+    /// <summary>The operation itself.</summary>
+    Operation,
+    /// <summary>The half on the host.</summary>
+    Trusted,
+    /// <summary>The half in the appliance.</summary>
+    Untrusted,
+    /// <summary>An instance that installs itself.</summary>
+    Guest,
+}
+
+/// <summary>Where an operation is.</summary>
+public enum InstallPhase
+{
+    /// <summary>Definition, parameters and folder are made ready; the definition's verify runs.</summary>
+    Preparing,
+    /// <summary>The appliance boots.</summary>
+    Booting,
+    /// <summary>The halves run.</summary>
+    Running,
+    /// <summary>The personalization package is laid over the installed system.</summary>
+    Personalizing,
+    /// <summary>The operation's processes and resources are ended and removed.</summary>
+    CleaningUp,
+    /// <summary>It is over.</summary>
+    Ended,
+}
+
+/// <summary>How an operation ended.</summary>
+public enum InstallOutcome
+{
+    /// <summary>All of its halves ended well.</summary>
+    Succeeded,
+    /// <summary>Something failed.</summary>
+    Failed,
+    /// <summary>Its deadline passed.</summary>
+    TimedOut,
+    /// <summary>It was cancelled.</summary>
+    Cancelled,
+    /// <summary>The process that ran it went away.</summary>
+    Interrupted,
+}
+
+/// <summary>
+/// Something that happened in an operation. Texts of scripts and guests are escaped and bounded, and the values of private
+/// and secret parameters in them are replaced.
+/// </summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(PhaseEvent), "phase")]
+[JsonDerivedType(typeof(ProgressMadeEvent), "progress")]
+[JsonDerivedType(typeof(MessageEvent), "message")]
+[JsonDerivedType(typeof(LogEvent), "log")]
+[JsonDerivedType(typeof(OutputEvent), "output")]
+[JsonDerivedType(typeof(ResultEvent), "result")]
+public abstract record InstallEvent
+{
+    /// <summary>Place in the operation's history, from 1, without gaps.</summary>
+    public long Cursor { get; init; }
+
+    /// <summary>When the host learned it.</summary>
+    public DateTimeOffset At { get; init; }
+
+    /// <summary>Who it is about.</summary>
+    public InstallParty Party { get; init; }
+}
+
+/// <summary>The operation came to a phase.</summary>
+public sealed record PhaseEvent : InstallEvent
+{
+    /// <summary>The phase.</summary>
+    public required InstallPhase Phase { get; init; }
+
+    /// <summary>What is done in it.</summary>
+    public string Text { get; init; } = "";
+}
+
+/// <summary>A half, or a guest, told how far it is.</summary>
+public sealed record ProgressMadeEvent : InstallEvent
+{
+    /// <summary>How much of its whole work is done, 0 to 100; null: it does not say.</summary>
+    public double? Percent { get; init; }
+
+    /// <summary>The steps that it is in, outermost first.</summary>
+    public IReadOnlyList<string> Steps { get; init; } = [];
+
+    /// <summary>What it does now.</summary>
+    public string Text { get; init; } = "";
+}
+
+/// <summary>A half sent a message to the other, or has come to a barrier. The content is theirs alone.</summary>
+public sealed record MessageEvent : InstallEvent
+{
+    /// <summary>Bytes of the message; null: it is a barrier.</summary>
+    public int? Bytes { get; init; }
+
+    /// <summary>Name of the barrier; null: it is a message.</summary>
+    public string? Barrier { get; init; }
+}
+
+/// <summary>A line for the operation's log.</summary>
+public sealed record LogEvent : InstallEvent
+{
+    /// <summary>How much it matters.</summary>
+    public required InstallLogLevel Level { get; init; }
+
+    /// <summary>The line.</summary>
+    public required string Text { get; init; }
+}
+
+/// <summary>A line that a half wrote to its standard output or error.</summary>
+public sealed record OutputEvent : InstallEvent
+{
+    /// <summary>Whether it was written to standard error.</summary>
+    public bool IsError { get; init; }
+
+    /// <summary>The line.</summary>
+    public required string Text { get; init; }
+}
+
+/// <summary>The last event: how it ended.</summary>
+public sealed record ResultEvent : InstallEvent
+{
+    /// <summary>How.</summary>
+    public required InstallOutcome Outcome { get; init; }
+
+    /// <summary>Why.</summary>
+    public required string Reason { get; init; }
+}

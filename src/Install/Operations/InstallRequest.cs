@@ -1,0 +1,33 @@
+using ChannelSdk.Host;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Personalization;
+using ChannelSdk.Install.Secrets;
+using ChannelSdk.Metadata.Http;
+
+namespace ChannelSdk.Install.Operations;
+
+/// <summary>One operation on one instance.</summary>
+public sealed record InstallRequest
+{
+    /// <summary>Name of the instance, which has a record.</summary>
+    public required string Instance { get; init; }
+
+    /// <summary>What is done.</summary>
+    public InstallAction Action { get; init; }
+
+    /// <summary>The instance's disks, which the appliance gets.</summary>
+    public IReadOnlyList<TargetDisk> Disks { get; init; } = [];
+
+    /// <summary>The values of secret parameters; taken over, and always wiped.</summary>
+    public SecretParameters? Secrets { get; init; }
+
+    /// <summary>For the personalization package's server; taken over, and always wiped.</summary>
+    public PackageCredentials? PackageCredentials { get; init; }
+
+    /// <summary>The name that a <see cref="InstallAction.Rename"/> tells the installed system.</summary>
+    public string? NewName { get; init; }
+
+    /// <summary>The instance at a metadata server, which serves the appliance too; null: none.</summary>
+    public MetadataInstance? Metadata { get; init; }
+}

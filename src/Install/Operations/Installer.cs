@@ -1,0 +1,156 @@
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Records;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Text;
+
+namespace ChannelSdk.Install.Operations;
+
+/// <summary>
+/// Installs of a host: each operation runs the scripts of an OS definition, on the host and in an appliance, under one
+/// deadline. What a crash has left is found and removed when an installer is opened.
+/// </summary>
+public sealed class Installer
+{
+    private readonly InstallerOptions _options;
+    private readonly string _operations;
+    private readonly string _locks;
+
+    /// <summary>Opens the folder of operations, and ends what processes that are no more have left in it.</summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: an option out of range, or a folder that cannot be used.</exception>
+    public Installer(InstallerOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        _options = options;
+        var folder = Path.GetFullPath(options.Folder);
+        (_operations, _locks) = (Path.Combine(folder, "operations"), Path.Combine(folder, "locks"));
+        PrivateFolder.Ensure(folder);
+        PrivateFolder.Ensure(_operations);
+        PrivateFolder.Ensure(_locks);
+        Interrupted = OperationRecovery.Run(_operations, options.Launcher, options.Time);
+    }
+
+    /// <summary>Operations that were found without their process when this was opened; they are ended now.</summary>
+    public IReadOnlyList<OperationJournal> Interrupted { get; }
+
+    /// <summary>The operations that are known, the newest first.</summary>
+    public IReadOnlyList<OperationJournal> List() => [.. Journals(_operations).Select(j => j.Journal).OrderByDescending(j => j.Started)];
+
+    /// <summary>Begins an operation. The secrets of the request are wiped when it ends, and also if it cannot begin.</summary>
+    /// <exception cref="ChannelException">
+    /// What is missing or wrong: the record, the definition, parameters, a secret, a disk; <see cref="ChannelError.PermissionDenied"/> where the
+    /// administrator forbids it; <see cref="ChannelError.FailedPrecondition"/> while another operation on the instance is under way.
+    /// </exception>
+    public InstallOperation Start(InstallRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        FileStream? instanceLock = null;
+        try
+        {
+            var plan = OperationPlan.Make(request, _options.Records.Get(request.Instance), _options.Definitions);
+            instanceLock = Lock(plan.Record.Name);
+            RemoveOld();
+            RememberSecrets(plan);
+            return new OperationRunner(plan, _options, new OperationFolder(Path.Combine(_operations, OperationFolder.NameOf(plan.Id))), instanceLock).Start();
+        }
+        catch
+        {
+            instanceLock?.Dispose();
+            request.Secrets?.Dispose();
+            request.PackageCredentials?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Events of an operation from its file, also of another process's or a past operation. Ends with its end.</summary>
+    /// <param name="operation">Its name, or the beginning of it that no other has.</param>
+    /// <param name="after">Cursor of the last event that the watcher has; 0: all.</param>
+    /// <param name="cancellationToken">Ends the watching.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>.</exception>
+    public IAsyncEnumerable<InstallEvent> WatchAsync(string operation, long after = 0, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        return new InstallEventFile(FolderOf(operation), _options.Time).ReadAsync(after, cancellationToken);
+    }
+
+    /// <summary>Path of an operation's log.</summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>.</exception>
+    public string LogOf(string operation)
+    {
+        ArgumentNullException.ThrowIfNull(operation);
+        return FolderOf(operation).Log;
+    }
+
+    internal static IEnumerable<(OperationFolder Folder, OperationJournal Journal)> Journals(string operations)
+    {
+        foreach (var path in Directory.EnumerateDirectories(operations))
+        {
+            var folder = new OperationFolder(path);
+            OperationJournal journal;
+            try
+            {
+                journal = OperationJournal.Read(folder.Journal);
+            }
+            catch (ChannelException)
+            {
+                // Its process died before the journal was there, and so before there was anything else; or it belongs to another user.
+                continue;
+            }
+
+            yield return (folder, journal);
+        }
+    }
+
+    private OperationFolder FolderOf(string operation)
+    {
+        var found = Directory.EnumerateDirectories(_operations).Where(path => Path.GetFileName(path).StartsWith(OperationFolder.NameOf(operation), StringComparison.Ordinal)).Take(2).ToArray();
+        return operation.Length > 0 && found.Length == 1 ? new OperationFolder(found[0])
+            : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"{(found.Length > 1 ? "more than one operation begins with" : "there is no operation")} '{SafeText.Escape(operation, 40)}'");
+    }
+
+    // The kernel's lock on a file ends with the process, also when it is killed.
+    private FileStream Lock(string instance)
+    {
+        try
+        {
+            return new FileStream(Path.Combine(_locks, instance), new FileStreamOptions
+            {
+                Mode = FileMode.OpenOrCreate,
+                Access = FileAccess.ReadWrite,
+                Share = FileShare.None,
+                BufferSize = 0,
+                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            });
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            var other = Journals(_operations).FirstOrDefault(j => j.Journal.Instance == instance && j.Journal.Outcome is null).Journal;
+            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry, other is null
+                ? $"the lock of {instance} in {_locks} cannot be taken: {FileFault.Describe(e)}"
+                : $"the operation {other.Operation} ({OsDefinition.ScriptName(other.Action)}) on {instance} is under way since {other.Started:u}", e);
+        }
+    }
+
+    // A record knows which parameters are secret, so that a reinstall without them is refused.
+    private void RememberSecrets(OperationPlan plan)
+    {
+        foreach (var name in plan.Request.Secrets?.Names ?? [])
+        {
+            if (!plan.Record.Parameters.TryGetValue(name, out var known) || known.Class != ParameterClass.Secret)
+            {
+                _options.Records.Change(plan.Record.Name, record => record.With(name, OsParameter.Secret(null)));
+            }
+        }
+    }
+
+    private void RemoveOld()
+    {
+        foreach (var (folder, _) in Journals(_operations).Where(j => j.Journal.Outcome is not null).OrderByDescending(j => j.Journal.Started).Skip(_options.KeepOperations - 1))
+        {
+            Directory.Delete(folder.Path, recursive: true);
+        }
+    }
+}

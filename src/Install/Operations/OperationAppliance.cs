@@ -1,0 +1,94 @@
+using ChannelSdk.Channels;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Processes;
+using ChannelSdk.Metadata.Relay;
+using ChannelSdk.Protocol.Errors;
+
+namespace ChannelSdk.Install.Operations;
+
+/// <summary>The appliance of one operation: launched, reached, and killed at the operation's end.</summary>
+internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions options) : IAsyncDisposable
+{
+    /// <summary>From the end of an operation to the end of its appliance.</summary>
+    private static readonly TimeSpan s_killTime = TimeSpan.FromSeconds(2);
+
+    private Task<ILaunchedInstance>? _launch;
+    private ILaunchedInstance? _launched;
+    private readonly ChannelHost _host = new();
+    private Instance? _instance;
+    private volatile bool _isOver;
+
+    /// <summary>The channel to its agent, once it was booted.</summary>
+    public Channel Channel => _instance!.Channel;
+
+    /// <summary>Where it sees the disks.</summary>
+    public IReadOnlyList<string> DiskDevices => _launched!.DiskDevices;
+
+    /// <summary>Ends when it has.</summary>
+    public Task Exited => _launched!.Exited;
+
+    /// <summary>Launches it, and waits until its agent answers.</summary>
+    /// <exception cref="ChannelException">It cannot be launched, or has ended before.</exception>
+    public async Task BootAsync(string folder, Action<LaunchResource> onResource, CancellationToken cancellationToken)
+    {
+        var launcher = options.Launcher ?? throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+            $"the OS definition {plan.Definition.Name} has a half for an appliance, and this host has none to launch");
+        _launch = launcher.LaunchAsync(new LaunchRequest
+        {
+            Instance = plan.Record.Name,
+            Operation = plan.Id,
+            Folder = folder,
+            Disks = plan.Request.Disks,
+            Environment = new Dictionary<string, string> { [OperationProcesses.ApplianceVariable] = plan.Id },
+            OnResource = onResource,
+        }, cancellationToken);
+        if (_isOver)
+        {
+            // The launcher ignored the deadline, and the operation no longer waits for it.
+            await KillAsync().ConfigureAwait(false);
+            throw new OperationCanceledException(cancellationToken);
+        }
+
+        _launched = await _launch.WaitAsync(cancellationToken).ConfigureAwait(false);
+        _instance = _host.Attach(plan.Record.Name, _launched.Endpoint, new InstanceOptions
+        {
+            Channel = options.Channel,
+            Serve = plan.Request.Metadata is { } metadata ? services => services.ServeMetadata(metadata) : null,
+        });
+        var ready = _instance.WaitReadyAsync(cancellationToken);
+        if (await Task.WhenAny(ready, Exited).ConfigureAwait(false) != ready)
+        {
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, "the appliance ended before its agent answered");
+        }
+
+        await ready.ConfigureAwait(false);
+    }
+
+    /// <summary>Kills it, and removes what it has left.</summary>
+    public async Task KillAsync()
+    {
+        _isOver = true;
+        if (_launch is null)
+        {
+            return;
+        }
+
+        // Cancelled or not, a launch comes to an end, and only then is there something to kill.
+        await BoundedEnd.OfAsync(new ValueTask(_launch)).ConfigureAwait(false);
+        if (_launch.IsCompletedSuccessfully)
+        {
+            var launched = await _launch.ConfigureAwait(false);
+            await BoundedEnd.OfAsync(new ValueTask(launched.KillAsync(s_killTime))).ConfigureAwait(false);
+            await BoundedEnd.OfAsync(launched.DisposeAsync()).ConfigureAwait(false);
+            if (_instance is null)
+            {
+                // It was cancelled before the channel took it over.
+                await BoundedEnd.OfAsync(launched.Endpoint.DisposeAsync()).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Closes the channel.</summary>
+    public ValueTask DisposeAsync() => _host.DisposeAsync();
+}

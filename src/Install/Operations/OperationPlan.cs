@@ -1,0 +1,153 @@
+using System.Text;
+using ChannelSdk.Host;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Personalization;
+using ChannelSdk.Install.Processes;
+using ChannelSdk.Install.Records;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Protocol.Text;
+using ChannelSdk.Services.Install;
+using ChannelSdk.Transports.Abstractions;
+using Google.Protobuf;
+
+namespace ChannelSdk.Install.Operations;
+
+/// <summary>An operation after all that can be checked before it begins was checked.</summary>
+internal sealed class OperationPlan
+{
+    private OperationPlan(InstallRequest request, InstanceRecord record, OsDefinition definition, IReadOnlyList<OperationParameter> parameters) =>
+        (Request, Record, Definition, Parameters) = (request, record, definition, parameters);
+
+    public string Id { get; } = Guid.NewGuid().ToString("N");
+
+    public InstallRequest Request { get; }
+
+    public InstanceRecord Record { get; }
+
+    public OsDefinition Definition { get; }
+
+    public IReadOnlyList<OperationParameter> Parameters { get; }
+
+    /// <summary>What an appliance is given; null: the action has no half in one.</summary>
+    public IReadOnlyList<InstallScript>? Scripts { get; private init; }
+
+    /// <summary>The personalization package; null: none is laid over what this action makes.</summary>
+    public PackageUrl? Package { get; private init; }
+
+    public bool HasTrusted => Definition.HasTrusted(Request.Action);
+
+    /// <exception cref="ChannelException">What is missing or wrong, and where.</exception>
+    public static OperationPlan Make(InstallRequest request, InstanceRecord record, DefinitionCatalog definitions)
+    {
+        if (record.OsDefinition is not { } name)
+        {
+            throw Wrong(record.OsImage is null
+                ? $"the record of {record.Name} names no OS definition, and an operation is done by the scripts of one"
+                : $"{record.Name} is made from the image {SafeText.Escape(record.OsImage, 128)}, which is for instances that install themselves; an operation is done by the scripts of an OS definition");
+        }
+
+        if (request.Action == InstallAction.Rename != request.NewName is not null)
+        {
+            throw Wrong(request.NewName is null ? "a rename needs the new name of the instance" : "a new name is for a rename only");
+        }
+
+        if (request.NewName is not null)
+        {
+            InstanceName.Check(request.NewName);
+        }
+
+        foreach (var disk in request.Disks.Where(d => !File.Exists(d.Path)))
+        {
+            throw Wrong($"there is no disk {disk.Path}; make it before, as large as the instance needs it");
+        }
+
+        var definition = definitions.Load(name, request.Action);
+        return new OperationPlan(request, record, definition, OperationParameters.Resolve(definition, record, request.Secrets))
+        {
+            Scripts = definition.HasUntrusted(request.Action) ? definition.ReadUntrusted() : null,
+            Package = request.Action == InstallAction.Create && record.PersonalizationUrl is { } url
+                ? definition.HasUntrusted(request.Action) ? PackageUrl.Parse(url)
+                    : throw Wrong($"{record.Name} has a personalization package, and the OS definition {name} has no half in an appliance, where it could be unpacked")
+                : null,
+        };
+    }
+
+    /// <summary>What the appliance is asked. Parameters stand in it by reference, so it must be written before they are wiped.</summary>
+    /// <param name="diskDevices">Where the appliance sees the disks.</param>
+    public InstallRunRequest ToRunRequest(IReadOnlyList<string> diskDevices)
+    {
+        var request = new InstallRunRequest
+        {
+            Operation = ByteString.CopyFrom(Convert.FromHexString(Id)),
+            Action = OsDefinition.ScriptName(Request.Action),
+            Instance = Record.Name,
+        };
+        request.Environment.AddRange(Description(diskDevices).Select(v => ByteString.CopyFromUtf8($"{v.Key}={v.Value}")));
+        request.Parameters.AddRange(Parameters.Select(p => new InstallParameter { Name = p.Name, Class = (uint)p.Class, Value = UnsafeByteOperations.UnsafeWrap(p.Value) }));
+        return request;
+    }
+
+    /// <summary>The environment of a script on the host, in pinned arrays that the caller wipes.</summary>
+    /// <param name="path">Where it finds programs.</param>
+    /// <param name="socket">Its half's socket; null for a script that is no half.</param>
+    public IReadOnlyList<byte[]> ToEnvironment(string path, string? socket)
+    {
+        var variables = new Dictionary<string, string>(Description([.. Request.Disks.Select(d => d.Path)]))
+        {
+            [OperationProcesses.ScriptVariable] = Id,
+            [ScriptVariables.Action] = OsDefinition.ScriptName(Request.Action),
+            [ScriptVariables.Instance] = Record.Name,
+            ["CHANNELSDK_DEFINITION"] = Definition.Folder,
+            ["PATH"] = path,
+        };
+        if (socket is not null)
+        {
+            variables[ScriptVariables.Socket] = socket;
+        }
+
+        return [.. variables.Select(v => Encoding.UTF8.GetBytes($"{v.Key}={v.Value}")), .. Parameters.Select(Variable)];
+    }
+
+    /// <summary>What a script of the host may ask for, by reference: a secret has no copy. Its owner wipes it when the operation is over.</summary>
+    public ScriptParameters ToScriptParameters()
+    {
+        var result = new ScriptParameters();
+        foreach (var parameter in Parameters)
+        {
+            result.Add(parameter.Name, parameter.Value);
+        }
+
+        return result;
+    }
+
+    // The instance's description, by the names that Ganeti's scripts know (ganeti-os-interface(7)).
+    private IEnumerable<KeyValuePair<string, string>> Description(IReadOnlyList<string> diskPaths)
+    {
+        yield return new("INSTANCE_NAME", Request.NewName ?? Record.Name);
+        yield return new("OS_NAME", Definition.Name);
+        yield return new("DISK_COUNT", Invariant(diskPaths.Count));
+        for (var i = 0; i < diskPaths.Count; i++)
+        {
+            yield return new($"DISK_{Invariant(i)}_PATH", diskPaths[i]);
+        }
+
+        if (Request.NewName is not null)
+        {
+            yield return new("OLD_INSTANCE_NAME", Record.Name);
+        }
+    }
+
+    private static byte[] Variable(OperationParameter parameter)
+    {
+        var name = Encoding.ASCII.GetBytes(ScriptVariables.OfParameter(parameter.Name) + "=");
+        var result = GC.AllocateUninitializedArray<byte>(name.Length + parameter.Value.Length, pinned: true);
+        name.CopyTo(result, 0);
+        parameter.Value.Span.CopyTo(result.AsSpan(name.Length));
+        return result;
+    }
+
+    private static string Invariant(int number) => number.ToString(System.Globalization.CultureInfo.InvariantCulture);
+
+    private static ChannelException Wrong(string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, text);
+}

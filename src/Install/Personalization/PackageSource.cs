@@ -1,0 +1,141 @@
+using System.Net;
+using System.Net.Http.Headers;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Protocol.Errors;
+
+namespace ChannelSdk.Install.Personalization;
+
+/// <summary>
+/// The bytes of a personalization package as they come. A server that ends before the length that it told, or a file that
+/// becomes shorter, is an error and no short package.
+/// </summary>
+internal sealed class PackageSource : IAsyncDisposable
+{
+    private const int MaxRedirects = 5;
+    private static readonly TimeSpan s_connectTime = TimeSpan.FromSeconds(30);
+    private readonly PackageUrl _url;
+    private readonly Stream _content;
+    private readonly long? _length;
+    private readonly IDisposable? _owner;
+    private long _read;
+
+    private PackageSource(PackageUrl url, Stream content, long? length, IDisposable? owner) => (_url, _content, _length, _owner) = (url, content, length, owner);
+
+    /// <summary>Opens the file, or asks the server.</summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>, <see cref="ChannelError.PermissionDenied"/>, <see cref="ChannelError.TransportFailed"/>: what the file system or the server says.</exception>
+    public static Task<PackageSource> OpenAsync(PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken) =>
+        url.Uri.IsFile ? OpenFileAsync(url, cancellationToken) : AskAsync(url, credentials, addresses, cancellationToken);
+
+    /// <summary>The next bytes; 0: the end.</summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.TransportFailed"/>: it was cut in the middle.</exception>
+    public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        int count;
+        try
+        {
+            // A read of a file system that hangs does not end by its token.
+            count = await _content.ReadAsync(buffer, cancellationToken).AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException)
+        {
+            throw Cut(e);
+        }
+
+        _read += count;
+        return count > 0 || _length is null || _read >= _length ? count : throw Cut(null);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _content.DisposeAsync().ConfigureAwait(false);
+        _owner?.Dispose();
+    }
+
+    private static async Task<PackageSource> OpenFileAsync(PackageUrl url, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var file = await PackageFile.OpenAsync(url.Uri.LocalPath, cancellationToken).ConfigureAwait(false);
+            return new PackageSource(url, file, file.Length, null);
+        }
+        catch (Exception e) when (e is ChannelException or IOException or UnauthorizedAccessException)
+        {
+            throw new ChannelException((e as ChannelException)?.Code ?? ChannelError.PermissionDenied, ErrorClass.Refused, $"the personalization package {url} cannot be read: {FileFault.Describe(e)}", e);
+        }
+    }
+
+    private static async Task<PackageSource> AskAsync(PackageUrl first, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
+    {
+        var url = first;
+        for (var redirects = 0; redirects <= MaxRedirects; redirects++)
+        {
+            // Credentials are for the server that they were given for, however a chain comes back to it.
+            var (client, response) = await AskOneAsync(url, url.HasOriginOf(first) ? credentials : null, addresses, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                if (response.IsSuccessStatusCode)
+                {
+                    var content = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+                    return new PackageSource(first, content, response.Content.Headers.ContentLength, client);
+                }
+
+                url = (int)response.StatusCode is 301 or 302 or 303 or 307 or 308 && response.Headers.Location is { } next
+                    ? url.Redirect(next) : throw Refused(url, response.StatusCode);
+            }
+            catch
+            {
+                client.Dispose();
+                throw;
+            }
+
+            client.Dispose();
+        }
+
+        throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"the server of the personalization package {first} redirects more than {MaxRedirects} times");
+    }
+
+    private static async Task<(HttpClient Client, HttpResponseMessage Response)> AskOneAsync(PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
+    {
+        var handler = new SocketsHttpHandler
+        {
+            // With a proxy of the environment the proxy would choose the address.
+            UseProxy = false,
+            AllowAutoRedirect = false,
+            ConnectTimeout = s_connectTime,
+            UseCookies = false,
+            AutomaticDecompression = DecompressionMethods.None,
+            ConnectCallback = (context, cancel) => addresses.ConnectAsync(context.DnsEndPoint, cancel),
+        };
+        using var request = new HttpRequestMessage(HttpMethod.Get, url.Uri) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        if (credentials is not null)
+        {
+            handler.PlaintextStreamFilter = (context, _) => ValueTask.FromResult<Stream>(new CredentialStream(context.PlaintextStream, credentials));
+            request.Headers.Authorization = new AuthenticationHeaderValue(CredentialStream.Placeholder);
+        }
+
+        var client = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        try
+        {
+            return (client, await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false));
+        }
+        catch (HttpRequestException e)
+        {
+            client.Dispose();
+            throw e.InnerException as ChannelException
+                ?? new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry, $"the server of the personalization package {url} cannot be reached: {e.HttpRequestError}", e);
+        }
+        catch
+        {
+            client.Dispose();
+            throw;
+        }
+    }
+
+    private static ChannelException Refused(PackageUrl url, HttpStatusCode status) => new(
+        status is HttpStatusCode.NotFound or HttpStatusCode.Gone ? ChannelError.NotFound
+            : status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden ? ChannelError.PermissionDenied : ChannelError.TransportFailed,
+        ErrorClass.Refused, $"the server answered {(int)status} ({status}) for the personalization package {url}");
+
+    private ChannelException Cut(Exception? inner) => new(ChannelError.TransportFailed, ErrorClass.Retry,
+        $"the personalization package {_url} was cut after {_read}{(_length is { } length ? $" of {length}" : "")} bytes", inner);
+}

@@ -1,0 +1,64 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Text;
+
+namespace ChannelSdk.Install.Personalization;
+
+/// <summary>The URL of a personalization package: file, http or https, and a name that ends with .tar.gz or .tgz.</summary>
+internal sealed class PackageUrl
+{
+    private const int MaxLength = 2048;
+
+    private PackageUrl(Uri uri) => Uri = uri;
+
+    public Uri Uri { get; }
+
+    /// <summary>The form for a log or an error: without query and fragment, which may hold an access key.</summary>
+    public override string ToString() => SafeText.Escape(Uri.IsFile ? Uri.LocalPath : Uri.GetLeftPart(UriPartial.Path), MaxLength) + (Uri.Query.Length > 0 ? "?..." : "");
+
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: what is wrong with it. The URL itself is not in the text, as it may hold credentials.</exception>
+    public static PackageUrl Parse(string text)
+    {
+        if (text.Length > MaxLength || !Uri.TryCreate(text, UriKind.Absolute, out var uri) || !(uri.IsFile || uri.Scheme == Uri.UriSchemeHttp || uri.Scheme == Uri.UriSchemeHttps))
+        {
+            throw Wrong("it must be an absolute URL that begins with file://, http:// or https://");
+        }
+
+        if (uri.UserInfo.Length > 0)
+        {
+            throw Wrong("it has a user or password in it, and it is stored and shown; give them to the operation beside it");
+        }
+
+        if (uri.IsFile && uri.Host.Length > 0)
+        {
+            throw Wrong("a file:// URL has three slashes and an absolute path of this host behind it");
+        }
+
+        if (!uri.AbsolutePath.EndsWith(".tar.gz", StringComparison.Ordinal) && !uri.AbsolutePath.EndsWith(".tgz", StringComparison.Ordinal))
+        {
+            throw Wrong("its path must end with .tar.gz or .tgz, which tells the format");
+        }
+
+        return new PackageUrl(uri);
+    }
+
+    /// <summary>Where a server says that it is instead: by the same rules, on a server, and no less private than before.</summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.TransportFailed"/>: what is wrong with the new place, which is not in the text.</exception>
+    public PackageUrl Redirect(Uri location)
+    {
+        try
+        {
+            var next = Parse(new Uri(Uri, location).AbsoluteUri);
+            return next.Uri.IsFile || (Uri.Scheme == Uri.UriSchemeHttps && next.Uri.Scheme != Uri.UriSchemeHttps)
+                ? throw Wrong("it leads from a server to a file, or from https to http") : next;
+        }
+        catch (Exception e) when (e is ChannelException or UriFormatException or InvalidOperationException)
+        {
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"the server of the personalization package {this} redirects to another place, which is refused: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Whether it is on the same server as another: scheme, name and port (RFC 6454).</summary>
+    public bool HasOriginOf(PackageUrl other) => Uri.Scheme == other.Uri.Scheme && Uri.IdnHost == other.Uri.IdnHost && Uri.Port == other.Uri.Port;
+
+    private static ChannelException Wrong(string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, $"the URL of the personalization package: {text}");
+}

@@ -1,0 +1,228 @@
+using System.Text;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Linux.Processes;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Services.Install;
+using Microsoft.Win32.SafeHandles;
+
+namespace ChannelSdk.Install.Processes;
+
+/// <summary>
+/// A script of an operation on the host, in its own session and, where possible, a control group. When it has ended
+/// all that it started is ended too. One thread reads its outputs and waits for its end.
+/// </summary>
+internal sealed class HostProcess : IAsyncDisposable
+{
+    private const int MaxProcesses = 4096;
+    private const int LookMs = 50;
+    private static readonly TimeSpan s_outputGrace = TimeSpan.FromSeconds(1);
+
+    private readonly string _operation;
+    private readonly Cgroup? _cgroup;
+    private readonly int _pid;
+    private readonly SafeFileHandle[] _outputs;
+    private readonly SafeFileHandle? _pidFd;
+    private readonly Action<bool, ReadOnlyMemory<byte>> _said;
+    private readonly TaskCompletionSource<ScriptEnded> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _gate = new();
+    private readonly Task _attending;
+    private bool _isReaped;
+
+    private HostProcess(int pid, string operation, Cgroup? cgroup, SafeFileHandle[] outputs, Action<bool, ReadOnlyMemory<byte>> said)
+    {
+        (_pid, _operation, _cgroup, _outputs, _said) = (pid, operation, cgroup, outputs, said);
+        Identity = ProcessIdentity.Of(pid) ?? new ProcessIdentity(pid, 0);
+        _pidFd = ProcessHandle.Open(pid);
+        _attending = Task.Factory.StartNew(Attend, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+
+    /// <summary>Which process it is.</summary>
+    public ProcessIdentity Identity { get; }
+
+    /// <summary>Folder of its control group; null if it has none.</summary>
+    public string? ControlGroup => _cgroup?.Path;
+
+    /// <summary>How it ended, once it has and its output is read.</summary>
+    public Task<ScriptEnded> End => _end.Task;
+
+    /// <summary>Starts a script.</summary>
+    /// <param name="script">The script; this open file runs, even if another is in its place by then.</param>
+    /// <param name="environment">"NAME=value"; the caller wipes it afterwards.</param>
+    /// <param name="folder">Where it begins.</param>
+    /// <param name="operation">Name of the operation, which must be in the environment (<see cref="OperationProcesses"/>).</param>
+    /// <param name="said">Told what it writes, on the reading thread: whether to standard error, and the bytes, which are only there during the call.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it cannot be started.</exception>
+    public static HostProcess Start(SourceFile script, IReadOnlyList<byte[]> environment, string folder, string operation, Action<bool, ReadOnlyMemory<byte>> said)
+    {
+        using var begin = new SafeFileHandle(FileCalls.Open(folder, Abi.O_DIRECTORY | Abi.O_CLOEXEC, 0), ownsHandle: true);
+        var ends = new List<SafeFileHandle>();
+        var cgroup = Cgroup.Create(operation, MaxProcesses);
+        try
+        {
+            for (var i = 0; i < 2; i++)
+            {
+                var (read, write) = Descriptor.Pipe() ?? throw Failed(script.Path, Errno.Last);
+                ends.AddRange(read, write);
+            }
+
+            var program = Encoding.ASCII.GetBytes($"/proc/self/fd/{SpawnRequest.KeptNumber}");
+            var request = new SpawnRequest(program, [program], environment)
+            {
+                Output = ends[1],
+                Error = ends[3],
+                Folder = begin,
+                Kept = script.Handle,
+                NewSession = true,
+                ProcessesFile = cgroup?.ProcessesFile,
+            };
+            if (ProcessSpawn.Start(request, out var pid, out var hasJoined) is not 0 and var error)
+            {
+                throw Failed(script.Path, error);
+            }
+
+            if (!hasJoined)
+            {
+                cgroup?.Remove();
+                cgroup = null;
+            }
+
+            ends[1].Dispose();
+            ends[3].Dispose();
+            return new HostProcess(pid, operation, cgroup, [ends[0], ends[2]], said);
+        }
+        catch
+        {
+            ends.ForEach(static end => end.Dispose());
+            cgroup?.Remove();
+            throw;
+        }
+    }
+
+    /// <summary>Kills it with all that it started, and waits for that.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Kill();
+        await _attending.ConfigureAwait(false);
+        await Task.Run(() =>
+        {
+            OperationProcesses.KillScripts(_operation);
+            if (_cgroup is not null)
+            {
+                Cgroup.End(_cgroup.Path);
+            }
+        }).ConfigureAwait(false);
+        _pidFd?.Dispose();
+    }
+
+    private void Kill()
+    {
+        _cgroup?.Kill();
+        lock (_gate)
+        {
+            // Until it is reaped its number can belong to no other process.
+            if (!_isReaped)
+            {
+                _ = ProcessCalls.Kill(-_pid, Abi.SIGKILL);
+            }
+        }
+    }
+
+    private void Attend()
+    {
+        var buffer = new byte[32 << 10];
+        ScriptEnded? end = null;
+        long endedAt = 0;
+        while (end is null || (_outputs.Any(o => !o.IsClosed) && TimeProvider.System.GetElapsedTime(endedAt) < s_outputGrace))
+        {
+            Wait();
+            foreach (var (index, output) in _outputs.Index().Where(o => !o.Item.IsClosed))
+            {
+                Read(index, output, buffer);
+            }
+
+            if (end is null && (end = TryReap()) is not null)
+            {
+                // What it left running elsewhere would keep its outputs open.
+                endedAt = TimeProvider.System.GetTimestamp();
+                _cgroup?.Kill();
+                OperationProcesses.KillScripts(_operation);
+            }
+        }
+
+        foreach (var output in _outputs)
+        {
+            output.Dispose();
+        }
+
+        _end.SetResult(end);
+    }
+
+    private unsafe void Wait()
+    {
+        const int most = 3;
+        var entries = stackalloc PollFd[most];
+        var count = 0;
+        foreach (var file in _outputs.Append(_isReaped ? null : _pidFd))
+        {
+            if (file is { IsClosed: false })
+            {
+                entries[count++] = new PollFd { Fd = (int)file.DangerousGetHandle(), Events = Abi.POLLIN };
+            }
+        }
+
+        _ = DescriptorCalls.Poll(entries, (nuint)count, _pidFd is null || _isReaped ? LookMs : Timeout.Infinite);
+    }
+
+    private unsafe void Read(int index, SafeFileHandle output, byte[] buffer)
+    {
+        var entry = new PollFd { Fd = (int)output.DangerousGetHandle(), Events = Abi.POLLIN };
+        if (DescriptorCalls.Poll(&entry, 1, 0) <= 0)
+        {
+            return;
+        }
+
+        nint count;
+        fixed (byte* start = buffer)
+        {
+            count = DescriptorCalls.Read(output, start, (nuint)buffer.Length);
+        }
+
+        if (count <= 0)
+        {
+            output.Dispose();
+            return;
+        }
+
+        _said(index == 1, buffer.AsMemory(0, (int)count));
+        Array.Clear(buffer, 0, (int)count);
+    }
+
+    private ScriptEnded? TryReap()
+    {
+        lock (_gate)
+        {
+            if (_pidFd is not null && ProcessHandle.HasEnded(_pidFd))
+            {
+                // What it left running in its process group: until it is reaped, the group's number can belong to no other group.
+                _ = ProcessCalls.Kill(-_pid, Abi.SIGKILL);
+            }
+
+            var result = ProcessCalls.WaitPid(_pid, out var status, Abi.WNOHANG);
+            if (result == 0 || (result < 0 && Errno.Last == Errno.EINTR))
+            {
+                return null;
+            }
+
+            _isReaped = true;
+            return result < 0
+                ? InstallWire.Ended(0, Abi.SIGKILL, "somebody else in this process took the script's exit code away")
+                : InstallWire.Ended((uint)(status >> 8) & 0xFF, (uint)status & 0x7F, "");
+        }
+    }
+
+    private static ChannelException Failed(string script, int error) => new(ChannelError.BadConfiguration, ErrorClass.Refused,
+        $"{script} cannot be started: {Errno.Message(error)}; is the interpreter that its first line names there?");
+}

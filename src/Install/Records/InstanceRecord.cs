@@ -1,0 +1,102 @@
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Names;
+using ChannelSdk.Install.Personalization;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
+
+namespace ChannelSdk.Install.Records;
+
+/// <summary>
+/// What a host manager keeps of an instance for its installs and its starts. It never changes; a change is a new one. Its
+/// text form names the instance and shows no parameter.
+/// </summary>
+public sealed record InstanceRecord
+{
+    private const int MaxParameters = 256;
+    private const int MaxValue = 65536;
+
+    /// <summary>1 to 63 characters of a-z, 0-9, dot and hyphen.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>What it is started for.</summary>
+    public ExecutionMode Mode { get; init; }
+
+    /// <summary>Whether the channel is wanted in <see cref="ExecutionMode.Run"/>; it is kept with the instance and read at each start.</summary>
+    public bool Communication { get; init; }
+
+    /// <summary>Whether the instance has a channel when it is started now: always but in <see cref="ExecutionMode.Run"/> without <see cref="Communication"/>.</summary>
+    public bool HasCommunication => Mode != ExecutionMode.Run || Communication;
+
+    /// <summary>Name of the OS definition that it is installed from; null: from <see cref="OsImage"/>, or not yet known. Never both.</summary>
+    public string? OsDefinition { get; init; }
+
+    /// <summary>The image that it is installed from, as the manager names it; null: from <see cref="OsDefinition"/>, or not yet known.</summary>
+    public string? OsImage { get; init; }
+
+    /// <summary>OS parameters by name. Secret ones are here by name only; their values are given to each operation.</summary>
+    public IReadOnlyDictionary<string, OsParameter> Parameters { get; init; } = new ReadOnlyOrderedDictionary<OsParameter>([]);
+
+    /// <summary>Where its personalization package is, without credentials; null: there is none.</summary>
+    public string? PersonalizationUrl { get; init; }
+
+    /// <summary>
+    /// What it was started with to install itself, as the manager names it (for instance boot order, medium, kernel), kept so
+    /// that it can be installed again.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> SelfInstall { get; init; } = ReadOnlyOrderedDictionary.Empty;
+
+    /// <summary>This with one more parameter, or another value of one.</summary>
+    public InstanceRecord With(string parameter, OsParameter value) => this with
+    {
+        Parameters = new ReadOnlyOrderedDictionary<OsParameter>(Parameters.Where(p => p.Key != parameter).Append(KeyValuePair.Create(parameter, value))),
+    };
+
+    /// <summary>This without a parameter.</summary>
+    public InstanceRecord Without(string parameter) => this with { Parameters = new ReadOnlyOrderedDictionary<OsParameter>(Parameters.Where(p => p.Key != parameter)) };
+
+    /// <summary>Names the instance; nothing of the parameters.</summary>
+    public override string ToString() => $"record of {Name} ({Mode})";
+
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: the text says what is wrong; no value of a parameter is in it.</exception>
+    internal void Check()
+    {
+        InstanceName.Check(Name);
+        if (OsDefinition is not null && OsImage is not null)
+        {
+            throw Wrong("it has both an OS definition and an OS image; it is installed from one of them");
+        }
+
+        if (OsDefinition is not null)
+        {
+            DefinitionName.Check(OsDefinition);
+        }
+
+        if (PersonalizationUrl is not null)
+        {
+            PackageUrl.Parse(PersonalizationUrl);
+        }
+
+        if (Parameters.Count > MaxParameters || SelfInstall.Count > MaxParameters)
+        {
+            throw Wrong($"it has more than {MaxParameters} parameters");
+        }
+
+        foreach (var (name, parameter) in Parameters)
+        {
+            ParameterName.Check(name);
+            if (parameter.Class == ParameterClass.Secret && parameter.HasValue)
+            {
+                throw Wrong($"the parameter {name} is secret and has a value; a record keeps the name alone, the value is given to each operation");
+            }
+
+            if (parameter.Reveal() is { } value && (value.Length > MaxValue || value.Contains('\0', StringComparison.Ordinal)))
+            {
+                throw Wrong($"the value of the parameter {name} is longer than {MaxValue} characters or has a zero byte in it");
+            }
+        }
+    }
+
+    private ChannelException Wrong(string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, $"record of {Name}: {text}");
+}

@@ -1,0 +1,95 @@
+using System.Globalization;
+
+namespace ChannelSdk.Linux.Processes;
+
+/// <summary>The processes of this machine that have a mark (<see cref="ProcessMark"/>).</summary>
+public static class MarkedProcesses
+{
+    // Processes may start new ones while others are killed, a killed one ends when it is scheduled, and a process between
+    // two programs cannot be identified.
+    private const int MaxPasses = 100;
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(2);
+
+    /// <summary>Numbers of those that have a mark now.</summary>
+    /// <param name="mark">NAME=value, all of it.</param>
+    /// <param name="memory">What environments are read through, as in <see cref="ProcessMark.Look"/>.</param>
+    /// <exception cref="IOException">There is no /proc.</exception>
+    /// <exception cref="UnauthorizedAccessException">/proc may not be listed.</exception>
+    public static IReadOnlyList<int> Find(byte[] mark, Memory<byte> memory)
+    {
+        List<int> found = [];
+        foreach (var (id, folder) in Others())
+        {
+            if (ProcessMark.Look(folder, mark, memory.Span) == MarkSighting.Present)
+            {
+                found.Add(id);
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>Kills those that have any of the marks, and those that they start meanwhile.</summary>
+    /// <param name="marks">NAME=value each, all of it.</param>
+    /// <param name="memory">What environments are read through, as in <see cref="ProcessMark.Look"/>.</param>
+    /// <returns>Whether none is left.</returns>
+    /// <exception cref="IOException">There is no /proc.</exception>
+    /// <exception cref="UnauthorizedAccessException">/proc may not be listed.</exception>
+    public static bool Kill(IReadOnlyList<byte[]> marks, Memory<byte> memory)
+    {
+        for (var pass = 0; pass < MaxPasses; pass++)
+        {
+            var isLeft = false;
+            foreach (var (id, folder) in Others())
+            {
+                _ = ProcessMark.Kill(id, () =>
+                {
+                    var sighting = LookForAny(folder, marks, memory.Span);
+                    isLeft |= sighting != MarkSighting.Absent;
+                    return sighting == MarkSighting.Present;
+                });
+            }
+
+            if (!isLeft)
+            {
+                return true;
+            }
+
+            Thread.Sleep(s_pause);
+        }
+
+        return false;
+    }
+
+    private static MarkSighting LookForAny(string folder, IReadOnlyList<byte[]> marks, Span<byte> memory)
+    {
+        var most = MarkSighting.Absent;
+        foreach (var mark in marks)
+        {
+            var sighting = ProcessMark.Look(folder, mark, memory);
+            if (sighting == MarkSighting.Present)
+            {
+                return sighting;
+            }
+
+            if (sighting == MarkSighting.Unclear)
+            {
+                most = sighting;
+            }
+        }
+
+        return most;
+    }
+
+    private static IEnumerable<(int Id, string Folder)> Others()
+    {
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(folder.AsSpan("/proc/".Length), NumberStyles.None, CultureInfo.InvariantCulture, out var id)
+                && id > 1 && id != Environment.ProcessId)
+            {
+                yield return (id, folder);
+            }
+        }
+    }
+}

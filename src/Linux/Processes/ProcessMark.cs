@@ -1,0 +1,135 @@
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Linux.Native;
+using Microsoft.Win32.SafeHandles;
+
+namespace ChannelSdk.Linux.Processes;
+
+/// <summary>
+/// Knows a process by a variable of its environment, which all that it starts inherits. What is read of an environment may be a
+/// secret: it goes through memory of the caller's, which may wipe it.
+/// </summary>
+public static class ProcessMark
+{
+    /// <summary>Least bytes of memory to read environments through.</summary>
+    public const int Memory = 16 << 10;
+
+    // The kernel gives arguments and environment six megabytes (execve(2)); a process may say that it has more.
+    private const int MaxEnvironment = 8 << 20;
+
+    /// <summary>Looks whether a process has the variable.</summary>
+    /// <param name="folder">Its folder in /proc.</param>
+    /// <param name="variable">NAME=value, all of it.</param>
+    /// <param name="memory">At least <see cref="Memory"/> bytes, and more than the variable has.</param>
+    public static MarkSighting Look(string folder, ReadOnlySpan<byte> variable, Span<byte> memory)
+    {
+        // Without an environment it is between two programs, or was a moment ago: then a second look tells.
+        for (var look = 0; look < 2; look++)
+        {
+            if (Read(folder, variable, memory) is { } sighting)
+            {
+                return sighting;
+            }
+
+            if (IsBetweenPrograms(folder))
+            {
+                return MarkSighting.Unclear;
+            }
+        }
+
+        return MarkSighting.Absent;
+    }
+
+    /// <summary>Kills a process if it has the mark, and no other that has its number by now (pidfd_open(2)).</summary>
+    /// <param name="pid">Its number.</param>
+    /// <param name="isIt">Whether the process that has the number is meant; asked once it can be held.</param>
+    /// <returns>Whether one was killed.</returns>
+    public static bool Kill(int pid, Func<bool> isIt)
+    {
+        using var held = ProcessHandle.Open(pid);
+        if (held is null && Errno.Last != Errno.ENOSYS)
+        {
+            return false;
+        }
+        // Read after it was opened: if this process had another's number, the signal finds the one that was held, which has ended.
+        return isIt() && (held is null ? ProcessCalls.Kill(pid, Abi.SIGKILL) : ProcessHandle.Signal(held, Abi.SIGKILL)) == 0;
+    }
+
+    /// <summary>What its environment tells; null if it has none, or it cannot be read.</summary>
+    private static unsafe MarkSighting? Read(string folder, ReadOnlySpan<byte> variable, Span<byte> memory)
+    {
+        using var file = new SafeFd(FileCalls.Open($"{folder}/environ", Abi.O_CLOEXEC, 0));
+        if (file.IsInvalid)
+        {
+            return null;
+        }
+        // A zero before the first variable, so that each has one on both sides.
+        memory[0] = 0;
+        var kept = 1;
+        for (var seen = 0; seen < MaxEnvironment;)
+        {
+            nint count;
+            fixed (byte* start = memory)
+            {
+                count = DescriptorCalls.Read(file, start + kept, (nuint)(memory.Length - kept));
+            }
+
+            if (count < 0 && Errno.Last == Errno.EINTR)
+            {
+                continue;
+            }
+
+            if (count <= 0 && seen == 0)
+            {
+                return null;
+            }
+
+            if (count <= 0)
+            {
+                // The last one has no zero behind it where a process has written over it.
+                return kept == variable.Length + 1 && memory[0] == 0 && memory[1..kept].SequenceEqual(variable) ? MarkSighting.Present
+                    : IsGone(file) ? MarkSighting.Unclear : MarkSighting.Absent;
+            }
+
+            seen += (int)count;
+            ReadOnlySpan<byte> piece = memory[..(kept + (int)count)];
+            if (Contains(piece, variable))
+            {
+                return MarkSighting.Present;
+            }
+            // The variable may lie across two pieces.
+            kept = Math.Min(variable.Length + 1, piece.Length);
+            piece[^kept..].CopyTo(memory);
+        }
+
+        return MarkSighting.Absent;
+    }
+
+    /// <summary>Whether the program whose environment was opened has ended, by exit or execve(2): then the file is empty (Linux, fs/proc/base.c).</summary>
+    private static unsafe bool IsGone(SafeFd environment)
+    {
+        byte first;
+        return DescriptorCalls.PRead(environment, &first, 1, 0) <= 0;
+    }
+
+    /// <summary>
+    /// Whether a process without an environment is in the middle of execve(2): it has its new program's file, but no arguments and no
+    /// environment to be known by yet (Linux, fs/binfmt_elf.c, sets them last). Kernel threads and zombies have no file.
+    /// </summary>
+    private static bool IsBetweenPrograms(string folder) =>
+        // File.Exists is true for a link to nothing. With arguments it is through, and may have got its environment since the look at it.
+        FileCalls.Access($"{folder}/exe", Abi.X_OK) == 0 && SmallFile.Read($"{folder}/cmdline").Length == 0;
+
+    private static bool Contains(ReadOnlySpan<byte> piece, ReadOnlySpan<byte> variable)
+    {
+        for (int from = 0, at; (at = piece[from..].IndexOf(variable)) >= 0; from += at + 1)
+        {
+            int start = from + at, end = start + variable.Length;
+            if (start > 0 && piece[start - 1] == 0 && end < piece.Length && piece[end] == 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

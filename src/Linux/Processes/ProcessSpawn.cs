@@ -1,0 +1,171 @@
+using System.Runtime.InteropServices;
+using ChannelSdk.Linux.Native;
+using Microsoft.Win32.SafeHandles;
+
+namespace ChannelSdk.Linux.Processes;
+
+/// <summary>What a program is started with. All texts are raw bytes without their terminating zero.</summary>
+/// <param name="Program">Its path.</param>
+/// <param name="Argv">Its arguments, its name first.</param>
+/// <param name="Environment">"NAME=value".</param>
+public sealed record SpawnRequest(byte[] Program, IReadOnlyList<byte[]> Argv, IReadOnlyList<byte[]> Environment)
+{
+    /// <summary>Standard input; null for /dev/null.</summary>
+    public SafeFileHandle? Input { get; init; }
+
+    /// <summary>Whether standard output and errors that are not given go to /dev/null.</summary>
+    public bool IsQuiet { get; init; }
+
+    /// <summary>Standard output; null for the agent's own.</summary>
+    public SafeFileHandle? Output { get; init; }
+
+    /// <summary>Standard error; null for the agent's own.</summary>
+    public SafeFileHandle? Error { get; init; }
+
+    /// <summary>Where it begins; null for where the agent is.</summary>
+    public SafeFileHandle? Folder { get; init; }
+
+    /// <summary>A file that it has open besides, as <see cref="KeptNumber"/>; null for none.</summary>
+    public SafeFileHandle? Kept { get; init; }
+
+    /// <summary>Number of <see cref="Kept"/> in the program.</summary>
+    public const int KeptNumber = 3;
+
+    /// <summary>In a session and process group of its own.</summary>
+    public bool NewSession { get; init; }
+
+    /// <summary>The cgroup.procs of a control group that it is in from its first instruction on; null for the agent's own.</summary>
+    public string? ProcessesFile { get; init; }
+}
+
+/// <summary>
+/// Starts a program by posix_spawn(3): nothing of the runtime runs between fork and exec. The program has none of the agent's
+/// signal settings, and none of its descriptors, which are all close-on-exec.
+/// </summary>
+public static unsafe class ProcessSpawn
+{
+    // Larger than glibc's and musl's posix_spawnattr_t (336), posix_spawn_file_actions_t (80) and sigset_t (128).
+    private const int OpaqueBytes = 512;
+    /// <summary>Where programs are looked for, and the PATH that they get.</summary>
+    public const string SearchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+    /// <summary>Starts it.</summary>
+    /// <returns>0, or the errno.</returns>
+    public static int Start(SpawnRequest request, out int pid) => Start(request, out pid, out _);
+
+    /// <summary>Starts it.</summary>
+    /// <param name="request">What to start.</param>
+    /// <param name="pid">Its number.</param>
+    /// <param name="hasJoined">Whether it is in the control group that was asked for.</param>
+    /// <returns>0, or the errno.</returns>
+    public static int Start(SpawnRequest request, out int pid, out bool hasJoined)
+    {
+        hasJoined = false;
+        if (request.ProcessesFile is null)
+        {
+            return Start(request, null, out pid);
+        }
+
+        var started = 0;
+        var error = SpawnGate.Start(request.ProcessesFile, gate => Start(request, gate, out started), out hasJoined);
+        pid = started;
+        return error;
+    }
+
+    private static int Start(SpawnRequest request, SpawnGate? gate, out int pid)
+    {
+        var attributes = stackalloc byte[OpaqueBytes];
+        var actions = stackalloc byte[OpaqueBytes];
+        var signals = stackalloc byte[OpaqueBytes];
+        var strings = new List<nint>();
+        _ = ProcessCalls.SpawnAttributesInit(attributes);
+        _ = ProcessCalls.SpawnActionsInit(actions);
+        try
+        {
+            // The runtime ignores SIGPIPE; a program must not inherit that.
+            _ = ProcessCalls.SigFillSet(signals);
+            _ = ProcessCalls.SpawnAttributesSetSigDefault(attributes, signals);
+            _ = ProcessCalls.SigEmptySet(signals);
+            _ = ProcessCalls.SpawnAttributesSetSigMask(attributes, signals);
+            _ = ProcessCalls.SpawnAttributesSetFlags(attributes, (short)(Abi.POSIX_SPAWN_SETSIGDEF | Abi.POSIX_SPAWN_SETSIGMASK | (request.NewSession ? Abi.POSIX_SPAWN_SETSID : 0)));
+            if (gate is not null)
+            {
+                // First of all; the opened descriptors are replaced below.
+                _ = ProcessCalls.SpawnActionsAddOpen(actions, 0, Allocate(System.Text.Encoding.UTF8.GetBytes(gate.Path), strings), 0, 0);
+            }
+
+            if (request.Folder is { } folder)
+            {
+                _ = ProcessCalls.SpawnActionsAddFChDir(actions, Number(folder));
+            }
+
+            if (request.Input is { } input)
+            {
+                _ = ProcessCalls.SpawnActionsAddDup2(actions, Number(input), 0);
+            }
+            else
+            {
+                _ = ProcessCalls.SpawnActionsAddOpen(actions, 0, Allocate("/dev/null"u8, strings), 0, 0);
+            }
+
+            foreach (var (file, number) in ((SafeFileHandle?, int)[])[(request.Output, 1), (request.Error, 2)])
+            {
+                if (file is null && request.IsQuiet)
+                {
+                    _ = ProcessCalls.SpawnActionsAddOpen(actions, number, Allocate("/dev/null"u8, strings), Abi.O_WRONLY, 0);
+                }
+
+                Redirect(actions, file, number);
+            }
+            // Last, as one of the others may have this number here.
+            Redirect(actions, request.Kept, SpawnRequest.KeptNumber);
+            return ProcessCalls.PosixSpawn(out pid, Allocate(request.Program, strings), actions, attributes,
+                Vector(request.Argv, strings), Vector(request.Environment, strings));
+        }
+        finally
+        {
+            _ = ProcessCalls.SpawnActionsDestroy(actions);
+            _ = ProcessCalls.SpawnAttributesDestroy(attributes);
+            foreach (var text in strings)
+            {
+                // A parameter in the environment may be a secret.
+                NativeMemory.Clear((void*)text, SystemCalls.MallocUsableSize((void*)text));
+                NativeMemory.Free((void*)text);
+            }
+
+            GC.KeepAlive(request);
+        }
+    }
+
+    private static void Redirect(byte* actions, SafeFileHandle? file, int number)
+    {
+        if (file is not null)
+        {
+            _ = ProcessCalls.SpawnActionsAddDup2(actions, Number(file), number);
+        }
+    }
+
+    private static int Number(SafeFileHandle file) => (int)file.DangerousGetHandle();
+
+    private static byte** Vector(IReadOnlyList<byte[]> texts, List<nint> owned)
+    {
+        var vector = (byte**)NativeMemory.Alloc((nuint)(texts.Count + 1), (nuint)sizeof(byte*));
+        owned.Add((nint)vector);
+        for (var i = 0; i < texts.Count; i++)
+        {
+            vector[i] = Allocate(texts[i], owned);
+        }
+
+        vector[texts.Count] = null;
+        return vector;
+    }
+
+    private static byte* Allocate(ReadOnlySpan<byte> text, List<nint> owned)
+    {
+        var memory = (byte*)NativeMemory.Alloc((nuint)text.Length + 1);
+        owned.Add((nint)memory);
+        text.CopyTo(new Span<byte>(memory, text.Length));
+        memory[text.Length] = 0;
+        return memory;
+    }
+}

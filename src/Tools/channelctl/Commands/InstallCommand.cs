@@ -1,0 +1,147 @@
+using System.CommandLine;
+using ChannelSdk.Cli.Shared;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Personalization;
+using ChannelSdk.Install.Secrets;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Text;
+
+namespace ChannelSdk.Cli.Commands;
+
+/// <summary>channelctl install create, export, import, rename: one operation, with live bars, until its end.</summary>
+internal static class InstallCommand
+{
+    public static Command Create(ToolSignals signals) => new("install", "Runs the scripts of an OS definition for an instance, on this host and in an appliance, and shows their progress.")
+    {
+        Operation(signals, InstallAction.Create, "Installs an operating system onto the instance's blank disks."),
+        Operation(signals, InstallAction.Export, "Takes what is on the instance's disks away."),
+        Operation(signals, InstallAction.Import, "Puts what an export has made onto the instance's disks."),
+        Operation(signals, InstallAction.Rename, "Tells the installed system the instance's new name."),
+        OperationCommands.Watch(),
+        OperationCommands.List(),
+        OperationCommands.Log(),
+    };
+
+    private static Command Operation(ToolSignals signals, InstallAction action, string description)
+    {
+        var instance = new Argument<string>("INSTANCE") { Description = "Name of the instance, which has a record (channelctl instance set)" };
+        var state = StateOption.Create();
+        var definitions = StateOption.Folder("--definitions", "Folder of the OS definitions", "/srv/channelsdk/os");
+        var appliance = ToolOptions.Path("--appliance", "Folder of the appliance (channelctl appliance build)");
+        var append = new Option<string>("--append") { Description = "What the appliance's kernel is told beside", DefaultValueFactory = _ => "" };
+        var transport = ToolOptions.Choice<ApplianceTransport>("--transport", "How the appliance reaches this host; without it by virtio-serial",
+            ("virtio-serial", ApplianceTransport.VirtioSerial), ("vsock", ApplianceTransport.Vsock), ("tap", ApplianceTransport.Tap), ("usernet", ApplianceTransport.UserNet));
+        var forward = ToolOptions.Path("--forward-program", "Path of channel-forward, for usernet");
+        var disks = new Option<string[]>("--disk") { Description = "A disk of the instance, FILE or FILE:FORMAT (raw, qcow2); may be given several times" };
+        var deadline = ToolOptions.Seconds("--deadline", "Seconds that all of it may take", 1800, 1, 604_800);
+        var secrets = new Option<string[]>("--secret") { Description = $"NAME=SOURCE: the value of a secret OS parameter; SOURCE is {SecretSource.Help}; may be given several times" };
+        var user = new Option<string>("--package-user") { Description = "User for the server of the personalization package" };
+        var password = new Option<string>("--package-password") { Description = $"Where its password is: {SecretSource.Help}" };
+        var networks = new Option<string[]>("--package-network") { Description = "A network with inner addresses that the personalization package may come from, for instance 10.1.0.0/16; may be given several times" };
+        var forbid = ToolOptions.Flag("--forbid-trusted", "No script of the definition may run on this host");
+        var json = ToolOptions.Flag("--json", "Print the events as JSON, one a line");
+        var name = new Option<string>("--new-name") { Description = "The new name" };
+        var command = new Command(action.ToString().ToLowerInvariant(), $"{description} Exits with 0, {ExitCode.TimedOut} if the deadline passed, {ExitCode.Failed} if it failed.")
+        {
+            instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, networks, forbid, json,
+        };
+        if (action == InstallAction.Rename)
+        {
+            name.Required = true;
+            command.Add(name);
+        }
+
+        command.SetAction((parsed, cancel) => StateOption.RunAsync(async () =>
+        {
+            var installer = new Installer(new InstallerOptions
+            {
+                Folder = parsed.GetValue(state)!,
+                Records = StateOption.Records(parsed.GetValue(state)!),
+                Definitions = new DefinitionCatalog(parsed.GetValue(definitions)!, new DefinitionPolicy { ForbidTrusted = parsed.GetValue(forbid) }),
+                Launcher = parsed.GetValue(appliance) is not { } folder ? null
+                    : new QemuLauncher(ApplianceFolder.Options(folder) with { Append = parsed.GetValue(append)!, Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward) }),
+                Deadline = TimeSpan.FromSeconds(parsed.GetValue(deadline)),
+                PackageNetworks = [.. (parsed.GetValue(networks) ?? []).Select(Network)],
+                // Scripts on this host find this tool without a path.
+                TrustedPath = $"{AppContext.BaseDirectory}:{InstallerOptions.DefaultPath}",
+            });
+            foreach (var left in installer.Interrupted)
+            {
+                Console.Error.WriteLine($"channelctl: the operation {left.Operation} on {left.Instance} was interrupted: {left.Reason}");
+            }
+
+            var operation = installer.Start(new InstallRequest
+            {
+                Instance = parsed.GetValue(instance)!,
+                Action = action,
+                Disks = [.. (parsed.GetValue(disks) ?? []).Select(Disk)],
+                Secrets = await SecretsAsync(parsed.GetValue(secrets) ?? [], cancel),
+                PackageCredentials = await CredentialsAsync(parsed.GetValue(user), parsed.GetValue(password), cancel),
+                NewName = action == InstallAction.Rename ? parsed.GetValue(name) : null,
+            });
+            await using var stopping = cancel.Register(operation.Cancel);
+            // The operation's processes are ended before this one ends.
+            signals.Grace = null;
+            try
+            {
+                await InstallView.ShowAsync(operation.Events.ReadAsync(0, CancellationToken.None), parsed.GetValue(json));
+            }
+            catch
+            {
+                operation.Cancel();
+                await operation.Completion;
+                throw;
+            }
+
+            var result = await operation.Completion;
+            if (!parsed.GetValue(json))
+            {
+                InstallView.Summarize(operation, result);
+            }
+
+            return ExitCode.Of(result.Outcome);
+        }));
+        return command;
+    }
+
+    private static System.Net.IPNetwork Network(string text) => System.Net.IPNetwork.TryParse(text, out var network) ? network
+        : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"--package-network takes an address, a slash and the bits of the network, for instance 10.1.0.0/16, not '{SafeText.Escape(text, 64)}'");
+
+    private static TargetDisk Disk(string text)
+    {
+        var colon = text.LastIndexOf(':');
+        return colon > 0 && text[(colon + 1)..] is "raw" or "qcow2" ? new TargetDisk(text[..colon], text[(colon + 1)..]) : new TargetDisk(text);
+    }
+
+    private static async Task<SecretParameters> SecretsAsync(string[] options, CancellationToken cancellationToken)
+    {
+        var result = new SecretParameters();
+        try
+        {
+            foreach (var option in options)
+            {
+                var (name, source) = StateOption.Pair(option, "--secret");
+                result.Add(name, await SecretSource.ReadAsync(source, cancellationToken));
+            }
+
+            return result;
+        }
+        catch
+        {
+            result.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task<PackageCredentials?> CredentialsAsync(string? user, string? source, CancellationToken cancellationToken) =>
+        (user, source) switch
+        {
+            (null, null) => null,
+            ({ } name, { } place) => new PackageCredentials(name, await SecretSource.ReadAsync(place, cancellationToken)),
+            _ => throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, "--package-user and --package-password go together"),
+        };
+}

@@ -1,0 +1,111 @@
+using System.CommandLine;
+using ChannelSdk.Cli.Shared;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Records;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Metadata.Model;
+using ChannelSdk.Protocol.Errors;
+
+namespace ChannelSdk.Cli.Commands;
+
+/// <summary>channelctl instance set, show, list, remove: the records of instances.</summary>
+internal static class InstanceCommand
+{
+    public static Command Create() => new("instance", "Sets and shows what is kept of an instance for its installs and starts.") { Set(), Show(), List(), Remove() };
+
+    private static Command Set()
+    {
+        var mode = ToolOptions.Choice<ExecutionMode?>("--mode", "What the instance is to do", ("run", ExecutionMode.Run), ("self_install", ExecutionMode.SelfInstall), ("install", ExecutionMode.Install));
+        var communication = ToolOptions.Choice<bool?>("--communication", "Whether it has a channel in run mode", ("true", true), ("false", false));
+        var os = new Option<string>("--os") { Description = "Name of the OS definition" };
+        var image = new Option<string>("--image") { Description = "The image that it installs itself from" };
+        var package = new Option<string>("--package") { Description = "URL of its personalization package, without credentials; empty: none" };
+        var parameters = new Option<string[]>("--parameter") { Description = "NAME=VALUE: a public OS parameter; may be given several times" };
+        var privates = new Option<string[]>("--private") { Description = "NAME=FILE: a private OS parameter, whose value is the file's content; may be given several times" };
+        var secrets = new Option<string[]>("--secret") { Description = "NAME: an OS parameter whose value is given to each operation; may be given several times" };
+        var selfInstall = new Option<string[]>("--self-install") { Description = "NAME=VALUE: with what it is started to install itself; may be given several times" };
+        var remove = new Option<string[]>("--unset") { Description = "NAME: an OS parameter to be removed; may be given several times" };
+        var command = new Command("set", "Makes an instance's record or changes what is given.") { mode, communication, os, image, package, parameters, privates, secrets, selfInstall, remove };
+        return Of(command, (store, name, parsed) =>
+        {
+            var record = store.Find(name) ?? new InstanceRecord { Name = name };
+            record = record with
+            {
+                Mode = parsed.GetValue(mode) ?? record.Mode,
+                Communication = parsed.GetValue(communication) ?? record.Communication,
+                OsDefinition = parsed.GetValue(os) ?? (parsed.GetValue(image) is null ? record.OsDefinition : null),
+                OsImage = parsed.GetValue(image) ?? (parsed.GetValue(os) is null ? record.OsImage : null),
+                PersonalizationUrl = parsed.GetValue(package) is { } url ? url.Length == 0 ? null : url : record.PersonalizationUrl,
+            };
+            foreach (var each in parsed.GetValue(parameters) ?? [])
+            {
+                var (key, value) = StateOption.Pair(each, "--parameter");
+                record = record.With(key, OsParameter.Public(value));
+            }
+
+            foreach (var each in parsed.GetValue(privates) ?? [])
+            {
+                var (key, file) = StateOption.Pair(each, "--private");
+                record = record.With(key, OsParameter.Private(Read(file)));
+            }
+
+            record = (parsed.GetValue(secrets) ?? []).Aggregate(record, (r, key) => r.With(key, OsParameter.Secret(null)));
+            record = (parsed.GetValue(remove) ?? []).Aggregate(record, (r, key) => r.Without(key));
+            foreach (var each in parsed.GetValue(selfInstall) ?? [])
+            {
+                var (key, value) = StateOption.Pair(each, "--self-install");
+                record = record with { SelfInstall = new Dictionary<string, string>(record.SelfInstall) { [key] = value } };
+            }
+
+            store.Put(record);
+        });
+    }
+
+    private static Command Show() => Of(new Command("show", "Prints a record as JSON, without the values of private and secret parameters."),
+        (store, name, _) => Console.WriteLine(InstanceRecordStore.ToPublicJson(store.Get(name))));
+
+    private static Command List()
+    {
+        var state = StateOption.Create();
+        var command = new Command("list", "Prints the names of the instances that have a record, one a line.") { state };
+        command.SetAction(parsed => StateOption.RunAsync(() =>
+        {
+            foreach (var name in StateOption.Records(parsed.GetValue(state)!).List())
+            {
+                Console.WriteLine(name);
+            }
+
+            return Task.FromResult(ExitCode.Ok);
+        }));
+        return command;
+    }
+
+    private static Command Remove() => Of(new Command("remove", "Removes an instance's record; one that is not there is no error."), (store, name, _) => store.Remove(name));
+
+    private static Command Of(Command command, Action<InstanceRecordStore, string, ParseResult> action)
+    {
+        var instance = new Argument<string>("INSTANCE") { Description = "Name of the instance" };
+        var state = StateOption.Create();
+        command.Add(instance);
+        command.Add(state);
+        command.SetAction(parsed => StateOption.RunAsync(() =>
+        {
+            action(StateOption.Records(parsed.GetValue(state)!), parsed.GetValue(instance)!, parsed);
+            return Task.FromResult(ExitCode.Ok);
+        }));
+        return command;
+    }
+
+    private static string Read(string file)
+    {
+        try
+        {
+            return File.ReadAllText(file).TrimEnd('\n');
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the value of a private parameter cannot be read: {FileFault.Describe(e)}", e);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Services;
+using Microsoft.Extensions.Time.Testing;
+
+namespace ChannelSdk.GuestAgent.Tests;
+
+/// <summary>A freeze service with a clock, a kernel and a session that the test controls.</summary>
+internal sealed class FreezeRig : IDisposable
+{
+    private readonly Channel<(StateWord Word, DateTimeOffset? Until)> _states = Channel.CreateUnbounded<(StateWord, DateTimeOffset?)>();
+
+    internal FreezeRig()
+    {
+        Marker = new FreezeMarker($"{Folder.FullName}/state/frozen");
+        Log = new AgentLog(Lines.Enqueue, Time, withTime: false) { Rate = 1000 };
+        Service = NewService();
+    }
+
+    internal FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
+
+    internal FakeFreezePlatform Platform { get; } = new();
+
+    internal DirectoryInfo Folder { get; } = Directory.CreateTempSubdirectory("agent-test-");
+
+    /// <summary>Bounds every wait of the test.</summary>
+    internal CancellationTokenSource Timeout { get; } = new(TimeSpan.FromSeconds(60));
+
+    /// <summary>The lines of the log.</summary>
+    internal ConcurrentQueue<string> Lines { get; } = new();
+
+    internal FreezeMarker Marker { get; }
+
+    internal AgentLog Log { get; }
+
+    internal FreezeService Service { get; }
+
+    /// <summary>The session whose link is up.</summary>
+    internal UInt128? Session { get; set; } = 7;
+
+    /// <summary>Runs when the hooks are looked for.</summary>
+    internal Action OnHooks { get; set; } = static () => { };
+
+    /// <summary>Runs before a state is announced.</summary>
+    internal Action OnState { get; set; } = static () => { };
+
+    public void Dispose()
+    {
+        Service.Dispose();
+        Timeout.Dispose();
+        Folder.Delete(recursive: true);
+    }
+
+    /// <summary>Freezes everything.</summary>
+    internal Task<FreezeReport> FreezeAsync(uint lease = 60_000, uint linkLoss = 0) =>
+        Service.FreezeAsync(new FreezeRequest { LeaseMs = lease, LinkLossMs = linkLoss }).AsTask();
+
+    /// <summary>Moves the clock until the guest is thawed: a look for the owner that is under way may still see the session.</summary>
+    internal async Task AdvanceUntilReadyAsync(TimeSpan step)
+    {
+        Task ready = UntilAsync(StateWord.Ready);
+        while (!ready.IsCompleted)
+        {
+            Time.Advance(step);
+            await Task.WhenAny(ready, Task.Delay(100, Timeout.Token));
+        }
+
+        await ready;
+    }
+
+    /// <summary>The next announcement of a state.</summary>
+    internal async Task<(StateWord Word, DateTimeOffset? Until)> UntilAsync(StateWord word)
+    {
+        while (true)
+        {
+            var next = await _states.Reader.ReadAsync(Timeout.Token);
+            if (next.Word == word)
+            {
+                return next;
+            }
+        }
+    }
+
+    /// <summary>The states that were announced up to one, without those on the way back.</summary>
+    internal async Task<List<StateWord>> WordsAsync(StateWord last)
+    {
+        var words = new List<StateWord>();
+        while (words.Count == 0 || words[^1] != last)
+        {
+            var next = (await _states.Reader.ReadAsync(Timeout.Token)).Word;
+            if (next != StateWord.Busy && (words.Count == 0 || words[^1] != next))
+            {
+                words.Add(next);
+            }
+        }
+
+        return words;
+    }
+
+    private FreezeService NewService()
+    {
+        var run = new FreezeRun(Platform, Marker, () =>
+        {
+            OnHooks();
+            return new HookFolder($"{Folder.FullName}/hooks.d", TimeSpan.FromSeconds(10));
+        }, Log);
+        return new(new FreezeOptions(() => TimeSpan.FromMinutes(10)), run, () => Session,
+            (word, until) =>
+            {
+                OnState();
+                _states.Writer.TryWrite((word, until));
+            },
+            Log, Time);
+    }
+}

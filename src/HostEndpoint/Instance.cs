@@ -13,6 +13,7 @@ using ChannelSdk.Host.Qga;
 using ChannelSdk.Host.Storage;
 using ChannelSdk.Host.Telemetry;
 using ChannelSdk.Host.Time;
+using ChannelSdk.Host.Watch;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Transports.Abstractions;
@@ -55,6 +56,7 @@ public sealed class Instance : IAsyncDisposable
         Storage = new StorageClient(Connection);
         Measure = new MeasureClient(Connection);
         Files = new FileClient(Connection);
+        Watch = new WatchClient(Connection);
         Exec = new ExecClient(Connection);
 
         void Alarm(string text)
@@ -92,6 +94,9 @@ public sealed class Instance : IAsyncDisposable
 
     /// <summary>Files, copied in and out.</summary>
     public FileClient Files { get; }
+
+    /// <summary>What changes in the guest.</summary>
+    public WatchClient Watch { get; }
 
     /// <summary>Programs in the guest.</summary>
     public ExecClient Exec { get; }

@@ -30,6 +30,7 @@ public sealed class CallTimeoutTests : IDisposable
     {
         ["info"] = (vm, _) => vm.Info.GetAsync(Soon),
         ["ping"] = (vm, _) => vm.Info.PingAsync(Soon),
+        ["watch"] = async (vm, _) => await vm.Watch.ReadAsync(cancellationToken: Soon).GetAsyncEnumerator(Soon).MoveNextAsync(),
         ["shutdown"] = (vm, _) => vm.Power.ShutdownAsync("", Soon),
         ["suspend"] = (vm, _) => vm.Power.SuspendAsync(cancellationToken: Soon),
         ["freeze"] = (vm, _) => vm.Freeze.FreezeAsync(TimeSpan.FromMinutes(5), cancellationToken: Soon),

@@ -17,6 +17,7 @@ using ChannelSdk.GuestAgent.Relay;
 using ChannelSdk.GuestAgent.Status;
 using ChannelSdk.GuestAgent.Storage;
 using ChannelSdk.GuestAgent.Time;
+using ChannelSdk.GuestAgent.Watch;
 using ChannelSdk.GuestAgent.Xen;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Links;
@@ -75,6 +76,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         foreach (var service in (ReadOnlySpan<IAgentService>)
         [
             info,
+            new WatchService(() => Shown),
             power,
             _freeze,
             clock,

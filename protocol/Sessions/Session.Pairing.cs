@@ -91,7 +91,7 @@ public sealed partial class Session
 
         _peerIsPaired |= hello.PeerNonce != 0;
         ApplyLimits(hello);
-        _sendSessionLimit = Math.Max(_sendSessionLimit, hello.SessionCredit);
+        RaiseSessionLimit(hello.SessionCredit);
         return Pairing.Accepted;
     }
 

@@ -43,4 +43,20 @@ public class CreditTests
 
         Assert.Equal(length, received);
     }
+
+    [Fact]
+    public void A_stream_that_waits_for_credit_of_the_session_goes_on_when_a_resume_brings_it()
+    {
+        const int limit = 2000;
+        var host = new Peer(PeerRole.Host, seed: 2);
+        var guest = new RawGuest(host.Session) { SessionCredit = limit };
+        guest.Connect();
+        host.Session.Write(host.Open("takes all"), new byte[limit - FrameHeader.Size], DataFlags.Fin);
+        host.Session.Write(host.Open("waits"), new byte[700], DataFlags.Fin);
+        Assert.Equal([limit - FrameHeader.Size], guest.ReadData());
+        // The CREDIT frame of it was lost with the link.
+        guest.SessionCredit = 2 * limit;
+        guest.Connect();
+        Assert.Contains(700, guest.ReadData());
+    }
 }

@@ -41,6 +41,7 @@ public sealed class RpcCall
     internal readonly Queue<RpcMessage> Received = new();
     internal bool RequestTaken;
     /// <summary>The owner did not take the call: it is told nothing more of it.</summary>
+    internal bool IsRefused;
 
     /// <param name="wipes">Whether a write buffer is overwritten before it goes back to the pool.</param>
     internal RpcCall(bool wipes) => _wipes = wipes;
@@ -113,7 +114,7 @@ public sealed class RpcCall
     internal void Reuse(bool isIncoming, bool isStream, object? state)
     {
         (IsIncoming, IsStream, State) = (isIncoming, isStream, state);
-        PeerDone = OwnDone = RequestTaken = AwaitsAnswer = ReaderWaits = false;
+        PeerDone = OwnDone = RequestTaken = IsRefused = AwaitsAnswer = ReaderWaits = false;
         Status = null;
         Deadline = FinalDeadline = 0;
         PartialLength = PartCredit = PartFrames = LastLength = 0;

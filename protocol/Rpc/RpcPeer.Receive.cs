@@ -30,6 +30,7 @@ public sealed partial class RpcPeer
         if (!_handler.OnIncoming(call, header))
         {
             // The request that follows is read and dropped; the call ends with it.
+            call.IsRefused = true;
             Finish(call, new RpcStatus(ChannelError.UnknownMethod, ErrorClass.Refused, $"this peer has no method {PeerText.Decode(header.Method)}"));
         }
         else if (header.DeadlineMs != 0)
@@ -256,7 +257,10 @@ public sealed partial class RpcPeer
         if (stream.State is RpcCall call)
         {
             call.ReturnWriteBuffer();
-            _handler.OnWritable(call);
+            if (!call.IsRefused)
+            {
+                _handler.OnWritable(call);
+            }
         }
     }
 

@@ -205,7 +205,11 @@ public sealed partial class RpcPeer : ISessionHandler
     private void Fail(RpcCall call, ChannelError code, ErrorClass errorClass, string text)
     {
         call.Status = new RpcStatus(code, errorClass, text);
-        _handler.OnFailed(call);
+        if (!call.IsRefused)
+        {
+            _handler.OnFailed(call);
+        }
+
         Recycle(call);
     }
 

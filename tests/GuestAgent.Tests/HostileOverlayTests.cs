@@ -50,6 +50,8 @@ public sealed class HostileOverlayTests : IDisposable
         { "pax-twice", "come twice for one entry" },
         { "pax-and-gnu", "are of both formats" },
         { "gnu-twice", "come twice for one entry" },
+        { "gnu-and-prefix", "GNU's extended header and POSIX's name in two fields" },
+        { "gnu-times", "its time of change is no number" },
         { "header-at-end", "it ends between an entry and the entry's own headers" },
         { "pax-owner", "its owner is no number" },
         { "huge-pax", "an extended header has at most 65536 bytes" },
@@ -171,6 +173,12 @@ public sealed class HostileOverlayTests : IDisposable
             "pax-twice" => tar.Pax("path=x").Pax("path=y").Add("fine").Gzip(),
             "pax-and-gnu" => tar.Add("././@LongLink", 'L', "x\0").Pax("path=y").Add("fine").Gzip(),
             "gnu-twice" => tar.Add("././@LongLink", 'K', "x\0").Add("././@LongLink", 'K', "y\0").Add("fine", '2', link: "z").Gzip(),
+            "gnu-and-prefix" => tar.Add("././@LongLink", 'K', "x\0").Add("fine", '2', link: "z", change: h => "folder"u8.CopyTo(h.AsSpan(345))).Gzip(),
+            "gnu-times" => tar.Add("s", change: h =>
+            {
+                "ustar  \0"u8.CopyTo(h.AsSpan(257));
+                "content"u8.CopyTo(h.AsSpan(357));
+            }).Gzip(),
             "header-at-end" => tar.Pax("path=x").Gzip(),
             "pax-owner" => tar.Add("pax", 'x', RawTar.Record("path=x"), owner: "no").Add("fine").Gzip(),
             "huge-pax" => tar.Add("pax", 'x', size: "77777777777").Gzip(),

@@ -13,6 +13,9 @@ internal readonly ref struct TarHeader
     // All that fits in the field as digits.
     private const long MaxMode = (1 << 24) - 1;
 
+    /// <summary>What stands for the format in the one before both.</summary>
+    private static ReadOnlySpan<byte> Unnamed => "\0\0\0\0\0\0\0\0"u8;
+
     private readonly ReadOnlySpan<byte> _block;
     private readonly bool _isPosix;
 
@@ -35,7 +38,7 @@ internal readonly ref struct TarHeader
         // Between the formats, readers take the names from other places.
         var format = untrustedBlock.Slice(257, 8);
         _isPosix = format.SequenceEqual("ustar\u000000"u8);
-        if (!_isPosix && !format.SequenceEqual("ustar  \0"u8) && !format.SequenceEqual("\0\0\0\0\0\0\0\0"u8))
+        if (!_isPosix && !format.SequenceEqual("ustar  \0"u8) && !format.SequenceEqual(Unnamed))
         {
             throw ArchiveFailure.Entry(Text(0, 100), "its header says neither POSIX nor GNU nor, with zeros, the format before them");
         }
@@ -46,6 +49,11 @@ internal readonly ref struct TarHeader
         Gid = Number(116, 8, "group");
         Size = Number(124, 12, "size");
         Modified = Number(136, 12, "time");
+        if (!_isPosix && !format.SequenceEqual(Unnamed))
+        {
+            _ = Number(345, 12, "time of access");
+            _ = Number(357, 12, "time of change");
+        }
     }
 
     /// <summary>The entry's type character.</summary>
@@ -60,6 +68,9 @@ internal readonly ref struct TarHeader
     public long Size { get; }
 
     public long Modified { get; }
+
+    /// <summary>Whether there is something where POSIX has the first part of a name, and GNU has times.</summary>
+    public bool HasPrefix => _isPosix && _block.Slice(345, 155).ContainsAnyExcept((byte)0);
 
     /// <summary>The name, of two fields in the POSIX format.</summary>
     public byte[] Name

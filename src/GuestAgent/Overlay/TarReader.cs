@@ -38,6 +38,12 @@ internal sealed class TarReader(GzipReader input, long most, CancellationToken c
             }
 
             var header = new TarHeader(_block);
+            if (header.HasPrefix && (header.Type is (byte)'L' or (byte)'K' || (come & (Extensions.LongName | Extensions.LongLink)) != 0))
+            {
+                // Some readers take both headers for GNU's, which has times there.
+                throw ArchiveFailure.Entry(header.Name, "it has GNU's extended header and POSIX's name in two fields");
+            }
+
             switch (header.Type)
             {
                 case (byte)'g' when come == Extensions.None:

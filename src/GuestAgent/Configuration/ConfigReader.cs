@@ -44,9 +44,11 @@ internal static class ConfigReader
             RefuseOldFiles(path);
         }
 
+        IReadOnlyList<TomlTable<AgentConfig>>? tables = null;
         foreach (var (name, value) in overrides)
         {
-            config = ApplyFlag(config, name, value);
+            tables ??= ConfigKeys.All(null).Tables;
+            config = ApplyFlag(tables, config, name, value);
         }
 
         return config;
@@ -71,9 +73,9 @@ internal static class ConfigReader
         }
     }
 
-    private static AgentConfig ApplyFlag(AgentConfig config, string name, string value)
+    private static AgentConfig ApplyFlag(IReadOnlyList<TomlTable<AgentConfig>> tables, AgentConfig config, string name, string value)
     {
-        foreach (var table in ConfigKeys.All(null).Tables)
+        foreach (var table in tables)
         {
             foreach (var key in table.Keys)
             {

@@ -15,10 +15,10 @@ internal sealed record QgaCommand(string Name, string? Method, Func<QgaCall, Val
     /// <summary>Its success has no reply: the guest is going down, or asleep.</summary>
     public bool IsSilent { get; init; }
 
-    /// <summary>Makes a command that never waits for a task.</summary>
-    public static QgaCommand Of(string name, string? method, Action<QgaCall> run) => new(name, method, call =>
+    /// <summary>What a command does that never waits for a task.</summary>
+    public static Func<QgaCall, ValueTask> AtOnce(Action<QgaCall> run) => call =>
     {
         run(call);
         return ValueTask.CompletedTask;
-    });
+    };
 }

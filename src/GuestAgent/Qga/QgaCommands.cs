@@ -17,7 +17,7 @@ namespace ChannelSdk.GuestAgent.Qga;
 internal sealed class QgaCommands
 {
     private const string FrozenReason = "the agent is in frozen state";
-    private readonly Dictionary<string, QgaCommand> _table = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, QgaCommand> _table = new(capacity: 64, StringComparer.Ordinal);
     private readonly ServiceGate _gate;
     private readonly QgaFreeze _freeze;
     private readonly Func<AgentConfig> _config;
@@ -145,10 +145,10 @@ internal sealed class QgaCommands
     }
 
     private void Quick(string name, string? method, Action<QgaCall> run) =>
-        Add(QgaCommand.Of(name, method, run) with { IsQuick = true, WhileFrozen = true });
+        Add(new QgaCommand(name, method, QgaCommand.AtOnce(run)) { IsQuick = true, WhileFrozen = true });
 
     private void Add(string name, string? method, Action<QgaCall> run, bool isSilent = false) =>
-        Add(QgaCommand.Of(name, method, run) with { IsSilent = isSilent });
+        Add(new QgaCommand(name, method, QgaCommand.AtOnce(run)) { IsSilent = isSilent });
 
     private void Add(QgaCommand command) => _table.Add(command.Name, command);
 }

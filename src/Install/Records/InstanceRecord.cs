@@ -1,9 +1,11 @@
+using System.Text.RegularExpressions;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Names;
 using ChannelSdk.Install.Personalization;
 using ChannelSdk.Metadata.Model;
 using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Text;
 using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Install.Records;
@@ -12,10 +14,13 @@ namespace ChannelSdk.Install.Records;
 /// What a host manager keeps of an instance for its installs and its starts. It never changes; a change is a new one. Its
 /// text form names the instance and shows no parameter.
 /// </summary>
-public sealed record InstanceRecord
+public sealed partial record InstanceRecord
 {
     private const int MaxParameters = 256;
     private const int MaxValue = 65536;
+    private const int MaxNics = 32;
+    private const int MaxWord = 64;
+    private const int MaxMachineValue = 1024;
 
     /// <summary>1 to 63 characters of a-z, 0-9, dot and hyphen.</summary>
     public required string Name { get; init; }
@@ -29,7 +34,19 @@ public sealed record InstanceRecord
     /// <summary>Whether the instance has a channel when it is started now: always but in <see cref="ExecutionMode.Run"/> without <see cref="Communication"/>.</summary>
     public bool HasCommunication => Mode != ExecutionMode.Run || Communication;
 
-    /// <summary>Name of the OS definition that it is installed from; null: from <see cref="OsImage"/>, or not yet known. Never both.</summary>
+    /// <summary>What runs it, by the name that its definition's scripts know, for instance kvm or xen-pvm.</summary>
+    public string Hypervisor { get; init; } = "kvm";
+
+    /// <summary>Parameters of the hypervisor, which its definition's scripts are told (<c>INSTANCE_HV_*</c>).</summary>
+    public IReadOnlyDictionary<string, string> HypervisorParameters { get; init; } = ReadOnlyOrderedDictionary.Empty;
+
+    /// <summary>What it needs of the host, such as maxmem in MiB and vcpus, which its definition's scripts are told (<c>INSTANCE_BE_*</c>).</summary>
+    public IReadOnlyDictionary<string, string> BackendParameters { get; init; } = ReadOnlyOrderedDictionary.Empty;
+
+    /// <summary>Its network interfaces, the first one first.</summary>
+    public IReadOnlyList<InstanceNic> Nics { get; init; } = [];
+
+    /// <summary>Name of the OS definition that it is installed from, with the name of a variant behind a plus sign if it is to be one; null: from <see cref="OsImage"/>, or not yet known. Never both.</summary>
     public string? OsDefinition { get; init; }
 
     /// <summary>The image that it is installed from, as the manager names it; null: from <see cref="OsDefinition"/>, or not yet known.</summary>
@@ -73,6 +90,7 @@ public sealed record InstanceRecord
             DefinitionName.Check(OsDefinition);
         }
 
+        CheckMachine();
         if (PersonalizationUrl is not null)
         {
             PackageUrl.Parse(PersonalizationUrl);
@@ -98,5 +116,46 @@ public sealed record InstanceRecord
         }
     }
 
+    private void CheckMachine()
+    {
+        if (!Word().IsMatch(Hypervisor))
+        {
+            throw Wrong($"'{SafeText.Escape(Hypervisor, MaxWord)}' is no name of a hypervisor, which is for instance kvm or xen-pvm");
+        }
+
+        if (Nics.Count > MaxNics)
+        {
+            throw Wrong($"it has more than {MaxNics} network interfaces");
+        }
+
+        foreach (var (index, nic) in Nics.Index())
+        {
+            try
+            {
+                nic.Check(index);
+            }
+            catch (ChannelException e)
+            {
+                throw Wrong(e.Message);
+            }
+        }
+
+        if (HypervisorParameters.Count > MaxParameters || BackendParameters.Count > MaxParameters)
+        {
+            throw Wrong($"it has more than {MaxParameters} parameters of its hypervisor or its host");
+        }
+
+        foreach (var (name, value) in HypervisorParameters.Concat(BackendParameters))
+        {
+            if (!Word().IsMatch(name) || value.Length > MaxMachineValue || value.Any(char.IsControl))
+            {
+                throw Wrong($"'{SafeText.Escape(name, MaxWord)}' is no parameter of a hypervisor or host: a name of 1 to {MaxWord} letters, digits, '-' and '_', a value of at most {MaxMachineValue} characters without control characters");
+            }
+        }
+    }
+
     private ChannelException Wrong(string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, $"record of {Name}: {text}");
+
+    [GeneratedRegex("^[A-Za-z0-9_-]{1,64}\\z")]
+    private static partial Regex Word();
 }

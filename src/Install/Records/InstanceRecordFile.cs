@@ -22,11 +22,20 @@ internal static class InstanceRecordFile
         try
         {
             var document = JsonSerializer.Deserialize(json, RecordJson.Default.RecordDocument) ?? throw new JsonException("it is null");
+            if (document.Nics?.Any(static nic => nic is null) == true || new[] { document.SelfInstall, document.HypervisorParameters, document.BackendParameters }.Any(static map => map?.ContainsValue(null!) == true))
+            {
+                throw new JsonException("an entry of it is null");
+            }
+
             var record = new InstanceRecord
             {
                 Name = name,
                 Mode = document.Mode,
                 Communication = document.Communication,
+                Hypervisor = document.Hypervisor,
+                HypervisorParameters = new ReadOnlyOrderedDictionary<string>(document.HypervisorParameters ?? []),
+                BackendParameters = new ReadOnlyOrderedDictionary<string>(document.BackendParameters ?? []),
+                Nics = document.Nics ?? [],
                 OsDefinition = document.OsDefinition,
                 OsImage = document.OsImage,
                 PersonalizationUrl = document.PersonalizationUrl,
@@ -54,6 +63,10 @@ internal static class InstanceRecordFile
     {
         Mode = record.Mode,
         Communication = record.Communication,
+        Hypervisor = record.Hypervisor,
+        HypervisorParameters = record.HypervisorParameters.Count == 0 ? null : new Dictionary<string, string>(record.HypervisorParameters),
+        BackendParameters = record.BackendParameters.Count == 0 ? null : new Dictionary<string, string>(record.BackendParameters),
+        Nics = record.Nics.Count == 0 ? null : [.. record.Nics],
         OsDefinition = record.OsDefinition,
         OsImage = record.OsImage,
         PersonalizationUrl = record.PersonalizationUrl,
@@ -73,6 +86,10 @@ internal sealed record RecordDocument
 {
     public ExecutionMode Mode { get; init; }
     public bool Communication { get; init; }
+    public string Hypervisor { get; init; } = "kvm";
+    public Dictionary<string, string>? HypervisorParameters { get; init; }
+    public Dictionary<string, string>? BackendParameters { get; init; }
+    public List<InstanceNic>? Nics { get; init; }
     public string? OsDefinition { get; init; }
     public string? OsImage { get; init; }
     public string? PersonalizationUrl { get; init; }
@@ -89,7 +106,8 @@ internal sealed record ParameterDocument
 
 /// <summary>Serialization made at build time.</summary>
 [JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UseStringEnumConverter = true,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(RecordDocument))]
 internal sealed partial class RecordJson : JsonSerializerContext
 {

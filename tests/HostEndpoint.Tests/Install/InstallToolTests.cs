@@ -30,10 +30,18 @@ public class InstallToolTests
         var key = folder.Write("key", "MARKED-PRIVATE\n");
         string[] At(params string[] words) => [.. words, "--state", folder.Path];
         Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--mode", "install", "--os", "debian", "--parameter", "hostname=guest", "--private", $"license={key}", "--secret", "password")));
-        Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--communication", "true", "--unset", "hostname")));
+        Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--communication", "true", "--unset", "hostname", "--hv", "kernel_path=/boot/vmlinuz", "--be", "maxmem=512")));
+        Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--hypervisor", "xen-pvm", "--be", "maxmem=1024", "--nic", "mac=aa:00:00:12:34:56,ip=192.0.2.7,mode=routed,link=100,network=lan")));
         var shown = await RunAsync(null, At("instance", "show", "vm1"));
         Assert.Contains("\"os_definition\": \"debian\"", shown.Out);
         Assert.Contains("\"communication\": true", shown.Out);
+        Assert.Contains("\"hypervisor\": \"xen-pvm\"", shown.Out);
+        Assert.Contains("\"kernel_path\": \"/boot/vmlinuz\"", shown.Out);
+        Assert.Contains("\"maxmem\": \"1024\"", shown.Out);
+        string[] nic = ["\"mac\": \"aa:00:00:12:34:56\"", "\"ip\": \"192.0.2.7\"", "\"mode\": \"Routed\"", "\"link\": \"100\"", "\"network\": \"lan\""];
+        Assert.All(nic, text => Assert.Contains(text, shown.Out));
+        Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--nic", "")));
+        Assert.DoesNotContain("nics", (await RunAsync(null, At("instance", "show", "vm1"))).Out);
         Assert.DoesNotContain("hostname", shown.Out);
         Assert.DoesNotContain("MARKED", shown.Out);
         Assert.Equal("vm1\n", (await RunAsync(null, At("instance", "list"))).Out);
@@ -83,6 +91,10 @@ public class InstallToolTests
     [InlineData(4, "vm1 has no record", "install", "create", "vm1")]
     [InlineData(4, "there is no operation 'xyz'", "install", "watch", "xyz")]
     [InlineData(2, "--mode takes", "instance", "set", "vm1", "--mode", "fly")]
+    [InlineData(2, "--nic takes NAME=..., not 'br0'", "instance", "set", "vm1", "--nic", "br0")]
+    [InlineData(2, "it has no part 'bus'; it is", "instance", "set", "vm1", "--nic", "mac=aa:00:00:12:34:56,bus=1")]
+    [InlineData(2, "'flying' is no mode", "instance", "set", "vm1", "--nic", "mac=aa:00:00:12:34:56,mode=flying")]
+    [InlineData(2, "'' is no hardware address", "instance", "set", "vm1", "--nic", "ip=192.0.2.7")]
     [InlineData(2, "'--new-name' is required", "install", "rename", "vm1")]
     public async Task A_mistake_gets_one_clear_line_and_its_exit_code(int code, string named, params string[] arguments)
     {

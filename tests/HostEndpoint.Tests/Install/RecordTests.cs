@@ -24,6 +24,10 @@ public sealed class RecordTests : IDisposable
         OsDefinition = "debian",
         PersonalizationUrl = "https://example.org/vm1.tar.gz",
         SelfInstall = new Dictionary<string, string> { ["boot"] = "cdrom", ["cdrom"] = "/srv/debian.iso" },
+        Hypervisor = "xen-pvm",
+        HypervisorParameters = new Dictionary<string, string> { ["kernel_path"] = "/boot/vmlinuz" },
+        BackendParameters = new Dictionary<string, string> { ["maxmem"] = "1024" },
+        Nics = [new InstanceNic("aa:00:00:12:34:56") { Ip = "2001:db8::7", Mode = NicMode.OpenVSwitch, Link = "br0" }],
     }
         .With("hostname", OsParameter.Public("guest")).With("license", OsParameter.Private("MARKED-PRIVATE")).With("root_password", OsParameter.Secret(null));
 
@@ -35,7 +39,41 @@ public sealed class RecordTests : IDisposable
         Assert.Equal((ExecutionMode.SelfInstall, false, "debian", null, "https://example.org/vm1.tar.gz"), (read.Mode, read.Communication, read.OsDefinition, read.OsImage, read.PersonalizationUrl));
         Assert.Equal(Sample.Parameters, read.Parameters);
         Assert.Equal(Sample.SelfInstall, read.SelfInstall);
+        Assert.Equal("xen-pvm", read.Hypervisor);
+        Assert.Equal(Sample.HypervisorParameters, read.HypervisorParameters);
+        Assert.Equal(Sample.BackendParameters, read.BackendParameters);
+        Assert.Equal(Sample.Nics, read.Nics);
         Assert.Equal(["vm1"], _store.List());
+    }
+
+    public static TheoryData<InstanceRecord, string> WrongMachines => new()
+    {
+        { Sample with { Hypervisor = "kvm\n" }, "no name of a hypervisor" },
+        { Sample with { HypervisorParameters = new Dictionary<string, string> { ["a b"] = "" } }, "'a b' is no parameter" },
+        { Sample with { BackendParameters = new Dictionary<string, string> { ["maxmem"] = "1\n2" } }, "'maxmem' is no parameter" },
+        { Sample with { Nics = [new InstanceNic("aa:bb")] }, "network interface 0: 'aa:bb' is no hardware address" },
+        { Sample with { Nics = [Nic, Nic with { Ip = "192.0.2.300" }] }, "network interface 1: '192.0.2.300' is no IPv4 or IPv6 address" },
+        { Sample with { Nics = [Nic with { Link = "br 0" }] }, "'br 0' is no name of a link or network" },
+        { Sample with { Nics = [.. Enumerable.Repeat(Nic, 33)] }, "more than 32 network interfaces" },
+    };
+
+    private static InstanceNic Nic => new("aa:00:00:12:34:56");
+
+    [Theory]
+    [MemberData(nameof(WrongMachines))]
+    public void What_cannot_be_told_of_a_machine_is_not_stored(InstanceRecord record, string said) =>
+        Assert.Contains(said, Assert.Throws<ChannelException>(() => _store.Put(record)).Message);
+
+    [Theory]
+    [InlineData("{\"nics\": [null]}")]
+    [InlineData("{\"nics\": [{}]}")]
+    [InlineData("{\"nics\": [{\"mac\": null}]}")]
+    [InlineData("{\"hypervisor\": null}")]
+    [InlineData("{\"backend_parameters\": {\"maxmem\": null}}")]
+    public void A_file_with_nothing_where_something_must_be_is_no_record(string json)
+    {
+        _folder.Write("records/vm1.json", json);
+        Assert.Contains("holds no valid record", Assert.Throws<ChannelException>(() => _store.Get("vm1")).Message);
     }
 
     [Fact]

@@ -18,7 +18,11 @@ internal static class InstanceCommand
     {
         var mode = ToolOptions.Choice<ExecutionMode?>("--mode", "What the instance is to do", ("run", ExecutionMode.Run), ("self_install", ExecutionMode.SelfInstall), ("install", ExecutionMode.Install));
         var communication = ToolOptions.Choice<bool?>("--communication", "Whether it has a channel in run mode", ("true", true), ("false", false));
-        var os = new Option<string>("--os") { Description = "Name of the OS definition" };
+        var hypervisor = new Option<string>("--hypervisor") { Description = "What runs it, by the name that its definition's scripts know, for instance kvm or xen-pvm" };
+        var hypervisorParameters = new Option<string[]>("--hv") { Description = "NAME=VALUE: a parameter of the hypervisor; may be given several times" };
+        var backendParameters = new Option<string[]>("--be") { Description = "NAME=VALUE: what it needs of the host, for instance maxmem=1024; may be given several times" };
+        var nics = new Option<string[]>("--nic") { Description = $"{NicOption.Help}; may be given several times, and then replaces all that the record has; empty: none" };
+        var os = new Option<string>("--os") { Description = "Name of the OS definition, with +VARIANT behind it where it has variants" };
         var image = new Option<string>("--image") { Description = "The image that it installs itself from" };
         var package = new Option<string>("--package") { Description = "URL of its personalization package, without credentials; empty: none" };
         var parameters = new Option<string[]>("--parameter") { Description = "NAME=VALUE: a public OS parameter; may be given several times" };
@@ -26,7 +30,7 @@ internal static class InstanceCommand
         var secrets = new Option<string[]>("--secret") { Description = "NAME: an OS parameter whose value is given to each operation; may be given several times" };
         var selfInstall = new Option<string[]>("--self-install") { Description = "NAME=VALUE: with what it is started to install itself; may be given several times" };
         var remove = new Option<string[]>("--unset") { Description = "NAME: an OS parameter to be removed; may be given several times" };
-        var command = new Command("set", "Makes an instance's record or changes what is given.") { mode, communication, os, image, package, parameters, privates, secrets, selfInstall, remove };
+        var command = new Command("set", "Makes an instance's record or changes what is given.") { mode, communication, hypervisor, hypervisorParameters, backendParameters, nics, os, image, package, parameters, privates, secrets, selfInstall, remove };
         return Of(command, (store, name, parsed) =>
         {
             var record = store.Find(name) ?? new InstanceRecord { Name = name };
@@ -34,6 +38,11 @@ internal static class InstanceCommand
             {
                 Mode = parsed.GetValue(mode) ?? record.Mode,
                 Communication = parsed.GetValue(communication) ?? record.Communication,
+                Hypervisor = parsed.GetValue(hypervisor) ?? record.Hypervisor,
+                HypervisorParameters = WithPairs(record.HypervisorParameters, parsed.GetValue(hypervisorParameters), "--hv"),
+                BackendParameters = WithPairs(record.BackendParameters, parsed.GetValue(backendParameters), "--be"),
+                SelfInstall = WithPairs(record.SelfInstall, parsed.GetValue(selfInstall), "--self-install"),
+                Nics = parsed.GetValue(nics) is { Length: > 0 } given ? [.. given.Where(static text => text.Length > 0).Select(NicOption.Parse)] : record.Nics,
                 OsDefinition = parsed.GetValue(os) ?? (parsed.GetValue(image) is null ? record.OsDefinition : null),
                 OsImage = parsed.GetValue(image) ?? (parsed.GetValue(os) is null ? record.OsImage : null),
                 PersonalizationUrl = parsed.GetValue(package) is { } url ? url.Length == 0 ? null : url : record.PersonalizationUrl,
@@ -52,12 +61,6 @@ internal static class InstanceCommand
 
             record = (parsed.GetValue(secrets) ?? []).Aggregate(record, (r, key) => r.With(key, OsParameter.Secret(null)));
             record = (parsed.GetValue(remove) ?? []).Aggregate(record, (r, key) => r.Without(key));
-            foreach (var each in parsed.GetValue(selfInstall) ?? [])
-            {
-                var (key, value) = StateOption.Pair(each, "--self-install");
-                record = record with { SelfInstall = new Dictionary<string, string>(record.SelfInstall) { [key] = value } };
-            }
-
             store.Put(record);
         });
     }
@@ -95,6 +98,18 @@ internal static class InstanceCommand
             return Task.FromResult(ExitCode.Ok);
         }));
         return command;
+    }
+
+    private static Dictionary<string, string> WithPairs(IReadOnlyDictionary<string, string> pairs, string[]? given, string option)
+    {
+        var result = new Dictionary<string, string>(pairs);
+        foreach (var each in given ?? [])
+        {
+            var (key, value) = StateOption.Pair(each, option);
+            result[key] = value;
+        }
+
+        return result;
     }
 
     private static string Read(string file)

@@ -33,7 +33,7 @@ public class InstallRefusalTests
             r => r.Parameters.Add([new InstallParameter { Name = "a" }, new InstallParameter { Name = "A" }]),
             r => r.Parameters.Add(new InstallParameter { Name = "a", Value = ByteString.CopyFrom(new byte[1]) }),
             r => r.Parameters.Add(new InstallParameter { Name = "a", Value = ByteString.CopyFromUtf8(new string('x', 98_305)) }),
-            r => r.Environment.Add(Enumerable.Repeat(ByteString.CopyFromUtf8("A=b"), 129)),
+            r => r.Environment.Add(Enumerable.Repeat(ByteString.CopyFromUtf8("A=b"), 513)),
         ];
         foreach (var change in changes)
         {
@@ -48,7 +48,12 @@ public class InstallRefusalTests
     [InlineData("../create", ChannelError.InvalidArgument)]
     [InlineData("..", ChannelError.InvalidArgument)]
     [InlineData("", ChannelError.InvalidArgument)]
-    [InlineData("a/b", ChannelError.InvalidArgument)]
+    [InlineData("/a", ChannelError.InvalidArgument)]
+    [InlineData("a//b", ChannelError.InvalidArgument)]
+    [InlineData("a/../../b", ChannelError.InvalidArgument)]
+    [InlineData("a/", ChannelError.InvalidArgument)]
+    [InlineData("1/2/3/4/5/6/7/8/9", ChannelError.InvalidArgument)]
+    [InlineData("create/inside", ChannelError.FailedPrecondition)]
     [InlineData("a\nb", ChannelError.InvalidArgument)]
     [InlineData("create", ChannelError.FailedPrecondition)]
     public async Task A_script_whose_name_leads_elsewhere_is_refused(string name, ChannelError code)

@@ -36,6 +36,19 @@ public class InstallTests
     }
 
     [Fact]
+    public async Task The_script_finds_the_folders_of_its_definition_beside_it()
+    {
+        await using var rig = new AgentRig();
+        await using var driver = await InstallDriver.OpenAsync(rig.Instance.Channel);
+        await driver.AddAsync("lib/common.sh", "found() { echo found; }\n", isExecutable: false);
+        await driver.AddAsync("lib/tasks/10-disk", "#!/bin/sh\necho disk\n");
+        await driver.AddAsync("create", "#!/bin/sh\n. lib/common.sh && found && lib/tasks/10-disk && stat -c %a lib lib/tasks lib/common.sh\n");
+        await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
+        Assert.Equal(0u, (await driver.FinishAsync()).Code);
+        Assert.Equal("found\ndisk\n700\n700\n400\n", driver.Output.ToString());
+    }
+
+    [Fact]
     public async Task What_the_script_says_to_its_socket_reaches_the_host()
     {
         await using var rig = new AgentRig();

@@ -3,6 +3,7 @@ using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
+using ChannelSdk.Services.Install;
 using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.GuestAgent.Install;
@@ -16,9 +17,6 @@ internal sealed class InstallFolder
     /// <summary>Begins the names of all such folders.</summary>
     public const string Prefix = "install-";
 
-    private const int MaxScripts = 256;
-    private const int MaxScriptBytes = 240 << 10;
-    private const int MaxAllBytes = 4 << 20;
     private const int MaxNameBytes = 255;
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private int _count;
@@ -64,24 +62,27 @@ internal sealed class InstallFolder
     public void Add(InstallScript untrusted)
     {
         var name = untrusted.Name;
-        if (name is "" or "." or ".." || Encoding.UTF8.GetByteCount(name) > MaxNameBytes || name.Any(static c => c == '/' || char.IsControl(c)))
+        var parts = name.Split('/');
+        if (parts.Length > ScriptLimits.MaxFileDepth || !parts.All(IsName))
         {
             throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused,
-                $"'{LogText.Escape(name, 100)}' is no name of a script; it has 1 to {MaxNameBytes} bytes without slashes and control characters");
+                $"'{LogText.Escape(name, 100)}' is no path of a script; it has 1 to {ScriptLimits.MaxFileDepth} parts of 1 to {MaxNameBytes} bytes, without control characters, '.' and '..'");
         }
 
         _bytes += untrusted.Content.Length;
-        if (++_count > MaxScripts || untrusted.Content.Length > MaxScriptBytes || _bytes > MaxAllBytes)
+        if (++_count > ScriptLimits.MaxFiles || untrusted.Content.Length > ScriptLimits.MaxFileBytes || _bytes > ScriptLimits.MaxAllFileBytes)
         {
             throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Refused,
-                $"at most {MaxScripts} scripts of {MaxScriptBytes} bytes, {MaxAllBytes} in all, are allowed");
+                $"at most {ScriptLimits.MaxFiles} scripts of {ScriptLimits.MaxFileBytes} bytes, {ScriptLimits.MaxAllFileBytes} in all, are allowed");
         }
 
         var mode = UnixFileMode.UserRead | (untrusted.IsExecutable ? UnixFileMode.UserExecute : 0);
         var flags = Abi.O_WRONLY | Abi.O_CREAT | Abi.O_EXCL | Abi.O_NOFOLLOW | Abi.O_CLOEXEC;
-        using var file = new SafeFileHandle(FileCalls.Open($"{Scripts}/{name}", flags, (uint)mode), ownsHandle: true);
         try
         {
+            // No script has begun, so nobody else has put anything there.
+            Directory.CreateDirectory(Path.GetDirectoryName($"{Scripts}/{name}")!, Private);
+            using var file = new SafeFileHandle(FileCalls.Open($"{Scripts}/{name}", flags, (uint)mode), ownsHandle: true);
             if (file.IsInvalid)
             {
                 throw new IOException(Errno.Message(Errno.Last));
@@ -94,6 +95,9 @@ internal sealed class InstallFolder
             throw Failed($"the script {LogText.Escape(name, 100)}", e);
         }
     }
+
+    private static bool IsName(string part) =>
+        part is not ("" or "." or "..") && Encoding.UTF8.GetByteCount(part) <= MaxNameBytes && !part.Any(char.IsControl);
 
     private static ChannelException Failed(string what, Exception e) =>
         new(ChannelError.FailedPrecondition, ErrorClass.Refused, $"{what} cannot be written in the appliance (is it there twice, or is /run full?)", e);

@@ -11,9 +11,7 @@ internal sealed class InstallSpec
 {
     private const int OperationBytes = 16;
     private const int MaxInstanceBytes = 255;
-    private const int MaxVariables = 128;
     private const int MaxParameters = 96;
-    private const int MaxBytes = 96 << 10;
     private readonly List<ByteString> _variables = [];
 
     private InstallSpec(InstallRunRequest request) =>
@@ -52,14 +50,14 @@ internal sealed class InstallSpec
             throw Invalid($"an instance's name has 1 to {MaxInstanceBytes} bytes without control characters");
         }
 
-        if (untrusted.Environment.Count > MaxVariables || untrusted.Parameters.Count > MaxParameters)
+        if (untrusted.Environment.Count > ScriptLimits.MaxVariables || untrusted.Parameters.Count > MaxParameters)
         {
-            throw Invalid($"at most {MaxVariables} variables and {MaxParameters} parameters are allowed");
+            throw Invalid($"at most {ScriptLimits.MaxVariables} variables and {MaxParameters} parameters are allowed");
         }
 
-        if (untrusted.Environment.Sum(static text => (long)text.Length) + untrusted.Parameters.Sum(static p => (long)p.Value.Length) > MaxBytes)
+        if (untrusted.Environment.Sum(static text => (long)text.Length) + untrusted.Parameters.Sum(static p => (long)p.Value.Length) > ScriptLimits.MaxEnvironmentBytes)
         {
-            throw Invalid($"variables and parameters together have at most {MaxBytes} bytes");
+            throw Invalid($"variables and parameters together have at most {ScriptLimits.MaxEnvironmentBytes} bytes");
         }
 
         foreach (var variable in untrusted.Environment)

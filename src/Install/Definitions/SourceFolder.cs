@@ -34,6 +34,9 @@ internal sealed class SourceFolder : IDisposable
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it is no folder, or a link.</exception>
     public SourceFolder? Folder(string name) => OpenIn(name, Abi.O_DIRECTORY) is { } handle ? new SourceFolder(handle, Of(name)) : null;
 
+    /// <summary>Whether a name in it is a folder's now; a link is none.</summary>
+    public bool HasFolder(string name) => new DirectoryInfo($"{OpenPath}/{name}") is { Exists: true, LinkTarget: null };
+
     /// <summary>Opens a regular file in it; null if there is none of that name. A pipe in its place does not block.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it is a link, unreadable, or no regular file.</exception>
     public SourceFile? File(string name)

@@ -3,6 +3,24 @@ namespace ChannelSdk.Services.Install;
 /// <summary>The bounds of one half of an operation, the same on both sides (install.proto, half.proto).</summary>
 public static class ScriptLimits
 {
+    /// <summary>Variables that tell a script of its instance.</summary>
+    public const int MaxVariables = 512;
+
+    /// <summary>Bytes of them and of the parameters' values together.</summary>
+    public const int MaxEnvironmentBytes = 96 << 10;
+
+    /// <summary>Files of a definition that an appliance is given.</summary>
+    public const int MaxFiles = 256;
+
+    /// <summary>Parts of the path of one of them, its folders and its name.</summary>
+    public const int MaxFileDepth = 8;
+
+    /// <summary>Bytes of one of them, which goes as one message.</summary>
+    public const int MaxFileBytes = 240 << 10;
+
+    /// <summary>Bytes of all of them.</summary>
+    public const int MaxAllFileBytes = 4 << 20;
+
     /// <summary>Bytes of a message between the halves, and of a result.</summary>
     public const int MaxMessage = 64 << 10;
 

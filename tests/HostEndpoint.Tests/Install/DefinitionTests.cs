@@ -112,10 +112,29 @@ public sealed class DefinitionTests : IDisposable
     }
 
     [Fact]
+    public void Folders_of_the_untrusted_half_go_with_it()
+    {
+        _folder.Write("os/untrusted/create", "", isScript: true);
+        _folder.Write("os/untrusted/tasks/10-disk", "", isScript: true);
+        _folder.Write("os/untrusted/tasks/files/hosts", "x");
+        Directory.CreateDirectory(_folder.At("os", "untrusted", "empty"));
+        Assert.Equal([("create", true), ("tasks/10-disk", true), ("tasks/files/hosts", false)],
+            Catalog().Load("os").ReadUntrusted().Select(static file => (file.Name, file.IsExecutable)));
+
+        Directory.CreateSymbolicLink(_folder.At("os", "untrusted", "hooks"), "/etc");
+        Assert.Contains("untrusted/hooks: it is a link", Assert.Throws<ChannelException>(() => Catalog().Load("os").ReadUntrusted()).Message);
+        File.Delete(_folder.At("os", "untrusted", "hooks"));
+        _folder.Write("os/untrusted/1/2/3/4/5/6/7/8", "");
+        Assert.Equal(4, Catalog().Load("os").ReadUntrusted().Count);
+        _folder.Write("os/untrusted/1/2/3/4/5/6/7/9/10", "");
+        Assert.Contains("at most 7 deep", Assert.Throws<ChannelException>(() => Catalog().Load("os").ReadUntrusted()).Message);
+    }
+
+    [Fact]
     public void Too_many_files_or_bytes_for_an_appliance_are_refused()
     {
         _folder.Write("os/untrusted/create", new string('x', 300 << 10), isScript: true);
-        Assert.Contains("262144 are allowed", Assert.Throws<ChannelException>(() => UntrustedFiles.Read(SourceFolder.Open(_folder.At("os", "untrusted")))).Message);
+        Assert.Contains("245760 are allowed", Assert.Throws<ChannelException>(() => UntrustedFiles.Read(SourceFolder.Open(_folder.At("os", "untrusted")))).Message);
         for (var i = 0; i < 257; i++)
         {
             _folder.Write($"many/untrusted/f{i}", "");

@@ -16,11 +16,13 @@ public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = 
         : [.. Directory.EnumerateDirectories(_folder).Select(path => Path.GetFileName(path)).Where(name => name[0] != '.').Order(StringComparer.Ordinal)];
 
     /// <summary>Reads a definition and checks all that is there.</summary>
+    /// <param name="name">Its name; a variant's name may stand behind it, after a plus sign.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>: there is no such definition. <see cref="ChannelError.BadConfiguration"/>: a file of it, and what is wrong with that.</exception>
     public OsDefinition Load(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
         DefinitionName.Check(name);
+        name = DefinitionName.Parts(name).Folder;
         var path = Path.Combine(_folder, name);
         return Directory.Exists(path) ? OsDefinition.Load(SourceFolder.Open(path)) : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
             List() is { Count: > 0 } known ? $"there is no OS definition {name} in {_folder}; known are {string.Join(", ", known.Take(32))}" : $"there is no OS definition in {_folder}");
@@ -33,6 +35,7 @@ public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = 
     /// </exception>
     public OsDefinition Load(string name, InstallAction action)
     {
+        name = DefinitionName.Parts(name).Folder;
         var definition = Load(name);
         var script = OsDefinition.ScriptName(action);
         if (!definition.HasTrusted(action) && !definition.HasUntrusted(action))

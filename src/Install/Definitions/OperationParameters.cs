@@ -19,8 +19,9 @@ internal readonly record struct OperationParameter(string Name, ParameterClass C
 /// <summary>The parameters that the scripts of one operation get: the definition's defaults, the record's values, the secrets.</summary>
 internal static class OperationParameters
 {
-    // An appliance takes 96 KiB, the instance's description included.
-    private const int MaxTotal = 80 << 10;
+    /// <summary>Bytes of all of them with their names; the rest of what a script takes is for the instance's description.</summary>
+    public const int MaxTotal = 80 << 10;
+
     private const int MaxCount = 96;
 
     /// <summary>Puts them together.</summary>

@@ -18,8 +18,8 @@ public sealed class OsDefinition
     private readonly HashSet<string> _trusted = [];
     private readonly HashSet<string> _untrusted = [];
 
-    private OsDefinition(SourceFolder source, IReadOnlyDictionary<string, DefinitionParameter> parameters, bool hasParameterList) =>
-        (_source, Name, Parameters, HasParameterList) = (source, Path.GetFileName(source.Path), parameters, hasParameterList);
+    private OsDefinition(SourceFolder source, OsInterface known, IReadOnlyDictionary<string, DefinitionParameter> parameters, bool hasParameterList) =>
+        (_source, Name, Interface, Parameters, HasParameterList) = (source, Path.GetFileName(source.Path), known, parameters, hasParameterList);
 
     /// <summary>Its name, which is its folder's.</summary>
     public string Name { get; }
@@ -42,6 +42,9 @@ public sealed class OsDefinition
     /// <summary>Whether an action has a half in an appliance.</summary>
     public bool HasUntrusted(InstallAction action) => _untrusted.Contains(ScriptName(action));
 
+    /// <summary>What its scripts know.</summary>
+    internal OsInterface Interface { get; }
+
     internal string VerifyScript => Path.Combine(Folder, VerifyName);
 
     internal string TrustedScript(InstallAction action) => Path.Combine(Folder, ScriptName(action));
@@ -55,8 +58,10 @@ public sealed class OsDefinition
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: a file of it, and what is wrong with that.</exception>
     internal static OsDefinition Load(SourceFolder source)
     {
+        var known = OsInterface.Read(source);
         using var list = source.File(ParametersName);
-        var definition = new OsDefinition(source, list is null ? new Dictionary<string, DefinitionParameter>() : ParameterListReader.Read(list), list is not null);
+        var parameters = list is null ? new Dictionary<string, DefinitionParameter>() : ParameterListReader.Read(list, known.IsGaneti);
+        var definition = new OsDefinition(source, known, parameters, list is not null);
         using var untrusted = source.Folder(UntrustedFolderName);
         foreach (var name in Enum.GetValues<InstallAction>().Select(ScriptName))
         {
@@ -98,8 +103,7 @@ public sealed class OsDefinition
         using var file = _source.File(name);
         if (file is not null)
         {
-            file.RequireTrustedScript();
-            _source.RequireTrusted();
+            RequireTrusted(file);
             _trusted.Add(name);
         }
     }
@@ -109,8 +113,7 @@ public sealed class OsDefinition
         var file = _source.File(name) ?? throw SourceFolder.Wrong(Path.Combine(Folder, name), "it went away");
         try
         {
-            file.RequireTrustedScript();
-            _source.RequireTrusted();
+            RequireTrusted(file);
             return file;
         }
         catch
@@ -118,5 +121,12 @@ public sealed class OsDefinition
             file.Dispose();
             throw;
         }
+    }
+
+    private void RequireTrusted(SourceFile script)
+    {
+        script.RequireTrustedScript();
+        _source.RequireTrusted();
+        _source.RequireTrustedContent(UntrustedFolderName);
     }
 }

@@ -7,16 +7,19 @@ namespace ChannelSdk.Install.Definitions;
 
 /// <summary>
 /// parameters.list, a line for each parameter: NAME [public|private|secret] [required|=DEFAULT] DESCRIPTION. A default
-/// with spaces in it stands in double quotes, within which \" and \\ are a quote and a backslash. Lines of Ganeti's
-/// definitions (NAME DESCRIPTION) are public parameters without a default. '#' begins a comment line.
+/// with spaces in it stands in double quotes, within which \" and \\ are a quote and a backslash. In Ganeti's definitions a
+/// line is NAME DESCRIPTION, of a public parameter without a default, whatever the description begins with. '#' begins a
+/// comment line.
 /// </summary>
 internal static class ParameterListReader
 {
     private const int MaxBytes = 256 << 10;
     private const int MaxParameters = 256;
 
+    /// <param name="source">The file.</param>
+    /// <param name="isGaneti">Whether it is of a definition that was written for Ganeti.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: the text says which line, and what is wrong with it.</exception>
-    public static IReadOnlyDictionary<string, DefinitionParameter> Read(SourceFile source)
+    public static IReadOnlyDictionary<string, DefinitionParameter> Read(SourceFile source, bool isGaneti = false)
     {
         var file = source.Path;
         var result = new List<KeyValuePair<string, DefinitionParameter>>();
@@ -30,7 +33,7 @@ internal static class ParameterListReader
                 continue;
             }
 
-            var parameter = Parse(text, $"{file}, line {number}");
+            var parameter = Parse(text, isGaneti, $"{file}, line {number}");
             if (result.Any(p => p.Key == parameter.Name))
             {
                 throw Wrong($"{file}, line {number}", $"the parameter {parameter.Name} is there for the second time");
@@ -46,7 +49,7 @@ internal static class ParameterListReader
         return new ReadOnlyOrderedDictionary<DefinitionParameter>(result);
     }
 
-    private static DefinitionParameter Parse(string text, string place)
+    private static DefinitionParameter Parse(string text, bool isGaneti, string place)
     {
         var rest = text.AsSpan();
         var name = Token(ref rest).ToString();
@@ -57,6 +60,11 @@ internal static class ParameterListReader
         catch (ChannelException e)
         {
             throw Wrong(place, e.Message);
+        }
+
+        if (isGaneti)
+        {
+            return new DefinitionParameter(name, ParameterClass.Public, null, false, rest.Trim().ToString());
         }
 
         var parameterClass = ParameterClass.Public;

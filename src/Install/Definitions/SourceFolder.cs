@@ -15,6 +15,12 @@ namespace ChannelSdk.Install.Definitions;
 internal sealed class SourceFolder : IDisposable
 {
     private const UnixFileMode OthersWrite = UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
+    /// <summary>Why a script must be trusted, behind its name.</summary>
+    public const string RunsOnHost = "would run on the host with this program's rights";
+
+    private const int MaxTrustedNames = 1024;
+    private const int MaxTrustedDepth = 8;
+
     private readonly SafeFileHandle _handle;
 
     private SourceFolder(SafeFileHandle handle, string path) => (_handle, Path) = (handle, path);
@@ -59,6 +65,34 @@ internal sealed class SourceFolder : IDisposable
         }
     }
 
+    /// <summary>
+    /// As <see cref="File"/>, or the file that a link of that name leads to: where only root and this program's user can have made the
+    /// link and written the file, as packages have their configuration elsewhere.
+    /// </summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it is unreadable, no regular file, or a link that others can have made.</exception>
+    public SourceFile? LinkedFile(string name)
+    {
+        if (new FileInfo($"{OpenPath}/{name}").LinkTarget is null)
+        {
+            return File(name);
+        }
+
+        RequireTrusted();
+        var number = FileCalls.OpenAt(_handle, name, Abi.O_NONBLOCK | Abi.O_NOCTTY | Abi.O_CLOEXEC);
+        var file = number >= 0 ? new SourceFile(new SafeFileHandle(number, ownsHandle: true), Of(name)) : throw Wrong(Of(name), $"the link cannot be followed: {Errno.Message(Errno.Last)}");
+        try
+        {
+            file.RequireRegular();
+            RequireTrusted(file.Handle, file.Path, "a link that is followed leads to it");
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>The names in it, sorted, and no more than so many.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it cannot be read.</exception>
     public IReadOnlyList<string> Names(int most)
@@ -87,7 +121,7 @@ internal sealed class SourceFolder : IDisposable
                     throw Failed(path, Errno.Last);
                 }
 
-                RequireTrusted(folder, path, "a script in it");
+                RequireTrusted(folder, path, $"a script in it {RunsOnHost}");
             }
         }
         catch (IOException e)
@@ -96,20 +130,28 @@ internal sealed class SourceFolder : IDisposable
         }
     }
 
+    /// <summary>Checks the same of all that is in it and in its folders, as a script of the host that begins here may read it; links are followed.</summary>
+    /// <param name="except">Name of an entry that is not looked at.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: which file, and what is wrong with it.</exception>
+    public void RequireTrustedContent(string except) => RequireTrustedContent(except, 1);
+
     /// <summary>Checks that only root and this program's user can change what is open. In a sticky folder a user can change only own entries.</summary>
+    /// <param name="handle">The open file or folder.</param>
+    /// <param name="path">Where it was found.</param>
+    /// <param name="why">Why that matters, as a clause.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>.</exception>
-    public static void RequireTrusted(SafeFileHandle handle, string path, string what)
+    public static void RequireTrusted(SafeFileHandle handle, string path, string why)
     {
         var (owner, _) = LocalFile.OwnerOf(handle);
         if (owner != 0 && owner != ProcessCalls.GetEUid())
         {
-            throw Wrong(path, $"it belongs to user {owner}, and {what} would run on the host with this program's rights; give it to root or to this program's user");
+            throw Wrong(path, $"it belongs to user {owner}, and {why}; give it to root or to this program's user");
         }
 
         var mode = System.IO.File.GetUnixFileMode(handle);
         if ((mode & OthersWrite) != 0 && (mode & UnixFileMode.StickyBit) == 0)
         {
-            throw Wrong(path, $"{((mode & UnixFileMode.OtherWrite) != 0 ? "everybody" : "its group")} may write it, and {what} would run on the host with this program's rights; run 'chmod go-w' on it");
+            throw Wrong(path, $"{((mode & UnixFileMode.OtherWrite) != 0 ? "everybody" : "its group")} may write it, and {why}; run 'chmod go-w' on it");
         }
     }
 
@@ -118,6 +160,27 @@ internal sealed class SourceFolder : IDisposable
 
     internal static ChannelException Wrong(string path, string text, Exception? inner = null) =>
         new(ChannelError.BadConfiguration, ErrorClass.Refused, $"{SafeText.Escape(path)}: {text}", inner);
+
+    private void RequireTrustedContent(string? except, int depth)
+    {
+        var names = Names(MaxTrustedNames + 1);
+        if (names.Count > MaxTrustedNames || depth > MaxTrustedDepth)
+        {
+            throw Wrong(Path, $"a definition with scripts for the host has folders of at most {MaxTrustedNames} entries, {MaxTrustedDepth} deep");
+        }
+
+        foreach (var name in names.Where(name => name != except))
+        {
+            using var entry = new SafeFileHandle(FileCalls.OpenAt(_handle, name, Abi.O_PATH | Abi.O_CLOEXEC), ownsHandle: true);
+            if (!entry.IsInvalid)
+            {
+                RequireTrusted(entry, Of(name), "a script of the definition may read it on the host, with this program's rights");
+            }
+
+            using var folder = HasFolder(name) ? Folder(name) : null;
+            folder?.RequireTrustedContent(null, depth + 1);
+        }
+    }
 
     private string OpenPath => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"/proc/self/fd/{(int)_handle.DangerousGetHandle()}");
 

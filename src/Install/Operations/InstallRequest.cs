@@ -10,11 +10,20 @@ namespace ChannelSdk.Install.Operations;
 /// <summary>One operation on one instance.</summary>
 public sealed record InstallRequest
 {
+    /// <summary>The highest <see cref="DebugLevel"/>.</summary>
+    public const int MaxDebugLevel = 9;
+
     /// <summary>Name of the instance, which has a record.</summary>
     public required string Instance { get; init; }
 
     /// <summary>What is done.</summary>
     public InstallAction Action { get; init; }
+
+    /// <summary>Whether the instance had a system before, which a <see cref="InstallAction.Create"/> puts another in place of; its scripts are told.</summary>
+    public bool IsReinstall { get; init; }
+
+    /// <summary>How much the scripts are to tell of their work: 0, as usual, to <see cref="MaxDebugLevel"/>.</summary>
+    public int DebugLevel { get; init; }
 
     /// <summary>The instance's disks, which the appliance gets.</summary>
     public IReadOnlyList<TargetDisk> Disks { get; init; } = [];

@@ -22,7 +22,7 @@ internal sealed class OperationFolder(string path)
     /// <summary>For watchers in other processes.</summary>
     public string Events => System.IO.Path.Combine(path, "events.jsonl");
 
-    /// <summary>Where the scripts on the host begin; goes with the operation.</summary>
+    /// <summary>For what the scripts on the host keep meanwhile; goes with the operation.</summary>
     public string Work => System.IO.Path.Combine(path, "work");
 
     /// <summary>What an appliance needs, its overlay disk among it; goes with the operation.</summary>

@@ -1,6 +1,7 @@
 using System.Text;
 using ChannelSdk.Host;
 using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Names;
 using ChannelSdk.Install.Personalization;
 using ChannelSdk.Install.Processes;
 using ChannelSdk.Install.Records;
@@ -28,6 +29,9 @@ internal sealed class OperationPlan
     public OsDefinition Definition { get; }
 
     public IReadOnlyList<OperationParameter> Parameters { get; }
+
+    /// <summary>The definition's variant; empty: it has none.</summary>
+    public required string Variant { get; init; }
 
     /// <summary>What an appliance is given; null: the action has no half in one.</summary>
     public IReadOnlyList<InstallScript>? Scripts { get; private init; }
@@ -57,14 +61,24 @@ internal sealed class OperationPlan
             InstanceName.Check(request.NewName);
         }
 
+        if (request.DebugLevel is < 0 or > InstallRequest.MaxDebugLevel)
+        {
+            throw Wrong($"the debug level is {request.DebugLevel}; it is 0 to {InstallRequest.MaxDebugLevel}");
+        }
+
         foreach (var disk in request.Disks.Where(d => !File.Exists(d.Path)))
         {
             throw Wrong($"there is no disk {disk.Path}; make it before, as large as the instance needs it");
         }
 
+        // Scripts begin elsewhere than this program.
+        request = request with { Disks = [.. request.Disks.Select(static disk => disk with { Path = Path.GetFullPath(disk.Path) })] };
         var definition = definitions.Load(name, request.Action);
+        var variant = definition.Interface.Choose(definition.Name, DefinitionName.Parts(name).Variant);
+        CheckDescription(request, record, definition, variant);
         return new OperationPlan(request, record, definition, OperationParameters.Resolve(definition, record, request.Secrets))
         {
+            Variant = variant,
             Scripts = definition.HasUntrusted(request.Action) ? definition.ReadUntrusted() : null,
             Package = request.Action == InstallAction.Create && record.PersonalizationUrl is { } url
                 ? definition.HasUntrusted(request.Action) ? PackageUrl.Parse(url)
@@ -90,8 +104,9 @@ internal sealed class OperationPlan
 
     /// <summary>The environment of a script on the host, in pinned arrays that the caller wipes.</summary>
     /// <param name="path">Where it finds programs.</param>
+    /// <param name="temporary">A folder for its files, which goes with the operation.</param>
     /// <param name="socket">Its half's socket; null for a script that is no half.</param>
-    public IReadOnlyList<byte[]> ToEnvironment(string path, string? socket)
+    public IReadOnlyList<byte[]> ToEnvironment(string path, string temporary, string? socket)
     {
         var variables = new Dictionary<string, string>(Description([.. Request.Disks.Select(d => d.Path)]))
         {
@@ -100,6 +115,7 @@ internal sealed class OperationPlan
             [ScriptVariables.Instance] = Record.Name,
             ["CHANNELSDK_DEFINITION"] = Definition.Folder,
             ["PATH"] = path,
+            ["TMPDIR"] = temporary,
         };
         if (socket is not null)
         {
@@ -121,22 +137,23 @@ internal sealed class OperationPlan
         return result;
     }
 
-    // The instance's description, by the names that Ganeti's scripts know (ganeti-os-interface(7)).
-    private IEnumerable<KeyValuePair<string, string>> Description(IReadOnlyList<string> diskPaths)
+    private static void CheckDescription(InstallRequest request, InstanceRecord record, OsDefinition definition, string variant)
     {
-        yield return new("INSTANCE_NAME", Request.NewName ?? Record.Name);
-        yield return new("OS_NAME", Definition.Name);
-        yield return new("DISK_COUNT", Invariant(diskPaths.Count));
-        for (var i = 0; i < diskPaths.Count; i++)
+        var (count, bytes) = (0, 0);
+        foreach (var (name, value) in InstanceDescription.Of(request, record, definition, variant, [.. request.Disks.Select(static disk => disk.Path)]))
         {
-            yield return new($"DISK_{Invariant(i)}_PATH", diskPaths[i]);
+            count++;
+            bytes += name.Length + 1 + Encoding.UTF8.GetByteCount(value);
         }
 
-        if (Request.NewName is not null)
+        if (count > ScriptLimits.MaxVariables || bytes > InstanceDescription.MaxBytes)
         {
-            yield return new("OLD_INSTANCE_NAME", Record.Name);
+            throw Wrong($"what the record of {record.Name} tells of its machine is {count} variables with {bytes} bytes; a script takes {ScriptLimits.MaxVariables} with {InstanceDescription.MaxBytes}");
         }
     }
+
+    private IEnumerable<KeyValuePair<string, string>> Description(IReadOnlyList<string> diskPaths) =>
+        InstanceDescription.Of(Request, Record, Definition, Variant, diskPaths);
 
     private static byte[] Variable(OperationParameter parameter)
     {
@@ -146,8 +163,6 @@ internal sealed class OperationPlan
         parameter.Value.Span.CopyTo(result.AsSpan(name.Length));
         return result;
     }
-
-    private static string Invariant(int number) => number.ToString(System.Globalization.CultureInfo.InvariantCulture);
 
     private static ChannelException Wrong(string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, text);
 }

@@ -44,7 +44,7 @@ internal sealed class OperationRun : IAsyncDisposable
     {
         if (_plan.Definition.HasVerify)
         {
-            await RunScriptAsync(_plan.Definition.OpenVerify, null, "its verify refuses the parameters", cancellationToken).ConfigureAwait(false);
+            await RunScriptAsync(_plan.Definition.OpenVerify, ["parameters"], null, "its verify refuses the parameters", cancellationToken).ConfigureAwait(false);
         }
 
         if (_plan.Scripts is not null)
@@ -123,7 +123,7 @@ internal sealed class OperationRun : IAsyncDisposable
         ScriptEnded? end = null;
         try
         {
-            end = await RunScriptAsync(() => _plan.Definition.OpenTrusted(_plan.Request.Action), _folder.ScriptSocket, "the half on the host failed", cancellationToken).ConfigureAwait(false);
+            end = await RunScriptAsync(() => _plan.Definition.OpenTrusted(_plan.Request.Action), [], _folder.ScriptSocket, "the half on the host failed", cancellationToken).ConfigureAwait(false);
         }
         catch (ChannelException e)
         {
@@ -152,15 +152,15 @@ internal sealed class OperationRun : IAsyncDisposable
         }
     }
 
-    private async Task<ScriptEnded> RunScriptAsync(Func<SourceFile> open, string? socket, string failure, CancellationToken cancellationToken)
+    private async Task<ScriptEnded> RunScriptAsync(Func<SourceFile> open, string[] arguments, string? socket, string failure, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         // Until it has ended: its interpreter opens it by our descriptor.
         using var script = open();
-        var environment = _plan.ToEnvironment(_options.TrustedPath, socket);
+        var environment = _plan.ToEnvironment(_options.TrustedPath, _folder.Work, socket);
         try
         {
-            _script = HostProcess.Start(script, environment, _folder.Work, _plan.Id, (isError, bytes) => _reports.Output(InstallParty.Trusted, isError, bytes.Span));
+            _script = HostProcess.Start(script, arguments, environment, _plan.Definition.Folder, _plan.Id, (isError, bytes) => _reports.Output(InstallParty.Trusted, isError, bytes.Span));
         }
         finally
         {

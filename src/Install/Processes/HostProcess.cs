@@ -50,12 +50,13 @@ internal sealed class HostProcess : IAsyncDisposable
 
     /// <summary>Starts a script.</summary>
     /// <param name="script">The script; this open file runs, even if another is in its place by then.</param>
+    /// <param name="arguments">What stands behind its name.</param>
     /// <param name="environment">"NAME=value"; the caller wipes it afterwards.</param>
     /// <param name="folder">Where it begins.</param>
     /// <param name="operation">Name of the operation, which must be in the environment (<see cref="OperationProcesses"/>).</param>
     /// <param name="said">Told what it writes, on the reading thread: whether to standard error, and the bytes, which are only there during the call.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it cannot be started.</exception>
-    public static HostProcess Start(SourceFile script, IReadOnlyList<byte[]> environment, string folder, string operation, Action<bool, ReadOnlyMemory<byte>> said)
+    public static HostProcess Start(SourceFile script, IReadOnlyList<string> arguments, IReadOnlyList<byte[]> environment, string folder, string operation, Action<bool, ReadOnlyMemory<byte>> said)
     {
         using var begin = new SafeFileHandle(FileCalls.Open(folder, Abi.O_DIRECTORY | Abi.O_CLOEXEC, 0), ownsHandle: true);
         var ends = new List<SafeFileHandle>();
@@ -69,7 +70,7 @@ internal sealed class HostProcess : IAsyncDisposable
             }
 
             var program = Encoding.ASCII.GetBytes($"/proc/self/fd/{SpawnRequest.KeptNumber}");
-            var request = new SpawnRequest(program, [program], environment)
+            var request = new SpawnRequest(program, [program, .. arguments.Select(Encoding.UTF8.GetBytes)], environment)
             {
                 Output = ends[1],
                 Error = ends[3],

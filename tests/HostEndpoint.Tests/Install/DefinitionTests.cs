@@ -97,6 +97,25 @@ public sealed class DefinitionTests : IDisposable
     }
 
     [Fact]
+    public void What_a_script_of_the_host_may_read_is_the_administrators_too()
+    {
+        _folder.Write("os/create", "#!/bin/sh\n", isScript: true);
+        var common = _folder.Write("os/hooks/common.sh", "");
+        _folder.Write("os/untrusted/anything", "");
+        File.SetUnixFileMode(_folder.At("os", "untrusted", "anything"), (UnixFileMode)0b110_110_110);
+        File.CreateSymbolicLink(_folder.At("os", "missing"), "/nonexistent");
+        Catalog().Load("os");
+
+        File.SetUnixFileMode(common, (UnixFileMode)0b110_110_110);
+        Assert.Contains("os/hooks/common.sh: everybody may write it", Fails("os").Message);
+        File.SetUnixFileMode(common, (UnixFileMode)0b110_100_100);
+        var elsewhere = _folder.Write("elsewhere", "");
+        File.SetUnixFileMode(elsewhere, (UnixFileMode)0b110_110_100);
+        File.CreateSymbolicLink(_folder.At("os", "variants"), elsewhere);
+        Assert.Contains("os/variants: its group may write it", Fails("os").Message);
+    }
+
+    [Fact]
     public void A_link_in_a_definition_does_not_reach_a_file_of_the_host()
     {
         _folder.Write("os/untrusted/create", "", isScript: true);

@@ -74,7 +74,7 @@ public class OperationTests
         Assert.Equal("", result.Reason);
         var words = events.OfType<OutputEvent>().First().Text.Split(' ');
         Assert.Equal(["create", "vm1", "guest", "1", rig.Disk, "os"], words[..6]);
-        Assert.StartsWith(rig.State, words[6]);
+        Assert.Equal(rig.At("definitions", "os"), words[6]);
         Assert.Equal(("create", "vm1"), (seen!.Request.Action, seen.Request.Instance));
         Assert.Equal([("hostname", 0u, "guest"), ("root_password", 2u, "MARKED-SECRET")], seen.Request.Parameters.Select(p => (p.Name, p.Class, p.Value.ToStringUtf8())));
         Assert.Contains("DISK_0_PATH=/dev/vda", seen.Request.Environment.Select(v => v.ToStringUtf8()));

@@ -43,12 +43,19 @@ internal static class InstallCommand
         var password = new Option<string>("--package-password") { Description = $"Where its password is: {SecretSource.Help}" };
         var networks = new Option<string[]>("--package-network") { Description = "A network with inner addresses that the personalization package may come from, for instance 10.1.0.0/16; may be given several times" };
         var forbid = ToolOptions.Flag("--forbid-trusted", "No script of the definition may run on this host");
+        var reinstall = ToolOptions.Flag("--reinstall", "The instance had a system before; the scripts are told");
+        var debug = ToolOptions.Number("--debug-level", "How much the scripts are to tell of their work", 0, 0, InstallRequest.MaxDebugLevel);
         var json = ToolOptions.Flag("--json", "Print the events as JSON, one a line");
         var name = new Option<string>("--new-name") { Description = "The new name" };
         var command = new Command(action.ToString().ToLowerInvariant(), $"{description} Exits with 0, {ExitCode.TimedOut} if the deadline passed, {ExitCode.Failed} if it failed.")
         {
-            instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, networks, forbid, json,
+            instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, networks, forbid, debug, json,
         };
+        if (action == InstallAction.Create)
+        {
+            command.Add(reinstall);
+        }
+
         if (action == InstallAction.Rename)
         {
             name.Required = true;
@@ -78,6 +85,8 @@ internal static class InstallCommand
             {
                 Instance = parsed.GetValue(instance)!,
                 Action = action,
+                IsReinstall = action == InstallAction.Create && parsed.GetValue(reinstall),
+                DebugLevel = (int)parsed.GetValue(debug),
                 Disks = [.. (parsed.GetValue(disks) ?? []).Select(Disk)],
                 Secrets = await SecretsAsync(parsed.GetValue(secrets) ?? [], cancel),
                 PackageCredentials = await CredentialsAsync(parsed.GetValue(user), parsed.GetValue(password), cancel),

@@ -35,8 +35,8 @@ public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = 
     /// </exception>
     public OsDefinition Load(string name, InstallAction action)
     {
-        name = DefinitionName.Parts(name).Folder;
         var definition = Load(name);
+        name = definition.Name;
         var script = OsDefinition.ScriptName(action);
         if (!definition.HasTrusted(action) && !definition.HasUntrusted(action))
         {

@@ -15,6 +15,7 @@ public static class ProcessMark
 
     // The kernel gives arguments and environment six megabytes (execve(2)); a process may say that it has more.
     private const int MaxEnvironment = 8 << 20;
+    private const int MaxLooks = 8;
 
     /// <summary>Looks whether a process has the variable.</summary>
     /// <param name="folder">Its folder in /proc.</param>
@@ -22,15 +23,21 @@ public static class ProcessMark
     /// <param name="memory">At least <see cref="Memory"/> bytes, and more than the variable has.</param>
     public static MarkSighting Look(string folder, ReadOnlySpan<byte> variable, Span<byte> memory)
     {
-        // Without an environment it is between two programs, or was a moment ago: then a second look tells.
-        for (var look = 0; look < 2; look++)
+        // Without an environment it is between two programs, or was a moment ago: then another look tells. One that goes from program
+        // to program may be between them at each look.
+        for (var look = 0; look < MaxLooks; look++)
         {
             if (Read(folder, variable, memory) is { } sighting)
             {
                 return sighting;
             }
 
-            if (IsBetweenPrograms(folder))
+            if (!HasProgram(folder))
+            {
+                break;
+            }
+
+            if (!HasArguments(folder))
             {
                 return MarkSighting.Unclear;
             }
@@ -111,13 +118,14 @@ public static class ProcessMark
         return DescriptorCalls.PRead(environment, &first, 1, 0) <= 0;
     }
 
+    /// <summary>Whether a process has a program's file: kernel threads and zombies have none. File.Exists is true for a link to nothing.</summary>
+    private static bool HasProgram(string folder) => FileCalls.Access($"{folder}/exe", Abi.X_OK) == 0;
+
     /// <summary>
-    /// Whether a process without an environment is in the middle of execve(2): it has its new program's file, but no arguments and no
-    /// environment to be known by yet (Linux, fs/binfmt_elf.c, sets them last). Kernel threads and zombies have no file.
+    /// Whether a process is through execve(2), and may have got its environment since the look at it. In the middle of it, it has its new
+    /// program's file, but no arguments and no environment to be known by yet (Linux, fs/binfmt_elf.c, sets them last).
     /// </summary>
-    private static bool IsBetweenPrograms(string folder) =>
-        // File.Exists is true for a link to nothing. With arguments it is through, and may have got its environment since the look at it.
-        FileCalls.Access($"{folder}/exe", Abi.X_OK) == 0 && SmallFile.Read($"{folder}/cmdline").Length == 0;
+    private static bool HasArguments(string folder) => SmallFile.Read($"{folder}/cmdline").Length > 0;
 
     private static bool Contains(ReadOnlySpan<byte> piece, ReadOnlySpan<byte> variable)
     {

@@ -102,13 +102,7 @@ public sealed class QemuLauncher : IInstanceLauncher
     public async Task<ILaunchedInstance> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
-        foreach (var file in (string?[])[_options.Kernel, _options.Initrd, _options.Disk])
-        {
-            if (file is not null && !File.Exists(file))
-            {
-                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the appliance's file {file} is not there; 'channelctl appliance build' makes one");
-            }
-        }
+        ApplianceFiles.Require(_options.Kernel, _options.Initrd, _options.Disk);
 
         LinkLocalNetwork? tap = null;
         ITransportEndpoint? endpoint = null;

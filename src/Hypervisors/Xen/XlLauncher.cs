@@ -63,13 +63,7 @@ public sealed class XlLauncher : IInstanceLauncher
     public async Task<ILaunchedInstance> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
-        foreach (var file in (string[])[_options.Kernel, _options.Initrd])
-        {
-            if (!File.Exists(file))
-            {
-                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the appliance's file {file} is not there; 'channelctl appliance build' makes one");
-            }
-        }
+        ApplianceFiles.Require(_options.Kernel, _options.Initrd);
 
         // The kernel of dom0 ends no domain with its maker: the name is how a crash's is found again.
         var name = $"channelsdk-{request.Operation}";

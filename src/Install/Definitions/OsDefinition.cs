@@ -79,6 +79,11 @@ public sealed class OsDefinition
         }
 
         definition.FindTrusted(VerifyName);
+        if (definition._trusted.Count > 0)
+        {
+            definition.RequireTrustedPlace();
+        }
+
         return definition;
     }
 
@@ -103,7 +108,7 @@ public sealed class OsDefinition
         using var file = _source.File(name);
         if (file is not null)
         {
-            RequireTrusted(file);
+            file.RequireTrustedScript();
             _trusted.Add(name);
         }
     }
@@ -113,7 +118,8 @@ public sealed class OsDefinition
         var file = _source.File(name) ?? throw SourceFolder.Wrong(Path.Combine(Folder, name), "it went away");
         try
         {
-            RequireTrusted(file);
+            file.RequireTrustedScript();
+            RequireTrustedPlace();
             return file;
         }
         catch
@@ -123,9 +129,9 @@ public sealed class OsDefinition
         }
     }
 
-    private void RequireTrusted(SourceFile script)
+    /// <summary>Checks that the folders above, and all that a script of the host may read beside itself, are safe from other users.</summary>
+    private void RequireTrustedPlace()
     {
-        script.RequireTrustedScript();
         _source.RequireTrusted();
         _source.RequireTrustedContent(UntrustedFolderName);
     }

@@ -10,6 +10,7 @@ internal sealed class UntrustedFiles
 {
     private readonly List<InstallScript> _files = [];
     private readonly string _path;
+    private int _entries;
     private int _total;
 
     private UntrustedFiles(string path) => _path = path;
@@ -27,6 +28,12 @@ internal sealed class UntrustedFiles
     {
         foreach (var name in folder.Names(ScriptLimits.MaxFiles + 1))
         {
+            // Folders count too: a walk of them has no other end.
+            if (++_entries > ScriptLimits.MaxFiles)
+            {
+                throw TooMuch();
+            }
+
             if (!folder.HasFolder(name))
             {
                 Add(folder, name, prefix + name);
@@ -48,14 +55,16 @@ internal sealed class UntrustedFiles
         using var file = folder.File(name) ?? throw WentAway(folder, name);
         var content = file.Read(ScriptLimits.MaxFileBytes);
         _total += content.Length;
-        if (_total > ScriptLimits.MaxAllFileBytes || _files.Count == ScriptLimits.MaxFiles)
+        if (_total > ScriptLimits.MaxAllFileBytes)
         {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-                $"{_path}: an appliance is given at most {ScriptLimits.MaxFiles} files with {ScriptLimits.MaxAllFileBytes} bytes in all; let the script fetch what is larger, or build it into the appliance");
+            throw TooMuch();
         }
 
         _files.Add(new InstallScript { Name = path, IsExecutable = file.IsExecutable, Content = UnsafeByteOperations.UnsafeWrap(content) });
     }
+
+    private ChannelException TooMuch() => new(ChannelError.BadConfiguration, ErrorClass.Refused,
+        $"{_path}: an appliance is given at most {ScriptLimits.MaxFiles} files and folders with {ScriptLimits.MaxAllFileBytes} bytes in all; let the script fetch what is larger, or build it into the appliance");
 
     private static ChannelException WentAway(SourceFolder folder, string name) =>
         SourceFolder.Wrong(Path.Combine(folder.Path, name), "it went away while the folder was read");

@@ -160,6 +160,12 @@ public sealed class DefinitionTests : IDisposable
         }
 
         Assert.Contains("at most 256 files", Assert.Throws<ChannelException>(() => UntrustedFiles.Read(SourceFolder.Open(_folder.At("many", "untrusted")))).Message);
+        for (var i = 0; i < 257; i++)
+        {
+            Directory.CreateDirectory(_folder.At("folders", "untrusted", $"{i / 16}", $"{i}"));
+        }
+
+        Assert.Contains("at most 256 files", Assert.Throws<ChannelException>(() => UntrustedFiles.Read(SourceFolder.Open(_folder.At("folders", "untrusted")))).Message);
     }
 
     [Fact]

@@ -40,7 +40,9 @@ public class InstallKillTests(Appliance appliance)
         {
             if (next is OutputEvent { Text: "begun" })
             {
-                var victim = OperationProcesses.Find(operation.Id).Single(id => File.ReadAllText($"/proc/{id}/{(words[0] == '/' ? "cmdline" : "comm")}").Contains(words, StringComparison.Ordinal));
+                // The script's child is its copy until it runs its program.
+                int[] found = [.. OperationProcesses.Find(operation.Id).Where(id => File.ReadAllText($"/proc/{id}/{(words[0] == '/' ? "cmdline" : "comm")}").Contains(words, StringComparison.Ordinal))];
+                var victim = found.Single(id => !found.Contains(ParentOf(id)));
                 Process.GetProcessById(victim).Kill();
             }
         }
@@ -87,6 +89,9 @@ public class InstallKillTests(Appliance appliance)
         new InstanceRecordStore(Path.Combine(rig.Options.Folder, "records")).Put(rig.Records.Get("vm1"));
         return Process.Start(start)!;
     }
+
+    /// <summary>The fourth field of proc_pid_stat(5).</summary>
+    private static int ParentOf(int id) => int.Parse(File.ReadAllText($"/proc/{id}/stat").Split(") ")[^1].Split(' ')[1], CultureInfo.InvariantCulture);
 
     internal static void AssertNothingIsLeft(InstallRig rig, string folder)
     {

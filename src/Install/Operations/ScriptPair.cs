@@ -1,0 +1,174 @@
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Personalization;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Services.Install;
+
+namespace ChannelSdk.Install.Operations;
+
+/// <summary>The two halves of an operation, which run and talk at the same time. What it has made is ended by <see cref="DisposeAsync"/>.</summary>
+internal sealed class ScriptPair : IAsyncDisposable
+{
+    private static readonly TimeSpan s_exitWait = TimeSpan.FromSeconds(1);
+
+    private readonly OperationPlan _plan;
+    private readonly InstallerOptions _options;
+    private readonly OperationFolder _folder;
+    private readonly OperationReports _reports;
+    private readonly HostScript _script;
+    private readonly TrustedSink _sink;
+    private readonly ScriptParameters? _parameters;
+    private readonly ScriptCoordinator? _trusted;
+    private ScriptServer? _server;
+    private OperationAppliance? _appliance;
+    private UntrustedScript? _untrusted;
+
+    public ScriptPair(OperationPlan plan, InstallerOptions options, OperationFolder folder, OperationReports reports, HostScript script)
+    {
+        (_plan, _options, _folder, _reports, _script) = (plan, options, folder, reports, script);
+        _sink = new TrustedSink(reports);
+        if (plan.HasTrusted)
+        {
+            _parameters = plan.ToScriptParameters();
+            _trusted = new ScriptCoordinator(_sink, _parameters, options.Time);
+        }
+    }
+
+    /// <summary>Runs the halves that there are. The first failure is told; the other half has its grace then.</summary>
+    /// <param name="appliance">Where the half in an appliance runs; null: there is none.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <exception cref="ChannelException">What has failed.</exception>
+    public async Task RunAsync(OperationAppliance? appliance, CancellationToken cancellationToken)
+    {
+        _appliance = appliance;
+        if (_trusted is not null)
+        {
+            _server = new ScriptServer(_folder.ScriptSocket, _trusted);
+        }
+
+        using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        if (_plan.Scripts is { } scripts)
+        {
+            _untrusted = await UntrustedScript.StartAsync(
+                _appliance!.Channel, _plan.ToRunRequest(_appliance.DiskDevices), scripts, _reports, _trusted, cancellationToken).ConfigureAwait(false);
+            _sink.Other = _untrusted.Stream;
+        }
+        else
+        {
+            _trusted!.EndPeer("there is no half in an appliance");
+        }
+
+        List<Task> halves = [];
+        if (_untrusted is not null)
+        {
+            halves.Add(RunUntrustedAsync(_untrusted, giveUp.Token));
+        }
+
+        if (_trusted is not null)
+        {
+            halves.Add(RunTrustedAsync(giveUp.Token));
+        }
+
+        Task? failed = null;
+        await foreach (var half in Task.WhenEach(halves).ConfigureAwait(false))
+        {
+            if (!half.IsCompletedSuccessfully && failed is null)
+            {
+                failed = half;
+                giveUp.CancelAfter(_options.ScriptGrace);
+            }
+        }
+
+        await (failed ?? Task.CompletedTask).ConfigureAwait(false);
+    }
+
+    /// <summary>The operation is over: calls of the half on the host that wait come back.</summary>
+    public void End() => _trusted?.End("the operation is over");
+
+    /// <summary>Ends the stream of the half in the appliance, and the socket of the half on the host.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var part in (IAsyncDisposable?[])[_untrusted, _server])
+        {
+            if (part is not null)
+            {
+                await BoundedEnd.OfAsync(part.DisposeAsync()).ConfigureAwait(false);
+            }
+        }
+
+        _parameters?.Wipe();
+    }
+
+    private async Task RunTrustedAsync(CancellationToken cancellationToken)
+    {
+        ScriptEnded? end = null;
+        try
+        {
+            end = await _script.RunAsync(() => _plan.Definition.OpenTrusted(_plan.Request.Action), [], _folder.ScriptSocket, "the half on the host failed", cancellationToken).ConfigureAwait(false);
+        }
+        catch (ChannelException e)
+        {
+            end = InstallWire.Ended(1, 0, _reports.Clean(e.Message, ScriptLimits.MaxText));
+            throw;
+        }
+        finally
+        {
+            // The other half learns it at once.
+            if (_untrusted is not null && end is not null && !_untrusted.End.IsCompleted)
+            {
+                await TellAsync(end, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task TellAsync(ScriptEnded end, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _untrusted!.Stream.WriteAsync(InstallMessage.Ended, end).AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (ChannelException)
+        {
+            // It has ended meanwhile; its own task tells how.
+        }
+    }
+
+    private async Task RunUntrustedAsync(UntrustedScript half, CancellationToken cancellationToken)
+    {
+        var exited = _appliance!.Exited;
+        using var gone = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var attending = AttendUntrustedAsync(half, gone.Token);
+        // An appliance that ends takes its stream with it, and either may be seen first.
+        if (await Task.WhenAny(attending, exited).ConfigureAwait(false) != attending || (half.End.IsFaulted && await EndsSoonAsync(exited).ConfigureAwait(false)))
+        {
+            _trusted?.EndPeer("the appliance has ended");
+            await gone.CancelAsync().ConfigureAwait(false);
+            await attending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.MayHaveRun, "the appliance ended before its work was done");
+        }
+
+        await attending.ConfigureAwait(false);
+    }
+
+    private static async Task<bool> EndsSoonAsync(Task exited) =>
+        await Task.WhenAny(exited, Task.Delay(s_exitWait)).ConfigureAwait(false) == exited;
+
+    private async Task AttendUntrustedAsync(UntrustedScript half, CancellationToken cancellationToken)
+    {
+        var end = await half.End.WaitAsync(cancellationToken).ConfigureAwait(false);
+        var words = _reports.EndOf(InstallParty.Untrusted);
+        if (end is not { Code: 0, Signal: 0 } || end.Reason.Length > 0)
+        {
+            throw ScriptFailure.Of(_reports, "the half in the appliance failed", end, words);
+        }
+
+        if (_plan.Package is { } package)
+        {
+            _reports.Enter(InstallPhase.Personalizing, package.ToString());
+            var laid = await PackageDelivery.SendAsync(_appliance!.Channel, _plan.Id, package, _plan.Request.PackageCredentials, new PackageAddresses(_options.PackageNetworks), cancellationToken).ConfigureAwait(false);
+            _reports.Note(InstallLogLevel.Info, $"the personalization package was laid over the system: {laid.Entries} entries, {laid.Bytes} bytes");
+        }
+
+        await half.FinishAsync(cancellationToken).ConfigureAwait(false);
+    }
+}

@@ -30,7 +30,7 @@ public class InstallKillTests(Appliance appliance)
     }
 
     [Theory]
-    [InlineData("qemu-system-x86", "the appliance ended before its work was done")]
+    [InlineData("qemu-system-x86", "the appliance ended before its work was done: QEMU was ended by signal 9")]
     [InlineData("/proc/self/fd/", "the half on the host failed (ended by signal 9)")]
     public async Task Killed_on_the_host(string words, string reason)
     {

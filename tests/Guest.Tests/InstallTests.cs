@@ -156,7 +156,7 @@ public class InstallTests(Appliance appliance)
         rig.Write("untrusted/create", InGuest + "[ ! -e /root/was-here ]\ntouch /root/was-here\n[ \"$OSP_CRASH\" = no ] || { sync; poweroff -f; sleep 100; }\n");
         rig.Records.Change("vm1", r => r.With("crash", OsParameter.Public("yes")));
         var (crashed, _) = await rig.RunAsync(new InstallRequest { Instance = "vm1" });
-        Assert.Equal((InstallOutcome.Failed, "the appliance ended before its work was done"), (crashed.Outcome, crashed.Reason));
+        Assert.Equal((InstallOutcome.Failed, "the appliance ended before its work was done: it switched itself off"), (crashed.Outcome, crashed.Reason));
         rig.Records.Change("vm1", r => r.With("crash", OsParameter.Public("no")));
         var (good, _) = await rig.RunAsync(new InstallRequest { Instance = "vm1" });
         Assert.Equal("", good.Reason);

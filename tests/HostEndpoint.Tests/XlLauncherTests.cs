@@ -133,6 +133,25 @@ public sealed class XlLauncherTests : IDisposable
     [InlineData("Domain 12 has been destroyed.", null)]
     public void The_number_is_taken_from_xls_output_about_a_new_domain(string line, uint? number) => Assert.Equal(number, XlMonitor.DomainOf(line));
 
+    [Theory]
+    [InlineData("Domain 12 has shut down, reason code 1 0x1", "it was reset from inside")]
+    [InlineData("Domain 12 has shut down, reason code 3 0x3", "it crashed")]
+    [InlineData("Domain 12 has been destroyed.", "its domain was destroyed")]
+    [InlineData("Domain 12 has shut down, reason code x", null)]
+    [InlineData("Action for shutdown reason code 3 is destroy", null)]
+    public void Why_a_domain_ended_is_taken_from_xls_output(string line, string? reason) => Assert.Equal(reason, XlMonitor.ReasonOf(line));
+
+    [Fact]
+    public async Task The_end_of_a_domain_is_told_with_xls_words()
+    {
+        await File.WriteAllTextAsync(At("xl"), FakeXl.Replace("read -r _", "echo \"Domain 7 has shut down, reason code 3 0x3\" >&2; exit 0\nread -r _", StringComparison.Ordinal));
+        await using var launched = await Launcher().LaunchAsync(Request(), Soon);
+        await launched.Exited.WaitAsync(Soon);
+        var known = await launched.DiagnoseAsync();
+        Assert.Equal("it crashed", known.Reason);
+        Assert.Equal("Domain 7 has shut down, reason code 3 0x3\n"u8, known.Errors.Span);
+    }
+
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     private string At(string name) => Path.Combine(_folder, name);

@@ -66,4 +66,7 @@ public interface ILaunchedInstance : IAsyncDisposable
     /// <summary>Ends it by force.</summary>
     /// <param name="within">Time that it may take in all.</param>
     Task KillAsync(TimeSpan within);
+
+    /// <summary>What is known of it, asked before it is disposed of: why it has ended, its console. At its end it may wait a second for the last of that.</summary>
+    ValueTask<LaunchDiagnosis> DiagnoseAsync() => ValueTask.FromResult(LaunchDiagnosis.Unknown);
 }

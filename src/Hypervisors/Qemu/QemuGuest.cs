@@ -1,10 +1,9 @@
 using System.Text.Json.Nodes;
-using ChannelSdk.Host.Files;
 using ChannelSdk.Host.Json;
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Linux.Native;
 using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Errors;
-using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.Hypervisors.Qemu;
 
@@ -21,6 +20,7 @@ public sealed class QemuGuest : IAsyncDisposable
     private readonly QemuProcess _process;
     private readonly string _folder;
     private readonly bool _ownsFolder;
+    private QemuWitness? _witness;
 
     private QemuGuest(QemuProcess process, string folder, bool ownsFolder, QmpClient qmp) =>
         (_process, _folder, _ownsFolder, Qmp) = (process, folder, ownsFolder, qmp);
@@ -64,11 +64,7 @@ public sealed class QemuGuest : IAsyncDisposable
         {
             if (options.RunAs is { } user)
             {
-                GiveTo(folder, user, Abi.O_DIRECTORY);
-                if (secret is not null)
-                {
-                    GiveTo(secret, user, Abi.O_NOFOLLOW);
-                }
+                QemuFolder.Give(folder, secret, user);
             }
 
             process = QemuProcess.Start(options, folder);
@@ -85,7 +81,7 @@ public sealed class QemuGuest : IAsyncDisposable
 
             if (options.Folder is null)
             {
-                Remove(folder);
+                QemuFolder.Remove(folder);
             }
 
             throw;
@@ -104,6 +100,11 @@ public sealed class QemuGuest : IAsyncDisposable
             if (options.RestoreFrom is { } file)
             {
                 await new QemuState(qmp, process).LoadAsync(file, cancellationToken).ConfigureAwait(false);
+            }
+
+            if (options.IsWatched)
+            {
+                guest._witness = await QemuWitness.StartAsync(process, qmp, guest.ConsoleSocket, cancellationToken).ConfigureAwait(false);
             }
 
             await qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);
@@ -180,12 +181,20 @@ public sealed class QemuGuest : IAsyncDisposable
     {
         await EndAsync(s_endPatience, s_killPatience).ConfigureAwait(false);
         await Qmp.DisposeAsync().ConfigureAwait(false);
+        if (_witness is not null)
+        {
+            await _witness.DisposeAsync().ConfigureAwait(false);
+        }
+
         _process.Dispose();
         if (_ownsFolder)
         {
-            Remove(_folder);
+            QemuFolder.Remove(_folder);
         }
     }
+
+    /// <summary>What is known of it by now, if it is watched.</summary>
+    internal ValueTask<LaunchDiagnosis> DiagnoseAsync() => _witness?.DiagnoseAsync() ?? ValueTask.FromResult(LaunchDiagnosis.Unknown);
 
     /// <summary>Ends QEMU, without its or the guest's cooperation.</summary>
     /// <param name="patience">How long it may take by QMP, before it is killed.</param>
@@ -226,30 +235,5 @@ public sealed class QemuGuest : IAsyncDisposable
         }
 
         throw await process.EndedAsync().ConfigureAwait(false);
-    }
-
-    private static void GiveTo(string path, QemuUser user, int kind)
-    {
-        try
-        {
-            using var handle = new SafeFileHandle(FileCalls.Open(path, kind | Abi.O_CLOEXEC, 0), ownsHandle: true);
-            LocalFile.SetOwner(handle, user.Uid, user.Gid);
-        }
-        catch (Exception e) when (e is UnauthorizedAccessException or ObjectDisposedException)
-        {
-            throw LocalFile.ToException(e, path);
-        }
-    }
-
-    private static void Remove(string folder)
-    {
-        try
-        {
-            Directory.Delete(folder, recursive: true);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // A leftover in a folder of temporary files does no harm.
-        }
     }
 }

@@ -187,6 +187,7 @@ public sealed class QemuLauncher : IInstanceLauncher
             Network = network,
             Folder = request.Folder,
             Environment = request.Environment,
+            IsWatched = true,
             Arguments =
             [
                 // What an appliance was given may be secret: no core dump has its memory.
@@ -220,6 +221,8 @@ public sealed class QemuLauncher : IInstanceLauncher
 
         // Half of the time for QEMU to flush what it holds of the disks, the other for the kernel to take it away.
         public Task KillAsync(TimeSpan within) => guest.EndAsync(within / 2, within / 2);
+
+        public ValueTask<LaunchDiagnosis> DiagnoseAsync() => guest.DiagnoseAsync();
 
         public async ValueTask DisposeAsync()
         {

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Text;
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Errors;
@@ -28,14 +29,19 @@ internal sealed class QemuProcess : IDisposable
         qemu=$!
         (read -r _ <&3; kill -9 $qemu; [ -z "$group" ] || echo 1 >"$group/cgroup.kill") 2>/dev/null >&2 &
         guard=$!
-        wait $qemu
+        wait $qemu 2>/dev/null
         code=$?
         kill $guard 2>/dev/null
         exit $code
         """;
 
     private const int MaxErrorOutput = 4096;
+    private const int MaxLastWords = 512;
     private const int MaxProcesses = 4096;
+
+    /// <summary>A shell's exit code for a program that signal 0 ended.</summary>
+    private const int SignalBase = 128;
+
     private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(1);
 
     // What a QEMU needs to find its files; nothing else of the environment of a host manager is its business.
@@ -43,15 +49,14 @@ internal sealed class QemuProcess : IDisposable
 
     private readonly Process _process;
     private readonly Cgroup? _group;
-    private readonly StringBuilder _errorOutput = new();
-    private readonly Task _reading;
+    private readonly TailBuffer _errors = new(LaunchDiagnosis.MaxOutput);
 
     private QemuProcess(Process process, Cgroup? group)
     {
         (_process, _group) = (process, group);
         Guardian = ProcessIdentity.Of(process.Id);
         Exited = process.WaitForExitAsync();
-        _reading = ReadAsync(process.StandardError.BaseStream);
+        Reading = ReadAsync(process.StandardError.BaseStream);
     }
 
     /// <summary>The guard; null if it had ended at once.</summary>
@@ -66,17 +71,25 @@ internal sealed class QemuProcess : IDisposable
     /// <summary>Whether QEMU still runs.</summary>
     public bool IsRunning => !Exited.IsCompleted;
 
+    /// <summary>Ends when all that it wrote is read.</summary>
+    public Task Reading { get; }
+
+    /// <summary>The end of what it wrote.</summary>
+    public byte[] Errors => _errors.ToArray();
+
     /// <summary>What it wrote, bounded and escaped.</summary>
-    public string ErrorOutput
+    public string ErrorOutput => SafeText.Escape(Encoding.UTF8.GetString(Errors).Trim(), MaxErrorOutput);
+
+    /// <summary>The last line that it wrote, bounded and escaped; empty if it wrote nothing.</summary>
+    public string LastWords => SafeText.Escape(Encoding.UTF8.GetString(Errors).Trim().Split('\n')[^1], MaxLastWords);
+
+    /// <summary>How QEMU ended, as a part of a sentence; only once it has.</summary>
+    public string HowEnded => _process.ExitCode switch
     {
-        get
-        {
-            lock (_errorOutput)
-            {
-                return SafeText.Escape(_errorOutput.ToString().Trim(), MaxErrorOutput);
-            }
-        }
-    }
+        0 => "QEMU ended",
+        > SignalBase and var code => $"QEMU was ended by signal {code - SignalBase}",
+        var code => $"QEMU ended with code {code}",
+    };
 
     /// <summary>Starts one.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: there is no shell, or no namespace of the network.</exception>
@@ -105,7 +118,7 @@ internal sealed class QemuProcess : IDisposable
     public async Task<ChannelException> EndedAsync()
     {
         // A child of it may hold the pipe open.
-        await _reading.WaitAsync(s_lastWords).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Reading.WaitAsync(s_lastWords).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"QEMU ended at once with code {_process.ExitCode}: {ErrorOutput}");
     }
 
@@ -148,7 +161,7 @@ internal sealed class QemuProcess : IDisposable
         }
     }
 
-    // To its end, so that it never waits for us; kept is only the beginning.
+    // To its end, so that it never waits for us.
     private async Task ReadAsync(Stream output)
     {
         var buffer = new byte[MaxErrorOutput];
@@ -156,10 +169,7 @@ internal sealed class QemuProcess : IDisposable
         {
             while (await output.ReadAsync(buffer).ConfigureAwait(false) is > 0 and var count)
             {
-                lock (_errorOutput)
-                {
-                    _errorOutput.Append(Encoding.UTF8.GetString(buffer, 0, Math.Min(count, MaxErrorOutput - Math.Min(MaxErrorOutput, _errorOutput.Length))));
-                }
+                _errors.Add(buffer.AsSpan(0, count));
             }
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)

@@ -29,7 +29,7 @@ public sealed class QmpClient : IAsyncDisposable
 
     private QmpClient(Socket socket) => (_socket, _reader) = (socket, new QmpReader(socket));
 
-    /// <summary>Events that came while a command was waiting for its answer; the oldest are dropped beyond 256, and one of more than 16 KiB is.</summary>
+    /// <summary>Events, which are taken when a command waits for its answer; the oldest are dropped beyond 256, and one of more than 16 KiB is.</summary>
     public ChannelReader<JsonElement> Events => _events.Reader;
 
     /// <summary>Connects and negotiates.</summary>
@@ -129,6 +129,46 @@ public sealed class QmpClient : IAsyncDisposable
         }
     }
 
+    /// <summary>Takes events also while no command waits, until QEMU or this client has gone; <see cref="Events"/> end then.</summary>
+    internal async Task AttendAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                Task<int>? more = null;
+                await _turn.WaitAsync().ConfigureAwait(false);
+                try
+                {
+                    if (_reader.HasLine || _socket.Poll(TimeSpan.Zero, SelectMode.SelectRead))
+                    {
+                        // An answer here is of a command whose caller did not wait for it.
+                        _ = await TakeAsync(CancellationToken.None).ConfigureAwait(false);
+                    }
+                    else
+                    {
+                        // Asked for before the turn is another's: a line that a command's read brings along is noticed too.
+                        more = _socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None).AsTask();
+                    }
+                }
+                finally
+                {
+                    _turn.Release();
+                }
+
+                await (more ?? Task.CompletedTask).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is ChannelException or SocketException or ObjectDisposedException)
+        {
+            // It has gone.
+        }
+        finally
+        {
+            _events.Writer.TryComplete();
+        }
+    }
+
     /// <summary>The error for a server that does not speak the protocol.</summary>
     internal static ChannelException NotQmp(string why) =>
         new(ChannelError.TransportFailed, ErrorClass.Fatal, $"what answers on the QMP socket is not QMP: {why}");
@@ -160,17 +200,28 @@ public sealed class QmpClient : IAsyncDisposable
     {
         while (true)
         {
-            var untrusted = await _reader.ReadAsync(cancellationToken).ConfigureAwait(false);
-            if (UntrustedJson.Member(untrusted, "event") is null)
+            if (await TakeAsync(cancellationToken).ConfigureAwait(false) is { } untrusted)
             {
                 return untrusted;
             }
-
-            if (System.Runtime.InteropServices.JsonMarshal.GetRawUtf8Value(untrusted).Length <= MaxEventBytes)
-            {
-                _events.Writer.TryWrite(untrusted);
-            }
         }
+    }
+
+    /// <summary>The next line; null if it was an event.</summary>
+    private async ValueTask<JsonElement?> TakeAsync(CancellationToken cancellationToken)
+    {
+        var untrusted = await _reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+        if (UntrustedJson.Member(untrusted, "event") is null)
+        {
+            return untrusted;
+        }
+
+        if (System.Runtime.InteropServices.JsonMarshal.GetRawUtf8Value(untrusted).Length <= MaxEventBytes)
+        {
+            _events.Writer.TryWrite(untrusted);
+        }
+
+        return null;
     }
 
     /// <inheritdoc/>

@@ -21,6 +21,9 @@ internal sealed class QmpReader(Socket socket)
     private int _end;
     private int _searched;
 
+    /// <summary>Whether a whole line is here already.</summary>
+    public bool HasLine => _buffer.AsSpan(_searched, _end - _searched).Contains((byte)'\n');
+
     /// <summary>The next object. A wait that was cancelled loses nothing of it.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.TransportFailed"/>: it is no QMP. <see cref="ChannelError.LinkLost"/>: the server has gone.</exception>
     public async ValueTask<JsonElement> ReadAsync(CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Abstractions;
@@ -95,6 +96,9 @@ public sealed class XlGuest : IAsyncDisposable
         await EndMonitorAsync().ConfigureAwait(false);
         await MakeAsync(cancellationToken, "restore", "-F", path).ConfigureAwait(false);
     }
+
+    /// <summary>What xl has said of its end.</summary>
+    internal ValueTask<LaunchDiagnosis> DiagnoseAsync() => _monitor?.DiagnoseAsync() ?? ValueTask.FromResult(LaunchDiagnosis.Unknown);
 
     /// <summary>Ends the domain by force.</summary>
     /// <param name="within">Time that it may take in all.</param>

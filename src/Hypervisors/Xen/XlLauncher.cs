@@ -107,6 +107,8 @@ public sealed class XlLauncher : IInstanceLauncher
 
         public Task KillAsync(TimeSpan within) => guest.DestroyAsync(within);
 
+        public ValueTask<LaunchDiagnosis> DiagnoseAsync() => guest.DiagnoseAsync();
+
         public ValueTask DisposeAsync() => guest.DisposeAsync();
     }
 }

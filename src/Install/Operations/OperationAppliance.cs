@@ -8,8 +8,11 @@ using ChannelSdk.Protocol.Errors;
 namespace ChannelSdk.Install.Operations;
 
 /// <summary>The appliance of one operation: launched, reached, and killed at the operation's end.</summary>
-internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions options) : IAsyncDisposable
+internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions options, OperationReports reports) : IAsyncDisposable
 {
+    /// <summary>For a launcher to tell what it knows, and for a kernel's words that may come a moment behind what they are about.</summary>
+    private static readonly TimeSpan s_wordsTime = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(20);
     /// <summary>From the end of an operation to the end of its appliance.</summary>
     private static readonly TimeSpan s_killTime = TimeSpan.FromSeconds(2);
 
@@ -27,6 +30,9 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
 
     /// <summary>Ends when it has.</summary>
     public Task Exited => _launched!.Exited;
+
+    /// <summary>Whether its work is done, so that its last words matter to nobody.</summary>
+    public bool IsDone { get; set; }
 
     /// <summary>Launches it, and waits until its agent answers.</summary>
     /// <exception cref="ChannelException">It cannot be launched, or has ended before.</exception>
@@ -59,13 +65,40 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
         var ready = _instance.WaitReadyAsync(cancellationToken);
         if (await Task.WhenAny(ready, Exited).ConfigureAwait(false) != ready)
         {
-            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, "the appliance ended before its agent answered");
+            throw await EndedAsync("its agent answered", ErrorClass.Refused).ConfigureAwait(false);
         }
 
         await ready.ConfigureAwait(false);
     }
 
-    /// <summary>Kills it, and removes what it has left.</summary>
+    /// <summary>The error for one that has ended too early, with what is known of why.</summary>
+    public async Task<ChannelException> EndedAsync(string before, ErrorClass @class)
+    {
+        var known = await DiagnoseAsync(_launched!).ConfigureAwait(false);
+        var panic = ApplianceConsole.Panic(known.Console.Span);
+        var why = (known.Reason, panic) switch
+        {
+            ("", _) => panic,
+            (_, "") => known.Reason,
+            _ => $"{known.Reason} ({panic})",
+        };
+        return new ChannelException(ChannelError.TransportFailed, @class, $"the appliance ended before {before}{(why.Length > 0 ? ": " : "")}{why}");
+    }
+
+    /// <summary>The words of its kernel about a process that was killed for want of memory; empty if there are none within a second.</summary>
+    public async Task<string> KilledForMemoryAsync()
+    {
+        for (var begin = TimeProvider.System.GetTimestamp(); ; await Task.Delay(s_look).ConfigureAwait(false))
+        {
+            var line = ApplianceConsole.OutOfMemory((await DiagnoseAsync(_launched!).ConfigureAwait(false)).Console.Span);
+            if (line.Length > 0 || TimeProvider.System.GetElapsedTime(begin) > s_wordsTime)
+            {
+                return line;
+            }
+        }
+    }
+
+    /// <summary>Kills it, and removes what it has left. The log gets its last words, unless its work is done.</summary>
     public async Task KillAsync()
     {
         _isOver = true;
@@ -79,6 +112,13 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
         if (_launch.IsCompletedSuccessfully)
         {
             var launched = await _launch.ConfigureAwait(false);
+            if (!IsDone)
+            {
+                var known = await DiagnoseAsync(launched).ConfigureAwait(false);
+                reports.LastWords("console", known.Console.Span);
+                reports.LastWords("hypervisor", known.Errors.Span);
+            }
+
             await BoundedEnd.OfAsync(new ValueTask(launched.KillAsync(s_killTime))).ConfigureAwait(false);
             await BoundedEnd.OfAsync(launched.DisposeAsync()).ConfigureAwait(false);
             if (_instance is null)
@@ -86,6 +126,19 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
                 // It was cancelled before the channel took it over.
                 await BoundedEnd.OfAsync(launched.Endpoint.DisposeAsync()).ConfigureAwait(false);
             }
+        }
+    }
+
+    private static async Task<LaunchDiagnosis> DiagnoseAsync(ILaunchedInstance launched)
+    {
+        try
+        {
+            return await launched.DiagnoseAsync().AsTask().WaitAsync(s_wordsTime * 2).ConfigureAwait(false);
+        }
+        catch (Exception)
+        {
+            // A launcher that cannot tell must not take the place of what went wrong.
+            return LaunchDiagnosis.Unknown;
         }
     }
 

@@ -1,3 +1,4 @@
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Protocol.Text;
@@ -15,13 +16,14 @@ internal sealed class OperationReports
     private const double Whole = 100;
     private readonly Redactor _redactor;
     private readonly FileStream _log;
+    private readonly TimeProvider _time;
     private readonly Lock _gate = new();
     private readonly Dictionary<(InstallParty Party, bool IsError), OutputLines> _outputs = [];
     private bool _isClosed;
 
     public OperationReports(OperationFolder folder, Redactor redactor, long outputBytes, TimeProvider time)
     {
-        _redactor = redactor;
+        (_redactor, _time) = (redactor, time);
         _log = OperationFolder.OpenPrivate(folder.Log);
         Events = new InstallEventLog(time, OperationFolder.OpenPrivate(folder.Events));
         foreach (var party in (InstallParty[])[InstallParty.Trusted, InstallParty.Untrusted])
@@ -98,6 +100,29 @@ internal sealed class OperationReports
         }
     }
 
+    /// <summary>What an appliance's console or hypervisor said last: into the log alone, as it may be long.</summary>
+    public void LastWords(string of, ReadOnlySpan<byte> untrusted)
+    {
+        var words = untrusted[^Math.Min(untrusted.Length, LaunchDiagnosis.MaxOutput)..].ToArray();
+        if (untrusted.Length >= LaunchDiagnosis.MaxOutput)
+        {
+            // It may begin within a value, whose rest would not be found.
+            _redactor.Apply(words);
+            words = words[Math.Min(_redactor.Longest, words.Length)..];
+        }
+
+        lock (_gate)
+        {
+            if (!_isClosed)
+            {
+                var lines = new OutputLines(_redactor, LaunchDiagnosis.MaxOutput,
+                    line => Write(new LogEvent { At = _time.GetUtcNow(), Level = InstallLogLevel.Info, Text = $"{of}| {line}" }));
+                lines.Add(words);
+                lines.Flush();
+            }
+        }
+    }
+
     /// <summary>The last event. Nothing is told after it.</summary>
     public void End(InstallOutcome outcome, string reason)
     {
@@ -127,19 +152,18 @@ internal sealed class OperationReports
                 return;
             }
 
-            var told = Events.Add(next);
-            if (_log.Length < MaxLog)
-            {
-                Write(InstallEventText.Line(told));
-            }
+            Write(Events.Add(next));
         }
     }
 
-    private void Write(string line)
+    private void Write(InstallEvent told)
     {
         try
         {
-            _log.Write(System.Text.Encoding.UTF8.GetBytes(line + "\n"));
+            if (_log.Length < MaxLog)
+            {
+                _log.Write(System.Text.Encoding.UTF8.GetBytes(InstallEventText.Line(told) + "\n"));
+            }
         }
         catch (IOException)
         {

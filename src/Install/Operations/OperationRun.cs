@@ -35,12 +35,16 @@ internal sealed class OperationRun : IAsyncDisposable
         if (_plan.Scripts is not null)
         {
             _reports.Enter(InstallPhase.Booting);
-            _appliance = new OperationAppliance(_plan, _options);
+            _appliance = new OperationAppliance(_plan, _options, _reports);
             await _appliance.BootAsync(_folder.Appliance, _onResource, cancellationToken).ConfigureAwait(false);
         }
 
         _reports.Enter(InstallPhase.Running);
         await _pair.RunAsync(_appliance, cancellationToken).ConfigureAwait(false);
+        if (_appliance is not null)
+        {
+            _appliance.IsDone = true;
+        }
     }
 
     /// <summary>Ends all that still runs, the appliance and the script first and at the same time.</summary>

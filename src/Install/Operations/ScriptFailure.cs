@@ -1,3 +1,4 @@
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Services.Install;
@@ -12,10 +13,15 @@ internal static class ScriptFailure
     /// <param name="what">Which script failed.</param>
     /// <param name="end">How it ended.</param>
     /// <param name="words">The last line of its error output; empty: there was none.</param>
-    public static ChannelException Of(OperationReports reports, string what, ScriptEnded end, string words)
+    /// <param name="kernel">What the kernel of its appliance said of that; empty: nothing.</param>
+    public static ChannelException Of(OperationReports reports, string what, ScriptEnded end, string words, string kernel = "")
     {
         var how = end.Signal != 0 ? $"ended by signal {end.Signal}" : $"exit code {end.Code}";
-        var why = end.Reason.Length > 0 ? $"{how}, {reports.Clean(end.Reason, ScriptLimits.MaxText)}" : how;
-        return new ChannelException(ChannelError.FailedPrecondition, ErrorClass.MayHaveRun, $"{what} ({why}){(words.Length > 0 ? $"; its last words: {words}" : "")}");
+        string[] why = [how, reports.Clean(end.Reason, ScriptLimits.MaxText), reports.Clean(kernel, ScriptLimits.MaxText)];
+        return new ChannelException(ChannelError.FailedPrecondition, ErrorClass.MayHaveRun,
+            $"{what} ({string.Join(", ", why.Where(w => w.Length > 0))}){(words.Length > 0 ? $"; its last words: {words}" : "")}");
     }
+
+    /// <summary>Whether somebody has killed it; a shell tells of its program's signal by its exit code.</summary>
+    public static bool IsKilled(ScriptEnded end) => end.Signal == Abi.SIGKILL || end.Code == 128 + Abi.SIGKILL;
 }

@@ -144,7 +144,7 @@ internal sealed class ScriptPair : IAsyncDisposable
             _trusted?.EndPeer("the appliance has ended");
             await gone.CancelAsync().ConfigureAwait(false);
             await attending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.MayHaveRun, "the appliance ended before its work was done");
+            throw await _appliance.EndedAsync("its work was done", ErrorClass.MayHaveRun).ConfigureAwait(false);
         }
 
         await attending.ConfigureAwait(false);
@@ -159,7 +159,8 @@ internal sealed class ScriptPair : IAsyncDisposable
         var words = _reports.EndOf(InstallParty.Untrusted);
         if (end is not { Code: 0, Signal: 0 } || end.Reason.Length > 0)
         {
-            throw ScriptFailure.Of(_reports, "the half in the appliance failed", end, words);
+            var kernel = ScriptFailure.IsKilled(end) ? await _appliance!.KilledForMemoryAsync().ConfigureAwait(false) : "";
+            throw ScriptFailure.Of(_reports, "the half in the appliance failed", end, words, kernel);
         }
 
         if (_plan.Package is { } package)

@@ -26,6 +26,7 @@ internal sealed class FakeAppliance(Func<FakeScript, Task<ScriptEnded>> script) 
     public bool NeverAnswers { get; init; }
     public bool DiesAtOnce { get; init; }
     public bool CannotBeKilled { get; init; }
+    public LaunchDiagnosis Diagnosis { get; set; } = LaunchDiagnosis.Unknown;
     public byte[] Overlay { get; private set; } = [];
     public ChannelException? OverlayRefusal { get; init; }
 
@@ -89,6 +90,8 @@ internal sealed class FakeAppliance(Func<FakeScript, Task<ScriptEnded>> script) 
 
             await DieAsync();
         }
+
+        public ValueTask<LaunchDiagnosis> DiagnoseAsync() => ValueTask.FromResult(_owner.Diagnosis);
 
         public ValueTask DisposeAsync() => new(DieAsync());
 

@@ -119,7 +119,7 @@ public sealed class QemuGuestTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Only_the_beginning_of_a_machines_output_is_kept()
+    public async Task Of_a_machines_output_only_a_bounded_part_is_kept()
     {
         const int kept = 16 << 20;
         var before = GC.GetTotalMemory(forceFullCollection: true);

@@ -127,6 +127,32 @@ public sealed class QmpClientTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Events_are_taken_while_no_command_waits_and_commands_go_on_beside()
+    {
+        _monitor.Answer = static (_, id) => QmpDouble.Return(id) + $"{{\"event\": \"BEHIND{id}\"}}\n";
+        await using var client = await QmpClient.ConnectAsync(_monitor.Path, Soon);
+        _ = client.AttendAsync();
+        for (var i = 2; i < 50; i++)
+        {
+            // An answer that nobody asked for is no later command's.
+            await _monitor.SendAsync($"{{\"event\": \"ALONE{i}\"}}\n{QmpDouble.Return(1, "\"late\"")}");
+            Assert.Equal($"ALONE{i}", (await client.Events.ReadAsync(Soon)).GetProperty("event").GetString());
+            Assert.Equal(System.Text.Json.JsonValueKind.Object, (await client.ExecuteAsync("query-status", null, Soon)).ValueKind);
+            Assert.Equal($"BEHIND{i}", (await client.Events.ReadAsync(Soon)).GetProperty("event").GetString());
+        }
+    }
+
+    [Fact]
+    public async Task The_events_end_when_the_monitor_goes_or_is_none()
+    {
+        await using var client = await QmpClient.ConnectAsync(_monitor.Path, Soon);
+        var attending = client.AttendAsync();
+        await _monitor.SendAsync("{\"event\": \"SHUTDOWN\"}\n[]\n");
+        await attending.WaitAsync(Soon);
+        Assert.Single(await client.Events.ReadAllAsync(Soon).ToListAsync(Soon));
+    }
+
+    [Fact]
     public async Task Arguments_that_are_no_object_are_refused_and_send_nothing()
     {
         await using var client = await QmpClient.ConnectAsync(_monitor.Path, Soon);

@@ -40,6 +40,9 @@ internal sealed class QmpDouble : IAsyncDisposable
         }
     }
 
+    /// <summary>Goes, as a monitor does with its QEMU; what was sent is there to be read.</summary>
+    public void HangUp() => _client!.Shutdown(SocketShutdown.Both);
+
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();

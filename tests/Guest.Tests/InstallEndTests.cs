@@ -1,0 +1,37 @@
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
+
+namespace ChannelSdk.Guest.Tests;
+
+/// <summary>What is told of an appliance that came to a bad end by itself.</summary>
+[Collection("appliance")]
+public class InstallEndTests(Appliance appliance)
+{
+    private const string Begin = "#!/bin/sh\nPATH=$PATH:/bin:/sbin\n";
+    private const string Ended = "the appliance ended before its work was done: it was reset from inside";
+
+    [Theory]
+    [InlineData("echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 1000", Ended + " (Kernel panic - not syncing: sysrq triggered crash)")]
+    [InlineData("reboot -f; sleep 1000", Ended)]
+    public async Task A_panic_and_a_reset_are_told_as_what_they_are(string script, string reason)
+    {
+        using var rig = new InstallRig(appliance);
+        rig.Write("untrusted/create", $"{Begin}echo from the script >/dev/ttyS0\n{script}\n");
+        var (result, _) = await rig.RunAsync(new InstallRequest { Instance = "vm1" });
+        Assert.Equal((InstallOutcome.Failed, reason), (result.Outcome, result.Reason));
+        Assert.Contains("console| from the script", await File.ReadAllTextAsync(result.LogFile));
+        InstallKillTests.AssertNothingIsLeft(rig, Path.GetDirectoryName(result.LogFile)!);
+    }
+
+    [Fact]
+    public async Task A_script_without_memory_is_told_of_with_the_kernels_words()
+    {
+        using var rig = new InstallRig(appliance);
+        // More than there is, but not so much that the kernel refuses it at once.
+        rig.Write("untrusted/create", Begin + "echo 1 >/proc/sys/vm/overcommit_memory\nexec dd if=/dev/zero of=/dev/null bs=1G count=1\n");
+        var (result, _) = await rig.RunAsync(new InstallRequest { Instance = "vm1" });
+        Assert.StartsWith("the half in the appliance failed (ended by signal 9, Out of memory: Killed process ", result.Reason);
+        Assert.Contains("(dd))", result.Reason);
+    }
+}

@@ -34,4 +34,28 @@ public class InstallEndTests(Appliance appliance)
         Assert.StartsWith("the half in the appliance failed (ended by signal 9, Out of memory: Killed process ", result.Reason);
         Assert.Contains("(dd))", result.Reason);
     }
+
+    [Fact]
+    public async Task A_full_file_system_below_a_disk_ends_the_operation_at_once_and_the_disk_is_named()
+    {
+        using var rig = new InstallRig(appliance);
+        var place = rig.At("small");
+        Directory.CreateDirectory(place);
+        await DiskGuest.RunAsync("mount", "-t", "tmpfs", "-o", "size=4m", "none", place);
+        try
+        {
+            // A script that waits for ever for a write that does not come to its end.
+            rig.Write("untrusted/create", Begin + "dd if=/dev/zero of=$DISK_0_PATH bs=1M count=16 conv=fsync\nsleep 1000\n");
+            var disk = rig.NewDisk("small/disk.img");
+            var (result, _) = await rig.RunAsync(new InstallRequest { Instance = "vm1", Disks = [disk] });
+            Assert.Equal((InstallOutcome.Failed,
+                $"the appliance ended before its work was done: QEMU stopped it, as its disk {disk.Path} cannot be used: No space left on device; make room in the file system that it lies in"),
+                (result.Outcome, result.Reason));
+            InstallKillTests.AssertNothingIsLeft(rig, Path.GetDirectoryName(result.LogFile)!);
+        }
+        finally
+        {
+            await DiskGuest.RunAsync("umount", "-l", place);
+        }
+    }
 }

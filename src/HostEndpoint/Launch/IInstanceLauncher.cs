@@ -60,7 +60,7 @@ public interface ILaunchedInstance : IAsyncDisposable
     /// <summary>Where the appliance sees the disks of the request, for instance /dev/vda.</summary>
     IReadOnlyList<string> DiskDevices { get; }
 
-    /// <summary>Ends when the appliance has ended, for any reason.</summary>
+    /// <summary>Ends when the appliance has ended, for any reason, or is stopped and cannot go on: it was on a disk that is full.</summary>
     Task Exited { get; }
 
     /// <summary>Ends it by force.</summary>

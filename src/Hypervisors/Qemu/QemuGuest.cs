@@ -46,6 +46,9 @@ public sealed class QemuGuest : IAsyncDisposable
     /// <summary>Ends when the QEMU process has ended.</summary>
     public Task Exited => _process.Exited;
 
+    /// <summary>Ends when a watched guest can go on no more: QEMU has ended, or has stopped it for a disk that it cannot use.</summary>
+    internal Task Over => _witness is null ? Exited : Task.WhenAny(Exited, _witness.Stopped);
+
     /// <summary>Whether the QEMU process still runs.</summary>
     public bool IsRunning => _process.IsRunning;
 
@@ -102,9 +105,9 @@ public sealed class QemuGuest : IAsyncDisposable
                 await new QemuState(qmp, process).LoadAsync(file, cancellationToken).ConfigureAwait(false);
             }
 
-            if (options.IsWatched)
+            if (options.WatchedDisks is { } disks)
             {
-                guest._witness = await QemuWitness.StartAsync(process, qmp, guest.ConsoleSocket, cancellationToken).ConfigureAwait(false);
+                guest._witness = await QemuWitness.StartAsync(process, qmp, guest.ConsoleSocket, disks, cancellationToken).ConfigureAwait(false);
             }
 
             await qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);

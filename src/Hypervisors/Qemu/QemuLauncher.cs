@@ -87,6 +87,7 @@ public sealed record QemuLauncherOptions
 public sealed class QemuLauncher : IInstanceLauncher
 {
     private const uint VsockPort = 5000;
+    private const string OverlayNode = "appliance";
     private readonly QemuLauncherOptions _options;
 
     /// <summary>Makes a launcher.</summary>
@@ -187,13 +188,14 @@ public sealed class QemuLauncher : IInstanceLauncher
             Network = network,
             Folder = request.Folder,
             Environment = request.Environment,
-            IsWatched = true,
+            WatchedDisks = request.Disks.Index().Select(d => KeyValuePair.Create(NodeOf(d.Index), d.Item.Path))
+                .Concat(overlay is null ? [] : [KeyValuePair.Create(OverlayNode, overlay)]).ToDictionary(),
             Arguments =
             [
                 // What an appliance was given may be secret: no core dump has its memory.
                 "-machine", "dump-guest-core=off",
-                .. overlay is null ? [] : Drive(overlay, "qcow2", "appliance", 8),
-                .. request.Disks.SelectMany((disk, i) => Drive(disk.Path, disk.Format, $"target{Invariant(i)}", 9 + i)),
+                .. overlay is null ? [] : Drive(overlay, "qcow2", OverlayNode, 8),
+                .. request.Disks.SelectMany((disk, i) => Drive(disk.Path, disk.Format, NodeOf(i), 9 + i)),
             ],
         };
     }
@@ -209,6 +211,8 @@ public sealed class QemuLauncher : IInstanceLauncher
 
     private static string[] Devices(int count, bool hasOverlay) => [.. Enumerable.Range(hasOverlay ? 1 : 0, count).Select(i => $"/dev/vd{(char)('a' + i)}")];
 
+    private static string NodeOf(int disk) => $"target{Invariant(disk)}";
+
     private static string Invariant(int number) => number.ToString(CultureInfo.InvariantCulture);
 
     private sealed class Launched(QemuGuest guest, ITransportEndpoint endpoint, LinkLocalNetwork? tap, VsockDevice? device, IReadOnlyList<string> devices) : ILaunchedInstance
@@ -217,7 +221,7 @@ public sealed class QemuLauncher : IInstanceLauncher
 
         public IReadOnlyList<string> DiskDevices => devices;
 
-        public Task Exited => guest.Exited;
+        public Task Exited { get; } = guest.Over;
 
         // Half of the time for QEMU to flush what it holds of the disks, the other for the kernel to take it away.
         public Task KillAsync(TimeSpan within) => guest.EndAsync(within / 2, within / 2);

@@ -71,8 +71,11 @@ public sealed record QemuOptions
     /// <summary>The accelerator in use. A /dev/kvm on a processor without virtualization opens and then hangs guests, so the flags are asked too.</summary>
     public string EffectiveAccelerator => Accelerator ?? (HasKvm() ? "kvm" : "tcg");
 
-    /// <summary>Whether this process reads the guest's console and QEMU's events, to tell why it ended (<see cref="QemuGuest.DiagnoseAsync"/>). The console's socket has one client at a time.</summary>
-    internal bool IsWatched { get; init; }
+    /// <summary>
+    /// Whether this process reads the guest's console and QEMU's events, to tell why it ended (<see cref="QemuGuest.DiagnoseAsync"/>):
+    /// the names of its disks' nodes with their paths; null if not. The console's socket has one client at a time.
+    /// </summary>
+    internal IReadOnlyDictionary<string, string>? WatchedDisks { get; init; }
 
     /// <summary>Checks every value.</summary>
     /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Text.Json;
 using ChannelSdk.Host.Json;
 using ChannelSdk.Host.Launch;
 using ChannelSdk.Linux.Files;
@@ -18,13 +19,16 @@ internal sealed class QemuWitness : IAsyncDisposable
 
     private readonly QemuProcess _process;
     private readonly Socket _console;
+    private readonly IReadOnlyDictionary<string, string> _disks;
     private readonly TailBuffer _said = new(LaunchDiagnosis.MaxOutput);
     private readonly Task _watching;
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile string _shutdown = "";
+    private volatile string _fault = "";
 
-    private QemuWitness(QemuProcess process, QmpClient qmp, Socket console)
+    private QemuWitness(QemuProcess process, QmpClient qmp, Socket console, IReadOnlyDictionary<string, string> disks)
     {
-        (_process, _console) = (process, console);
+        (_process, _console, _disks) = (process, console, disks);
         _watching = Task.WhenAll(ReadAsync(), qmp.AttendAsync(), ListenAsync(qmp));
     }
 
@@ -32,15 +36,16 @@ internal sealed class QemuWitness : IAsyncDisposable
     /// <param name="process">QEMU.</param>
     /// <param name="qmp">Its machine protocol, whose events this takes.</param>
     /// <param name="console">Path of the console's socket, which has one client at a time.</param>
+    /// <param name="disks">Names of its disks' nodes, with their paths.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.LinkLost"/>: the console cannot be reached, as QEMU has gone.</exception>
-    public static async Task<QemuWitness> StartAsync(QemuProcess process, QmpClient qmp, string console, CancellationToken cancellationToken)
+    public static async Task<QemuWitness> StartAsync(QemuProcess process, QmpClient qmp, string console, IReadOnlyDictionary<string, string> disks, CancellationToken cancellationToken)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
             await socket.ConnectAsync(new UnixDomainSocketEndPoint(console), cancellationToken).ConfigureAwait(false);
-            return new QemuWitness(process, qmp, socket);
+            return new QemuWitness(process, qmp, socket, disks);
         }
         catch (Exception e)
         {
@@ -48,6 +53,9 @@ internal sealed class QemuWitness : IAsyncDisposable
             throw e is SocketException ? new ChannelException(ChannelError.LinkLost, ErrorClass.Retry, $"the guest's console {console} cannot be reached: {FileFault.Describe(e)}", e) : e;
         }
     }
+
+    /// <summary>Ends when QEMU has stopped the machine, which does not go on by itself: its disk could not be written.</summary>
+    public Task Stopped => _stopped.Task;
 
     /// <summary>What is known by now; once QEMU has ended, after all that it had still to say.</summary>
     public async ValueTask<LaunchDiagnosis> DiagnoseAsync()
@@ -83,7 +91,9 @@ internal sealed class QemuWitness : IAsyncDisposable
     private string Reason()
     {
         var words = _process.LastWords;
-        var why = _shutdown.Length > 0 ? Describe(_shutdown) : _process.IsRunning ? "" : _process.HowEnded;
+        var why = _shutdown.Length > 0 ? Describe(_shutdown)
+            : _stopped.Task.IsCompleted ? $"QEMU stopped it{_fault}"
+            : _process.IsRunning ? "" : _process.HowEnded;
         // What a guest does to itself QEMU has no words for; older ones would mislead.
         return why.StartsWith("QEMU", StringComparison.Ordinal) && words.Length > 0 ? $"{why} ({words})" : why;
     }
@@ -108,10 +118,27 @@ internal sealed class QemuWitness : IAsyncDisposable
     {
         await foreach (var untrusted in qmp.Events.ReadAllAsync().ConfigureAwait(false))
         {
-            if (UntrustedJson.Text(untrusted, "event") == "SHUTDOWN" && UntrustedJson.Member(untrusted, "data") is { } data)
-            {
-                _shutdown = UntrustedJson.Text(data, "reason");
-            }
+            Listen(UntrustedJson.Text(untrusted, "event"), UntrustedJson.Member(untrusted, "data") ?? default);
+        }
+    }
+
+    private void Listen(string untrustedEvent, JsonElement untrusted)
+    {
+        switch (untrustedEvent)
+        {
+            case "SHUTDOWN":
+                _shutdown = UntrustedJson.Text(untrusted, "reason");
+                break;
+            case "BLOCK_IO_ERROR" when UntrustedJson.Text(untrusted, "action") == "stop":
+                var node = UntrustedJson.Text(untrusted, "node-name");
+                var why = SafeText.Escape(UntrustedJson.Text(untrusted, "reason"), 128);
+                _fault = $", as its disk {_disks.GetValueOrDefault(node) ?? SafeText.Escape(node, 64)} cannot be used: {why}"
+                    + (UntrustedJson.IsTrue(untrusted, "nospace") ? "; make room in the file system that it lies in" : "");
+                _stopped.TrySetResult();
+                break;
+            case "STOP":
+                _stopped.TrySetResult();
+                break;
         }
     }
 }

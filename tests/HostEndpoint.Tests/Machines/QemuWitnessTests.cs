@@ -39,7 +39,7 @@ public sealed class QemuWitnessTests : IAsyncDisposable
         Program = _folder.Write("qemu", $"#!/bin/sh\n{script}\n", isScript: true),
         Folder = _folder.At("vm"),
         Accelerator = "tcg",
-        IsWatched = true,
+        WatchedDisks = new Dictionary<string, string> { ["target0"] = "/srv/vm1.img" },
     }, Soon);
 
     [Fact]
@@ -90,6 +90,21 @@ public sealed class QemuWitnessTests : IAsyncDisposable
         var known = await guest.DiagnoseAsync();
         Assert.Equal(reason, known.Reason);
         Assert.Equal(signal == Abi.SIGKILL ? "" : "no room\n", System.Text.Encoding.UTF8.GetString(known.Errors.Span));
+    }
+
+    [Theory]
+    [InlineData("BLOCK_IO_ERROR", "\"node-name\": \"target0\", \"action\": \"stop\", \"nospace\": true, \"reason\": \"No space left on device\"",
+        "QEMU stopped it, as its disk /srv/vm1.img cannot be used: No space left on device; make room in the file system that it lies in")]
+    [InlineData("BLOCK_IO_ERROR", "\"node-name\": \"x\\u001b\", \"action\": \"stop\", \"reason\": \"\\u001b\"", "QEMU stopped it, as its disk x\\u001b cannot be used: \\u001b")]
+    [InlineData("STOP", "", "QEMU stopped it")]
+    public async Task A_machine_that_is_stopped_for_its_disk_is_over_and_its_disk_is_named(string kind, string data, string reason)
+    {
+        await using var guest = await StartAsync("exec sleep 1000");
+        await _monitor.SendAsync("{\"event\": \"BLOCK_IO_ERROR\", \"data\": {\"node-name\": \"target0\", \"action\": \"report\", \"reason\": \"I/O error\"}}\n");
+        await _monitor.SendAsync($"{{\"event\": \"{kind}\", \"data\": {{{data}}}}}\n");
+        await guest.Over.WaitAsync(Soon);
+        Assert.Equal(reason, (await guest.DiagnoseAsync()).Reason);
+        Assert.True(guest.IsRunning);
     }
 
     [Fact]

@@ -1,4 +1,4 @@
-using ChannelSdk.Host.Launch;
+using ChannelSdk.Hypervisors.Qemu;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Operations;
 
@@ -57,5 +57,28 @@ public class InstallEndTests(Appliance appliance)
         {
             await DiskGuest.RunAsync("umount", "-l", place);
         }
+    }
+
+    [Fact]
+    public async Task A_disk_that_another_machine_uses_and_too_many_disks_are_told_in_QEMUs_words()
+    {
+        using var rig = new InstallRig(appliance);
+        rig.Write("untrusted/create", Begin + "exit 0\n");
+        var disk = rig.NewDisk("disk.img");
+        await using (await QemuGuest.StartAsync(new QemuOptions
+        {
+            Accelerator = "tcg",
+            MemoryMiB = 16,
+            Arguments = ["-drive", $"file={disk.Path},if=virtio,format=raw"],
+        }, InstallRig.Soon))
+        {
+            var (used, _) = await rig.RunAsync(new InstallRequest { Instance = "vm1", Disks = [disk] });
+            Assert.StartsWith("QEMU ended at once with code 1: ", used.Reason);
+            Assert.Contains($"Is another process using the image [{disk.Path}]?", used.Reason);
+        }
+
+        var (many, _) = await rig.RunAsync(new InstallRequest { Instance = "vm1", Disks = [.. Enumerable.Range(0, 40).Select(i => rig.NewDisk($"{i}.img"))] });
+        Assert.StartsWith("QEMU ended at once with code 1: ", many.Reason);
+        Assert.Contains("addr", many.Reason);
     }
 }

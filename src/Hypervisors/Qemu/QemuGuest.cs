@@ -62,7 +62,7 @@ public sealed class QemuGuest : IAsyncDisposable
         var folder = options.Folder ?? Directory.CreateTempSubdirectory("channelsdk-guest-").FullName;
         var secret = options.Network?.SecretFile;
         QemuProcess? process = null;
-        QmpClient qmp;
+        QemuGuest? guest = null;
         try
         {
             if (options.RunAs is { } user)
@@ -71,20 +71,18 @@ public sealed class QemuGuest : IAsyncDisposable
             }
 
             process = QemuProcess.Start(options, folder);
-            // It answers once it has read all that it was started with.
-            qmp = await ConnectQmpAsync(process, folder, cancellationToken).ConfigureAwait(false);
+            guest = new QemuGuest(process, folder, options.Folder is null, await ConnectQmpAsync(process, folder, cancellationToken).ConfigureAwait(false));
+            await guest.RunAsync(options, cancellationToken).ConfigureAwait(false);
+            return guest;
         }
-        catch
+        catch (Exception e)
         {
-            if (process is not null)
+            // Its socket is there before its disks are: what it says of them tells more than that it has gone.
+            var words = process is not null && e is ChannelException { Code: ChannelError.LinkLost } ? await process.EndedSoonAsync().ConfigureAwait(false) : null;
+            await (guest?.DisposeAsync().AsTask() ?? DropAsync(process, options.Folder is null ? folder : null)).ConfigureAwait(false);
+            if (words is not null)
             {
-                await process.KillAsync(s_killPatience).ConfigureAwait(false);
-                process.Dispose();
-            }
-
-            if (options.Folder is null)
-            {
-                QemuFolder.Remove(folder);
+                throw words;
             }
 
             throw;
@@ -95,28 +93,6 @@ public sealed class QemuGuest : IAsyncDisposable
             {
                 _ = FileCalls.Unlink(secret);
             }
-        }
-
-        var guest = new QemuGuest(process, folder, options.Folder is null, qmp);
-        try
-        {
-            if (options.RestoreFrom is { } file)
-            {
-                await new QemuState(qmp, process).LoadAsync(file, cancellationToken).ConfigureAwait(false);
-            }
-
-            if (options.WatchedDisks is { } disks)
-            {
-                guest._witness = await QemuWitness.StartAsync(process, qmp, guest.ConsoleSocket, disks, cancellationToken).ConfigureAwait(false);
-            }
-
-            await qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);
-            return guest;
-        }
-        catch
-        {
-            await guest.DisposeAsync().ConfigureAwait(false);
-            throw;
         }
     }
 
@@ -220,6 +196,35 @@ public sealed class QemuGuest : IAsyncDisposable
         finally
         {
             await _process.KillAsync(within).ConfigureAwait(false);
+        }
+    }
+
+    private async Task RunAsync(QemuOptions options, CancellationToken cancellationToken)
+    {
+        if (options.RestoreFrom is { } file)
+        {
+            await new QemuState(Qmp, _process).LoadAsync(file, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (options.WatchedDisks is { } disks)
+        {
+            _witness = await QemuWitness.StartAsync(_process, Qmp, ConsoleSocket, disks, cancellationToken).ConfigureAwait(false);
+        }
+
+        await Qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async Task DropAsync(QemuProcess? process, string? folder)
+    {
+        if (process is not null)
+        {
+            await process.KillAsync(s_killPatience).ConfigureAwait(false);
+            process.Dispose();
+        }
+
+        if (folder is not null)
+        {
+            QemuFolder.Remove(folder);
         }
     }
 

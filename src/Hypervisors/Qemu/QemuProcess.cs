@@ -42,6 +42,7 @@ internal sealed class QemuProcess : IDisposable
     /// <summary>A shell's exit code for a program that signal 0 ended.</summary>
     private const int SignalBase = 128;
 
+    private static readonly TimeSpan s_endWait = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(1);
 
     // What a QEMU needs to find its files; nothing else of the environment of a host manager is its business.
@@ -77,8 +78,9 @@ internal sealed class QemuProcess : IDisposable
     /// <summary>The end of what it wrote.</summary>
     public byte[] Errors => _errors.ToArray();
 
-    /// <summary>What it wrote, bounded and escaped.</summary>
-    public string ErrorOutput => SafeText.Escape(Encoding.UTF8.GetString(Errors).Trim(), MaxErrorOutput);
+    /// <summary>What it wrote, its lines in one, bounded and escaped.</summary>
+    public string ErrorOutput => SafeText.Escape(
+        string.Join("; ", Encoding.UTF8.GetString(Errors).Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)), MaxErrorOutput);
 
     /// <summary>The last line that it wrote, bounded and escaped; empty if it wrote nothing.</summary>
     public string LastWords => SafeText.Escape(Encoding.UTF8.GetString(Errors).Trim().Split('\n')[^1], MaxLastWords);
@@ -120,6 +122,13 @@ internal sealed class QemuProcess : IDisposable
         // A child of it may hold the pipe open.
         await Reading.WaitAsync(s_lastWords).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"QEMU ended at once with code {_process.ExitCode}: {ErrorOutput}");
+    }
+
+    /// <summary>As <see cref="EndedAsync"/>, for a QEMU whose socket has gone; null if it does not end within 5 s.</summary>
+    public async Task<ChannelException?> EndedSoonAsync()
+    {
+        await Exited.WaitAsync(s_endWait).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return Exited.IsCompleted ? await EndedAsync().ConfigureAwait(false) : null;
     }
 
     /// <summary>Kills all of them.</summary>

@@ -1,5 +1,6 @@
 using ChannelSdk.HostEndpoint.Tests.Install;
 using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.LinkLocal;
@@ -116,6 +117,18 @@ public sealed class QemuGuestTests : IAsyncDisposable
         Assert.Equal(ChannelError.TransportFailed, error.Code);
         Assert.StartsWith("QEMU ended at once with code 3: xxx", error.Message, StringComparison.Ordinal);
         Assert.InRange(error.Message.Length, 100, 5000);
+    }
+
+    [Fact]
+    public async Task A_machine_that_ends_when_its_monitor_was_reached_is_told_of_in_its_own_words()
+    {
+        _monitor.Greeting = "";
+        var starting = QemuGuest.StartAsync(Options($"trap 'printf \"qemu: -device x: no lock\\nIs another process using the image?\\n\" >&2; exit 1' USR1\necho $$ >{_folder.At("pid")}\nwhile :; do sleep 0.01; done"), Soon);
+        await _monitor.ConnectedAsync(Soon);
+        Assert.Equal(0, ProcessCalls.Kill(int.Parse(await WrittenAsync("pid"), System.Globalization.CultureInfo.InvariantCulture), 10));
+        _monitor.HangUp();
+        var error = await Assert.ThrowsAsync<ChannelException>(() => starting);
+        Assert.Equal((ChannelError.TransportFailed, "QEMU ended at once with code 1: qemu: -device x: no lock; Is another process using the image?"), (error.Code, error.Message));
     }
 
     [Fact]

@@ -11,6 +11,7 @@ internal sealed class QmpDouble : IAsyncDisposable
     private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _running;
+    private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Socket? _client;
 
     public QmpDouble(string path)
@@ -31,6 +32,9 @@ internal sealed class QmpDouble : IAsyncDisposable
     public ConcurrentQueue<string> Lines { get; } = [];
 
     public static string Return(long id, string value = "{}") => $"{{\"return\": {value}, \"id\": {id}}}\n";
+
+    /// <summary>Waits for the first client.</summary>
+    public Task ConnectedAsync(CancellationToken cancellationToken) => _connected.Task.WaitAsync(cancellationToken);
 
     public async Task SendAsync(string text)
     {
@@ -59,6 +63,7 @@ internal sealed class QmpDouble : IAsyncDisposable
             try
             {
                 _client = await _listener.AcceptAsync(_stop.Token);
+                _connected.TrySetResult();
                 await SendAsync(Greeting);
                 using var reader = new StreamReader(new NetworkStream(_client, ownsSocket: false));
                 while (await reader.ReadLineAsync(_stop.Token) is { } line)

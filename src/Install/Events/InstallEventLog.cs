@@ -75,6 +75,7 @@ public sealed class InstallEventLog
         ProgressMadeEvent progress => progress.Text.Length + progress.Steps.Sum(s => s.Length),
         LogEvent log => log.Text.Length,
         OutputEvent output => output.Text.Length,
+        HalfResultEvent half => half.Text.Length + half.Content.Length,
         ResultEvent result => result.Reason.Length,
         PhaseEvent phase => phase.Text.Length,
         _ => 0,

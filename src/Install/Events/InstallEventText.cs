@@ -32,6 +32,7 @@ public static class InstallEventText
             MessageEvent message => $"sent a message of {message.Bytes} bytes",
             LogEvent log => $"{log.Level.ToString().ToLowerInvariant()}: {log.Text}",
             OutputEvent output => $"{(output.IsError ? "err" : "out")}| {output.Text}",
+            HalfResultEvent half => $"result: {half.Text}",
             ResultEvent result => $"{result.Outcome}{(result.Reason.Length > 0 ? ": " : "")}{result.Reason}",
             _ => e.GetType().Name,
         };

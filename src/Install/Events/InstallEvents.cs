@@ -58,6 +58,7 @@ public enum InstallOutcome
 [JsonDerivedType(typeof(MessageEvent), "message")]
 [JsonDerivedType(typeof(LogEvent), "log")]
 [JsonDerivedType(typeof(OutputEvent), "output")]
+[JsonDerivedType(typeof(HalfResultEvent), "half_result")]
 [JsonDerivedType(typeof(ResultEvent), "result")]
 public abstract record InstallEvent
 {
@@ -122,6 +123,16 @@ public sealed record OutputEvent : InstallEvent
 
     /// <summary>The line.</summary>
     public required string Text { get; init; }
+}
+
+/// <summary>What a half has set as its result, told once, when the operation is about to end.</summary>
+public sealed record HalfResultEvent : InstallEvent
+{
+    /// <summary>Its beginning as a text, at most 4096 characters.</summary>
+    public required string Text { get; init; }
+
+    /// <summary>All of it, 0 to 65,536 bytes of the half; base64 in JSON. Private and secret values in it are replaced, nothing is escaped.</summary>
+    public required ReadOnlyMemory<byte> Content { get; init; }
 }
 
 /// <summary>The last event: how it ended.</summary>

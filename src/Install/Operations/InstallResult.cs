@@ -11,10 +11,10 @@ public sealed record InstallResult
     /// <summary>Why; empty if it succeeded.</summary>
     public required string Reason { get; init; }
 
-    /// <summary>What the half on the host has set as its result; null: nothing.</summary>
+    /// <summary>What the half on the host has set as its result, private and secret values replaced; null: nothing.</summary>
     public ReadOnlyMemory<byte>? TrustedResult { get; init; }
 
-    /// <summary>What the half in the appliance has set as its result, bytes of an untrusted party; null: nothing.</summary>
+    /// <summary>What the half in the appliance has set as its result, bytes of an untrusted party, private and secret values replaced; null: nothing.</summary>
     public ReadOnlyMemory<byte>? UntrustedResult { get; init; }
 
     /// <summary>How long each phase took, in their order.</summary>

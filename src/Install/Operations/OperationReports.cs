@@ -14,6 +14,7 @@ internal sealed class OperationReports
 {
     private const long MaxLog = 32 << 20;
     private const double Whole = 100;
+    private const int MaxResultText = 4096;
     private readonly Redactor _redactor;
     private readonly FileStream _log;
     private readonly TimeProvider _time;
@@ -40,7 +41,7 @@ internal sealed class OperationReports
     /// <summary>Where the operation is now.</summary>
     public InstallPhase Phase { get; private set; }
 
-    /// <summary>What a half has set as its result.</summary>
+    /// <summary>What a half has set as its result, without private and secret values.</summary>
     public Dictionary<InstallParty, ReadOnlyMemory<byte>> Results { get; } = [];
 
     public void Enter(InstallPhase phase, string text = "")
@@ -82,9 +83,11 @@ internal sealed class OperationReports
 
     public void Result(InstallParty party, ReadOnlySpan<byte> untrusted)
     {
+        var result = untrusted[..Math.Min(untrusted.Length, ScriptLimits.MaxMessage)].ToArray();
+        _redactor.Apply(result);
         lock (_gate)
         {
-            Results[party] = untrusted[..Math.Min(untrusted.Length, ScriptLimits.MaxMessage)].ToArray();
+            Results[party] = result;
         }
     }
 
@@ -123,9 +126,17 @@ internal sealed class OperationReports
         }
     }
 
-    /// <summary>The last event. Nothing is told after it.</summary>
+    /// <summary>The results of the halves, and the last event. Nothing is told after it.</summary>
     public void End(InstallOutcome outcome, string reason)
     {
+        lock (_gate)
+        {
+            foreach (var (party, result) in Results.OrderBy(r => r.Key))
+            {
+                Tell(new HalfResultEvent { Party = party, Text = SafeText.Escape(System.Text.Encoding.UTF8.GetString(result.Span), MaxResultText), Content = result });
+            }
+        }
+
         Enter(InstallPhase.Ended);
         Tell(new ResultEvent { Outcome = outcome, Reason = reason });
         Close();

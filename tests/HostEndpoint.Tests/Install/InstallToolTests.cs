@@ -55,11 +55,12 @@ public class InstallToolTests
     public async Task An_install_takes_a_secret_from_standard_input_and_tells_how_it_ended()
     {
         using var rig = new InstallRig();
-        rig.Write("os/create", "#!/bin/sh\n[ \"$OSP_PASSWORD\" = MARKED-SECRET ] || exit 9\nchannelctl half progress 50 half\n");
+        rig.Write("os/create", "#!/bin/sh\n[ \"$OSP_PASSWORD\" = MARKED-SECRET ] || exit 9\nchannelctl half progress 50 half\nchannelctl half result 'it is done'\n");
         string[] create = ["install", "create", "vm1", "--state", rig.State, "--definitions", rig.At("definitions"), "--secret", "password=-"];
         var good = await RunAsync("MARKED-SECRET\n", create);
         Assert.Equal((0, ""), (good.Code, good.Error));
         Assert.Contains("50.0 %: half", good.Out);
+        Assert.Contains("trusted   result: it is done\n", good.Out);
         Assert.Contains("vm1: Succeeded", good.Out);
         var bad = await RunAsync("other", create);
         Assert.Equal(5, bad.Code);

@@ -40,6 +40,8 @@ public class OperationTests
         Assert.Equal((InstallOutcome.Succeeded, ""), (result.Outcome, result.Reason));
         Assert.Equal("trusted result"u8, result.TrustedResult!.Value.Span);
         Assert.Equal("untrusted result"u8, result.UntrustedResult!.Value.Span);
+        Assert.Equal([(InstallParty.Trusted, "trusted result"), (InstallParty.Untrusted, "untrusted result")], events.OfType<HalfResultEvent>().Select(e => (e.Party, e.Text)));
+        Assert.Contains("untrusted result: untrusted result\n", File.ReadAllText(result.LogFile));
         Assert.Contains(events, e => e is OutputEvent { Party: InstallParty.Trusted, Text: "got: from guest" });
         Assert.Contains(events, e => e is ProgressMadeEvent { Party: InstallParty.Untrusted, Percent: 25, Text: "formatting" });
         Assert.Contains(events, e => e is ProgressMadeEvent { Party: InstallParty.Trusted, Percent: 50, Text: "half way" });
@@ -93,6 +95,7 @@ public class OperationTests
             await script.Stream.WriteAsync(InstallMessage.Output, Encoding.UTF8.GetBytes("CRET, private MARKED-PRIVATE\n" + new string('x', 4090) + "MARKED-SECRET"));
             await script.Coordinator.LogAsync(InstallLogLevel.Info, "I know MARKED-SECRET");
             await script.Coordinator.ProgressAsync(0.001, "at MARKED-PRIVATE");
+            await script.Coordinator.ResultAsync("all of MARKED-PRIVATE and MARKED-SECRET"u8.ToArray());
             return InstallWire.Ended(3, 0, "died of MARKED-SECRET");
         });
         rig.Records.Change("vm1", r => r.With("license", OsParameter.Private("MARKED-PRIVATE")));
@@ -104,10 +107,30 @@ public class OperationTests
         var said = result.Reason + string.Concat(events.Select(e => e.ToString() + InstallEventText.Line(e)));
         Assert.Contains("**********", said);
         Assert.DoesNotContain("MARKED-", said);
+        Assert.Equal("all of ************** and *************"u8, result.UntrustedResult!.Value.Span);
+        Assert.Equal("all of ************** and *************"u8, events.OfType<HalfResultEvent>().Single().Content.Span);
         var files = rig.Files().ToList();
         Assert.Contains(files, f => f.Path.EndsWith("operation.log", StringComparison.Ordinal) && f.Content.Contains("secret is *************, private"));
         Assert.All(files, f => Assert.DoesNotContain("MARKED-SECRET", f.Content));
         Assert.All(files.Where(f => !f.Path.Contains("/records/")), f => Assert.DoesNotContain("MARKED-PRIVATE", f.Content));
+    }
+
+    [Fact]
+    public async Task A_result_is_shown_bounded_and_escaped_and_kept_as_it_is()
+    {
+        byte[] untrusted = [.. "\u001b[2J"u8, 0xff, .. Enumerable.Repeat((byte)'x', 60_000)];
+        using var rig = new InstallRig(async script =>
+        {
+            await script.Coordinator.ResultAsync("replaced"u8.ToArray());
+            await script.Coordinator.ResultAsync(untrusted);
+            return InstallRig.Well;
+        });
+        var operation = rig.Start();
+        await operation.Completion.WaitAsync(InstallRig.Soon);
+        var told = (await rig.Open().WatchAsync(operation.Id, 0, InstallRig.Soon).ToListAsync(InstallRig.Soon)).OfType<HalfResultEvent>().Single();
+        Assert.Equal(untrusted, told.Content.ToArray());
+        Assert.StartsWith("\\u001b[2J\uFFFDxxx", told.Text, StringComparison.Ordinal);
+        Assert.InRange(told.Text.Length, 4096, 4110);
     }
 
     [Fact]

@@ -25,6 +25,7 @@ public static class InstallEventText
         ArgumentNullException.ThrowIfNull(e);
         return e switch
         {
+            BegunEvent begun => $"operation {begun.Operation} on {begun.Instance}, log {begun.LogFile}",
             PhaseEvent phase => $"phase {phase.Phase}{(phase.Text.Length > 0 ? ": " : "")}{phase.Text}",
             ProgressMadeEvent progress => string.Create(CultureInfo.InvariantCulture,
                 $"{(progress.Percent is { } percent ? $"{percent:0.0} %" : "progress")}{string.Concat(progress.Steps.Select(s => $" / {s}"))}{(progress.Text.Length > 0 ? ": " : "")}{progress.Text}"),

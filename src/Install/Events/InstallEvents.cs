@@ -53,6 +53,7 @@ public enum InstallOutcome
 /// and secret parameters in them are replaced.
 /// </summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(BegunEvent), "begun")]
 [JsonDerivedType(typeof(PhaseEvent), "phase")]
 [JsonDerivedType(typeof(ProgressMadeEvent), "progress")]
 [JsonDerivedType(typeof(MessageEvent), "message")]
@@ -70,6 +71,19 @@ public abstract record InstallEvent
 
     /// <summary>Who it is about.</summary>
     public InstallParty Party { get; init; }
+}
+
+/// <summary>The first event: which operation it is.</summary>
+public sealed record BegunEvent : InstallEvent
+{
+    /// <summary>Its name: 32 hexadecimal digits.</summary>
+    public required string Operation { get; init; }
+
+    /// <summary>Name of the instance.</summary>
+    public required string Instance { get; init; }
+
+    /// <summary>Path of its log, which is kept.</summary>
+    public required string LogFile { get; init; }
 }
 
 /// <summary>The operation came to a phase.</summary>

@@ -44,6 +44,8 @@ internal sealed class OperationReports
     /// <summary>What a half has set as its result, without private and secret values.</summary>
     public Dictionary<InstallParty, ReadOnlyMemory<byte>> Results { get; } = [];
 
+    public void Begin(string operation, string instance) => Tell(new BegunEvent { Operation = operation, Instance = instance, LogFile = _log.Name });
+
     public void Enter(InstallPhase phase, string text = "")
     {
         Phase = phase;

@@ -64,6 +64,7 @@ internal sealed class OperationRunner
         using var deadline = new CancellationTokenSource(_options.Deadline, _options.Time);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancel.Token);
         var timing = TimePhasesAsync();
+        _reports.Begin(_plan.Id, _plan.Record.Name);
         _reports.Enter(InstallPhase.Preparing, $"{OsDefinition.ScriptName(_plan.Request.Action)} of {_plan.Record.Name} by {_plan.Definition.Name}");
         var (outcome, reason) = (InstallOutcome.Succeeded, "");
         // Off this thread: a part that hangs in its first step must not be waited for either.

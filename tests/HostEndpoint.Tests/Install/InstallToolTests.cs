@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
@@ -72,6 +73,22 @@ public class InstallToolTests
         Assert.Contains("50.0 %: half", (await RunAsync(null, "install", "log", list[1][..10], "--state", rig.State)).Out);
         Assert.Equal(5, (await RunAsync(null, "install", "watch", list[0][..32], "--state", rig.State)).Code);
         Assert.All(rig.Files(), f => Assert.DoesNotContain("MARKED-SECRET", f.Content));
+    }
+
+    [Fact]
+    public async Task The_JSON_of_an_install_begins_with_the_operation_and_its_log_and_has_the_result_of_a_half()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/create", "#!/bin/sh\nchannelctl half result done\n");
+        var told = await RunAsync(null, "install", "create", "vm1", "--state", rig.State, "--definitions", rig.At("definitions"), "--json");
+        Assert.Equal((0, ""), (told.Code, told.Error));
+        var events = told.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonDocument.Parse(l).RootElement).ToList();
+        var operation = rig.Open().List().Single().Operation;
+        Assert.Equal(("begun", operation, "vm1"), (events[0].GetProperty("kind").GetString(), events[0].GetProperty("operation").GetString(), events[0].GetProperty("instance").GetString()));
+        Assert.Contains($"operation {operation} on vm1, log ", await File.ReadAllTextAsync(events[0].GetProperty("log_file").GetString()!));
+        var result = events.Single(e => e.GetProperty("kind").GetString() == "half_result");
+        Assert.Equal(("Trusted", "done"), (result.GetProperty("party").GetString(), result.GetProperty("text").GetString()));
+        Assert.Equal("done"u8, result.GetProperty("content").GetBytesFromBase64());
     }
 
     [Fact]

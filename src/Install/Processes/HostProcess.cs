@@ -11,8 +11,8 @@ using Microsoft.Win32.SafeHandles;
 namespace ChannelSdk.Install.Processes;
 
 /// <summary>
-/// A script of an operation on the host, in its own session and, where possible, a control group. When it has ended
-/// all that it started is ended too. One thread reads its outputs and waits for its end.
+/// A script of an operation on the host, in its own session and, where possible, a control group. When it or this process has
+/// ended all that it started is ended too. One thread reads its outputs and waits for its end.
 /// </summary>
 internal sealed class HostProcess : IAsyncDisposable
 {
@@ -22,6 +22,7 @@ internal sealed class HostProcess : IAsyncDisposable
 
     private readonly string _operation;
     private readonly Cgroup? _cgroup;
+    private readonly ScriptGuard _guard;
     private readonly int _pid;
     private readonly SafeFileHandle[] _outputs;
     private readonly SafeFileHandle? _pidFd;
@@ -31,9 +32,9 @@ internal sealed class HostProcess : IAsyncDisposable
     private readonly Task _attending;
     private bool _isReaped;
 
-    private HostProcess(int pid, string operation, Cgroup? cgroup, SafeFileHandle[] outputs, Action<bool, ReadOnlyMemory<byte>> said)
+    private HostProcess(int pid, string operation, Cgroup? cgroup, ScriptGuard guard, SafeFileHandle[] outputs, Action<bool, ReadOnlyMemory<byte>> said)
     {
-        (_pid, _operation, _cgroup, _outputs, _said) = (pid, operation, cgroup, outputs, said);
+        (_pid, _operation, _cgroup, _guard, _outputs, _said) = (pid, operation, cgroup, guard, outputs, said);
         Identity = ProcessIdentity.Of(pid) ?? new ProcessIdentity(pid, 0);
         _pidFd = ProcessHandle.Open(pid);
         _attending = Task.Factory.StartNew(Attend, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
@@ -61,8 +62,10 @@ internal sealed class HostProcess : IAsyncDisposable
         using var begin = new SafeFileHandle(FileCalls.Open(folder, Abi.O_DIRECTORY | Abi.O_CLOEXEC, 0), ownsHandle: true);
         var ends = new List<SafeFileHandle>();
         var cgroup = Cgroup.Create(operation, MaxProcesses);
+        ScriptGuard? guard = null;
         try
         {
+            guard = ScriptGuard.Start(cgroup);
             for (var i = 0; i < 2; i++)
             {
                 var (read, write) = Descriptor.Pipe() ?? throw Failed(script.Path, Errno.Last);
@@ -84,6 +87,7 @@ internal sealed class HostProcess : IAsyncDisposable
                 throw Failed(script.Path, error);
             }
 
+            guard.Watch(pid);
             if (!hasJoined)
             {
                 cgroup?.Remove();
@@ -92,11 +96,12 @@ internal sealed class HostProcess : IAsyncDisposable
 
             ends[1].Dispose();
             ends[3].Dispose();
-            return new HostProcess(pid, operation, cgroup, [ends[0], ends[2]], said);
+            return new HostProcess(pid, operation, cgroup, guard, [ends[0], ends[2]], said);
         }
         catch
         {
             ends.ForEach(static end => end.Dispose());
+            guard?.Dispose();
             cgroup?.Remove();
             throw;
         }
@@ -209,6 +214,7 @@ internal sealed class HostProcess : IAsyncDisposable
             {
                 // What it left running in its process group: until it is reaped, the group's number can belong to no other group.
                 _ = ProcessCalls.Kill(-_pid, Abi.SIGKILL);
+                _guard.Dispose();
             }
 
             var result = ProcessCalls.WaitPid(_pid, out var status, Abi.WNOHANG);
@@ -218,6 +224,7 @@ internal sealed class HostProcess : IAsyncDisposable
             }
 
             _isReaped = true;
+            _guard.Dispose();
             return result < 0
                 ? InstallWire.Ended(0, Abi.SIGKILL, "somebody else in this process took the script's exit code away")
                 : InstallWire.Ended((uint)(status >> 8) & 0xFF, (uint)status & 0x7F, "");

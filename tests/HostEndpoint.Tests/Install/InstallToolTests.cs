@@ -1,5 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Linux.Processes;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
@@ -100,6 +103,57 @@ public class InstallToolTests
         Assert.Equal(124, result.Code);
         Assert.Contains("the deadline of 1 s passed", result.Out);
     }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(15)]
+    public async Task A_signal_that_asks_the_tool_to_end_cancels_the_operation(int signal)
+    {
+        using var rig = new InstallRig();
+        using var tool = await StartSleeperAsync(rig);
+        var rest = tool.StandardOutput.ReadToEndAsync(InstallRig.Soon);
+        Assert.Equal(0, ProcessCalls.Kill(tool.Id, signal));
+        await tool.WaitForExitAsync(InstallRig.Soon);
+        Assert.Equal(128 + signal, tool.ExitCode);
+        Assert.Contains("vm1: Cancelled: it was cancelled in the phase Running", await rest);
+        Assert.Equal(InstallOutcome.Cancelled, rig.Open().List().Single().Outcome);
+        Assert.Null(ProcessIdentity.Of(Child(rig)));
+    }
+
+    [Fact]
+    public async Task A_script_does_not_outlive_a_tool_that_is_killed()
+    {
+        using var rig = new InstallRig();
+        using var tool = await StartSleeperAsync(rig);
+        tool.Kill();
+        await tool.WaitForExitAsync(InstallRig.Soon);
+        // Before anybody opens the folder again.
+        for (var end = InstallRig.Soon; ProcessIdentity.Of(Child(rig)) is { IsRunning: true };)
+        {
+            await Task.Delay(5, end);
+        }
+
+        Assert.Equal(InstallOutcome.Interrupted, Assert.Single(rig.Open().Interrupted).Outcome);
+    }
+
+    /// <summary>An install whose script, and what it has started, end by no signal that can be ignored.</summary>
+    private static async Task<Process> StartSleeperAsync(InstallRig rig)
+    {
+        rig.Write("os/create", $"#!/bin/sh\ntrap '' HUP TERM INT\nsleep 1000 &\necho $! >{rig.At("child")}\necho begun\nwait\n");
+        var tool = Process.Start(new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "channelctl"), ["install", "create", "vm1", "--state", rig.State, "--definitions", rig.At("definitions")])
+        {
+            RedirectStandardOutput = true,
+        })!;
+        for (var line = ""; !line!.Contains("out| begun", StringComparison.Ordinal);)
+        {
+            line = await tool.StandardOutput.ReadLineAsync(InstallRig.Soon);
+            Assert.NotNull(line);
+        }
+
+        return tool;
+    }
+
+    private static int Child(InstallRig rig) => int.Parse(File.ReadAllText(rig.At("child")), System.Globalization.CultureInfo.InvariantCulture);
 
     [Theory]
     [InlineData(2, "--secret takes NAME=", "install", "create", "vm1", "--secret", "x")]

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using ChannelSdk.Metadata.Model;
 using ChannelSdk.Host;
@@ -7,6 +9,8 @@ using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Processes;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
@@ -39,6 +43,7 @@ public class RecoveryTests
             Assert.NotNull(line);
         }
 
+        KillGuards(host.Id, OperationProcesses.Find(rig.Open().List().Single().Operation));
         host.Kill();
         await host.WaitForExitAsync(InstallRig.Soon);
         var running = Directory.GetFiles(rig.State, "journal.json", SearchOption.AllDirectories).Select(OperationJournal.Read).Single();
@@ -73,6 +78,15 @@ public class RecoveryTests
         // And the instance can be installed again.
         rig.Write("os/create", "#!/bin/sh\n");
         Assert.Equal(InstallOutcome.Succeeded, (await rig.RunAsync()).Result.Outcome);
+    }
+
+    /// <summary>As if all of the host's processes had been killed: nobody is left to end what the scripts have started.</summary>
+    private static void KillGuards(int host, IReadOnlyList<int> scripts)
+    {
+        // A thread may end meanwhile.
+        var children = Directory.EnumerateDirectories($"/proc/{host}/task").SelectMany(static task => SmallFile.TryRead($"{task}/children", 4096, out var list) == 0 ? Encoding.ASCII.GetString(list).Split(' ', StringSplitOptions.RemoveEmptyEntries) : [])
+            .Select(id => int.Parse(id, CultureInfo.InvariantCulture));
+        Assert.Equal(0, ProcessCalls.Kill(Assert.Single(children.Except(scripts)), Abi.SIGKILL));
     }
 
     [Fact]

@@ -95,4 +95,18 @@ public class InstallRefusalTests
         await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
         Assert.Equal(code, (await driver.FailAsync()).Code);
     }
+
+    [Theory]
+    [InlineData("#!/no/such/bash -e\nexit 0\n", "/no/such/bash")]
+    [InlineData("#! /no/such/\u001bsh", "/no/such/\\u001bsh")]
+    public async Task A_script_whose_interpreter_is_missing_fails_with_its_name(string script, string named)
+    {
+        await using var rig = new AgentRig();
+        await using var driver = await InstallDriver.OpenAsync(rig.Instance.Channel);
+        await driver.AddAsync("create", script);
+        await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
+        var e = await driver.FailAsync();
+        Assert.Equal(ChannelError.NotFound, e.Code);
+        Assert.Contains($"the script create cannot be run in the appliance: {named}, which its first line names, is not there", e.Message, StringComparison.Ordinal);
+    }
 }

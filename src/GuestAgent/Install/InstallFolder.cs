@@ -18,6 +18,10 @@ internal sealed class InstallFolder
     public const string Prefix = "install-";
 
     private const int MaxNameBytes = 255;
+
+    /// <summary>Bytes of a first line that the kernel reads (BINPRM_BUF_SIZE).</summary>
+    private const int MaxFirstLine = 256;
+
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private int _count;
     private int _bytes;
@@ -94,6 +98,27 @@ internal sealed class InstallFolder
         {
             throw Failed($"the script {LogText.Escape(name, 100)}", e);
         }
+    }
+
+    /// <summary>The program that a script's first line names and that is not there; null if it names none, or the program is there.</summary>
+    public string? MissingInterpreter(string script)
+    {
+        Span<byte> start = stackalloc byte[MaxFirstLine];
+        try
+        {
+            using var file = File.OpenHandle($"{Scripts}/{script}");
+            start = start[..RandomAccess.Read(file, start, 0)];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+
+        var end = start.IndexOf((byte)'\n');
+        var line = start[..(end < 0 ? start.Length : end)];
+        // As the kernel reads it: blanks around the program's path, its argument behind (execve(2)).
+        var words = line.StartsWith("#!"u8) ? Encoding.UTF8.GetString(line[2..]).Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries) : [];
+        return words is [var program, ..] && !File.Exists(program) ? program : null;
     }
 
     private static bool IsName(string part) =>

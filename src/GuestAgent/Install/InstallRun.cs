@@ -1,6 +1,9 @@
 using System.Text;
 using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Exec;
+using ChannelSdk.GuestAgent.Files;
+using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Services.Exec;
@@ -107,7 +110,17 @@ internal sealed class InstallRun : IDisposable
             WorkingFolder = ByteString.CopyFromUtf8(_folder.Scripts),
             MaxProcesses = MostProcesses,
         };
-        _process = ExecProcess.Start(ExecSpec.Parse(request), Path.GetFileName(_folder.Folder), ExecCapture.Both);
+        var spec = ExecSpec.Parse(request);
+        try
+        {
+            _process = ExecProcess.Start(spec, Path.GetFileName(_folder.Folder), ExecCapture.Both);
+        }
+        catch (FileException e) when (e.Errno == Errno.ENOENT && _folder.MissingInterpreter(_spec.Action) is { } missing)
+        {
+            throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
+                $"the script {_spec.Action} cannot be run in the appliance: {LogText.Escape(missing, 100)}, which its first line names, is not there; put it into the appliance, or name another program", e);
+        }
+
         _pump = new ExecPump(_process, Send);
         // It has no standard input.
         _process.Input.Dispose();

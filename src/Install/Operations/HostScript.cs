@@ -46,7 +46,7 @@ internal sealed class HostScript(OperationPlan plan, InstallerOptions options, O
         var end = await _process.End.WaitAsync(cancellationToken).ConfigureAwait(false);
         var words = reports.EndOf(InstallParty.Trusted);
         await EndAsync().ConfigureAwait(false);
-        return end is { Code: 0, Signal: 0 } ? end : throw ScriptFailure.Of(reports, failure, end, words);
+        return end is { Code: 0, Signal: 0 } ? end : throw ScriptFailure.Of(reports, failure, end, words, socket is null ? "" : ScriptFailure.HintOf(plan));
     }
 
     /// <summary>Ends the script that runs, and all that it started, within a bound.</summary>

@@ -160,7 +160,7 @@ internal sealed class ScriptPair : IAsyncDisposable
         if (end is not { Code: 0, Signal: 0 } || end.Reason.Length > 0)
         {
             var kernel = ScriptFailure.IsKilled(end) ? await _appliance!.KilledForMemoryAsync().ConfigureAwait(false) : "";
-            throw ScriptFailure.Of(_reports, "the half in the appliance failed", end, words, kernel);
+            throw ScriptFailure.Of(_reports, "the half in the appliance failed", end, words, ScriptFailure.HintOf(_plan), kernel);
         }
 
         if (_plan.Package is { } package)

@@ -40,6 +40,17 @@ public class ApplianceEndTests
     }
 
     [Fact]
+    public async Task A_half_that_fails_without_a_disk_is_told_of_as_such()
+    {
+        using var rig = new InstallRig(async script =>
+        {
+            await script.Stream.WriteAsync(InstallMessage.Error, "Usage: mke2fs device\n"u8.ToArray());
+            return InstallWire.Ended(1, 0, "");
+        });
+        Assert.Equal("the half in the appliance failed (exit code 1); it was given no disk; its last words: Usage: mke2fs device", (await rig.RunAsync(r => r with { Disks = [] })).Result.Reason);
+    }
+
+    [Fact]
     public async Task The_last_words_of_an_appliance_that_failed_are_in_the_log_escaped_and_without_private_values()
     {
         using var rig = new InstallRig(_ => Task.FromResult(InstallWire.Ended(1, 0, "")));

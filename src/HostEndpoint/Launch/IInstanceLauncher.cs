@@ -60,7 +60,7 @@ public interface ILaunchedInstance : IAsyncDisposable
     /// <summary>Where the appliance sees the disks of the request, for instance /dev/vda.</summary>
     IReadOnlyList<string> DiskDevices { get; }
 
-    /// <summary>Ends when the appliance has ended, for any reason, or is stopped and cannot go on: it was on a disk that is full.</summary>
+    /// <summary>Ends when the appliance has ended, for any reason, or its hypervisor has stopped it for good, as its disk cannot be written.</summary>
     Task Exited { get; }
 
     /// <summary>Ends it by force.</summary>

@@ -13,6 +13,7 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
     /// <summary>For a launcher to tell what it knows, and for a kernel's words that may come a moment behind what they are about.</summary>
     private static readonly TimeSpan s_wordsTime = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(20);
+
     /// <summary>From the end of an operation to the end of its appliance.</summary>
     private static readonly TimeSpan s_killTime = TimeSpan.FromSeconds(2);
 
@@ -31,7 +32,7 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
     /// <summary>Ends when it has.</summary>
     public Task Exited => _launched!.Exited;
 
-    /// <summary>Whether its work is done, so that its last words matter to nobody.</summary>
+    /// <summary>Whether its work is done, so that its last words explain nothing.</summary>
     public bool IsDone { get; set; }
 
     /// <summary>Launches it, and waits until its agent answers.</summary>

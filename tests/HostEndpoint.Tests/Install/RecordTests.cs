@@ -46,6 +46,25 @@ public sealed class RecordTests : IDisposable
         Assert.Equal(["vm1"], _store.List());
     }
 
+    [Fact]
+    public void A_record_may_have_a_name_as_long_as_a_hosts()
+    {
+        var longest = string.Join('.', Enumerable.Repeat(new string('a', 62), 4)) + ".a";
+        string[] names = [longest[..250], longest[..251], longest];
+        Assert.Equal(253, longest.Length);
+        foreach (var name in names)
+        {
+            _store.Put(Sample with { Name = name });
+            Assert.Equal(name, _store.Get(name).Name);
+        }
+
+        // An editor's copy of a record is none.
+        _folder.Write("records/vm1.json~", "");
+        Assert.Equal(names, _store.List());
+        Assert.All(names, name => Assert.True(_store.Remove(name)));
+        Assert.Empty(_store.List());
+    }
+
     public static TheoryData<InstanceRecord, string> WrongMachines => new()
     {
         { Sample with { Hypervisor = "kvm\n" }, "no name of a hypervisor" },

@@ -86,7 +86,10 @@ internal sealed record RecordDocument
 {
     public ExecutionMode Mode { get; init; }
     public bool Communication { get; init; }
-    public string Hypervisor { get; init; } = "kvm";
+
+    // Set and not initialized, which would be done with null for a file that does not name it.
+    public string Hypervisor { get; set; } = "kvm";
+
     public Dictionary<string, string>? HypervisorParameters { get; init; }
     public Dictionary<string, string>? BackendParameters { get; init; }
     public List<InstanceNic>? Nics { get; init; }

@@ -47,6 +47,13 @@ public sealed class RecordTests : IDisposable
     }
 
     [Fact]
+    public void A_file_that_names_no_hypervisor_has_the_usual_one()
+    {
+        _folder.Write("records/vm1.json", "{\"mode\": \"install\"}");
+        Assert.Equal(("kvm", ExecutionMode.Install), (_store.Get("vm1").Hypervisor, _store.Get("vm1").Mode));
+    }
+
+    [Fact]
     public void A_record_may_have_a_name_as_long_as_a_hosts()
     {
         var longest = string.Join('.', Enumerable.Repeat(new string('a', 62), 4)) + ".a";

@@ -34,7 +34,7 @@ public sealed record InstallRequest
     /// <summary>For the personalization package's server; taken over, and always wiped.</summary>
     public PackageCredentials? PackageCredentials { get; init; }
 
-    /// <summary>The name that a <see cref="InstallAction.Rename"/> tells the installed system.</summary>
+    /// <summary>The name that a <see cref="InstallAction.Rename"/> tells the installed system, and gives the record when it has succeeded; no instance has it yet.</summary>
     public string? NewName { get; init; }
 
     /// <summary>The instance at a metadata server, which serves the appliance too; null: none.</summary>

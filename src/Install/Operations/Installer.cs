@@ -14,9 +14,10 @@ namespace ChannelSdk.Install.Operations;
 /// </summary>
 public sealed class Installer
 {
+    internal const string OperationsFolder = "operations";
+
     private readonly InstallerOptions _options;
     private readonly string _operations;
-    private readonly string _locks;
 
     /// <summary>Opens the folder of operations, and ends what processes that are no more have left in it.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: an option out of range, or a folder that cannot be used.</exception>
@@ -26,10 +27,9 @@ public sealed class Installer
         options.Validate();
         _options = options;
         var folder = Path.GetFullPath(options.Folder);
-        (_operations, _locks) = (Path.Combine(folder, "operations"), Path.Combine(folder, "locks"));
+        _operations = Path.Combine(folder, OperationsFolder);
         PrivateFolder.Ensure(folder);
         PrivateFolder.Ensure(_operations);
-        PrivateFolder.Ensure(_locks);
         Interrupted = OperationRecovery.Run(_operations, options.Launcher, options.Time);
     }
 
@@ -47,11 +47,16 @@ public sealed class Installer
     public InstallOperation Start(InstallRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        FileStream? instanceLock = null;
+        InstanceLock? instanceLock = null;
         try
         {
+            // An instance without a record gets no lock.
+            _options.Records.Get(request.Instance);
+            OperationPlan.CheckNames(request);
+            instanceLock = request.NewName is { } newName ? InstanceLock.Take(_options.Folder, request.Instance, newName) : InstanceLock.Take(_options.Folder, request.Instance);
+            // As it is now that no other command can rename or remove it.
             var plan = OperationPlan.Make(request, _options.Records.Get(request.Instance), _options.Definitions);
-            instanceLock = Lock(plan.Record.Name);
+            RequireFree(request.NewName);
             RemoveOld();
             RememberSecrets(plan);
             return new OperationRunner(plan, _options, new OperationFolder(Path.Combine(_operations, OperationFolder.NameOf(plan.Id))), instanceLock).Start();
@@ -86,7 +91,7 @@ public sealed class Installer
 
     internal static IEnumerable<(OperationFolder Folder, OperationJournal Journal)> Journals(string operations)
     {
-        foreach (var path in Directory.EnumerateDirectories(operations))
+        foreach (var path in Directory.Exists(operations) ? Directory.EnumerateDirectories(operations) : [])
         {
             var folder = new OperationFolder(path);
             OperationJournal journal;
@@ -111,26 +116,12 @@ public sealed class Installer
             : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"{(found.Length > 1 ? "more than one operation begins with" : "there is no operation")} '{SafeText.Escape(operation, 40)}'");
     }
 
-    // The kernel's lock on a file ends with the process, also when it is killed.
-    private FileStream Lock(string instance)
+    // At the end of a rename the record gets the new name.
+    private void RequireFree(string? newName)
     {
-        try
+        if (newName is not null && _options.Records.Find(newName) is not null)
         {
-            return new FileStream(Path.Combine(_locks, instance), new FileStreamOptions
-            {
-                Mode = FileMode.OpenOrCreate,
-                Access = FileAccess.ReadWrite,
-                Share = FileShare.None,
-                BufferSize = 0,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            });
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            var other = Journals(_operations).FirstOrDefault(j => j.Journal.Instance == instance && j.Journal.Outcome is null).Journal;
-            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry, other is null
-                ? $"the lock of {instance} in {_locks} cannot be taken: {FileFault.Describe(e)}"
-                : $"the operation {other.Operation} ({OsDefinition.ScriptName(other.Action)}) on {instance} is under way since {other.Started:u}", e);
+            throw InstanceRecordStore.Taken(newName);
         }
     }
 

@@ -41,16 +41,10 @@ internal sealed class OperationPlan
 
     public bool HasTrusted => Definition.HasTrusted(Request.Action);
 
-    /// <exception cref="ChannelException">What is missing or wrong, and where.</exception>
-    public static OperationPlan Make(InstallRequest request, InstanceRecord record, DefinitionCatalog definitions)
+    /// <summary>Checks the names of a request, which are locked before anything else is looked at.</summary>
+    /// <exception cref="ChannelException">What is missing or wrong.</exception>
+    public static void CheckNames(InstallRequest request)
     {
-        if (record.OsDefinition is not { } name)
-        {
-            throw Wrong(record.OsImage is null
-                ? $"the record of {record.Name} names no OS definition, and an operation is done by the scripts of one"
-                : $"{record.Name} is made from the image {SafeText.Escape(record.OsImage, 128)}, which is for instances that install themselves; an operation is done by the scripts of an OS definition");
-        }
-
         if (request.Action == InstallAction.Rename != request.NewName is not null)
         {
             throw Wrong(request.NewName is null ? "a rename needs the new name of the instance" : "a new name is for a rename only");
@@ -59,6 +53,21 @@ internal sealed class OperationPlan
         if (request.NewName is not null)
         {
             InstanceName.Check(request.NewName);
+            if (request.NewName == request.Instance)
+            {
+                throw Wrong($"{request.Instance} has that name already");
+            }
+        }
+    }
+
+    /// <exception cref="ChannelException">What is missing or wrong, and where.</exception>
+    public static OperationPlan Make(InstallRequest request, InstanceRecord record, DefinitionCatalog definitions)
+    {
+        if (record.OsDefinition is not { } name)
+        {
+            throw Wrong(record.OsImage is null
+                ? $"the record of {record.Name} names no OS definition, and an operation is done by the scripts of one"
+                : $"{record.Name} is made from the image {SafeText.Escape(record.OsImage, 128)}, which is for instances that install themselves; an operation is done by the scripts of an OS definition");
         }
 
         if (request.DebugLevel is < 0 or > InstallRequest.MaxDebugLevel)

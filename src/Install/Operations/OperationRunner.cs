@@ -71,6 +71,7 @@ internal sealed class OperationRunner
         try
         {
             await EndingAsync(Task.Run(() => run.RunAsync(ending.Token)), ending.Token).ConfigureAwait(false);
+            RenameRecord();
         }
         catch (Exception e)
         {
@@ -90,6 +91,23 @@ internal sealed class OperationRunner
     {
         await work.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await work.WaitAsync(s_partTime, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private void RenameRecord()
+    {
+        if (_plan.Request.NewName is not { } newName)
+        {
+            return;
+        }
+
+        try
+        {
+            _options.Records.Rename(_plan.Record.Name, newName);
+        }
+        catch (ChannelException e)
+        {
+            throw new ChannelException(e.Code, ErrorClass.MayHaveRun, $"the installed system was told its new name, but its record keeps the old one: {e.Message}", e);
+        }
     }
 
     private async Task<InstallResult> EndAsync(InstallOutcome outcome, string reason, Task timing)

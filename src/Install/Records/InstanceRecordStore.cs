@@ -92,6 +92,26 @@ public sealed class InstanceRecordStore
         });
     }
 
+    /// <summary>Gives a record another name, with all that it holds. At any moment it is there under one of the two.</summary>
+    /// <exception cref="ChannelException">As <see cref="Get"/> and <see cref="Put"/>; <see cref="ChannelError.FailedPrecondition"/> also if the new name has a record.</exception>
+    public void Rename(string instance, string newName)
+    {
+        ArgumentNullException.ThrowIfNull(instance);
+        ArgumentNullException.ThrowIfNull(newName);
+        InstanceName.Check(newName);
+        Locked(instance, () =>
+        {
+            Get(instance);
+            if (File.Exists(PathOf(newName)))
+            {
+                throw Taken(newName);
+            }
+
+            AtomicFile.Move(PathOf(instance), PathOf(newName));
+            return true;
+        });
+    }
+
     /// <summary>Removes a record. True if there was one.</summary>
     public bool Remove(string instance)
     {
@@ -115,6 +135,9 @@ public sealed class InstanceRecordStore
         ArgumentNullException.ThrowIfNull(record);
         return InstanceRecordFile.WritePublic(record);
     }
+
+    internal static ChannelException Taken(string instance) =>
+        new(ChannelError.FailedPrecondition, ErrorClass.Refused, $"{instance} has a record already, so no other instance can get its name; remove that record, or choose another name");
 
     private T Locked<T>(string instance, Func<T> action)
     {

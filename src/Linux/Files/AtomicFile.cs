@@ -41,6 +41,13 @@ public static class AtomicFile
         Sync(folder);
     }
 
+    /// <summary>Gives a file another name in its folder, at once; what had that name is gone.</summary>
+    public static void Move(string from, string to)
+    {
+        File.Move(from, to, overwrite: true);
+        Sync(Path.GetDirectoryName(to)!);
+    }
+
     /// <summary>Removes a file for good.</summary>
     public static void Delete(string path)
     {

@@ -185,6 +185,21 @@ public sealed class RecordTests : IDisposable
     }
 
     [Fact]
+    public void A_renamed_record_keeps_all_that_it_holds_and_takes_no_others_name()
+    {
+        _store.Put(Sample);
+        _store.Rename("vm1", "vm2.example.org");
+        Assert.Equal(["vm2.example.org"], _store.List());
+        Assert.Equal(Sample.Parameters, _store.Get("vm2.example.org").Parameters);
+        _store.Put(Sample);
+        var error = Assert.Throws<ChannelException>(() => _store.Rename("vm1", "vm2.example.org"));
+        Assert.Equal((ChannelError.FailedPrecondition, true), (error.Code, error.Message.Contains("vm2.example.org has a record already", StringComparison.Ordinal)));
+        Assert.Equal(ChannelError.NotFound, Assert.Throws<ChannelException>(() => _store.Rename("vm3", "vm4")).Code);
+        Assert.Contains("is no instance name", Assert.Throws<ChannelException>(() => _store.Rename("vm1", "../vm4")).Message);
+        Assert.Equal(["vm1", "vm2.example.org"], _store.List());
+    }
+
+    [Fact]
     public async Task A_secret_is_read_from_a_file_shows_nothing_and_is_gone_when_disposed_of()
     {
         var path = _folder.Write("password", "MARKED-SECRET\n");

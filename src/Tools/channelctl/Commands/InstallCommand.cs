@@ -20,7 +20,7 @@ internal static class InstallCommand
         Operation(signals, InstallAction.Create, "Installs an operating system onto the instance's blank disks."),
         Operation(signals, InstallAction.Export, "Takes what is on the instance's disks away."),
         Operation(signals, InstallAction.Import, "Puts what an export has made onto the instance's disks."),
-        Operation(signals, InstallAction.Rename, "Tells the installed system the instance's new name."),
+        Operation(signals, InstallAction.Rename, "Tells the installed system the instance's new name, and gives its record that name."),
         OperationCommands.Watch(),
         OperationCommands.List(),
         OperationCommands.Log(),
@@ -46,7 +46,7 @@ internal static class InstallCommand
         var reinstall = ToolOptions.Flag("--reinstall", "The instance had a system before; the scripts are told");
         var debug = ToolOptions.Number("--debug-level", "How much the scripts are to tell of their work", 0, 0, InstallRequest.MaxDebugLevel);
         var json = ToolOptions.Flag("--json", "Print the events as JSON, one a line");
-        var name = new Option<string>("--new-name") { Description = "The new name" };
+        var name = new Option<string>("--new-name") { Description = "The new name, which no instance has" };
         var command = new Command(action.ToString().ToLowerInvariant(), $"{description} Exits with 0, {ExitCode.TimedOut} if the deadline passed, {ExitCode.Failed} if it failed.")
         {
             instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, networks, forbid, debug, json,

@@ -2,17 +2,19 @@ using System.CommandLine;
 using ChannelSdk.Cli.Shared;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Records;
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Metadata.Model;
 using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Cli.Commands;
 
-/// <summary>channelctl instance set, show, list, remove: the records of instances.</summary>
+/// <summary>channelctl instance set, show, list, rename, remove: the records of instances.</summary>
 internal static class InstanceCommand
 {
-    public static Command Create() => new("instance", "Sets and shows what is kept of an instance for its installs and starts.") { Set(), Show(), List(), Remove() };
+    public static Command Create() => new("instance", "Sets and shows what is kept of an instance for its installs and starts.") { Set(), Show(), List(), Rename(), Remove() };
 
     private static Command Set()
     {
@@ -31,7 +33,7 @@ internal static class InstanceCommand
         var selfInstall = new Option<string[]>("--self-install") { Description = "NAME=VALUE: with what it is started to install itself; may be given several times" };
         var remove = new Option<string[]>("--unset") { Description = "NAME: an OS parameter to be removed; may be given several times" };
         var command = new Command("set", "Makes an instance's record or changes what is given.") { mode, communication, hypervisor, hypervisorParameters, backendParameters, nics, os, image, package, parameters, privates, secrets, selfInstall, remove };
-        return Of(command, (store, name, parsed) =>
+        return Of(command, (store, name, _, parsed) =>
         {
             var record = store.Find(name) ?? new InstanceRecord { Name = name };
             record = record with
@@ -66,7 +68,7 @@ internal static class InstanceCommand
     }
 
     private static Command Show() => Of(new Command("show", "Prints a record as JSON, without the values of private and secret parameters."),
-        (store, name, _) => Console.WriteLine(InstanceRecordStore.ToPublicJson(store.Get(name))));
+        (store, name, _, _) => Console.WriteLine(InstanceRecordStore.ToPublicJson(store.Get(name))));
 
     private static Command List()
     {
@@ -84,17 +86,29 @@ internal static class InstanceCommand
         return command;
     }
 
-    private static Command Remove() => Of(new Command("remove", "Removes an instance's record; one that is not there is no error."), (store, name, _) => store.Remove(name));
+    private static Command Rename()
+    {
+        var newName = new Argument<string>("NEW-NAME") { Description = $"Its new name, which no instance has: {InstanceName.Rule}" };
+        var command = new Command("rename", "Gives an instance's record another name, with its private values. What is installed is told by 'install rename', which renames the record, too.") { newName };
+        return Of(command, (store, name, state, parsed) =>
+        {
+            store.Get(name);
+            using var kept = InstanceLock.Take(state, name, parsed.GetValue(newName)!);
+            store.Rename(name, parsed.GetValue(newName)!);
+        });
+    }
 
-    private static Command Of(Command command, Action<InstanceRecordStore, string, ParseResult> action)
+    private static Command Remove() => Of(new Command("remove", "Removes an instance's record; one that is not there is no error."), (store, name, _, _) => store.Remove(name));
+
+    private static Command Of(Command command, Action<InstanceRecordStore, string, string, ParseResult> action)
     {
         var instance = new Argument<string>("INSTANCE") { Description = "Name of the instance" };
         var state = StateOption.Create();
-        command.Add(instance);
+        command.Arguments.Insert(0, instance);
         command.Add(state);
         command.SetAction(parsed => StateOption.RunAsync(() =>
         {
-            action(StateOption.Records(parsed.GetValue(state)!), parsed.GetValue(instance)!, parsed);
+            action(StateOption.Records(parsed.GetValue(state)!), parsed.GetValue(instance)!, parsed.GetValue(state)!, parsed);
             return Task.FromResult(ExitCode.Ok);
         }));
         return command;

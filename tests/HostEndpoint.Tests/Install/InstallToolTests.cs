@@ -74,15 +74,20 @@ public class InstallToolTests
     }
 
     [Fact]
-    public async Task A_record_is_renamed_unless_an_operation_runs_or_the_name_is_taken()
+    public async Task A_record_is_renamed_or_removed_unless_an_operation_runs_or_the_name_is_taken()
     {
         using var rig = new InstallRig();
         rig.Write("os/create", "#!/bin/sh\nsleep 1000\n");
         string[] rename = ["instance", "rename", "vm1", "vm2", "--state", rig.State];
         var operation = rig.Start();
-        var busy = await RunAsync(null, rename);
-        Assert.Equal(4, busy.Code);
-        Assert.Contains($"the operation {operation.Id} (create) on vm1 is under way", busy.Error);
+        foreach (var command in (string[][])[rename, ["instance", "remove", "vm1", "--state", rig.State]])
+        {
+            var busy = await RunAsync(null, command);
+            Assert.Equal(4, busy.Code);
+            Assert.Contains($"the operation {operation.Id} (create) on vm1 is under way", busy.Error);
+        }
+
+        Assert.Equal((0, "", ""), await RunAsync(null, "instance", "set", "vm1", "--communication", "true", "--state", rig.State));
         operation.Cancel();
         await operation.Completion.WaitAsync(InstallRig.Soon);
         Assert.Equal((0, "", ""), await RunAsync(null, rename));
@@ -90,6 +95,9 @@ public class InstallToolTests
         Assert.Contains("vm1 has no record; these have: vm2", (await RunAsync(null, rename)).Error);
         rig.Records.Put(rig.Records.Get("vm2") with { Name = "vm1" });
         Assert.Contains("vm2 has a record already", (await RunAsync(null, rename)).Error);
+        await File.WriteAllTextAsync(rig.At("state", "records", "vm1.json"), "damaged");
+        Assert.Equal((0, "", ""), await RunAsync(null, "instance", "remove", "vm1", "--state", rig.State));
+        Assert.Equal(["vm2"], rig.Records.List());
     }
 
     [Fact]

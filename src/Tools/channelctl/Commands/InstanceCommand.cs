@@ -98,7 +98,19 @@ internal static class InstanceCommand
         });
     }
 
-    private static Command Remove() => Of(new Command("remove", "Removes an instance's record; one that is not there is no error."), (store, name, _, _) => store.Remove(name));
+    private static Command Remove() => Of(new Command("remove", "Removes an instance's record, but not while an operation on it runs; one that is not there is no error."), (store, name, state, _) =>
+    {
+        // By the list, as a damaged record can be removed, too.
+        if (store.List().Contains(name))
+        {
+            using var kept = InstanceLock.Take(state, name);
+            store.Remove(name);
+        }
+        else
+        {
+            InstanceName.Check(name);
+        }
+    });
 
     private static Command Of(Command command, Action<InstanceRecordStore, string, string, ParseResult> action)
     {

@@ -42,7 +42,8 @@ public sealed class Installer
     /// <summary>Begins an operation. The secrets of the request are wiped when it ends, and also if it cannot begin.</summary>
     /// <exception cref="ChannelException">
     /// What is missing or wrong: the record, the definition, parameters, a secret, a disk; <see cref="ChannelError.PermissionDenied"/> where the
-    /// administrator forbids it; <see cref="ChannelError.FailedPrecondition"/> while another operation on the instance is under way.
+    /// administrator forbids it; <see cref="ChannelError.FailedPrecondition"/> while another operation on the instance is under way, and for a
+    /// create of an instance that is in mode run, unless it is a reinstall.
     /// </exception>
     public InstallOperation Start(InstallRequest request)
     {

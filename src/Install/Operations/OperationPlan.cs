@@ -70,6 +70,12 @@ internal sealed class OperationPlan
                 : $"{record.Name} is made from the image {SafeText.Escape(record.OsImage, 128)}, which is for instances that install themselves; an operation is done by the scripts of an OS definition");
         }
 
+        if (request.Action == InstallAction.Create && record.Mode == ExecutionMode.Run && !request.IsReinstall)
+        {
+            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Refused,
+                $"{record.Name} is in mode run, and a create would write over the system that it runs; ask for a reinstall ({nameof(InstallRequest.IsReinstall)}, --reinstall), or set the record's mode to install");
+        }
+
         if (request.DebugLevel is < 0 or > InstallRequest.MaxDebugLevel)
         {
             throw Wrong($"the debug level is {request.DebugLevel}; it is 0 to {InstallRequest.MaxDebugLevel}");

@@ -6,6 +6,7 @@ using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Processes;
+using ChannelSdk.Install.Records;
 using ChannelSdk.Install.Secrets;
 using ChannelSdk.Metadata.Model;
 using ChannelSdk.Protocol.Errors;
@@ -333,6 +334,40 @@ public class OperationTests
         Assert.Equal(InstallOutcome.Cancelled, (await operation.Completion.WaitAsync(InstallRig.Soon)).Outcome);
         InstanceLock.Take(rig.State, "vm1", "vm2").Dispose();
         Assert.Equal(["vm1"], rig.Records.List());
+    }
+
+    [Theory]
+    [InlineData(ExecutionMode.Run, false, false)]
+    [InlineData(ExecutionMode.Run, true, true)]
+    [InlineData(ExecutionMode.Install, false, true)]
+    [InlineData(ExecutionMode.SelfInstall, false, true)]
+    public async Task A_running_instance_is_installed_over_only_by_a_reinstall_and_keeps_its_mode(ExecutionMode mode, bool isReinstall, bool begins)
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/create", TrustedScript("true"));
+        rig.Records.Change("vm1", r => r with { Mode = mode });
+        if (begins)
+        {
+            Assert.Equal(InstallOutcome.Succeeded, (await rig.RunAsync(r => r with { IsReinstall = isReinstall })).Result.Outcome);
+        }
+        else
+        {
+            var error = Assert.Throws<ChannelException>(() => rig.Start());
+            Assert.Equal(ChannelError.FailedPrecondition, error.Code);
+            Assert.Contains("vm1 is in mode run", error.Message);
+            Assert.Contains("--reinstall), or set the record's mode to install", error.Message);
+        }
+
+        Assert.Equal(mode, rig.Records.Get("vm1").Mode);
+    }
+
+    [Fact]
+    public async Task What_does_not_install_is_done_in_any_mode()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/export", TrustedScript("true"));
+        rig.Records.Change("vm1", r => r with { Mode = ExecutionMode.Run });
+        Assert.Equal(InstallOutcome.Succeeded, (await rig.RunAsync(r => r with { Action = InstallAction.Export })).Result.Outcome);
     }
 
     [Fact]

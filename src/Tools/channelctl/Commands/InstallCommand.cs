@@ -43,7 +43,7 @@ internal static class InstallCommand
         var password = new Option<string>("--package-password") { Description = $"Where its password is: {SecretSource.Help}" };
         var networks = new Option<string[]>("--package-network") { Description = "A network with inner addresses that the personalization package may come from, for instance 10.1.0.0/16; may be given several times" };
         var forbid = ToolOptions.Flag("--forbid-trusted", "No script of the definition may run on this host");
-        var reinstall = ToolOptions.Flag("--reinstall", "The instance had a system before; the scripts are told");
+        var reinstall = ToolOptions.Flag("--reinstall", "The instance had a system before, which is replaced; needed if its record is in mode run, and the scripts are told");
         var debug = ToolOptions.Number("--debug-level", "How much the scripts are to tell of their work", 0, 0, InstallRequest.MaxDebugLevel);
         var json = ToolOptions.Flag("--json", "Print the events as JSON, one a line");
         var name = new Option<string>("--new-name") { Description = "The new name, which no instance has" };

@@ -33,12 +33,15 @@ public class InstallToolTests
         Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--communication", "true", "--unset", "hostname", "--hv", "kernel_path=/boot/vmlinuz", "--be", "maxmem=512")));
         Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--hypervisor", "xen-pvm", "--be", "maxmem=1024", "--nic", "mac=aa:00:00:12:34:56,ip=192.0.2.7,mode=routed,link=100,network=lan")));
         var shown = await RunAsync(null, At("instance", "show", "vm1"));
+        Assert.Contains("\"mode\": \"install\"", shown.Out);
+        Assert.Contains("\"class\": \"private\"", shown.Out);
+        Assert.Contains("\"class\": \"secret\"", shown.Out);
         Assert.Contains("\"os_definition\": \"debian\"", shown.Out);
         Assert.Contains("\"communication\": true", shown.Out);
         Assert.Contains("\"hypervisor\": \"xen-pvm\"", shown.Out);
         Assert.Contains("\"kernel_path\": \"/boot/vmlinuz\"", shown.Out);
         Assert.Contains("\"maxmem\": \"1024\"", shown.Out);
-        string[] nic = ["\"mac\": \"aa:00:00:12:34:56\"", "\"ip\": \"192.0.2.7\"", "\"mode\": \"Routed\"", "\"link\": \"100\"", "\"network\": \"lan\""];
+        string[] nic = ["\"mac\": \"aa:00:00:12:34:56\"", "\"ip\": \"192.0.2.7\"", "\"mode\": \"routed\"", "\"link\": \"100\"", "\"network\": \"lan\""];
         Assert.All(nic, text => Assert.Contains(text, shown.Out));
         Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--nic", "")));
         Assert.DoesNotContain("nics", (await RunAsync(null, At("instance", "show", "vm1"))).Out);

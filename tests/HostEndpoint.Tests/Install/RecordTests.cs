@@ -103,6 +103,14 @@ public sealed class RecordTests : IDisposable
     }
 
     [Fact]
+    public void A_record_is_shown_in_the_words_that_set_it()
+    {
+        var shown = InstanceRecordStore.ToPublicJson(Sample);
+        Assert.All((string[])["\"self_install\"", "\"openvswitch\"", "\"public\"", "\"private\"", "\"secret\""], word => Assert.Contains(word, shown));
+        Assert.Contains("\"run\"", InstanceRecordStore.ToPublicJson(Sample with { Mode = ExecutionMode.Run }));
+    }
+
+    [Fact]
     public void The_channel_is_off_in_run_mode_unless_it_is_asked_for_and_on_in_the_others()
     {
         var record = new InstanceRecord { Name = "vm1" };

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ChannelSdk.Install.Records;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
@@ -6,9 +7,16 @@ namespace ChannelSdk.HostEndpoint.Tests.Install;
 [Trait(Lane.Name, Lane.Integration)]
 public class InstallToolTests
 {
-    private static async Task<(int Code, string Out, string Error)> RunAsync(string? input, params string[] arguments)
+    private static Task<(int Code, string Out, string Error)> RunAsync(string? input, params string[] arguments) =>
+        RunProgramAsync(Path.Combine(AppContext.BaseDirectory, "channelctl"), input, arguments);
+
+    /// <summary>A line of a shell, which finds channelctl.</summary>
+    private static Task<(int Code, string Out, string Error)> RunShellAsync(string? input, string line) =>
+        RunProgramAsync("/bin/sh", input, "-c", $"PATH={AppContext.BaseDirectory}:$PATH; {line}");
+
+    private static async Task<(int Code, string Out, string Error)> RunProgramAsync(string program, string? input, params string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "channelctl")) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
         foreach (var argument in arguments)
         {
             start.ArgumentList.Add(argument);
@@ -133,6 +141,53 @@ public class InstallToolTests
         Assert.Contains(named, result.Error);
         Assert.Equal(code, result.Code);
         Assert.DoesNotContain("   at ", result.Error);
+    }
+
+    [Theory]
+    [InlineData("MARKED\n\n", "MARKED\n")]
+    [InlineData("\uFEFFMARKED\u00e4", "\uFEFFMARKED\u00e4")]
+    [InlineData("", "")]
+    public async Task A_private_value_is_taken_as_it_is_from_wherever_a_secret_may_come(string given, string stored)
+    {
+        using var folder = new TestFolder();
+        var file = folder.Write("value", given);
+        foreach (var source in (string[])["-", "fd:0", "fd:5", file])
+        {
+            var result = await RunShellAsync(given, $"exec channelctl instance set vm1 --private key={source} --state {folder.Path} 5<{file}");
+            Assert.Equal((0, "", ""), result);
+            Assert.Equal(stored, new InstanceRecordStore(folder.At("records")).Get("vm1").Parameters["key"].Reveal());
+            folder.Write("records/vm1.json", "{}");
+        }
+    }
+
+    [Fact]
+    public async Task A_private_value_that_is_no_text_or_too_long_is_refused()
+    {
+        using var folder = new TestFolder();
+        await File.WriteAllBytesAsync(folder.At("latin"), [.. "p"u8, 0xe4, .. "ss"u8]);
+        string[] set = ["instance", "set", "vm1", "--state", folder.Path, "--private"];
+        var result = await RunAsync(null, [.. set, $"key={folder.At("latin")}"]);
+        Assert.Equal((2, true), (result.Code, result.Error.Contains("the value of a private parameter is not valid UTF-8 at byte 1", StringComparison.Ordinal)));
+        Assert.Contains("longer than the 65536 bytes", (await RunAsync(new string('x', 65537), [.. set, "key=-"])).Error);
+        Assert.Contains("cannot be read: there is no such file", (await RunAsync(null, [.. set, "key=/nonexistent"])).Error);
+        Assert.Empty(new InstanceRecordStore(folder.At("records")).List());
+    }
+
+    [Fact]
+    public async Task A_descriptor_that_was_not_given_to_the_command_is_refused()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/create", "#!/bin/sh\n[ \"$OSP_PASSWORD\" = MARKED ]\n");
+        var create = $"channelctl install create vm1 --state {rig.State} --definitions {rig.At("definitions")} --secret password=fd:";
+        // The runtime has some of them open for itself.
+        foreach (var number in (int[])[3, 5, 8, 9, 12, 20, 255])
+        {
+            var result = await RunShellAsync("", $"exec {create}{number}");
+            Assert.Equal(2, result.Code);
+            Assert.Contains($"descriptor {number} was not given to this command", result.Error);
+        }
+
+        Assert.Equal(0, (await RunShellAsync("MARKED\n", $"{create}7 7<&0")).Code);
     }
 
     [Fact]

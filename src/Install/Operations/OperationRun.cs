@@ -13,6 +13,7 @@ namespace ChannelSdk.Install.Operations;
 internal sealed class OperationRun : IAsyncDisposable
 {
     private static readonly TimeSpan s_exitWait = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_packageTime = TimeSpan.FromSeconds(30);
 
     private readonly OperationPlan _plan;
     private readonly InstallerOptions _options;
@@ -38,10 +39,16 @@ internal sealed class OperationRun : IAsyncDisposable
         }
     }
 
-    /// <summary>Does it all.</summary>
+    /// <summary>Does it all. The package is asked for first, and fetched at the end.</summary>
     /// <exception cref="ChannelException">What has failed.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        if (_plan.Package is { } package)
+        {
+            // A wrong URL or password is told now, and not after the installation.
+            await PackageSource.RequireAsync(package, _plan.Request.PackageCredentials, new PackageAddresses(_options.PackageNetworks), s_packageTime, cancellationToken).ConfigureAwait(false);
+        }
+
         if (_plan.Definition.HasVerify)
         {
             await RunScriptAsync(_plan.Definition.OpenVerify, ["parameters"], null, "its verify refuses the parameters", cancellationToken).ConfigureAwait(false);

@@ -58,9 +58,8 @@ public sealed class Installer
             // As it is now that no other command can rename or remove it.
             var plan = OperationPlan.Make(request, _options.Records.Get(request.Instance), _options.Definitions);
             RequireFree(request.NewName);
-            RemoveOld();
             RememberSecrets(plan);
-            return new OperationRunner(plan, _options, new OperationFolder(Path.Combine(_operations, OperationFolder.NameOf(plan.Id))), instanceLock).Start();
+            return Prepare(plan, instanceLock).Start();
         }
         catch
         {
@@ -123,6 +122,22 @@ public sealed class Installer
         if (newName is not null && _options.Records.Find(newName) is not null)
         {
             throw InstanceRecordStore.Taken(newName);
+        }
+    }
+
+    // A folder without a journal would be known to nobody, and stay.
+    private OperationRunner Prepare(OperationPlan plan, InstanceLock kept)
+    {
+        var folder = new OperationFolder(Path.Combine(_operations, OperationFolder.NameOf(plan.Id)));
+        try
+        {
+            RemoveOld();
+            return new OperationRunner(plan, _options, folder, kept);
+        }
+        catch (Exception e) when (e is ChannelException or IOException or UnauthorizedAccessException)
+        {
+            folder.RemoveAll();
+            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry, $"the operation cannot begin in {_operations}: {FileFault.Describe(e)}", e);
         }
     }
 

@@ -141,9 +141,16 @@ internal sealed class OperationRunner
 
     private void AddResource(LaunchResource resource)
     {
-        lock (_gate)
+        try
         {
-            Journal(_journal with { Resources = [.. _journal.Resources, resource] });
+            lock (_gate)
+            {
+                Journal(_journal with { Resources = [.. _journal.Resources, resource] });
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.MayHaveRun, $"the journal {_folder.Journal} cannot be written: {FileFault.Describe(e)}", e);
         }
     }
 

@@ -112,6 +112,49 @@ public class InstallToolTests
     }
 
     [Fact]
+    public async Task A_full_disk_is_told_in_a_line_and_leaves_no_operation_behind()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/create", "#!/bin/sh\n");
+        // A small disk in place of the state's folder.
+        var result = await RunShellAsync(null, $"""
+            exec unshare -m sh -c '
+            mount -t tmpfs -o size=128k t {rig.State}
+            channelctl instance set vm1 --mode install --os os --state {rig.State}
+            cat /dev/zero 2>/dev/null >{rig.State}/fill
+            channelctl install create vm1 --state {rig.State} --definitions {rig.At("definitions")}
+            echo code $?
+            rm {rig.State}/fill
+            ls {rig.State}/operations
+            channelctl install create vm1 --state {rig.State} --definitions {rig.At("definitions")} >/dev/null
+            channelctl install list --state {rig.State} | wc -l'
+            """);
+        Assert.Equal($"channelctl: the operation cannot begin in {rig.State}/operations: no space left on device (FailedPrecondition, Retry)\n", result.Error);
+        Assert.Equal("code 4\n1\n", result.Out);
+    }
+
+    [Fact]
+    public async Task A_disk_that_becomes_full_fails_the_operation_with_that_reason()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/verify", $"#!/bin/sh\ncat /dev/zero 2>/dev/null >{rig.State}/fill\ntrue\n");
+        rig.Write("os/create", "#!/bin/sh\n");
+        var result = await RunShellAsync(null, $"""
+            exec unshare -m sh -c '
+            mount -t tmpfs -o size=128k t {rig.State}
+            channelctl instance set vm1 --mode install --os os --state {rig.State}
+            channelctl install create vm1 --state {rig.State} --definitions {rig.At("definitions")}
+            echo code $?
+            rm {rig.State}/fill
+            channelctl install list --state {rig.State}'
+            """);
+        Assert.Contains("journal.json cannot be written: no space left on device", result.Out);
+        Assert.Contains("code 5\n", result.Out);
+        Assert.Contains(" Interrupted ", result.Out);
+        Assert.Equal("", result.Error);
+    }
+
+    [Fact]
     public async Task A_passed_deadline_has_the_exit_code_of_timeout()
     {
         using var rig = new InstallRig();

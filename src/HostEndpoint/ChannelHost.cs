@@ -30,7 +30,7 @@ public sealed class ChannelHost : IAsyncDisposable
     public IReadOnlyCollection<Instance> Instances => [.. _instances.Values];
 
     /// <summary>Begins to talk to an instance; it need not be up yet.</summary>
-    /// <param name="name">1 to 63 characters of a-z, 0-9, dot and hyphen.</param>
+    /// <param name="name">As <see cref="InstanceName"/> allows: 1 to 253 characters of a-z, 0-9, dot and hyphen.</param>
     /// <param name="endpointUri">
     /// Where its channel is, of one of <see cref="ChannelHostOptions.Schemes"/>: for instance <c>virtio-serial:///run/vm1.sock</c>; or
     /// <c>qga:///run/vm1.qga</c> for a guest that has only the QEMU guest agent.

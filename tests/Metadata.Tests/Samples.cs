@@ -8,6 +8,9 @@ namespace ChannelSdk.Metadata.Tests;
 /// <summary>The documents that the tests begin with.</summary>
 internal static class Samples
 {
+    /// <summary>Of an instance: 253 characters.</summary>
+    public static readonly string LongestName = string.Join('.', Enumerable.Repeat(new string('a', 62), 4)) + ".a";
+
     public const string Full = """
         # everything that a document can have
         instance_id: i-0123456789abcdef0

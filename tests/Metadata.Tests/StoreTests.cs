@@ -32,6 +32,28 @@ public class StoreTests
     }
 
     [Fact]
+    public async Task An_instance_may_have_a_name_as_long_as_a_hosts()
+    {
+        using var folder = new TestFolder();
+        using var store = new FolderMetadataStore(folder.Path);
+        using (var other = new FolderMetadataStore(folder.Path))
+        {
+            other.Put(Samples.LongestName, Samples.Parse(Samples.Small));
+        }
+
+        while (store.Find(Samples.LongestName) is null)
+        {
+            await store.WaitChangeAsync(Samples.LongestName, null).WaitAsync(s_soon);
+        }
+
+        Assert.Equal([Samples.LongestName], store.List());
+        using var again = new FolderMetadataStore(folder.Path);
+        Assert.NotNull(again.Find(Samples.LongestName));
+        Assert.True(again.Remove(Samples.LongestName));
+        Assert.All(Directory.GetFiles(folder.Path), file => Assert.StartsWith(".", Path.GetFileName(file)));
+    }
+
+    [Fact]
     public async Task A_change_wakes_its_own_waiters_and_no_others()
     {
         using var folder = new TestFolder();

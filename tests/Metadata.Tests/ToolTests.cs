@@ -110,11 +110,10 @@ public class ToolTests
         Assert.Contains("it has more than 1048576 bytes", (await RunAsync(new string('x', size), "set", "vm1", "-", "--store", folder["store"])).Error);
     }
 
+    public static TheoryData<string> WrongNames => ["VM_2", "vm_2", "-vm", ".vm", "vm.", "vm..example", "", new string('a', 64), Samples.LongestName + "x"];
+
     [Theory]
-    [InlineData("VM_2")]
-    [InlineData("vm_2")]
-    [InlineData("-vm")]
-    [InlineData("")]
+    [MemberData(nameof(WrongNames))]
     public async Task One_rule_for_names_holds_for_networks_stores_servers_and_channels(string name)
     {
         await using var rig = await ServerRig.StartAsync();
@@ -128,8 +127,15 @@ public class ToolTests
         })
         {
             var error = Assert.Throws<ChannelException>(use);
-            Assert.Equal((ChannelError.BadConfiguration, true), (error.Code, error.Message.Contains("is no instance name: 1 to 63 characters of a-z", StringComparison.Ordinal)));
+            Assert.Equal((ChannelError.BadConfiguration, true), (error.Code, error.Message.Contains("is no instance name: 1 to 253 characters of a-z", StringComparison.Ordinal)));
         }
+    }
+
+    [Fact]
+    public void A_network_is_refused_for_a_name_that_has_no_room_in_its_files_name()
+    {
+        Assert.Equal(Samples.LongestName[..244], Transports.LinkLocal.LinkLocalNetwork.Of(Samples.LongestName[..244]).Name);
+        Assert.Contains("has 253 characters; an instance with a link-local network has at most 244", Assert.Throws<ChannelException>(() => Transports.LinkLocal.LinkLocalNetwork.Of(Samples.LongestName)).Message);
     }
 
     [Fact]

@@ -46,6 +46,6 @@ public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = 
 
         var forHost = definition.HasTrusted(action) ? definition.TrustedScript(action) : definition.HasVerify ? definition.VerifyScript : null;
         return forHost is null || _policy.AllowsTrusted(name) ? definition : throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused,
-            $"the administrator of this host forbids scripts of the OS definition {name} on the host, and {forHost} is one; a definition with an {OsDefinition.UntrustedFolderName} folder alone is allowed");
+            $"the administrator of this host forbids scripts of the OS definition {name} on the host{(_policy.Source.Length > 0 ? $" ({_policy.Source})" : "")}, and {forHost} is one; a definition with an {OsDefinition.UntrustedFolderName} folder alone is allowed");
     }
 }

@@ -9,5 +9,8 @@ public sealed record DefinitionPolicy
     /// <summary>Names of definitions that may not.</summary>
     public IReadOnlySet<string> ForbidTrustedOf { get; init; } = new HashSet<string>(StringComparer.Ordinal);
 
+    /// <summary>Where the administrator says so, for errors; empty: it is not told.</summary>
+    public string Source { get; init; } = "";
+
     internal bool AllowsTrusted(string definition) => !ForbidTrusted && !ForbidTrustedOf.Contains(definition);
 }

@@ -132,7 +132,7 @@ public sealed class OsDefinition
     /// <summary>Checks that the folders above, and all that a script of the host may read beside itself, are safe from other users.</summary>
     private void RequireTrustedPlace()
     {
-        _source.RequireTrusted();
+        _source.RequireTrusted($"a script in it {SourceFolder.RunsOnHost}");
         _source.RequireTrustedContent(UntrustedFolderName);
     }
 }

@@ -77,7 +77,7 @@ internal sealed class SourceFolder : IDisposable
             return File(name);
         }
 
-        RequireTrusted();
+        RequireTrusted($"a script in it {RunsOnHost}");
         var number = FileCalls.OpenAt(_handle, name, Abi.O_NONBLOCK | Abi.O_NOCTTY | Abi.O_CLOEXEC);
         var file = number >= 0 ? new SourceFile(new SafeFileHandle(number, ownsHandle: true), Of(name)) : throw Wrong(Of(name), $"the link cannot be followed: {Errno.Message(Errno.Last)}");
         try
@@ -108,8 +108,9 @@ internal sealed class SourceFolder : IDisposable
     }
 
     /// <summary>Checks that only root and this program's user can put other files into it, or another folder in its place.</summary>
+    /// <param name="why">Why that matters, as a clause.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: which folder, and what is wrong with it.</exception>
-    public void RequireTrusted()
+    public void RequireTrusted(string why)
     {
         try
         {
@@ -121,7 +122,7 @@ internal sealed class SourceFolder : IDisposable
                     throw Failed(path, Errno.Last);
                 }
 
-                RequireTrusted(folder, path, $"a script in it {RunsOnHost}");
+                RequireTrusted(folder, path, why);
             }
         }
         catch (IOException e)

@@ -19,7 +19,7 @@ public sealed record InstallRequest
     /// <summary>What is done.</summary>
     public InstallAction Action { get; init; }
 
-    /// <summary>Whether the instance had a system before, which a <see cref="InstallAction.Create"/> puts another in place of; its scripts are told.</summary>
+    /// <summary>Whether the instance had a system before, which a <see cref="InstallAction.Create"/> puts another in place of; its scripts are told. Without it an instance in <see cref="Records.ExecutionMode.Run"/> is not installed.</summary>
     public bool IsReinstall { get; init; }
 
     /// <summary>How much the scripts are to tell of their work: 0, as usual, to <see cref="MaxDebugLevel"/>.</summary>
@@ -34,7 +34,7 @@ public sealed record InstallRequest
     /// <summary>For the personalization package's server; taken over, and always wiped.</summary>
     public PackageCredentials? PackageCredentials { get; init; }
 
-    /// <summary>The name that a <see cref="InstallAction.Rename"/> tells the installed system.</summary>
+    /// <summary>The name that a <see cref="InstallAction.Rename"/> tells the installed system, and gives the record when it has succeeded; no instance has it yet.</summary>
     public string? NewName { get; init; }
 
     /// <summary>The instance at a metadata server, which serves the appliance too; null: none.</summary>

@@ -14,9 +14,10 @@ namespace ChannelSdk.Install.Operations;
 /// </summary>
 public sealed class Installer
 {
+    internal const string OperationsFolder = "operations";
+
     private readonly InstallerOptions _options;
     private readonly string _operations;
-    private readonly string _locks;
 
     /// <summary>Opens the folder of operations, and ends what processes that are no more have left in it.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: an option out of range, or a folder that cannot be used.</exception>
@@ -26,10 +27,9 @@ public sealed class Installer
         options.Validate();
         _options = options;
         var folder = Path.GetFullPath(options.Folder);
-        (_operations, _locks) = (Path.Combine(folder, "operations"), Path.Combine(folder, "locks"));
+        _operations = Path.Combine(folder, OperationsFolder);
         PrivateFolder.Ensure(folder);
         PrivateFolder.Ensure(_operations);
-        PrivateFolder.Ensure(_locks);
         Interrupted = OperationRecovery.Run(_operations, options.Launcher, options.Time);
     }
 
@@ -42,19 +42,24 @@ public sealed class Installer
     /// <summary>Begins an operation. The secrets of the request are wiped when it ends, and also if it cannot begin.</summary>
     /// <exception cref="ChannelException">
     /// What is missing or wrong: the record, the definition, parameters, a secret, a disk; <see cref="ChannelError.PermissionDenied"/> where the
-    /// administrator forbids it; <see cref="ChannelError.FailedPrecondition"/> while another operation on the instance is under way.
+    /// administrator forbids it; <see cref="ChannelError.FailedPrecondition"/> while another operation on the instance is under way, and for a
+    /// create of an instance that is in mode run, unless it is a reinstall.
     /// </exception>
     public InstallOperation Start(InstallRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        FileStream? instanceLock = null;
+        InstanceLock? instanceLock = null;
         try
         {
+            // An instance without a record gets no lock.
+            _options.Records.Get(request.Instance);
+            OperationPlan.CheckNames(request);
+            instanceLock = request.NewName is { } newName ? InstanceLock.Take(_options.Folder, request.Instance, newName) : InstanceLock.Take(_options.Folder, request.Instance);
+            // As it is now that no other command can rename or remove it.
             var plan = OperationPlan.Make(request, _options.Records.Get(request.Instance), _options.Definitions);
-            instanceLock = Lock(plan.Record.Name);
-            RemoveOld();
+            RequireFree(request.NewName);
             RememberSecrets(plan);
-            return new OperationRunner(plan, _options, new OperationFolder(Path.Combine(_operations, OperationFolder.NameOf(plan.Id))), instanceLock).Start();
+            return Prepare(plan, instanceLock).Start();
         }
         catch
         {
@@ -86,7 +91,7 @@ public sealed class Installer
 
     internal static IEnumerable<(OperationFolder Folder, OperationJournal Journal)> Journals(string operations)
     {
-        foreach (var path in Directory.EnumerateDirectories(operations))
+        foreach (var path in Directory.Exists(operations) ? Directory.EnumerateDirectories(operations) : [])
         {
             var folder = new OperationFolder(path);
             OperationJournal journal;
@@ -111,26 +116,28 @@ public sealed class Installer
             : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"{(found.Length > 1 ? "more than one operation begins with" : "there is no operation")} '{SafeText.Escape(operation, 40)}'");
     }
 
-    // The kernel's lock on a file ends with the process, also when it is killed.
-    private FileStream Lock(string instance)
+    // At the end of a rename the record gets the new name.
+    private void RequireFree(string? newName)
     {
+        if (newName is not null && _options.Records.Find(newName) is not null)
+        {
+            throw InstanceRecordStore.Taken(newName);
+        }
+    }
+
+    // A folder without a journal would be known to nobody, and stay.
+    private OperationRunner Prepare(OperationPlan plan, InstanceLock kept)
+    {
+        var folder = new OperationFolder(Path.Combine(_operations, OperationFolder.NameOf(plan.Id)));
         try
         {
-            return new FileStream(Path.Combine(_locks, instance), new FileStreamOptions
-            {
-                Mode = FileMode.OpenOrCreate,
-                Access = FileAccess.ReadWrite,
-                Share = FileShare.None,
-                BufferSize = 0,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            });
+            RemoveOld();
+            return new OperationRunner(plan, _options, folder, kept);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is ChannelException or IOException or UnauthorizedAccessException)
         {
-            var other = Journals(_operations).FirstOrDefault(j => j.Journal.Instance == instance && j.Journal.Outcome is null).Journal;
-            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry, other is null
-                ? $"the lock of {instance} in {_locks} cannot be taken: {FileFault.Describe(e)}"
-                : $"the operation {other.Operation} ({OsDefinition.ScriptName(other.Action)}) on {instance} is under way since {other.Started:u}", e);
+            folder.RemoveAll();
+            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry, $"the operation cannot begin in {_operations}: {FileFault.Describe(e)}", e);
         }
     }
 

@@ -60,6 +60,19 @@ internal sealed class OperationFolder(string path)
         }
     }
 
+    /// <summary>Removes it, if that can be done.</summary>
+    public void RemoveAll()
+    {
+        try
+        {
+            Remove(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Its own failure is told by what was to be done in it.
+        }
+    }
+
     private static void Remove(string folder)
     {
         if (Directory.Exists(folder))

@@ -41,6 +41,25 @@ internal sealed class OperationPlan
 
     public bool HasTrusted => Definition.HasTrusted(Request.Action);
 
+    /// <summary>Checks the names of a request, which are locked before anything else is looked at.</summary>
+    /// <exception cref="ChannelException">What is missing or wrong.</exception>
+    public static void CheckNames(InstallRequest request)
+    {
+        if (request.Action == InstallAction.Rename != request.NewName is not null)
+        {
+            throw Wrong(request.NewName is null ? "a rename needs the new name of the instance" : "a new name is for a rename only");
+        }
+
+        if (request.NewName is not null)
+        {
+            InstanceName.Check(request.NewName);
+            if (request.NewName == request.Instance)
+            {
+                throw Wrong($"{request.Instance} has that name already");
+            }
+        }
+    }
+
     /// <exception cref="ChannelException">What is missing or wrong, and where.</exception>
     public static OperationPlan Make(InstallRequest request, InstanceRecord record, DefinitionCatalog definitions)
     {
@@ -51,14 +70,10 @@ internal sealed class OperationPlan
                 : $"{record.Name} is made from the image {SafeText.Escape(record.OsImage, 128)}, which is for instances that install themselves; an operation is done by the scripts of an OS definition");
         }
 
-        if (request.Action == InstallAction.Rename != request.NewName is not null)
+        if (request.Action == InstallAction.Create && record.Mode == ExecutionMode.Run && !request.IsReinstall)
         {
-            throw Wrong(request.NewName is null ? "a rename needs the new name of the instance" : "a new name is for a rename only");
-        }
-
-        if (request.NewName is not null)
-        {
-            InstanceName.Check(request.NewName);
+            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Refused,
+                $"{record.Name} is in mode run, and a create would write over the system that it runs; ask for a reinstall ({nameof(InstallRequest.IsReinstall)}, --reinstall), or set the record's mode to install");
         }
 
         if (request.DebugLevel is < 0 or > InstallRequest.MaxDebugLevel)

@@ -1,5 +1,6 @@
 using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Personalization;
 using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Install.Operations;
@@ -7,6 +8,8 @@ namespace ChannelSdk.Install.Operations;
 /// <summary>The work of one operation: verify, appliance, both halves, package. What it has made is ended by <see cref="DisposeAsync"/>.</summary>
 internal sealed class OperationRun : IAsyncDisposable
 {
+    private static readonly TimeSpan s_packageTime = TimeSpan.FromSeconds(30);
+
     private readonly OperationPlan _plan;
     private readonly InstallerOptions _options;
     private readonly OperationFolder _folder;
@@ -23,10 +26,16 @@ internal sealed class OperationRun : IAsyncDisposable
         _pair = new ScriptPair(plan, options, folder, reports, _script);
     }
 
-    /// <summary>Does it all.</summary>
+    /// <summary>Does it all. The package is asked for first, and fetched at the end.</summary>
     /// <exception cref="ChannelException">What has failed.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        if (_plan.Package is { } package)
+        {
+            // A wrong URL or password is told now, and not after the installation.
+            await PackageSource.RequireAsync(package, _plan.Request.PackageCredentials, new PackageAddresses(_options.PackageNetworks), s_packageTime, cancellationToken).ConfigureAwait(false);
+        }
+
         if (_plan.Definition.HasVerify)
         {
             await _script.RunAsync(_plan.Definition.OpenVerify, ["parameters"], null, "its verify refuses the parameters", cancellationToken).ConfigureAwait(false);

@@ -72,6 +72,7 @@ internal sealed class OperationRunner
         try
         {
             await EndingAsync(Task.Run(() => run.RunAsync(ending.Token)), ending.Token).ConfigureAwait(false);
+            RenameRecord();
         }
         catch (Exception e)
         {
@@ -91,6 +92,23 @@ internal sealed class OperationRunner
     {
         await work.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await work.WaitAsync(s_partTime, CancellationToken.None).ConfigureAwait(false);
+    }
+
+    private void RenameRecord()
+    {
+        if (_plan.Request.NewName is not { } newName)
+        {
+            return;
+        }
+
+        try
+        {
+            _options.Records.Rename(_plan.Record.Name, newName);
+        }
+        catch (ChannelException e)
+        {
+            throw new ChannelException(e.Code, ErrorClass.MayHaveRun, $"the installed system was told its new name, but its record keeps the old one: {e.Message}", e);
+        }
     }
 
     private async Task<InstallResult> EndAsync(InstallOutcome outcome, string reason, Task timing)
@@ -124,9 +142,16 @@ internal sealed class OperationRunner
 
     private void AddResource(LaunchResource resource)
     {
-        lock (_gate)
+        try
         {
-            Journal(_journal with { Resources = [.. _journal.Resources, resource] });
+            lock (_gate)
+            {
+                Journal(_journal with { Resources = [.. _journal.Resources, resource] });
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.MayHaveRun, $"the journal {_folder.Journal} cannot be written: {FileFault.Describe(e)}", e);
         }
     }
 

@@ -21,10 +21,27 @@ internal sealed class PackageSource : IAsyncDisposable
 
     private PackageSource(PackageUrl url, Stream content, long? length, IDisposable? owner) => (_url, _content, _length, _owner) = (url, content, length, owner);
 
+    /// <summary>Whether it can be had, by the rules of <see cref="OpenAsync"/>: nothing of it is read.</summary>
+    /// <exception cref="ChannelException">As <see cref="OpenAsync"/>; also that nothing answers within a time.</exception>
+    public static async Task RequireAsync(PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, TimeSpan within, CancellationToken cancellationToken)
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        ending.CancelAfter(within);
+        try
+        {
+            await using var source = await OpenHeadAsync(url, credentials, addresses, ending.Token).ConfigureAwait(false)
+                ?? await OpenAsync(url, credentials, addresses, ending.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry, $"nothing answered for the personalization package {url} within {within.TotalSeconds:0.#} s", e);
+        }
+    }
+
     /// <summary>Opens the file, or asks the server.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>, <see cref="ChannelError.PermissionDenied"/>, <see cref="ChannelError.TransportFailed"/>: what the file system or the server says.</exception>
     public static Task<PackageSource> OpenAsync(PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken) =>
-        url.Uri.IsFile ? OpenFileAsync(url, cancellationToken) : AskAsync(url, credentials, addresses, cancellationToken);
+        url.Uri.IsFile ? OpenFileAsync(url, cancellationToken) : AskAsync(HttpMethod.Get, url, credentials, addresses, cancellationToken);
 
     /// <summary>The next bytes; 0: the end.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.TransportFailed"/>: it was cut in the middle.</exception>
@@ -51,6 +68,19 @@ internal sealed class PackageSource : IAsyncDisposable
         _owner?.Dispose();
     }
 
+    private static async Task<PackageSource?> OpenHeadAsync(PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return url.Uri.IsFile ? null : await AskAsync(HttpMethod.Head, url, credentials, addresses, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ChannelException)
+        {
+            // A server may not know HEAD, or take a signed URL for GET alone: what it says to that counts.
+            return null;
+        }
+    }
+
     private static async Task<PackageSource> OpenFileAsync(PackageUrl url, CancellationToken cancellationToken)
     {
         try
@@ -64,13 +94,13 @@ internal sealed class PackageSource : IAsyncDisposable
         }
     }
 
-    private static async Task<PackageSource> AskAsync(PackageUrl first, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
+    private static async Task<PackageSource> AskAsync(HttpMethod method, PackageUrl first, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
     {
         var url = first;
         for (var redirects = 0; redirects <= MaxRedirects; redirects++)
         {
             // Credentials are for the server that they were given for, however a chain comes back to it.
-            var (client, response) = await AskOneAsync(url, url.HasOriginOf(first) ? credentials : null, addresses, cancellationToken).ConfigureAwait(false);
+            var (client, response) = await AskOneAsync(method, url, url.HasOriginOf(first) ? credentials : null, addresses, cancellationToken).ConfigureAwait(false);
             try
             {
                 if (response.IsSuccessStatusCode)
@@ -94,7 +124,7 @@ internal sealed class PackageSource : IAsyncDisposable
         throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"the server of the personalization package {first} redirects more than {MaxRedirects} times");
     }
 
-    private static async Task<(HttpClient Client, HttpResponseMessage Response)> AskOneAsync(PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
+    private static async Task<(HttpClient Client, HttpResponseMessage Response)> AskOneAsync(HttpMethod method, PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
     {
         var handler = new SocketsHttpHandler
         {
@@ -103,10 +133,12 @@ internal sealed class PackageSource : IAsyncDisposable
             AllowAutoRedirect = false,
             ConnectTimeout = s_connectTime,
             UseCookies = false,
+            // What is not wanted of an answer is not read: its connection is closed.
+            MaxResponseDrainSize = 0,
             AutomaticDecompression = DecompressionMethods.None,
             ConnectCallback = (context, cancel) => addresses.ConnectAsync(context.DnsEndPoint, cancel),
         };
-        using var request = new HttpRequestMessage(HttpMethod.Get, url.Uri) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var request = new HttpRequestMessage(method, url.Uri) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         if (credentials is not null)
         {
             handler.PlaintextStreamFilter = (context, _) => ValueTask.FromResult<Stream>(new CredentialStream(context.PlaintextStream, credentials));

@@ -22,7 +22,7 @@ public sealed partial record InstanceRecord
     private const int MaxWord = 64;
     private const int MaxMachineValue = 1024;
 
-    /// <summary>1 to 63 characters of a-z, 0-9, dot and hyphen.</summary>
+    /// <summary>As <see cref="InstanceName"/> allows: 1 to 253 characters of a-z, 0-9, dot and hyphen.</summary>
     public required string Name { get; init; }
 
     /// <summary>What it is started for.</summary>

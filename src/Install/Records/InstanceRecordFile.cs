@@ -86,7 +86,10 @@ internal sealed record RecordDocument
 {
     public ExecutionMode Mode { get; init; }
     public bool Communication { get; init; }
-    public string Hypervisor { get; init; } = "kvm";
+
+    // Set and not initialized, which would be done with null for a file that does not name it.
+    public string Hypervisor { get; set; } = "kvm";
+
     public Dictionary<string, string>? HypervisorParameters { get; init; }
     public Dictionary<string, string>? BackendParameters { get; init; }
     public List<InstanceNic>? Nics { get; init; }
@@ -104,8 +107,13 @@ internal sealed record ParameterDocument
     public string? Value { get; init; }
 }
 
+/// <summary>The words of an enumeration, as commands and metadata take them: run, self_install, private.</summary>
+internal sealed class RecordWords<T>() : JsonStringEnumConverter<T>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false)
+    where T : struct, Enum;
+
 /// <summary>Serialization made at build time.</summary>
-[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UseStringEnumConverter = true,
+[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    Converters = [typeof(RecordWords<ExecutionMode>), typeof(RecordWords<ParameterClass>), typeof(RecordWords<NicMode>)],
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
     RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(RecordDocument))]

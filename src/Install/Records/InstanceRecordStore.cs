@@ -10,7 +10,6 @@ namespace ChannelSdk.Install.Records;
 /// </summary>
 public sealed class InstanceRecordStore
 {
-    private const string Suffix = ".json";
     private const int MaxFile = 64 << 20;
     private readonly string _folder;
     private readonly Lock _gate = new();
@@ -26,7 +25,7 @@ public sealed class InstanceRecordStore
 
     /// <summary>Names of the instances that have a record, sorted.</summary>
     public IReadOnlyList<string> List() =>
-        [.. Directory.EnumerateFiles(_folder, "*" + Suffix).Select(file => Path.GetFileNameWithoutExtension(file)).Where(name => name[0] != '.').Order(StringComparer.Ordinal)];
+        [.. InstanceFileName.Patterns.SelectMany(pattern => Directory.EnumerateFiles(_folder, pattern)).Select(file => InstanceFileName.ToInstance(Path.GetFileName(file))).OfType<string>().Order(StringComparer.Ordinal)];
 
     /// <summary>The record of an instance; null if it has none.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: the name is not allowed, or the file holds no record. <see cref="ChannelError.FailedPrecondition"/>: it cannot be read.</exception>
@@ -93,6 +92,26 @@ public sealed class InstanceRecordStore
         });
     }
 
+    /// <summary>Gives a record another name, with all that it holds. At any moment it is there under one of the two.</summary>
+    /// <exception cref="ChannelException">As <see cref="Get"/> and <see cref="Put"/>; <see cref="ChannelError.FailedPrecondition"/> also if the new name has a record.</exception>
+    public void Rename(string instance, string newName)
+    {
+        ArgumentNullException.ThrowIfNull(instance);
+        ArgumentNullException.ThrowIfNull(newName);
+        InstanceName.Check(newName);
+        Locked(instance, () =>
+        {
+            Get(instance);
+            if (File.Exists(PathOf(newName)))
+            {
+                throw Taken(newName);
+            }
+
+            AtomicFile.Move(PathOf(instance), PathOf(newName));
+            return true;
+        });
+    }
+
     /// <summary>Removes a record. True if there was one.</summary>
     public bool Remove(string instance)
     {
@@ -117,6 +136,9 @@ public sealed class InstanceRecordStore
         return InstanceRecordFile.WritePublic(record);
     }
 
+    internal static ChannelException Taken(string instance) =>
+        new(ChannelError.FailedPrecondition, ErrorClass.Refused, $"{instance} has a record already, so no other instance can get its name; remove that record, or choose another name");
+
     private T Locked<T>(string instance, Func<T> action)
     {
         try
@@ -133,7 +155,7 @@ public sealed class InstanceRecordStore
         }
     }
 
-    private string PathOf(string instance) => Path.Combine(_folder, instance + Suffix);
+    private string PathOf(string instance) => Path.Combine(_folder, InstanceFileName.Of(instance));
 
     private ChannelException Failed(string instance, string what, Exception e) =>
         new(ChannelError.FailedPrecondition, ErrorClass.Retry, $"the record of {instance} cannot be {what} in {_folder}: {FileFault.Describe(e)}", e);

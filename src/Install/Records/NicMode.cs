@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace ChannelSdk.Install.Records;
 
 /// <summary>How the host connects a network interface of an instance.</summary>
@@ -8,5 +10,6 @@ public enum NicMode
     /// <summary>The host routes its address.</summary>
     Routed,
     /// <summary>It is a port of an Open vSwitch.</summary>
+    [JsonStringEnumMemberName("openvswitch")]
     OpenVSwitch,
 }

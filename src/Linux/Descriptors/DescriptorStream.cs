@@ -26,11 +26,10 @@ public sealed class DescriptorStream(int descriptor) : Stream
     public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
     /// <summary>
-    /// The stream of a descriptor that this process was started with; null stands for a descriptor that was closed. What the
-    /// runtime has opened in its place meanwhile is marked to be closed on exec, and no inherited descriptor can be.
+    /// The stream of a descriptor that this process was started with (<see cref="Descriptor.IsInherited"/>); null stands for a descriptor
+    /// that was closed.
     /// </summary>
-    public static Stream Inherited(int descriptor) =>
-        DescriptorCalls.Fcntl(descriptor, Abi.F_GETFD, 0) is >= 0 and var flags && (flags & Abi.FD_CLOEXEC) == 0 ? new DescriptorStream(descriptor) : Null;
+    public static Stream Inherited(int descriptor) => Descriptor.IsInherited(descriptor) ? new DescriptorStream(descriptor) : Null;
 
     /// <summary>Waits, on the caller's thread, until a pipe, socket or terminal has no reader any more. Never returns for a file.</summary>
     public unsafe void WaitBroken()

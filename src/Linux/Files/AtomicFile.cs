@@ -14,7 +14,8 @@ public static class AtomicFile
     public static void Write(string path, ReadOnlySpan<byte> content)
     {
         var folder = Path.GetDirectoryName(path)!;
-        var temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Guid.NewGuid():N}{TemporarySuffix}");
+        // Without the file's own name, which may be as long as a name can be.
+        var temporary = Path.Combine(folder, $".{Guid.NewGuid():N}{TemporarySuffix}");
         try
         {
             using (var file = new FileStream(temporary, new FileStreamOptions
@@ -38,6 +39,13 @@ public static class AtomicFile
         }
 
         Sync(folder);
+    }
+
+    /// <summary>Gives a file another name in its folder, at once; what had that name is gone.</summary>
+    public static void Move(string from, string to)
+    {
+        File.Move(from, to, overwrite: true);
+        Sync(Path.GetDirectoryName(to)!);
     }
 
     /// <summary>Removes a file for good.</summary>

@@ -69,7 +69,7 @@ public sealed class MetadataServer : IAsyncDisposable
     }
 
     /// <summary>Begins to serve an instance; give it a listener next. It need not have metadata yet.</summary>
-    /// <param name="name">1 to 63 characters of a-z, 0-9, dot and hyphen.</param>
+    /// <param name="name">As <see cref="InstanceName"/> allows: 1 to 253 characters of a-z, 0-9, dot and hyphen.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: the name is not allowed, or attached already.</exception>
     public MetadataInstance AttachInstance(string name)
     {

@@ -12,7 +12,6 @@ namespace ChannelSdk.Metadata.Store;
 /// </summary>
 public sealed class FolderMetadataStore : IMetadataStore
 {
-    private const string Suffix = ".json";
     private static readonly TimeSpan s_leftOverAge = TimeSpan.FromMinutes(10);
 
     private readonly string _folder;
@@ -35,7 +34,12 @@ public sealed class FolderMetadataStore : IMetadataStore
         {
             Directory.CreateDirectory(_folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             RemoveLeftOvers();
-            _watcher = new FileSystemWatcher(_folder, "*" + Suffix) { NotifyFilter = NotifyFilters.FileName | NotifyFilters.LastWrite };
+            _watcher = new FileSystemWatcher(_folder) { NotifyFilter = NotifyFilters.FileName | NotifyFilters.LastWrite };
+            foreach (var pattern in InstanceFileName.Patterns)
+            {
+                _watcher.Filters.Add(pattern);
+            }
+
             _watcher.Created += (_, e) => Reload(e.FullPath);
             _watcher.Changed += (_, e) => Reload(e.FullPath);
             _watcher.Deleted += (_, e) => Reload(e.FullPath);
@@ -171,22 +175,21 @@ public sealed class FolderMetadataStore : IMetadataStore
 
     private void Reload(string path)
     {
-        var name = Path.GetFileName(path);
-        if (name.EndsWith(Suffix, StringComparison.Ordinal) && !name.StartsWith('.'))
+        if (InstanceFileName.ToInstance(Path.GetFileName(path)) is { } instance)
         {
             lock (_gate)
             {
-                Refresh(name[..^Suffix.Length]);
+                Refresh(instance);
             }
         }
     }
 
     private void ReloadAll()
     {
-        var files = Directory.EnumerateFiles(_folder, "*" + Suffix).Select(f => Path.GetFileNameWithoutExtension(f)!);
-        foreach (var name in files.Union(_table.Names).ToArray())
+        var files = InstanceFileName.Patterns.SelectMany(pattern => Directory.EnumerateFiles(_folder, pattern));
+        foreach (var file in files.Union(_table.Names.Select(PathOf)).ToArray())
         {
-            Reload(PathOf(name));
+            Reload(file);
         }
     }
 
@@ -225,7 +228,7 @@ public sealed class FolderMetadataStore : IMetadataStore
         }
     }
 
-    private string PathOf(string instance) => Path.Combine(_folder, instance + Suffix);
+    private string PathOf(string instance) => Path.Combine(_folder, InstanceFileName.Of(instance));
 
     // What a killed process had not renamed yet. A young one may be another process at work.
     private void RemoveLeftOvers()

@@ -2,6 +2,7 @@ using System.CommandLine;
 using ChannelSdk.Cli.Commands;
 using ChannelSdk.Cli.Shared;
 using ChannelSdk.Host.Power;
+using ChannelSdk.Install.Limits;
 
 namespace ChannelSdk.Cli;
 
@@ -12,7 +13,11 @@ internal static class CommandTree
     private static readonly ParserConfiguration s_parser = new() { ResponseFileTokenReplacer = null };
 
     /// <summary>Parses and runs a command line; every error ends as at most one line and an exit code.</summary>
-    public static async Task<int> RunAsync(string[] args, ToolStreams streams, ToolSignals signals)
+    /// <param name="args">The command line.</param>
+    /// <param name="streams">The standard streams.</param>
+    /// <param name="signals">Stops it.</param>
+    /// <param name="limits">The administrator's file.</param>
+    public static async Task<int> RunAsync(string[] args, ToolStreams streams, ToolSignals signals, string limits = HostLimits.UsualPath)
     {
         try
         {
@@ -21,7 +26,7 @@ internal static class CommandTree
                 return Ended(await ScriptToolCommand.RunAsync(args, streams), signals);
             }
 
-            var parsed = Create(signals).Parse(args, s_parser);
+            var parsed = Create(signals, limits).Parse(args, s_parser);
             if (parsed.Errors.Count > 0)
             {
                 Failure.Complain($"{parsed.Errors[0].Message.TrimEnd('.')}; '{PathOf(parsed.CommandResult.Command)} --help' says what it takes");
@@ -37,7 +42,7 @@ internal static class CommandTree
     }
 
     /// <summary>All commands.</summary>
-    public static RootCommand Create(ToolSignals signals) => new("Talks to the agent of one instance through its channel.")
+    public static RootCommand Create(ToolSignals signals, string limits = HostLimits.UsualPath) => new("Talks to the agent of one instance through its channel.")
     {
         InfoCommand.Create(),
         PingCommand.Create(),
@@ -59,7 +64,7 @@ internal static class CommandTree
         ServeCommand.Create(),
         TapCommand.Create(),
         InstanceCommand.Create(),
-        InstallCommand.Create(signals),
+        InstallCommand.Create(signals, limits),
         ApplianceCommand.Create(),
         ScriptToolCommand.Create(),
         QgaCommand.Create(),

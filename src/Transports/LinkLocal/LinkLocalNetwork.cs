@@ -14,6 +14,8 @@ namespace ChannelSdk.Transports.LinkLocal;
 public sealed class LinkLocalNetwork
 {
     private const string Prefix = "channelsdk-";
+    // NAME_MAX of limits.h, for the namespace's file.
+    private static readonly int s_maxName = 255 - Prefix.Length;
     private readonly NetworkNamespace _namespace;
 
     private LinkLocalNetwork(string name)
@@ -22,6 +24,12 @@ public sealed class LinkLocalNetwork
         if (!InstanceName.Is(name) && !List().Contains(name))
         {
             InstanceName.Check(name);
+        }
+
+        if (name.Length > s_maxName)
+        {
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
+                $"'{EndpointUri.Printable(name)}' has {name.Length} characters; an instance with a link-local network has at most {s_maxName}, as its name becomes the name of a file");
         }
 
         Name = name;

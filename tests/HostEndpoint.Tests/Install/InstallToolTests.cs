@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Records;
 using ChannelSdk.Linux.Native;
 using ChannelSdk.Linux.Processes;
 
@@ -10,9 +11,16 @@ namespace ChannelSdk.HostEndpoint.Tests.Install;
 [Trait(Lane.Name, Lane.Integration)]
 public class InstallToolTests
 {
-    private static async Task<(int Code, string Out, string Error)> RunAsync(string? input, params string[] arguments)
+    private static Task<(int Code, string Out, string Error)> RunAsync(string? input, params string[] arguments) =>
+        RunProgramAsync(Path.Combine(AppContext.BaseDirectory, "channelctl"), input, arguments);
+
+    /// <summary>A line of a shell, which finds channelctl.</summary>
+    private static Task<(int Code, string Out, string Error)> RunShellAsync(string? input, string line) =>
+        RunProgramAsync("/bin/sh", input, "-c", $"PATH={AppContext.BaseDirectory}:$PATH; {line}");
+
+    private static async Task<(int Code, string Out, string Error)> RunProgramAsync(string program, string? input, params string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "channelctl")) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
         foreach (var argument in arguments)
         {
             start.ArgumentList.Add(argument);
@@ -37,12 +45,15 @@ public class InstallToolTests
         Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--communication", "true", "--unset", "hostname", "--hv", "kernel_path=/boot/vmlinuz", "--be", "maxmem=512")));
         Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--hypervisor", "xen-pvm", "--be", "maxmem=1024", "--nic", "mac=aa:00:00:12:34:56,ip=192.0.2.7,mode=routed,link=100,network=lan")));
         var shown = await RunAsync(null, At("instance", "show", "vm1"));
+        Assert.Contains("\"mode\": \"install\"", shown.Out);
+        Assert.Contains("\"class\": \"private\"", shown.Out);
+        Assert.Contains("\"class\": \"secret\"", shown.Out);
         Assert.Contains("\"os_definition\": \"debian\"", shown.Out);
         Assert.Contains("\"communication\": true", shown.Out);
         Assert.Contains("\"hypervisor\": \"xen-pvm\"", shown.Out);
         Assert.Contains("\"kernel_path\": \"/boot/vmlinuz\"", shown.Out);
         Assert.Contains("\"maxmem\": \"1024\"", shown.Out);
-        string[] nic = ["\"mac\": \"aa:00:00:12:34:56\"", "\"ip\": \"192.0.2.7\"", "\"mode\": \"Routed\"", "\"link\": \"100\"", "\"network\": \"lan\""];
+        string[] nic = ["\"mac\": \"aa:00:00:12:34:56\"", "\"ip\": \"192.0.2.7\"", "\"mode\": \"routed\"", "\"link\": \"100\"", "\"network\": \"lan\""];
         Assert.All(nic, text => Assert.Contains(text, shown.Out));
         Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--nic", "")));
         Assert.DoesNotContain("nics", (await RunAsync(null, At("instance", "show", "vm1"))).Out);
@@ -92,6 +103,76 @@ public class InstallToolTests
         var result = events.Single(e => e.GetProperty("kind").GetString() == "half_result");
         Assert.Equal(("Trusted", "done"), (result.GetProperty("party").GetString(), result.GetProperty("text").GetString()));
         Assert.Equal("done"u8, result.GetProperty("content").GetBytesFromBase64());
+    }
+
+    [Fact]
+    public async Task A_record_is_renamed_or_removed_unless_an_operation_runs_or_the_name_is_taken()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/create", "#!/bin/sh\nsleep 1000\n");
+        string[] rename = ["instance", "rename", "vm1", "vm2", "--state", rig.State];
+        var operation = rig.Start();
+        foreach (var command in (string[][])[rename, ["instance", "remove", "vm1", "--state", rig.State]])
+        {
+            var busy = await RunAsync(null, command);
+            Assert.Equal(4, busy.Code);
+            Assert.Contains($"the operation {operation.Id} (create) on vm1 is under way", busy.Error);
+        }
+
+        Assert.Equal((0, "", ""), await RunAsync(null, "instance", "set", "vm1", "--communication", "true", "--state", rig.State));
+        operation.Cancel();
+        await operation.Completion.WaitAsync(InstallRig.Soon);
+        Assert.Equal((0, "", ""), await RunAsync(null, rename));
+        Assert.Equal(["vm2"], rig.Records.List());
+        Assert.Contains("vm1 has no record; these have: vm2", (await RunAsync(null, rename)).Error);
+        rig.Records.Put(rig.Records.Get("vm2") with { Name = "vm1" });
+        Assert.Contains("vm2 has a record already", (await RunAsync(null, rename)).Error);
+        await File.WriteAllTextAsync(rig.At("state", "records", "vm1.json"), "damaged");
+        Assert.Equal((0, "", ""), await RunAsync(null, "instance", "remove", "vm1", "--state", rig.State));
+        Assert.Equal(["vm2"], rig.Records.List());
+    }
+
+    [Fact]
+    public async Task A_full_disk_is_told_in_a_line_and_leaves_no_operation_behind()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/create", "#!/bin/sh\n");
+        // A small disk in place of the state's folder.
+        var result = await RunShellAsync(null, $"""
+            exec unshare -m sh -c '
+            mount -t tmpfs -o size=128k t {rig.State}
+            channelctl instance set vm1 --mode install --os os --state {rig.State}
+            cat /dev/zero 2>/dev/null >{rig.State}/fill
+            channelctl install create vm1 --state {rig.State} --definitions {rig.At("definitions")}
+            echo code $?
+            rm {rig.State}/fill
+            ls {rig.State}/operations
+            channelctl install create vm1 --state {rig.State} --definitions {rig.At("definitions")} >/dev/null
+            channelctl install list --state {rig.State} | wc -l'
+            """);
+        Assert.Equal($"channelctl: the operation cannot begin in {rig.State}/operations: no space left on device (FailedPrecondition, Retry)\n", result.Error);
+        Assert.Equal("code 4\n1\n", result.Out);
+    }
+
+    [Fact]
+    public async Task A_disk_that_becomes_full_fails_the_operation_with_that_reason()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/verify", $"#!/bin/sh\ncat /dev/zero 2>/dev/null >{rig.State}/fill\ntrue\n");
+        rig.Write("os/create", "#!/bin/sh\n");
+        var result = await RunShellAsync(null, $"""
+            exec unshare -m sh -c '
+            mount -t tmpfs -o size=128k t {rig.State}
+            channelctl instance set vm1 --mode install --os os --state {rig.State}
+            channelctl install create vm1 --state {rig.State} --definitions {rig.At("definitions")}
+            echo code $?
+            rm {rig.State}/fill
+            channelctl install list --state {rig.State}'
+            """);
+        Assert.Contains("journal.json cannot be written: no space left on device", result.Out);
+        Assert.Contains("code 5\n", result.Out);
+        Assert.Contains(" Interrupted ", result.Out);
+        Assert.Equal("", result.Error);
     }
 
     [Fact]
@@ -175,6 +256,53 @@ public class InstallToolTests
         Assert.Contains(named, result.Error);
         Assert.Equal(code, result.Code);
         Assert.DoesNotContain("   at ", result.Error);
+    }
+
+    [Theory]
+    [InlineData("MARKED\n\n", "MARKED\n")]
+    [InlineData("\uFEFFMARKED\u00e4", "\uFEFFMARKED\u00e4")]
+    [InlineData("", "")]
+    public async Task A_private_value_is_taken_as_it_is_from_wherever_a_secret_may_come(string given, string stored)
+    {
+        using var folder = new TestFolder();
+        var file = folder.Write("value", given);
+        foreach (var source in (string[])["-", "fd:0", "fd:5", file])
+        {
+            var result = await RunShellAsync(given, $"exec channelctl instance set vm1 --private key={source} --state {folder.Path} 5<{file}");
+            Assert.Equal((0, "", ""), result);
+            Assert.Equal(stored, new InstanceRecordStore(folder.At("records")).Get("vm1").Parameters["key"].Reveal());
+            folder.Write("records/vm1.json", "{}");
+        }
+    }
+
+    [Fact]
+    public async Task A_private_value_that_is_no_text_or_too_long_is_refused()
+    {
+        using var folder = new TestFolder();
+        await File.WriteAllBytesAsync(folder.At("latin"), [.. "p"u8, 0xe4, .. "ss"u8]);
+        string[] set = ["instance", "set", "vm1", "--state", folder.Path, "--private"];
+        var result = await RunAsync(null, [.. set, $"key={folder.At("latin")}"]);
+        Assert.Equal((2, true), (result.Code, result.Error.Contains("the value of a private parameter is not valid UTF-8 at byte 1", StringComparison.Ordinal)));
+        Assert.Contains("longer than the 65536 bytes", (await RunAsync(new string('x', 65537), [.. set, "key=-"])).Error);
+        Assert.Contains("cannot be read: there is no such file", (await RunAsync(null, [.. set, "key=/nonexistent"])).Error);
+        Assert.Empty(new InstanceRecordStore(folder.At("records")).List());
+    }
+
+    [Fact]
+    public async Task A_descriptor_that_was_not_given_to_the_command_is_refused()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/create", "#!/bin/sh\n[ \"$OSP_PASSWORD\" = MARKED ]\n");
+        var create = $"channelctl install create vm1 --state {rig.State} --definitions {rig.At("definitions")} --secret password=fd:";
+        // The runtime has some of them open for itself.
+        foreach (var number in (int[])[3, 5, 8, 9, 12, 20, 255])
+        {
+            var result = await RunShellAsync("", $"exec {create}{number}");
+            Assert.Equal(2, result.Code);
+            Assert.Contains($"descriptor {number} was not given to this command", result.Error);
+        }
+
+        Assert.Equal(0, (await RunShellAsync("MARKED\n", $"{create}7 7<&0")).Code);
     }
 
     [Fact]

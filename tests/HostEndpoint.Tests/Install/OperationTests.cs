@@ -6,6 +6,7 @@ using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Processes;
+using ChannelSdk.Install.Records;
 using ChannelSdk.Install.Secrets;
 using ChannelSdk.Metadata.Model;
 using ChannelSdk.Protocol.Errors;
@@ -328,6 +329,71 @@ public class OperationTests
     }
 
     [Fact]
+    public async Task A_rename_that_succeeds_renames_the_record_and_another_leaves_it()
+    {
+        using var rig = new InstallRig();
+        rig.Records.Change("vm1", r => r.With("license", OsParameter.Private("MARKED")));
+        rig.Write("os/rename", TrustedScript("[ -e \"$OSP_FLAG\" ] && [ $OLD_INSTANCE_NAME-$INSTANCE_NAME = vm1-vm2 ]"));
+        rig.Records.Change("vm1", r => r.With("flag", OsParameter.Public(rig.At("flag"))));
+        Func<InstallRequest, InstallRequest> rename = r => r with { Action = InstallAction.Rename, NewName = "vm2" };
+        Assert.Equal(InstallOutcome.Failed, (await rig.RunAsync(rename)).Result.Outcome);
+        Assert.Equal(["vm1"], rig.Records.List());
+        await File.WriteAllTextAsync(rig.At("flag"), "");
+        var (result, _) = await rig.RunAsync(rename);
+        Assert.Equal("", result.Reason);
+        Assert.Equal(["vm2"], rig.Records.List());
+        Assert.Equal("MARKED", rig.Records.Get("vm2").Parameters["license"].Reveal());
+    }
+
+    [Fact]
+    public async Task Nothing_takes_the_name_that_an_instance_is_about_to_get()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/rename", TrustedScript("sleep 1000"));
+        var operation = rig.Start(r => r with { Action = InstallAction.Rename, NewName = "vm2" });
+        Assert.Contains("vm2 is kept by another operation", Assert.Throws<ChannelException>(() => InstanceLock.Take(rig.State, "vm3", "vm2")).Message);
+        InstanceLock.Take(rig.State, "vm3").Dispose();
+        operation.Cancel();
+        Assert.Equal(InstallOutcome.Cancelled, (await operation.Completion.WaitAsync(InstallRig.Soon)).Outcome);
+        InstanceLock.Take(rig.State, "vm1", "vm2").Dispose();
+        Assert.Equal(["vm1"], rig.Records.List());
+    }
+
+    [Theory]
+    [InlineData(ExecutionMode.Run, false, false)]
+    [InlineData(ExecutionMode.Run, true, true)]
+    [InlineData(ExecutionMode.Install, false, true)]
+    [InlineData(ExecutionMode.SelfInstall, false, true)]
+    public async Task A_running_instance_is_installed_over_only_by_a_reinstall_and_keeps_its_mode(ExecutionMode mode, bool isReinstall, bool begins)
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/create", TrustedScript("true"));
+        rig.Records.Change("vm1", r => r with { Mode = mode });
+        if (begins)
+        {
+            Assert.Equal(InstallOutcome.Succeeded, (await rig.RunAsync(r => r with { IsReinstall = isReinstall })).Result.Outcome);
+        }
+        else
+        {
+            var error = Assert.Throws<ChannelException>(() => rig.Start());
+            Assert.Equal(ChannelError.FailedPrecondition, error.Code);
+            Assert.Contains("vm1 is in mode run", error.Message);
+            Assert.Contains("--reinstall), or set the record's mode to install", error.Message);
+        }
+
+        Assert.Equal(mode, rig.Records.Get("vm1").Mode);
+    }
+
+    [Fact]
+    public async Task What_does_not_install_is_done_in_any_mode()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/export", TrustedScript("true"));
+        rig.Records.Change("vm1", r => r with { Mode = ExecutionMode.Run });
+        Assert.Equal(InstallOutcome.Succeeded, (await rig.RunAsync(r => r with { Action = InstallAction.Export })).Result.Outcome);
+    }
+
+    [Fact]
     public void Mistakes_are_told_before_anything_begins_and_wipe_the_secrets()
     {
         using var rig = new InstallRig(_ => Task.FromResult(InstallRig.Well));
@@ -343,6 +409,11 @@ public class OperationTests
         Fails("there is no disk /nonexistent", r => r with { Disks = [new TargetDisk("/nonexistent")] });
         Fails("cannot rename", r => r with { Action = InstallAction.Rename, NewName = "vm2" });
         Fails("needs the new name", r => r with { Action = InstallAction.Rename });
+        rig.Write("os/rename", TrustedScript(""));
+        Fails("vm1 has that name already", r => r with { Action = InstallAction.Rename, NewName = "vm1" });
+        rig.Records.Put(rig.Records.Get("vm1") with { Name = "vm2" });
+        Fails("vm2 has a record already", r => r with { Action = InstallAction.Rename, NewName = "vm2" });
+        rig.Records.Remove("vm2");
         rig.Write("os/create", "x");
         rig.Policy = new DefinitionPolicy { ForbidTrusted = true };
         Fails("the administrator of this host forbids", r => r);

@@ -36,9 +36,10 @@ public sealed class PackageServerTests : IDisposable
         using var first = new Server(_ => Redirect($"{other.Url}/p.tar.gz?x=channelsdk-credentials&Authorization:%20channelsdk-credentials"));
         Assert.Equal("", (await RunAsync($"{first.Url}/p.tar.gz")).Reason);
         Assert.Equal("from the other", Encoding.ASCII.GetString(_rig.Appliance!.Overlay));
-        Assert.Contains(Authorization, Assert.Single(first.Requests));
-        Assert.DoesNotContain("YW5uYTpQQVNTV09SRA", Assert.Single(other.Requests));
-        Assert.DoesNotContain("\r\nAuthorization", Assert.Single(other.Requests));
+        Assert.Equal((2, 2), (first.Requests.Count, other.Requests.Count));
+        Assert.All(first.Requests, request => Assert.Contains(Authorization, request));
+        Assert.All(other.Requests, request => Assert.DoesNotContain("YW5uYTpQQVNTV09SRA", request));
+        Assert.All(other.Requests, request => Assert.DoesNotContain("\r\nAuthorization", request));
     }
 
     [Theory]
@@ -46,9 +47,9 @@ public sealed class PackageServerTests : IDisposable
     [InlineData(307)]
     public async Task Credentials_go_along_within_their_server_and_only_in_their_line(int status)
     {
-        using var server = new Server(request => request.StartsWith("GET /p.tgz", StringComparison.Ordinal) ? Redirect("/q.tgz?x=channelsdk-credentials", status) : Package("second"));
+        using var server = new Server(request => request.Contains(" /p.tgz ", StringComparison.Ordinal) ? Redirect("/q.tgz?x=channelsdk-credentials", status) : Package("second"));
         Assert.Equal("", (await RunAsync($"{server.Url}/p.tgz")).Reason);
-        Assert.Equal(2, server.Requests.Count);
+        Assert.Equal(4, server.Requests.Count);
         Assert.All(server.Requests, request => Assert.Single(request.Split("\r\n"), line => line == Authorization));
         Assert.Contains("GET /q.tgz?x=channelsdk-credentials ", server.Requests.Last());
     }
@@ -91,7 +92,7 @@ public sealed class PackageServerTests : IDisposable
         using var server = new Server(_ => Redirect(to));
         var result = await RunAsync($"{server.Url}/p.tgz");
         Assert.Equal(InstallOutcome.Failed, result.Outcome);
-        Assert.Single(server.Requests);
+        Assert.Equal(["HEAD", "GET"], server.Requests.Select(request => request.Split(' ')[0]));
         Assert.DoesNotContain("PASSWORD", result.Reason);
         Assert.Empty(_rig.Appliance!.Overlay);
     }
@@ -115,7 +116,7 @@ public sealed class PackageServerTests : IDisposable
     {
         using var server = new Server(_ => Redirect("/again.tgz"));
         Assert.Contains("redirects more than 5 times", (await RunAsync($"{server.Url}/p.tgz")).Reason);
-        Assert.Equal(6, server.Requests.Count);
+        Assert.Equal(6, server.Requests.Count(request => request.StartsWith("GET", StringComparison.Ordinal)));
     }
 
     [Theory]
@@ -144,6 +145,46 @@ public sealed class PackageServerTests : IDisposable
     [InlineData("::ffff:10.7.0.1", true)]
     public void An_address_is_public_or_allowed(string address, bool isAllowed) =>
         Assert.Equal(isAllowed, new PackageAddresses([IPNetwork.Parse("10.7.0.0/16")]).IsAllowed(IPAddress.Parse(address)));
+
+    [Theory]
+    [InlineData("404 Not Found", "answered 404 (NotFound)")]
+    [InlineData("401 Unauthorized", "answered 401 (Unauthorized)")]
+    public async Task A_package_that_a_server_does_not_give_is_told_before_anything_begins(string status, string said)
+    {
+        using var server = new Server(_ => $"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        _rig.Write("os/verify", $"#!/bin/sh\ntouch {_rig.At("verified")}\n");
+        var result = await RunAsync($"{server.Url}/p.tgz");
+        Assert.Contains(said, result.Reason);
+        Assert.Equal(0, _rig.Appliance!.Launches);
+        Assert.False(File.Exists(_rig.At("verified")));
+        Assert.Equal([InstallPhase.Preparing, InstallPhase.CleaningUp], result.Times.Select(time => time.Key));
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n")]
+    [InlineData("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")]
+    [InlineData("")]
+    public async Task A_server_that_knows_no_HEAD_is_asked_as_it_is_for_the_package(string answer)
+    {
+        using var server = new Server(request => request.StartsWith("HEAD", StringComparison.Ordinal) ? answer : Package("content"));
+        Assert.Equal("", (await RunAsync($"{server.Url}/p.tgz")).Reason);
+        // A HEAD that is not answered at all may be repeated.
+        Assert.Equal(["GET", "GET"], server.Requests.Select(request => request.Split(' ')[0]).SkipWhile(method => method == "HEAD"));
+        Assert.All(server.Requests, request => Assert.Contains(Authorization, request));
+        Assert.Equal("content", Encoding.ASCII.GetString(_rig.Appliance!.Overlay));
+    }
+
+    [Fact]
+    public async Task A_server_that_is_silent_is_not_waited_for()
+    {
+        var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        var url = PackageUrl.Parse($"http://{silent.LocalEndpoint}/p.tgz");
+        var error = await Assert.ThrowsAsync<ChannelException>(() =>
+            PackageSource.RequireAsync(url, null, new PackageAddresses([IPNetwork.Parse("127.0.0.1/32")]), TimeSpan.FromMilliseconds(100), InstallRig.Soon));
+        Assert.Contains($"nothing answered for the personalization package {url} within 0.1 s", error.Message);
+        silent.Stop();
+    }
 
     [Fact]
     public async Task A_pipe_in_the_place_of_a_package_does_not_block()

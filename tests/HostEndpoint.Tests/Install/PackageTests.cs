@@ -152,39 +152,56 @@ public class PackageTests
         return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
     }
 
-    /// <summary>Answers one request with what it is given, and closes; over TLS if it has a certificate.</summary>
+    /// <summary>Answers each request with what it is given, a HEAD without the body, and closes; over TLS if it has a certificate.</summary>
     private sealed class Server : IDisposable
     {
         private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
         private readonly X509Certificate2? _certificate;
+        private readonly TaskCompletionSource<string> _request = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public Server(string head, ReadOnlyMemory<byte> body, X509Certificate2? certificate = null)
         {
             _certificate = certificate;
             _listener.Start();
             Url = $"{(certificate is null ? "http" : "https")}://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}/p.tar.gz";
-            Request = ServeAsync(head, body);
+            _ = ServeAsync(head, body);
         }
 
         public string Url { get; }
-        public Task<string> Request { get; }
+
+        /// <summary>The first one for the content; empty if a client did not want to make one.</summary>
+        public Task<string> Request => _request.Task;
 
         public void Dispose() => _listener.Stop();
 
-        private async Task<string> ServeAsync(string head, ReadOnlyMemory<byte> body)
+        private async Task ServeAsync(string head, ReadOnlyMemory<byte> body)
         {
-            using var socket = await _listener.AcceptSocketAsync();
-            await using var plain = new NetworkStream(socket);
-            if (_certificate is null)
-            {
-                return await AnswerAsync(plain, head, body);
-            }
-
-            await using var secured = new SslStream(plain);
             try
             {
-                await secured.AuthenticateAsServerAsync(_certificate);
-                return await AnswerAsync(secured, head, body);
+                while (true)
+                {
+                    using var socket = await _listener.AcceptSocketAsync();
+                    var request = await ServeAsync(socket, head, body);
+                    if (!request.StartsWith("HEAD", StringComparison.Ordinal))
+                    {
+                        _request.TrySetResult(request);
+                    }
+                }
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                // The test is over.
+            }
+        }
+
+        private async Task<string> ServeAsync(Socket socket, string head, ReadOnlyMemory<byte> body)
+        {
+            await using var plain = new NetworkStream(socket);
+            await using var secured = _certificate is null ? null : new SslStream(plain);
+            try
+            {
+                await (secured?.AuthenticateAsServerAsync(_certificate!) ?? Task.CompletedTask);
+                return await AnswerAsync((Stream?)secured ?? plain, head, body);
             }
             catch (Exception e) when (e is IOException or AuthenticationException)
             {
@@ -204,7 +221,7 @@ public class PackageTests
             if (request.Length > 0)
             {
                 await stream.WriteAsync(Encoding.ASCII.GetBytes(head));
-                await stream.WriteAsync(body);
+                await stream.WriteAsync(request.ToString().StartsWith("HEAD", StringComparison.Ordinal) ? default : body);
             }
 
             return request.ToString();

@@ -46,6 +46,32 @@ public sealed class RecordTests : IDisposable
         Assert.Equal(["vm1"], _store.List());
     }
 
+    [Fact]
+    public void A_file_that_names_no_hypervisor_has_the_usual_one()
+    {
+        _folder.Write("records/vm1.json", "{\"mode\": \"install\"}");
+        Assert.Equal(("kvm", ExecutionMode.Install), (_store.Get("vm1").Hypervisor, _store.Get("vm1").Mode));
+    }
+
+    [Fact]
+    public void A_record_may_have_a_name_as_long_as_a_hosts()
+    {
+        var longest = string.Join('.', Enumerable.Repeat(new string('a', 62), 4)) + ".a";
+        string[] names = [longest[..250], longest[..251], longest];
+        Assert.Equal(253, longest.Length);
+        foreach (var name in names)
+        {
+            _store.Put(Sample with { Name = name });
+            Assert.Equal(name, _store.Get(name).Name);
+        }
+
+        // An editor's copy of a record is none.
+        _folder.Write("records/vm1.json~", "");
+        Assert.Equal(names, _store.List());
+        Assert.All(names, name => Assert.True(_store.Remove(name)));
+        Assert.Empty(_store.List());
+    }
+
     public static TheoryData<InstanceRecord, string> WrongMachines => new()
     {
         { Sample with { Hypervisor = "kvm\n" }, "no name of a hypervisor" },
@@ -74,6 +100,14 @@ public sealed class RecordTests : IDisposable
     {
         _folder.Write("records/vm1.json", json);
         Assert.Contains("holds no valid record", Assert.Throws<ChannelException>(() => _store.Get("vm1")).Message);
+    }
+
+    [Fact]
+    public void A_record_is_shown_in_the_words_that_set_it()
+    {
+        var shown = InstanceRecordStore.ToPublicJson(Sample);
+        Assert.All((string[])["\"self_install\"", "\"openvswitch\"", "\"public\"", "\"private\"", "\"secret\""], word => Assert.Contains(word, shown));
+        Assert.Contains("\"run\"", InstanceRecordStore.ToPublicJson(Sample with { Mode = ExecutionMode.Run }));
     }
 
     [Fact]
@@ -156,6 +190,21 @@ public sealed class RecordTests : IDisposable
         Assert.True(_store.Remove("vm1"));
         Assert.False(_store.Remove("vm1"));
         Assert.Contains("vm1", Assert.Throws<ChannelException>(() => _store.Get("vm1")).Message);
+    }
+
+    [Fact]
+    public void A_renamed_record_keeps_all_that_it_holds_and_takes_no_others_name()
+    {
+        _store.Put(Sample);
+        _store.Rename("vm1", "vm2.example.org");
+        Assert.Equal(["vm2.example.org"], _store.List());
+        Assert.Equal(Sample.Parameters, _store.Get("vm2.example.org").Parameters);
+        _store.Put(Sample);
+        var error = Assert.Throws<ChannelException>(() => _store.Rename("vm1", "vm2.example.org"));
+        Assert.Equal((ChannelError.FailedPrecondition, true), (error.Code, error.Message.Contains("vm2.example.org has a record already", StringComparison.Ordinal)));
+        Assert.Equal(ChannelError.NotFound, Assert.Throws<ChannelException>(() => _store.Rename("vm3", "vm4")).Code);
+        Assert.Contains("is no instance name", Assert.Throws<ChannelException>(() => _store.Rename("vm1", "../vm4")).Message);
+        Assert.Equal(["vm1", "vm2.example.org"], _store.List());
     }
 
     [Fact]

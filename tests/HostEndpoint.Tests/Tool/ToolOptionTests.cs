@@ -96,6 +96,7 @@ public class ToolOptionTests
             "OPERATION" => "none",
             "WORD" => "progress",
             "JSON" => "{}",
+            "NEW-NAME" => "vm2",
             _ => throw new InvalidOperationException($"this test has no harmless value for {name}"),
         };
         (string Name, string Value)[] safe = [("--state", folder), ("--store", folder), ("--script", "/dev/null/x"), ("--new-name", "n"), ("--patience", "0.1")];

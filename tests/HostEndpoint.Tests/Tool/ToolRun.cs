@@ -1,6 +1,7 @@
 using System.Text;
 using ChannelSdk.Cli;
 using ChannelSdk.Cli.Shared;
+using ChannelSdk.Install.Limits;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
@@ -24,13 +25,16 @@ internal static class ToolRun
         ["Could not find", "Access to the path", "The process cannot access", "being used by another", "(Parameter '", "An error occurred trying", "LineNumber", "BytePosition", "Null character", "The value cannot be", "Value cannot be", "Object reference", "Index was"];
 
     /// <summary>Runs a command line, stopped after a time as by a signal.</summary>
-    public static async Task<(int Code, string Out, string Error)> RunAsync(TimeSpan stopAfter, params string[] arguments)
+    public static Task<(int Code, string Out, string Error)> RunAsync(TimeSpan stopAfter, params string[] arguments) => RunLimitedAsync(stopAfter, HostLimits.UsualPath, arguments);
+
+    /// <summary>As the other, on a host with an administrator's file.</summary>
+    public static async Task<(int Code, string Out, string Error)> RunLimitedAsync(TimeSpan stopAfter, string limits, params string[] arguments)
     {
         (s_out.Value, s_error.Value) = (new StringBuilder(), new StringBuilder());
         using var signals = new ToolSignals(takesSignals: false);
         await using var stop = new Timer(_ => signals.End(130), null, stopAfter, Timeout.InfiniteTimeSpan);
         var streams = ToolStreams.Of(Stream.Null, Stream.Null, Stream.Null);
-        var code = await CommandTree.RunAsync(arguments, streams, signals).WaitAsync(TimeSpan.FromSeconds(60));
+        var code = await CommandTree.RunAsync(arguments, streams, signals, limits).WaitAsync(TimeSpan.FromSeconds(60));
         lock (s_out.Value)
         {
             return (code, s_out.Value.ToString(), s_error.Value.ToString());

@@ -41,7 +41,7 @@ public sealed class EndpointUriTests
     [InlineData("tcp://127.0.0.1:80?token=x", "'token=x' is not one of its options, each once: token-file")]
     [InlineData("usernet:///run/x?token-file=x", "its token-file is not an absolute path")]
     [InlineData("tcp://127.0.0.1", "not ADDRESS:PORT")]
-    [InlineData("tap://../x", "its name is not 1 to 63 characters")]
+    [InlineData("tap://../x", "its name is not 1 to 253 characters")]
     [InlineData("unix://", "nothing comes after")]
     [InlineData("unix://run/x.sock", "three slashes")]
     [InlineData("unix:///run/", "names a directory")]

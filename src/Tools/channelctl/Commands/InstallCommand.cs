@@ -4,6 +4,7 @@ using ChannelSdk.Host;
 using ChannelSdk.Host.Launch;
 using ChannelSdk.Hypervisors.Qemu;
 using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Limits;
 using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Personalization;
 using ChannelSdk.Install.Secrets;
@@ -15,18 +16,20 @@ namespace ChannelSdk.Cli.Commands;
 /// <summary>channelctl install create, export, import, rename: one operation, with live bars, until its end.</summary>
 internal static class InstallCommand
 {
-    public static Command Create(ToolSignals signals) => new("install", "Runs the scripts of an OS definition for an instance, on this host and in an appliance, and shows their progress.")
+    private static readonly TimeSpan s_deadline = TimeSpan.FromMinutes(30);
+
+    public static Command Create(ToolSignals signals, string limits) => new("install", "Runs the scripts of an OS definition for an instance, on this host and in an appliance, and shows their progress.")
     {
-        Operation(signals, InstallAction.Create, "Installs an operating system onto the instance's blank disks."),
-        Operation(signals, InstallAction.Export, "Takes what is on the instance's disks away."),
-        Operation(signals, InstallAction.Import, "Puts what an export has made onto the instance's disks."),
-        Operation(signals, InstallAction.Rename, "Tells the installed system the instance's new name."),
+        Operation(signals, limits, InstallAction.Create, "Installs an operating system onto the instance's blank disks."),
+        Operation(signals, limits, InstallAction.Export, "Takes what is on the instance's disks away."),
+        Operation(signals, limits, InstallAction.Import, "Puts what an export has made onto the instance's disks."),
+        Operation(signals, limits, InstallAction.Rename, "Tells the installed system the instance's new name, and gives its record that name."),
         OperationCommands.Watch(),
         OperationCommands.List(),
         OperationCommands.Log(),
     };
 
-    private static Command Operation(ToolSignals signals, InstallAction action, string description)
+    private static Command Operation(ToolSignals signals, string limitsFile, InstallAction action, string description)
     {
         var instance = new Argument<string>("INSTANCE") { Description = "Name of the instance, which has a record (channelctl instance set)" };
         var state = StateOption.Create();
@@ -37,16 +40,16 @@ internal static class InstallCommand
             ("virtio-serial", ApplianceTransport.VirtioSerial), ("vsock", ApplianceTransport.Vsock), ("tap", ApplianceTransport.Tap), ("usernet", ApplianceTransport.UserNet));
         var forward = ToolOptions.Path("--forward-program", "Path of channel-forward, for usernet");
         var disks = new Option<string[]>("--disk") { Description = "A disk of the instance, FILE or FILE:FORMAT (raw, qcow2); may be given several times" };
-        var deadline = ToolOptions.Seconds("--deadline", "Seconds that all of it may take", 1800, 1, 604_800);
+        var deadline = ToolOptions.Seconds("--deadline", $"Seconds that all of it may take; {s_deadline.TotalSeconds:0} without it, or what the administrator allows", 1, 604_800);
         var secrets = new Option<string[]>("--secret") { Description = $"NAME=SOURCE: the value of a secret OS parameter; SOURCE is {SecretSource.Help}; may be given several times" };
         var user = new Option<string>("--package-user") { Description = "User for the server of the personalization package" };
         var password = new Option<string>("--package-password") { Description = $"Where its password is: {SecretSource.Help}" };
         var networks = new Option<string[]>("--package-network") { Description = "A network with inner addresses that the personalization package may come from, for instance 10.1.0.0/16; may be given several times" };
         var forbid = ToolOptions.Flag("--forbid-trusted", "No script of the definition may run on this host");
-        var reinstall = ToolOptions.Flag("--reinstall", "The instance had a system before; the scripts are told");
+        var reinstall = ToolOptions.Flag("--reinstall", "The instance had a system before, which is replaced; needed if its record is in mode run, and the scripts are told");
         var debug = ToolOptions.Number("--debug-level", "How much the scripts are to tell of their work", 0, 0, InstallRequest.MaxDebugLevel);
         var json = ToolOptions.Flag("--json", "Print the events as JSON, one a line");
-        var name = new Option<string>("--new-name") { Description = "The new name" };
+        var name = new Option<string>("--new-name") { Description = "The new name, which no instance has" };
         var command = new Command(action.ToString().ToLowerInvariant(), $"{description} Exits with 0, {ExitCode.TimedOut} if the deadline passed, {ExitCode.Failed} if it failed.")
         {
             instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, networks, forbid, debug, json,
@@ -64,15 +67,19 @@ internal static class InstallCommand
 
         command.SetAction((parsed, cancel) => StateOption.RunAsync(async () =>
         {
+            var limits = HostLimits.Load(limitsFile);
+            var longest = limits.DeadlineOf(parsed.GetValue(deadline) is { } seconds ? TimeSpan.FromSeconds(seconds) : null, s_deadline);
+            var place = limits.ApplianceOf(parsed.GetValue(appliance));
+            var inner = limits.PackageNetworksOf([.. (parsed.GetValue(networks) ?? []).Select(Network)]);
             var installer = new Installer(new InstallerOptions
             {
                 Folder = parsed.GetValue(state)!,
                 Records = StateOption.Records(parsed.GetValue(state)!),
-                Definitions = new DefinitionCatalog(parsed.GetValue(definitions)!, new DefinitionPolicy { ForbidTrusted = parsed.GetValue(forbid) }),
-                Launcher = parsed.GetValue(appliance) is not { } folder ? null
-                    : new QemuLauncher(ApplianceFolder.Options(folder) with { Append = parsed.GetValue(append)!, Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward) }),
-                Deadline = TimeSpan.FromSeconds(parsed.GetValue(deadline)),
-                PackageNetworks = [.. (parsed.GetValue(networks) ?? []).Select(Network)],
+                Definitions = new DefinitionCatalog(parsed.GetValue(definitions)!, limits.PolicyOf(parsed.GetValue(forbid))),
+                Launcher = place is null ? null
+                    : new QemuLauncher(ApplianceFolder.Options(place) with { Append = parsed.GetValue(append)!, Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward) }),
+                Deadline = longest,
+                PackageNetworks = inner,
                 // Scripts on this host find this tool without a path.
                 TrustedPath = $"{AppContext.BaseDirectory}:{InstallerOptions.DefaultPath}",
             });

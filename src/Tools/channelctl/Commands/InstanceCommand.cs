@@ -2,17 +2,17 @@ using System.CommandLine;
 using ChannelSdk.Cli.Shared;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Records;
-using ChannelSdk.Linux.Files;
 using ChannelSdk.Metadata.Model;
-using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Cli.Commands;
 
-/// <summary>channelctl instance set, show, list, remove: the records of instances.</summary>
+/// <summary>channelctl instance set, show, list, rename, remove: the records of instances.</summary>
 internal static class InstanceCommand
 {
-    public static Command Create() => new("instance", "Sets and shows what is kept of an instance for its installs and starts.") { Set(), Show(), List(), Remove() };
+    public static Command Create() => new("instance", "Sets and shows what is kept of an instance for its installs and starts.") { Set(), Show(), List(), Rename(), Remove() };
 
     private static Command Set()
     {
@@ -26,14 +26,14 @@ internal static class InstanceCommand
         var image = new Option<string>("--image") { Description = "The image that it installs itself from" };
         var package = new Option<string>("--package") { Description = "URL of its personalization package, without credentials; empty: none" };
         var parameters = new Option<string[]>("--parameter") { Description = "NAME=VALUE: a public OS parameter; may be given several times" };
-        var privates = new Option<string[]>("--private") { Description = "NAME=FILE: a private OS parameter, whose value is the file's content; may be given several times" };
+        var privates = new Option<string[]>("--private") { Description = $"NAME=SOURCE: a private OS parameter, whose value is read from {SecretSource.Help}; may be given several times" };
         var secrets = new Option<string[]>("--secret") { Description = "NAME: an OS parameter whose value is given to each operation; may be given several times" };
         var selfInstall = new Option<string[]>("--self-install") { Description = "NAME=VALUE: with what it is started to install itself; may be given several times" };
         var remove = new Option<string[]>("--unset") { Description = "NAME: an OS parameter to be removed; may be given several times" };
         var command = new Command("set", "Makes an instance's record or changes what is given.") { mode, communication, hypervisor, hypervisorParameters, backendParameters, nics, os, image, package, parameters, privates, secrets, selfInstall, remove };
-        return Of(command, (store, name, parsed) =>
+        return Of(command, async (target, parsed, cancel) =>
         {
-            var record = store.Find(name) ?? new InstanceRecord { Name = name };
+            var record = target.Store.Find(target.Name) ?? new InstanceRecord { Name = target.Name };
             record = record with
             {
                 Mode = parsed.GetValue(mode) ?? record.Mode,
@@ -55,18 +55,18 @@ internal static class InstanceCommand
 
             foreach (var each in parsed.GetValue(privates) ?? [])
             {
-                var (key, file) = StateOption.Pair(each, "--private");
-                record = record.With(key, OsParameter.Private(Read(file)));
+                var (key, source) = StateOption.Pair(each, "--private");
+                record = record.With(key, OsParameter.Private(await SecretSource.ReadTextAsync(source, "the value of a private parameter", cancel)));
             }
 
             record = (parsed.GetValue(secrets) ?? []).Aggregate(record, (r, key) => r.With(key, OsParameter.Secret(null)));
             record = (parsed.GetValue(remove) ?? []).Aggregate(record, (r, key) => r.Without(key));
-            store.Put(record);
+            target.Store.Put(record);
         });
     }
 
     private static Command Show() => Of(new Command("show", "Prints a record as JSON, without the values of private and secret parameters."),
-        (store, name, _) => Console.WriteLine(InstanceRecordStore.ToPublicJson(store.Get(name))));
+        target => Console.WriteLine(InstanceRecordStore.ToPublicJson(target.Store.Get(target.Name))));
 
     private static Command List()
     {
@@ -84,18 +84,50 @@ internal static class InstanceCommand
         return command;
     }
 
-    private static Command Remove() => Of(new Command("remove", "Removes an instance's record; one that is not there is no error."), (store, name, _) => store.Remove(name));
+    private static Command Rename()
+    {
+        var newName = new Argument<string>("NEW-NAME") { Description = $"Its new name, which no instance has: {InstanceName.Rule}" };
+        var command = new Command("rename", "Gives an instance's record another name, with its private values. What is installed is told by 'install rename', which renames the record, too.") { newName };
+        return Of(command, (target, parsed, _) =>
+        {
+            target.Store.Get(target.Name);
+            using var kept = InstanceLock.Take(target.State, target.Name, parsed.GetValue(newName)!);
+            target.Store.Rename(target.Name, parsed.GetValue(newName)!);
+            return Task.CompletedTask;
+        });
+    }
 
-    private static Command Of(Command command, Action<InstanceRecordStore, string, ParseResult> action)
+    private static Command Remove() => Of(new Command("remove", "Removes an instance's record, but not while an operation on it runs; one that is not there is no error."), target =>
+    {
+        // By the list, as a damaged record can be removed, too.
+        if (target.Store.List().Contains(target.Name))
+        {
+            using var kept = InstanceLock.Take(target.State, target.Name);
+            target.Store.Remove(target.Name);
+        }
+        else
+        {
+            InstanceName.Check(target.Name);
+        }
+    });
+
+    private static Command Of(Command command, Action<Target> action) => Of(command, (target, _, _) =>
+    {
+        action(target);
+        return Task.CompletedTask;
+    });
+
+    private static Command Of(Command command, Func<Target, ParseResult, CancellationToken, Task> action)
     {
         var instance = new Argument<string>("INSTANCE") { Description = "Name of the instance" };
         var state = StateOption.Create();
-        command.Add(instance);
+        command.Arguments.Insert(0, instance);
         command.Add(state);
-        command.SetAction(parsed => StateOption.RunAsync(() =>
+        command.SetAction((parsed, cancel) => StateOption.RunAsync(async () =>
         {
-            action(StateOption.Records(parsed.GetValue(state)!), parsed.GetValue(instance)!, parsed);
-            return Task.FromResult(ExitCode.Ok);
+            var folder = parsed.GetValue(state)!;
+            await action(new Target(folder, StateOption.Records(folder), parsed.GetValue(instance)!), parsed, cancel);
+            return ExitCode.Ok;
         }));
         return command;
     }
@@ -112,15 +144,6 @@ internal static class InstanceCommand
         return result;
     }
 
-    private static string Read(string file)
-    {
-        try
-        {
-            return File.ReadAllText(file).TrimEnd('\n');
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the value of a private parameter cannot be read: {FileFault.Describe(e)}", e);
-        }
-    }
+    /// <summary>The record that a command is about.</summary>
+    private sealed record Target(string State, InstanceRecordStore Store, string Name);
 }

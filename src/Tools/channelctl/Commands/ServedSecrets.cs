@@ -27,25 +27,13 @@ internal static class ServedSecrets
         }
 
         using var secret = await SecretSource.ReadAsync(source, cancellationToken);
-        store.Merge(instance, Patch(name, TextOf(secret.GetSpan())));
+        store.Merge(instance, Patch(name, SecretSource.ToText(secret.GetSpan(), "the secret")));
     }
 
     private static byte[] Patch(string name, string value) => Encoding.UTF8.GetBytes(new JsonObject
     {
         ["os"] = new JsonObject { ["parameters"] = new JsonObject { [name] = new JsonObject { ["value"] = value } } },
     }.ToJsonString());
-
-    private static string TextOf(ReadOnlySpan<byte> bytes)
-    {
-        try
-        {
-            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(bytes);
-        }
-        catch (DecoderFallbackException)
-        {
-            throw Wrong("the secret is not valid UTF-8");
-        }
-    }
 
     private static ChannelException Wrong(string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, text);
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using ChannelSdk.Cli.Shared;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Text;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.LinkLocal;
 
 namespace ChannelSdk.Cli.Commands;
@@ -49,7 +50,7 @@ internal static class TapCommand
         });
     }
 
-    private static Argument<string> Name() => new("INSTANCE") { Description = "Name of the instance: 1 to 63 characters of a-z, 0-9, dot and hyphen" };
+    private static Argument<string> Name() => new("INSTANCE") { Description = $"Name of the instance: {InstanceName.Rule}" };
 
     private static Command With(this Command command, Action action) => command.With(_ => action());
 

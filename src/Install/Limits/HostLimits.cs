@@ -1,0 +1,138 @@
+using System.Net;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Text;
+using ChannelSdk.Protocol.Toml;
+
+namespace ChannelSdk.Install.Limits;
+
+/// <summary>
+/// What the administrator of a host lets those who install on it ask for, in a file that they cannot change. What it does not name
+/// is up to them.
+/// </summary>
+public sealed record HostLimits
+{
+    /// <summary>Where the file is that <c>channelctl install</c> obeys.</summary>
+    public const string UsualPath = "/etc/channelsdk/host.toml";
+
+    private const string DeadlineKey = "deadline";
+    private const string ForbidKey = "forbid";
+    private const string ApplianceKey = "appliance";
+    private const string NetworksKey = "package_networks";
+    private const string TrustedHalf = "trusted";
+    private const int MaxDeadline = 604_800;
+    private const int MaxText = 256;
+
+    private static readonly TomlSettings<HostLimits> s_file = new(
+    [
+        new("install",
+        [
+            TomlKey.Number<HostLimits>(DeadlineKey, 1, MaxDeadline, static (limits, seconds) => limits with { Deadline = TimeSpan.FromSeconds(seconds) }),
+            TomlKey.List<HostLimits>(ForbidKey, $"a list of halves that may not run: [\"{TrustedHalf}\"]",
+                static half => half == TrustedHalf ? null : $"'{SafeText.Escape(half, MaxText)}' is no half that can be forbidden; write [\"{TrustedHalf}\"]",
+                static (limits, halves) => limits with { ForbidsTrusted = halves.Length > 0 }),
+            TomlKey.Text<HostLimits>(ApplianceKey, "the absolute path of a folder", static (limits, path) => Path.IsPathRooted(path) ? limits with { Appliance = Path.GetFullPath(path) } : null),
+            TomlKey.List<HostLimits>(NetworksKey, "a list of networks such as [\"10.1.0.0/16\"]",
+                static network => IPNetwork.TryParse(network, out _) ? null : $"'{SafeText.Escape(network, MaxText)}' is no network; write an address, a slash and the bits of the network, for instance \"10.1.0.0/16\"",
+                static (limits, networks) => limits with { PackageNetworks = [.. networks.Select(IPNetwork.Parse)] }),
+        ]),
+    ]);
+
+    /// <summary>The file, for errors.</summary>
+    private string Source { get; init; } = "";
+
+    /// <summary>Where a key stands in it.</summary>
+    private Dictionary<string, int> Lines { get; init; } = [];
+
+    /// <summary>The longest that an operation may take, 1 s to 7 days; null: as long as is asked for.</summary>
+    public TimeSpan? Deadline { get; init; }
+
+    /// <summary>Whether no script of a definition may run on the host.</summary>
+    public bool ForbidsTrusted { get; init; }
+
+    /// <summary>Folder of the appliance, the only one that may be used; null: any.</summary>
+    public string? Appliance { get; init; }
+
+    /// <summary>The inner networks that personalization packages may be fetched from; null: those that are asked for.</summary>
+    public IReadOnlyList<IPNetwork>? PackageNetworks { get; init; }
+
+    /// <summary>
+    /// Reads a TOML file of at most 64 KiB with the table <c>[install]</c> and the keys <c>deadline</c> in seconds, <c>forbid</c>,
+    /// <c>appliance</c> and <c>package_networks</c>. Without the file there are no limits.
+    /// </summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="ChannelException">
+    /// <see cref="ChannelError.BadConfiguration"/>: it cannot be read, others than root and this program's user can change it or a folder above, or
+    /// it has mistakes, of which each has a line in the message.
+    /// </exception>
+    public static HostLimits Load(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        path = Path.GetFullPath(path);
+        var place = Path.GetDirectoryName(path) ?? "/";
+        if (!Directory.Exists(place))
+        {
+            return new HostLimits();
+        }
+
+        using var folder = SourceFolder.Open(place);
+        using var file = folder.File(Path.GetFileName(path));
+        if (file is null)
+        {
+            return new HostLimits();
+        }
+
+        folder.RequireTrusted("a file in it says what may be installed on this host");
+        SourceFolder.RequireTrusted(file.Handle, path, "it says what may be installed on this host");
+        return Parse(file.Read(TomlReader.MaxBytes), path);
+    }
+
+    /// <summary>The deadline of an operation.</summary>
+    /// <param name="asked">What is asked for; null: nothing.</param>
+    /// <param name="usual">The deadline where nothing is asked for, or less where less is allowed.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.PermissionDenied"/>: more is asked for than is allowed.</exception>
+    public TimeSpan DeadlineOf(TimeSpan? asked, TimeSpan usual) =>
+        Deadline is not { } most ? asked ?? usual
+        : asked > most ? throw Forbidden(DeadlineKey, $"a deadline of at most {most.TotalSeconds:0.#} s is allowed on this host, not {asked.Value.TotalSeconds:0.#} s (--deadline)")
+        : asked ?? (usual < most ? usual : most);
+
+    /// <summary>The folder of the appliance; null: none.</summary>
+    /// <param name="asked">What is asked for; null: nothing.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.PermissionDenied"/>: another one is asked for than is allowed.</exception>
+    public string? ApplianceOf(string? asked) =>
+        Appliance is null || asked is null || Path.TrimEndingDirectorySeparator(Path.GetFullPath(asked)) == Path.TrimEndingDirectorySeparator(Appliance) ? Appliance ?? asked
+        : throw Forbidden(ApplianceKey, $"no other appliance than {SafeText.Escape(Appliance, MaxText)} is allowed on this host (--appliance)");
+
+    /// <summary>The inner networks that packages may come from.</summary>
+    /// <param name="asked">What is asked for.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.PermissionDenied"/>: one that is asked for is in none that is allowed.</exception>
+    public IReadOnlyList<IPNetwork> PackageNetworksOf(IReadOnlyList<IPNetwork> asked)
+    {
+        ArgumentNullException.ThrowIfNull(asked);
+        foreach (var network in PackageNetworks is null ? [] : asked)
+        {
+            if (!PackageNetworks!.Any(allowed => allowed.PrefixLength <= network.PrefixLength && allowed.Contains(network.BaseAddress)))
+            {
+                throw Forbidden(NetworksKey, $"packages may not come from {network} on this host (--package-network)");
+            }
+        }
+
+        return PackageNetworks ?? asked;
+    }
+
+    /// <summary>Which definitions may run scripts on the host.</summary>
+    /// <param name="forbidTrusted">Whether it is asked for that none may.</param>
+    public DefinitionPolicy PolicyOf(bool forbidTrusted) =>
+        new() { ForbidTrusted = ForbidsTrusted || forbidTrusted, Source = ForbidsTrusted ? Line(ForbidKey) : "--forbid-trusted" };
+
+    /// <summary>The limits of a file's bytes.</summary>
+    internal static HostLimits Parse(ReadOnlySpan<byte> utf8, string path)
+    {
+        var limits = s_file.Read(utf8, path, new HostLimits());
+        return limits with { Source = path, Lines = TomlReader.Read(utf8).Where(static entry => entry.Key.Length > 0).ToDictionary(static entry => entry.Key, static entry => entry.Line) };
+    }
+
+    private string Line(string key) => $"{Source}:{Lines.GetValueOrDefault(key)}";
+
+    private ChannelException Forbidden(string key, string text) => new(ChannelError.PermissionDenied, ErrorClass.Refused, $"{Line(key)}: {text}");
+}

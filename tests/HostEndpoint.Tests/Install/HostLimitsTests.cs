@@ -1,0 +1,121 @@
+using System.Net;
+using ChannelSdk.Install.Limits;
+using ChannelSdk.Protocol.Errors;
+
+namespace ChannelSdk.HostEndpoint.Tests.Install;
+
+/// <summary>The administrator's file, and what channelctl refuses by it.</summary>
+[Trait(Lane.Name, Lane.Integration)]
+public sealed class HostLimitsTests : IDisposable
+{
+    private const string Full = """
+        # of this host
+        [install]
+        deadline = 60
+        forbid = ["trusted"]
+        appliance = "/srv/appliance/"
+        package_networks = ["10.1.0.0/16"]
+        """;
+
+    private readonly InstallRig _rig = new();
+
+    public void Dispose() => _rig.Dispose();
+
+    private string Write(string content)
+    {
+        File.WriteAllText(_rig.At("host.toml"), content);
+        return _rig.At("host.toml");
+    }
+
+    private async Task<(int Code, string Out, string Error)> CreateAsync(string limits, params string[] options) =>
+        await ToolRun.RunLimitedAsync(TimeSpan.FromSeconds(60), limits, ["install", "create", "vm1", "--state", _rig.State, "--definitions", _rig.At("definitions"), .. options]);
+
+    [Fact]
+    public void Without_the_file_there_are_no_limits()
+    {
+        foreach (var path in (string[])[_rig.At("host.toml"), _rig.At("nonexistent", "host.toml")])
+        {
+            var limits = HostLimits.Load(path);
+            Assert.Equal(TimeSpan.FromDays(7), limits.DeadlineOf(TimeSpan.FromDays(7), TimeSpan.FromMinutes(30)));
+            Assert.Equal("/a", limits.ApplianceOf("/a"));
+            Assert.Equal([IPNetwork.Parse("10.0.0.0/8")], limits.PackageNetworksOf([IPNetwork.Parse("10.0.0.0/8")]));
+            Assert.False(limits.PolicyOf(false).ForbidTrusted);
+            Assert.True(limits.PolicyOf(true).ForbidTrusted);
+        }
+    }
+
+    [Fact]
+    public void What_is_asked_for_holds_within_the_limits_and_their_own_values_without_it()
+    {
+        var limits = HostLimits.Load(Write(Full));
+        Assert.Equal(TimeSpan.FromSeconds(60), limits.DeadlineOf(TimeSpan.FromSeconds(60), TimeSpan.FromMinutes(30)));
+        Assert.Equal(TimeSpan.FromSeconds(60), limits.DeadlineOf(null, TimeSpan.FromMinutes(30)));
+        Assert.Equal(TimeSpan.FromSeconds(5), limits.DeadlineOf(null, TimeSpan.FromSeconds(5)));
+        Assert.Equal("/srv/appliance/", limits.ApplianceOf(null));
+        Assert.Equal("/srv/appliance/", limits.ApplianceOf("/srv/../srv/appliance"));
+        Assert.Equal([IPNetwork.Parse("10.1.0.0/16")], limits.PackageNetworksOf([IPNetwork.Parse("10.1.2.0/24")]));
+        Assert.True(limits.PolicyOf(false).ForbidTrusted);
+    }
+
+    [Theory]
+    [InlineData("host.toml:3: a deadline of at most 60 s is allowed on this host, not 61 s (--deadline)", "--deadline", "61")]
+    [InlineData("host.toml:5: no other appliance than /srv/appliance/ is allowed on this host (--appliance)", "--appliance", "/srv/other")]
+    [InlineData("host.toml:6: packages may not come from 10.0.0.0/8 on this host (--package-network)", "--package-network", "10.0.0.0/8")]
+    [InlineData("host.toml:6: packages may not come from 10.2.0.0/16 on this host (--package-network)", "--package-network", "10.1.1.0/24", "--package-network", "10.2.0.0/16")]
+    public async Task An_option_beyond_a_limit_is_refused_with_its_line(string said, params string[] options)
+    {
+        var result = await CreateAsync(Write(Full), options);
+        Assert.Equal(4, result.Code);
+        Assert.Contains(_rig.At(said), result.Error);
+        Assert.Empty(_rig.Open().List());
+    }
+
+    [Fact]
+    public async Task A_script_for_the_host_is_refused_with_the_line_that_forbids_it()
+    {
+        _rig.Write("os/create", "#!/bin/sh\n");
+        var limits = Write("[install]\nforbid = [\"trusted\"]\n");
+        var result = await CreateAsync(limits);
+        Assert.Equal(4, result.Code);
+        Assert.Contains($"forbids scripts of the OS definition os on the host ({limits}:2)", result.Error);
+        Assert.Contains("(--forbid-trusted)", (await CreateAsync(_rig.At("none"), "--forbid-trusted")).Error);
+    }
+
+    [Fact]
+    public async Task An_operation_without_a_deadline_has_the_greatest_that_is_allowed()
+    {
+        _rig.Write("os/create", "#!/bin/sh\n");
+        Assert.Equal((0, ""), await CreateAsync(Write("[install]\ndeadline = 59\n")) is var result ? (result.Code, result.Error) : default);
+        Assert.Equal((0, ""), await CreateAsync(_rig.At("none")) is var free ? (free.Code, free.Error) : default);
+        Assert.Equal([1800.0, 59.0], _rig.Open().List().Select(operation => (operation.Deadline - operation.Started).TotalSeconds));
+    }
+
+    [Theory]
+    [InlineData("[install]\nforbid = [\"untrusted\"]", "host.toml:2: [install] forbid: 'untrusted' is no half that can be forbidden")]
+    [InlineData("[install]\ndeadline = 0", "host.toml:2: [install] deadline: 0 is not allowed; allowed is a whole number from 1 to 604800")]
+    [InlineData("[install]\nappliance = \"relative\"", "host.toml:2: [install] appliance: \"relative\" is not allowed; allowed is the absolute path")]
+    [InlineData("[install]\npackage_networks = [\"10.1.0.0\"]", "host.toml:2: [install] package_networks: '10.1.0.0' is no network")]
+    [InlineData("[installs]\n", "host.toml:1: ")]
+    public async Task A_mistake_in_the_file_is_told_with_its_line_and_nothing_begins(string content, string said)
+    {
+        var result = await CreateAsync(Write(content));
+        Assert.Equal(2, result.Code);
+        Assert.Contains(said, result.Error);
+    }
+
+    [Fact]
+    public void A_file_that_others_can_change_or_that_is_a_link_is_refused()
+    {
+        var path = Write(Full);
+        File.SetUnixFileMode(path, File.GetUnixFileMode(path) | UnixFileMode.OtherWrite);
+        Assert.Contains("everybody may write it, and it says what may be installed on this host", Assert.Throws<ChannelException>(() => HostLimits.Load(path)).Message);
+        File.Delete(path);
+        File.CreateSymbolicLink(path, _rig.Disk);
+        Assert.Contains("it is a link", Assert.Throws<ChannelException>(() => HostLimits.Load(path)).Message);
+        File.Delete(path);
+        Write(Full);
+        var folder = Path.GetDirectoryName(path)!;
+        File.SetUnixFileMode(folder, File.GetUnixFileMode(folder) | UnixFileMode.GroupWrite);
+        Assert.Contains("its group may write it, and a file in it says what may be installed", Assert.Throws<ChannelException>(() => HostLimits.Load(path)).Message);
+    }
+}

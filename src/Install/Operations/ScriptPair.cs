@@ -1,3 +1,4 @@
+using ChannelSdk.Install.Addresses;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Personalization;
 using ChannelSdk.Protocol.Errors;
@@ -166,7 +167,8 @@ internal sealed class ScriptPair : IAsyncDisposable
         if (_plan.Package is { } package)
         {
             _reports.Enter(InstallPhase.Personalizing, package.ToString());
-            var laid = await PackageDelivery.SendAsync(_appliance!.Channel, _plan.Id, package, _plan.Request.PackageCredentials, new PackageAddresses(_options.PackageNetworks), cancellationToken).ConfigureAwait(false);
+            var addresses = new ServerAddresses(_options.PackageNetworks, "the personalization package", $"{nameof(InstallerOptions.PackageNetworks)}, --package-network");
+            var laid = await PackageDelivery.SendAsync(_appliance!.Channel, _plan.Id, package, _plan.Request.PackageCredentials, addresses, cancellationToken).ConfigureAwait(false);
             _reports.Note(InstallLogLevel.Info, $"the personalization package was laid over the system: {laid.Entries} entries, {laid.Bytes} bytes");
         }
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using ChannelSdk.Install.Addresses;
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Protocol.Errors;
 
@@ -23,7 +24,7 @@ internal sealed class PackageSource : IAsyncDisposable
 
     /// <summary>Opens the file, or asks the server.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>, <see cref="ChannelError.PermissionDenied"/>, <see cref="ChannelError.TransportFailed"/>: what the file system or the server says.</exception>
-    public static Task<PackageSource> OpenAsync(PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken) =>
+    public static Task<PackageSource> OpenAsync(PackageUrl url, PackageCredentials? credentials, ServerAddresses addresses, CancellationToken cancellationToken) =>
         url.Uri.IsFile ? OpenFileAsync(url, cancellationToken) : AskAsync(url, credentials, addresses, cancellationToken);
 
     /// <summary>The next bytes; 0: the end.</summary>
@@ -64,7 +65,7 @@ internal sealed class PackageSource : IAsyncDisposable
         }
     }
 
-    private static async Task<PackageSource> AskAsync(PackageUrl first, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
+    private static async Task<PackageSource> AskAsync(PackageUrl first, PackageCredentials? credentials, ServerAddresses addresses, CancellationToken cancellationToken)
     {
         var url = first;
         for (var redirects = 0; redirects <= MaxRedirects; redirects++)
@@ -94,7 +95,7 @@ internal sealed class PackageSource : IAsyncDisposable
         throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"the server of the personalization package {first} redirects more than {MaxRedirects} times");
     }
 
-    private static async Task<(HttpClient Client, HttpResponseMessage Response)> AskOneAsync(PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
+    private static async Task<(HttpClient Client, HttpResponseMessage Response)> AskOneAsync(PackageUrl url, PackageCredentials? credentials, ServerAddresses addresses, CancellationToken cancellationToken)
     {
         var handler = new SocketsHttpHandler
         {
@@ -104,7 +105,7 @@ internal sealed class PackageSource : IAsyncDisposable
             ConnectTimeout = s_connectTime,
             UseCookies = false,
             AutomaticDecompression = DecompressionMethods.None,
-            ConnectCallback = (context, cancel) => addresses.ConnectAsync(context.DnsEndPoint, cancel),
+            ConnectCallback = async (context, cancel) => await addresses.ConnectAsync(context.DnsEndPoint, cancel).ConfigureAwait(false),
         };
         using var request = new HttpRequestMessage(HttpMethod.Get, url.Uri) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         if (credentials is not null)

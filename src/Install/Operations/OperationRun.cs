@@ -1,6 +1,9 @@
 using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Addresses;
 using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Mirror;
 using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.Install.Operations;
 
@@ -14,6 +17,7 @@ internal sealed class OperationRun : IAsyncDisposable
     private readonly Action<LaunchResource> _onResource;
     private readonly HostScript _script;
     private readonly ScriptPair _pair;
+    private MirrorProxy? _mirror;
     private OperationAppliance? _appliance;
 
     public OperationRun(OperationPlan plan, InstallerOptions options, OperationFolder folder, OperationReports reports, Action<LaunchResource> onResource)
@@ -35,7 +39,8 @@ internal sealed class OperationRun : IAsyncDisposable
         if (_plan.Scripts is not null)
         {
             _reports.Enter(InstallPhase.Booting);
-            _appliance = new OperationAppliance(_plan, _options, _reports);
+            _mirror = _options.Mirrors.Count > 0 ? await StartMirrorAsync().ConfigureAwait(false) : null;
+            _appliance = new OperationAppliance(_plan, _options, _reports, _mirror);
             await _appliance.BootAsync(_folder.Appliance, _onResource, cancellationToken).ConfigureAwait(false);
         }
 
@@ -54,9 +59,17 @@ internal sealed class OperationRun : IAsyncDisposable
         await Task.WhenAll(_appliance?.KillAsync() ?? Task.CompletedTask, _script.EndAsync()).ConfigureAwait(false);
         // The stream before its channel.
         await _pair.DisposeAsync().ConfigureAwait(false);
-        if (_appliance is not null)
+        foreach (var part in (IAsyncDisposable?[])[_appliance, _mirror])
         {
-            await BoundedEnd.OfAsync(_appliance.DisposeAsync()).ConfigureAwait(false);
+            if (part is not null)
+            {
+                await BoundedEnd.OfAsync(part.DisposeAsync()).ConfigureAwait(false);
+            }
         }
     }
+
+    private Task<MirrorProxy> StartMirrorAsync() => MirrorProxy.StartAsync(
+        new MirrorTraffic([.. _options.Mirrors.Select(MirrorOrigin.Parse)], _options.MirrorBytes, (level, text) => _reports.Note(level, _reports.Clean(text, ScriptLimits.MaxText))),
+        new ServerAddresses(_options.MirrorNetworks, "a mirror", $"{nameof(InstallerOptions.MirrorNetworks)}, --mirror-network"),
+        new MirrorTimes());
 }

@@ -19,9 +19,11 @@ want losetup mount
 want mkfs.ext4 e2fsprogs
 want ip iproute2
 want qemu-ga qemu-guest-agent
+# Clients of the proxy that appliances fetch by.
+want curl curl
+want wget wget
 asked=" $* "
 if [[ $asked == *" clients "* ]]; then
-  want curl curl
   # What structures are checked against.
   want /usr/include/xen/io/libxenvchan.h libxen-dev
   want /usr/bin/ec2metadata cloud-guest-utils

@@ -174,6 +174,28 @@ public class InstallTests(Appliance appliance)
         Assert.Contains("etc/../../escape", result.Reason);
     }
 
+    [Fact]
+    public async Task An_appliance_without_a_network_fetches_from_a_mirror_and_from_nowhere_else()
+    {
+        using var server = new HeadServer(static head => HeadServer.Ok(head.StartsWith("GET /debian/file ", StringComparison.Ordinal) ? "of the mirror" : "secret"), "127.0.0.2");
+        using var rig = new InstallRig(appliance);
+        var mirror = new Uri($"{server.Url}/debian/");
+        rig.Options = rig.Options with { Mirrors = [mirror], MirrorNetworks = [System.Net.IPNetwork.Parse("127.0.0.2/32")] };
+        rig.Write("untrusted/create", InGuest + """
+            wget -q -O /tmp/file $OSP_URL/debian/file
+            ! wget -O /dev/null $OSP_URL/secret
+            half result "$(cat /tmp/file)"
+            """);
+        rig.Records.Change("vm1", r => r.With("url", OsParameter.Public(server.Url)));
+        var (result, events) = await rig.RunAsync(new InstallRequest { Instance = "vm1" });
+        Assert.Equal("", result.Reason);
+        Assert.Equal("of the mirror", Encoding.UTF8.GetString(result.UntrustedResult!.Value.Span));
+        Assert.Single(server.Requests);
+        Assert.Contains(events, e => e is OutputEvent { IsError: true, Text: var text } && text.Contains("403 Forbidden", StringComparison.Ordinal));
+        Assert.Contains(events, e => e is LogEvent { Text: var text } && text.Contains($"{server.Url}/secret is of no mirror", StringComparison.Ordinal));
+        Assert.Contains(events, e => e is LogEvent { Text: var text } && text == $"mirror {mirror}: 1 requests, 13 bytes");
+    }
+
     private static void AssertOnlyInStore(InstallRig rig, List<InstallEvent> events, MarkedSecret secret)
     {
         var said = string.Concat(events.Select(e => e.ToString() + InstallEventText.Line(e)));

@@ -53,7 +53,7 @@ public class ExecRefusalTests
         ExecRequest many = ExecCalls.Request("true"), relative = ExecCalls.Request("true"), variables = ExecCalls.Request("true");
         many.MaxProcesses = 5000;
         relative.WorkingFolder = ByteString.CopyFromUtf8("relative");
-        variables.Environment.AddRange(Enumerable.Range(0, 257).Select(static i => ByteString.CopyFromUtf8($"V{i}=")));
+        variables.Environment.AddRange(Enumerable.Range(0, 1025).Select(static i => ByteString.CopyFromUtf8($"V{i}=")));
         foreach (var request in (ExecRequest[])
             [ExecCalls.Request([.. Enumerable.Repeat("x", (32 << 10) + 1)]), ExecCalls.Request("true", new string('x', 140_000)), many, relative, variables])
         {

@@ -36,6 +36,19 @@ public class InstallTests
     }
 
     [Fact]
+    public async Task The_script_finds_as_many_variables_and_parameters_as_a_request_may_have()
+    {
+        await using var rig = new AgentRig();
+        await using var driver = await InstallDriver.StartAsync(rig.Instance.Channel, "env | grep -c '^V[0-9]*='; env | grep -c '^OSP_'\n", request =>
+        {
+            request.Environment.AddRange(Enumerable.Range(0, ScriptLimits.MaxVariables).Select(static i => ByteString.CopyFromUtf8($"V{i}={i}")));
+            request.Parameters.AddRange(Enumerable.Range(0, 96).Select(static i => new InstallParameter { Name = $"p{i}", Value = ByteString.CopyFromUtf8("x") }));
+        });
+        Assert.Equal(0u, (await driver.FinishAsync()).Code);
+        Assert.Equal($"{ScriptLimits.MaxVariables}\n96\n", driver.Output.ToString());
+    }
+
+    [Fact]
     public async Task The_script_finds_the_folders_of_its_definition_beside_it()
     {
         await using var rig = new AgentRig();

@@ -11,6 +11,7 @@ using ChannelSdk.GuestAgent.Measure;
 using ChannelSdk.GuestAgent.Overlay;
 using ChannelSdk.GuestAgent.Platform.Mounts;
 using ChannelSdk.GuestAgent.Policy;
+using ChannelSdk.GuestAgent.Relay;
 using ChannelSdk.GuestAgent.Power;
 using ChannelSdk.GuestAgent.Storage;
 using ChannelSdk.GuestAgent.Time;
@@ -56,7 +57,7 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         var run = new FreezeRun(_freezePlatform, new FreezeMarker($"{_folder.FullName}/frozen"), () => new HookFolder("/nonexistent", TimeSpan.Zero), log);
         _freeze = new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), run,
             () => _guest!.Status is { LinkState: LinkState.Up, SessionId: { } id } ? id : null, (state, until) => _guest!.SetState(state, until), log, time);
-        var install = new InstallService(_folder.FullName, static _ => { }, log);
+        var install = new InstallService(_folder.FullName, static _ => { }, () => ProxyRelay.Start(_guest!, log), log);
         foreach (var service in (ReadOnlySpan<IAgentService>)
         [
             info, power, _freeze, new TimeService(_clock.Set, time), new TrimService(_freezePlatform), new MeasureService(time),

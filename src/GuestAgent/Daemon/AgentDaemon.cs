@@ -69,7 +69,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         var info = new InfoService(facts, () => _gate.Allowed, () => _policy.Current, time);
         var run = new FreezeRun(system.Freeze, system.Marker, () => new HookFolder(_config.FreezeHooks, _config.FreezeHookTimeout), log);
         _freeze = new FreezeService(new FreezeOptions(() => _config.FreezeMaxLease), run, UpSession, OnFreezeState, log, time);
-        _install = new InstallService(system.RunFolder, OnInstall, log);
+        _install = new InstallService(system.RunFolder, OnInstall, () => ProxyRelay.Start(_channel!, log), log);
         var clock = new TimeService(system.SetClock, time);
         var trim = new TrimService(system.Freeze);
         var exec = new ExecService(_policy, () => _config.MaxPrograms, log, UpSession);

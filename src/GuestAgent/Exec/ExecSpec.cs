@@ -18,7 +18,7 @@ internal sealed class ExecSpec
     private const int BytesAroundOne = 4;
     // MAX_ARG_STRLEN of Linux, with the zero at the end.
     private const int MaxOneArgument = 131_071;
-    private const int MaxVariables = 256;
+    private const int MaxVariables = 1024;
     private const int DefaultProcesses = 256;
     private const int MaxProcesses = 4096;
 

@@ -8,6 +8,7 @@ using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Services.Exec;
 using ChannelSdk.Services.Install;
+using ChannelSdk.Transports.LinkLocal;
 using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Install;
@@ -25,14 +26,15 @@ internal sealed class InstallRun : IDisposable
     private readonly InstallSpec _spec;
     private readonly InstallFolder _folder;
     private readonly string _target;
+    private readonly int? _proxyPort;
     private readonly InstallStream _stream;
     private readonly ScriptCoordinator _coordinator;
     private ExecProcess? _process;
     private ExecPump? _pump;
 
-    public InstallRun(InstallSpec spec, InstallFolder folder, string target, ChannelStream stream, Action<ushort> onPercent)
+    public InstallRun(InstallSpec spec, InstallFolder folder, string target, int? proxyPort, ChannelStream stream, Action<ushort> onPercent)
     {
-        (_spec, _folder, _target) = (spec, folder, target);
+        (_spec, _folder, _target, _proxyPort) = (spec, folder, target, proxyPort);
         _stream = new InstallStream(stream);
         _coordinator = new ScriptCoordinator(new InstallSink(_stream, onPercent), spec.Parameters);
     }
@@ -105,7 +107,8 @@ internal sealed class InstallRun : IDisposable
             {
                 // First, so that it is found where the environment is long.
                 Variable(ScriptVariables.Socket, _folder.Socket), Variable(ScriptVariables.Action, _spec.Action),
-                Variable(ScriptVariables.Instance, _spec.Instance), Variable(ScriptVariables.Target, _target), _spec.Variables,
+                Variable(ScriptVariables.Instance, _spec.Instance), Variable(ScriptVariables.Target, _target),
+                _proxyPort is { } port ? ProxyVariables(port) : [], _spec.Variables,
             },
             WorkingFolder = ByteString.CopyFromUtf8(_folder.Scripts),
             MaxProcesses = MostProcesses,
@@ -174,6 +177,13 @@ internal sealed class InstallRun : IDisposable
             return false;
         }
     }
+
+    /// <summary>As most programs read them. What the agent itself serves in the guest is not behind the proxy.</summary>
+    private static ByteString[] ProxyVariables(int port) =>
+    [
+        Variable("http_proxy", $"http://127.0.0.1:{port}"), Variable("https_proxy", $"http://127.0.0.1:{port}"),
+        Variable("no_proxy", $"localhost,127.0.0.1,{LinkLocalAddresses.Host}"),
+    ];
 
     private static ByteString Variable(string name, string value) => UnsafeByteOperations.UnsafeWrap(Encoding.UTF8.GetBytes($"{name}={value}"));
 }

@@ -1,6 +1,7 @@
 using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Policy;
+using ChannelSdk.GuestAgent.Relay;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Services.Install;
@@ -10,8 +11,9 @@ namespace ChannelSdk.GuestAgent.Install;
 /// <summary>install.Run: one operation at a time.</summary>
 /// <param name="runFolder">Where folders of operations are made.</param>
 /// <param name="onPercent">Told the percent while an operation runs, and null when it has ended.</param>
+/// <param name="startProxy">Begins to carry connections to the host's proxy, for an operation that has one.</param>
 /// <param name="log">Operations are told there, without their parameters.</param>
-internal sealed class InstallService(string runFolder, Action<ushort?> onPercent, AgentLog log) : IAgentService
+internal sealed class InstallService(string runFolder, Action<ushort?> onPercent, Func<ProxyRelay> startProxy, AgentLog log) : IAgentService
 {
     private readonly InstallLeftovers _leftovers = new(runFolder, TargetIn(runFolder), log);
     private readonly Lock _gate = new();
@@ -81,8 +83,19 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
         await _leftovers.RemoveAsync().ConfigureAwait(false);
         var folder = InstallFolder.Create(runFolder, spec.Operation, Target);
         log.Info($"the operation {spec.Operation} runs {spec.Action} for the instance {LogText.Escape(spec.Instance, 100)}");
-        using var run = new InstallRun(spec, folder, Target, stream, percent => onPercent(percent));
-        await run.ServeAsync(target.SetEnd, cancellationToken).ConfigureAwait(false);
+        var proxy = spec.HasProxy ? startProxy() : null;
+        try
+        {
+            using var run = new InstallRun(spec, folder, Target, proxy?.Port, stream, percent => onPercent(percent));
+            await run.ServeAsync(target.SetEnd, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (proxy is not null)
+            {
+                await proxy.DisposeAsync().ConfigureAwait(false);
+            }
+        }
     }
 
     private void Begin(InstallTarget target)

@@ -15,7 +15,7 @@ internal sealed class InstallSpec
     private readonly List<ByteString> _variables = [];
 
     private InstallSpec(InstallRunRequest request) =>
-        (Operation, Action, Instance) = (Name(request.Operation), request.Action, request.Instance);
+        (Operation, Action, Instance, HasProxy) = (Name(request.Operation), request.Action, request.Instance, request.HasProxy);
 
     /// <summary>The operation's name: 32 hexadecimal digits.</summary>
     public string Operation { get; }
@@ -25,6 +25,9 @@ internal sealed class InstallSpec
     public string Instance { get; }
 
     public ScriptParameters Parameters { get; } = new();
+
+    /// <summary>Whether the host serves as a proxy meanwhile.</summary>
+    public bool HasProxy { get; }
 
     /// <summary>What the script finds in its environment, as NAME=value: what the host gave, and the parameters.</summary>
     public IReadOnlyList<ByteString> Variables => _variables;

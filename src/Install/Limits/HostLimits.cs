@@ -1,5 +1,6 @@
 using System.Net;
 using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Mirror;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Text;
 using ChannelSdk.Protocol.Toml;
@@ -18,7 +19,9 @@ public sealed record HostLimits
     private const string DeadlineKey = "deadline";
     private const string ForbidKey = "forbid";
     private const string ApplianceKey = "appliance";
-    private const string NetworksKey = "package_networks";
+    private const string PackageNetworksKey = "package_networks";
+    private const string MirrorsKey = "mirrors";
+    private const string MirrorNetworksKey = "mirror_networks";
     private const string TrustedHalf = "trusted";
     private const int MaxDeadline = 604_800;
     private const int MaxText = 256;
@@ -32,9 +35,10 @@ public sealed record HostLimits
                 static half => half == TrustedHalf ? null : $"'{SafeText.Escape(half, MaxText)}' is no half that can be forbidden; write [\"{TrustedHalf}\"]",
                 static (limits, halves) => limits with { ForbidsTrusted = halves.Length > 0 }),
             TomlKey.Text<HostLimits>(ApplianceKey, "the absolute path of a folder", static (limits, path) => Path.IsPathRooted(path) ? limits with { Appliance = Path.GetFullPath(path) } : null),
-            TomlKey.List<HostLimits>(NetworksKey, "a list of networks such as [\"10.1.0.0/16\"]",
-                static network => IPNetwork.TryParse(network, out _) ? null : $"'{SafeText.Escape(network, MaxText)}' is no network; write an address, a slash and the bits of the network, for instance \"10.1.0.0/16\"",
-                static (limits, networks) => limits with { PackageNetworks = [.. networks.Select(IPNetwork.Parse)] }),
+            Networks(PackageNetworksKey, static (limits, networks) => limits with { PackageNetworks = networks }),
+            Networks(MirrorNetworksKey, static (limits, networks) => limits with { MirrorNetworks = networks }),
+            TomlKey.List<HostLimits>(MirrorsKey, "a list of URLs such as [\"http://deb.debian.org/debian/\"]", WhyNoMirror,
+                static (limits, urls) => limits with { Mirrors = [.. urls.Select(static url => new Uri(url))] }),
         ]),
     ]);
 
@@ -56,9 +60,15 @@ public sealed record HostLimits
     /// <summary>The inner networks that personalization packages may be fetched from; null: those that are asked for.</summary>
     public IReadOnlyList<IPNetwork>? PackageNetworks { get; init; }
 
+    /// <summary>The places that appliances may fetch from by the host's proxy; null: those that are asked for.</summary>
+    public IReadOnlyList<Uri>? Mirrors { get; init; }
+
+    /// <summary>The inner networks that mirrors may be in; null: those that are asked for.</summary>
+    public IReadOnlyList<IPNetwork>? MirrorNetworks { get; init; }
+
     /// <summary>
     /// Reads a TOML file of at most 64 KiB with the table <c>[install]</c> and the keys <c>deadline</c> in seconds, <c>forbid</c>,
-    /// <c>appliance</c> and <c>package_networks</c>. Without the file there are no limits.
+    /// <c>appliance</c>, <c>package_networks</c>, <c>mirrors</c> and <c>mirror_networks</c>. Without the file there are no limits.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <exception cref="ChannelException">
@@ -106,18 +116,33 @@ public sealed record HostLimits
     /// <summary>The inner networks that packages may come from.</summary>
     /// <param name="asked">What is asked for.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.PermissionDenied"/>: one that is asked for is in none that is allowed.</exception>
-    public IReadOnlyList<IPNetwork> PackageNetworksOf(IReadOnlyList<IPNetwork> asked)
+    public IReadOnlyList<IPNetwork> PackageNetworksOf(IReadOnlyList<IPNetwork> asked) =>
+        NetworksOf(PackageNetworks, asked, PackageNetworksKey, "packages may not come from", "--package-network");
+
+    /// <summary>The inner networks that mirrors may be in.</summary>
+    /// <param name="asked">What is asked for.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.PermissionDenied"/>: one that is asked for is in none that is allowed.</exception>
+    public IReadOnlyList<IPNetwork> MirrorNetworksOf(IReadOnlyList<IPNetwork> asked) =>
+        NetworksOf(MirrorNetworks, asked, MirrorNetworksKey, "mirrors may not be in", "--mirror-network");
+
+    /// <summary>The places that appliances may fetch from; those of the file where none is asked for.</summary>
+    /// <param name="asked">What is asked for.</param>
+    /// <exception cref="ChannelException">
+    /// <see cref="ChannelError.PermissionDenied"/>: one that is asked for lies in none that is allowed. <see cref="ChannelError.BadConfiguration"/>: it is no mirror.
+    /// </exception>
+    public IReadOnlyList<Uri> MirrorsOf(IReadOnlyList<Uri> asked)
     {
         ArgumentNullException.ThrowIfNull(asked);
-        foreach (var network in PackageNetworks is null ? [] : asked)
+        foreach (var url in Mirrors is null ? [] : asked)
         {
-            if (!PackageNetworks!.Any(allowed => allowed.PrefixLength <= network.PrefixLength && allowed.Contains(network.BaseAddress)))
+            var mirror = MirrorOrigin.Parse(url);
+            if (!Mirrors!.Any(allowed => MirrorOrigin.Parse(allowed).Covers(mirror)))
             {
-                throw Forbidden(NetworksKey, $"packages may not come from {network} on this host (--package-network)");
+                throw Forbidden(MirrorsKey, $"appliances may not fetch from {SafeText.Escape(url.AbsoluteUri, MaxText)} on this host (--mirror)");
             }
         }
 
-        return PackageNetworks ?? asked;
+        return asked.Count > 0 ? asked : Mirrors ?? [];
     }
 
     /// <summary>Which definitions may run scripts on the host.</summary>
@@ -130,6 +155,42 @@ public sealed record HostLimits
     {
         var limits = s_file.Read(utf8, path, new HostLimits());
         return limits with { Source = path, Lines = TomlReader.Read(utf8).Where(static entry => entry.Key.Length > 0).ToDictionary(static entry => entry.Key, static entry => entry.Line) };
+    }
+
+    private static TomlKey<HostLimits> Networks(string key, Func<HostLimits, IReadOnlyList<IPNetwork>, HostLimits> set) =>
+        TomlKey.List<HostLimits>(key, "a list of networks such as [\"10.1.0.0/16\"]",
+            static network => IPNetwork.TryParse(network, out _) ? null : $"'{SafeText.Escape(network, MaxText)}' is no network; write an address, a slash and the bits of the network, for instance \"10.1.0.0/16\"",
+            (limits, networks) => set(limits, [.. networks.Select(IPNetwork.Parse)]));
+
+    private static string? WhyNoMirror(string text)
+    {
+        try
+        {
+            _ = MirrorOrigin.Parse(new Uri(text));
+            return null;
+        }
+        catch (UriFormatException)
+        {
+            return $"'{SafeText.Escape(text, MaxText)}' is no URL";
+        }
+        catch (ChannelException e)
+        {
+            return e.Message;
+        }
+    }
+
+    private IReadOnlyList<IPNetwork> NetworksOf(IReadOnlyList<IPNetwork>? allowed, IReadOnlyList<IPNetwork> asked, string key, string what, string option)
+    {
+        ArgumentNullException.ThrowIfNull(asked);
+        foreach (var network in allowed is null ? [] : asked)
+        {
+            if (!allowed!.Any(outer => outer.PrefixLength <= network.PrefixLength && outer.Contains(network.BaseAddress)))
+            {
+                throw Forbidden(key, $"{what} {network} on this host ({option})");
+            }
+        }
+
+        return allowed ?? asked;
     }
 
     private string Line(string key) => $"{Source}:{Lines.GetValueOrDefault(key)}";

@@ -1,6 +1,8 @@
 using ChannelSdk.Channels;
 using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Addresses;
 using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Mirror;
 using ChannelSdk.Install.Records;
 using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Errors;
@@ -46,6 +48,19 @@ public sealed record InstallerOptions
     /// </summary>
     public IReadOnlyList<System.Net.IPNetwork> PackageNetworks { get; init; } = [];
 
+    /// <summary>
+    /// Where appliances may fetch from by the host's proxy, which their scripts find in <c>http_proxy</c> and <c>https_proxy</c>: URLs of
+    /// folders, as http://deb.debian.org/debian/, or of whole https servers, as https://deb.debian.org/. What is asked of an https
+    /// server is encrypted and not seen. At most 64; empty, as it is by default: there is no proxy.
+    /// </summary>
+    public IReadOnlyList<Uri> Mirrors { get; init; } = [];
+
+    /// <summary>Inner networks that <see cref="Mirrors"/> may be in, as <see cref="PackageNetworks"/> for packages.</summary>
+    public IReadOnlyList<System.Net.IPNetwork> MirrorNetworks { get; init; } = [];
+
+    /// <summary>Bytes that one operation may fetch by the proxy in all, answers and both directions of a tunnel; 1 KiB to 1 TiB.</summary>
+    public long MirrorBytes { get; init; } = 4L << 30;
+
     /// <summary>Where scripts on the host find programs; the folder of <c>channelctl</c> should be in it.</summary>
     public string TrustedPath { get; init; } = DefaultPath;
 
@@ -65,11 +80,19 @@ public sealed record InstallerOptions
     /// <summary>The clock.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    private const int MostMirrors = 64;
+
+    /// <summary>The servers that packages may come from.</summary>
+    internal ServerAddresses PackageServers => new(PackageNetworks, "the personalization package", $"{nameof(PackageNetworks)}, --package-network");
+
+    /// <summary>The servers that the proxy may connect to.</summary>
+    internal ServerAddresses MirrorServers => new(MirrorNetworks, "a mirror", $"{nameof(MirrorNetworks)}, --mirror-network");
+
     internal void Validate()
     {
         const int mostFolder = 60;
         foreach (var (name, value) in ((string, object?)[])
-            [(nameof(Folder), Folder), (nameof(Records), Records), (nameof(Definitions), Definitions), (nameof(PackageNetworks), PackageNetworks), (nameof(TrustedPath), TrustedPath), (nameof(Channel), Channel), (nameof(Time), Time)])
+            [(nameof(Folder), Folder), (nameof(Records), Records), (nameof(Definitions), Definitions), (nameof(PackageNetworks), PackageNetworks), (nameof(Mirrors), Mirrors), (nameof(MirrorNetworks), MirrorNetworks), (nameof(TrustedPath), TrustedPath), (nameof(Channel), Channel), (nameof(Time), Time)])
         {
             Check(value is not null, $"{name} is null");
         }
@@ -84,6 +107,13 @@ public sealed record InstallerOptions
         Check(Deadline >= TimeSpan.FromSeconds(1) && Deadline <= TimeSpan.FromDays(7), $"{nameof(Deadline)} is {Deadline}; 1 s to 7 days are allowed");
         Check(ScriptGrace >= TimeSpan.Zero && ScriptGrace <= TimeSpan.FromHours(1), $"{nameof(ScriptGrace)} is {ScriptGrace}; 0 s to 1 hour are allowed");
         Check(OutputBytes is >= 4096 and <= 1 << 30, $"{nameof(OutputBytes)} is {OutputBytes}; 4 KiB to 1 GiB are allowed");
+        Check(Mirrors.Count <= MostMirrors && !Mirrors.Contains(null!), $"{nameof(Mirrors)} has {Mirrors.Count} entries; {MostMirrors} are allowed, and none that is null");
+        Check(MirrorBytes is >= 1024 and <= 1L << 40, $"{nameof(MirrorBytes)} is {MirrorBytes}; 1 KiB to 1 TiB are allowed");
+        foreach (var mirror in Mirrors)
+        {
+            _ = MirrorOrigin.Parse(mirror);
+        }
+
         Check(KeepOperations is >= 1 and <= 100_000, $"{nameof(KeepOperations)} is {KeepOperations}; 1 to 100000 are allowed");
     }
 

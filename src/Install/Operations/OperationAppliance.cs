@@ -1,6 +1,7 @@
 using ChannelSdk.Channels;
 using ChannelSdk.Host;
 using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Mirror;
 using ChannelSdk.Install.Processes;
 using ChannelSdk.Metadata.Relay;
 using ChannelSdk.Protocol.Errors;
@@ -8,7 +9,11 @@ using ChannelSdk.Protocol.Errors;
 namespace ChannelSdk.Install.Operations;
 
 /// <summary>The appliance of one operation: launched, reached, and killed at the operation's end.</summary>
-internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions options, OperationReports reports) : IAsyncDisposable
+/// <param name="plan">The operation.</param>
+/// <param name="options">What all operations have in common.</param>
+/// <param name="reports">The operation's.</param>
+/// <param name="mirror">The proxy that it is served; null: none.</param>
+internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions options, OperationReports reports, MirrorProxy? mirror) : IAsyncDisposable
 {
     /// <summary>For a launcher to tell what it knows, and for a kernel's words that may come a moment behind what they are about.</summary>
     private static readonly TimeSpan s_wordsTime = TimeSpan.FromSeconds(1);
@@ -28,6 +33,9 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
 
     /// <summary>Where it sees the disks.</summary>
     public IReadOnlyList<string> DiskDevices => _launched!.DiskDevices;
+
+    /// <summary>Whether it is served a proxy.</summary>
+    public bool HasProxy => mirror is not null;
 
     /// <summary>Ends when it has.</summary>
     public Task Exited => _launched!.Exited;
@@ -60,8 +68,8 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
         _launched = await _launch.WaitAsync(cancellationToken).ConfigureAwait(false);
         _instance = _host.Attach(plan.Record.Name, _launched.Endpoint, new InstanceOptions
         {
-            Channel = options.Channel,
-            Serve = plan.Request.Metadata is { } metadata ? services => services.ServeMetadata(metadata) : null,
+            Channel = mirror is null ? options.Channel : MirrorProxy.WithRoom(options.Channel),
+            Serve = Serve,
         });
         var ready = _instance.WaitReadyAsync(cancellationToken);
         if (await Task.WhenAny(ready, Exited).ConfigureAwait(false) != ready)
@@ -141,6 +149,16 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
             // A launcher that cannot tell must not take the place of what went wrong.
             return LaunchDiagnosis.Unknown;
         }
+    }
+
+    private void Serve(ServiceRegistry services)
+    {
+        if (plan.Request.Metadata is { } metadata)
+        {
+            services.ServeMetadata(metadata);
+        }
+
+        mirror?.Serve(services);
     }
 
     /// <summary>Closes the channel.</summary>

@@ -104,13 +104,15 @@ internal sealed class OperationPlan
 
     /// <summary>What the appliance is asked. Parameters stand in it by reference, so it must be written before they are wiped.</summary>
     /// <param name="diskDevices">Where the appliance sees the disks.</param>
-    public InstallRunRequest ToRunRequest(IReadOnlyList<string> diskDevices)
+    /// <param name="hasProxy">Whether it is served a proxy.</param>
+    public InstallRunRequest ToRunRequest(IReadOnlyList<string> diskDevices, bool hasProxy)
     {
         var request = new InstallRunRequest
         {
             Operation = ByteString.CopyFrom(Convert.FromHexString(Id)),
             Action = OsDefinition.ScriptName(Request.Action),
             Instance = Record.Name,
+            HasProxy = hasProxy,
         };
         request.Environment.AddRange(Description(diskDevices).Select(v => ByteString.CopyFromUtf8($"{v.Key}={v.Value}")));
         request.Parameters.AddRange(Parameters.Select(p => new InstallParameter { Name = p.Name, Class = (uint)p.Class, Value = UnsafeByteOperations.UnsafeWrap(p.Value) }));

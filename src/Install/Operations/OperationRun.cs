@@ -1,7 +1,9 @@
 using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Mirror;
 using ChannelSdk.Install.Personalization;
 using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.Install.Operations;
 
@@ -17,6 +19,7 @@ internal sealed class OperationRun : IAsyncDisposable
     private readonly Action<LaunchResource> _onResource;
     private readonly HostScript _script;
     private readonly ScriptPair _pair;
+    private MirrorProxy? _mirror;
     private OperationAppliance? _appliance;
 
     public OperationRun(OperationPlan plan, InstallerOptions options, OperationFolder folder, OperationReports reports, Action<LaunchResource> onResource)
@@ -33,7 +36,7 @@ internal sealed class OperationRun : IAsyncDisposable
         if (_plan.Package is { } package)
         {
             // A wrong URL or password is told now, and not after the installation.
-            await PackageSource.RequireAsync(package, _plan.Request.PackageCredentials, new PackageAddresses(_options.PackageNetworks), s_packageTime, cancellationToken).ConfigureAwait(false);
+            await PackageSource.RequireAsync(package, _plan.Request.PackageCredentials, _options.PackageServers, s_packageTime, cancellationToken).ConfigureAwait(false);
         }
 
         if (_plan.Definition.HasVerify)
@@ -44,7 +47,8 @@ internal sealed class OperationRun : IAsyncDisposable
         if (_plan.Scripts is not null)
         {
             _reports.Enter(InstallPhase.Booting);
-            _appliance = new OperationAppliance(_plan, _options, _reports);
+            _mirror = _options.Mirrors.Count > 0 ? await StartMirrorAsync().ConfigureAwait(false) : null;
+            _appliance = new OperationAppliance(_plan, _options, _reports, _mirror);
             await _appliance.BootAsync(_folder.Appliance, _onResource, cancellationToken).ConfigureAwait(false);
         }
 
@@ -63,9 +67,17 @@ internal sealed class OperationRun : IAsyncDisposable
         await Task.WhenAll(_appliance?.KillAsync() ?? Task.CompletedTask, _script.EndAsync()).ConfigureAwait(false);
         // The stream before its channel.
         await _pair.DisposeAsync().ConfigureAwait(false);
-        if (_appliance is not null)
+        foreach (var part in (IAsyncDisposable?[])[_appliance, _mirror])
         {
-            await BoundedEnd.OfAsync(_appliance.DisposeAsync()).ConfigureAwait(false);
+            if (part is not null)
+            {
+                await BoundedEnd.OfAsync(part.DisposeAsync()).ConfigureAwait(false);
+            }
         }
     }
+
+    private Task<MirrorProxy> StartMirrorAsync() => MirrorProxy.StartAsync(
+        new MirrorTraffic([.. _options.Mirrors.Select(MirrorOrigin.Parse)], _options.MirrorBytes, (level, text) => _reports.Note(level, _reports.Clean(text, ScriptLimits.MaxText))),
+        _options.MirrorServers,
+        new MirrorTimes());
 }

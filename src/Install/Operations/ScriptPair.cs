@@ -50,7 +50,7 @@ internal sealed class ScriptPair : IAsyncDisposable
         if (_plan.Scripts is { } scripts)
         {
             _untrusted = await UntrustedScript.StartAsync(
-                _appliance!.Channel, _plan.ToRunRequest(_appliance.DiskDevices), scripts, _reports, _trusted, cancellationToken).ConfigureAwait(false);
+                _appliance!.Channel, _plan.ToRunRequest(_appliance.DiskDevices, _appliance.HasProxy), scripts, _reports, _trusted, cancellationToken).ConfigureAwait(false);
             _sink.Other = _untrusted.Stream;
         }
         else
@@ -166,7 +166,7 @@ internal sealed class ScriptPair : IAsyncDisposable
         if (_plan.Package is { } package)
         {
             _reports.Enter(InstallPhase.Personalizing, package.ToString());
-            var laid = await PackageDelivery.SendAsync(_appliance!.Channel, _plan.Id, package, _plan.Request.PackageCredentials, new PackageAddresses(_options.PackageNetworks), cancellationToken).ConfigureAwait(false);
+            var laid = await PackageDelivery.SendAsync(_appliance!.Channel, _plan.Id, package, _plan.Request.PackageCredentials, _options.PackageServers, cancellationToken).ConfigureAwait(false);
             _reports.Note(InstallLogLevel.Info, $"the personalization package was laid over the system: {laid.Entries} entries, {laid.Bytes} bytes");
         }
 

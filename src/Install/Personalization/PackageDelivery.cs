@@ -1,5 +1,6 @@
 using ChannelSdk.Channels;
 using ChannelSdk.Host.Connection;
+using ChannelSdk.Install.Addresses;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Services.Install;
@@ -14,7 +15,7 @@ internal static class PackageDelivery
 
     /// <summary>Sends it; returns what the appliance has laid over the installed system.</summary>
     /// <exception cref="ChannelException">It cannot be fetched, was cut in the middle, or the appliance refuses it.</exception>
-    public static async Task<OverlayReply> SendAsync(Channel channel, string operation, PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
+    public static async Task<OverlayReply> SendAsync(Channel channel, string operation, PackageUrl url, PackageCredentials? credentials, ServerAddresses addresses, CancellationToken cancellationToken)
     {
         await using var source = await PackageSource.OpenAsync(url, credentials, addresses, cancellationToken).ConfigureAwait(false);
         var request = new OverlayRequest { Operation = ByteString.CopyFrom(Convert.FromHexString(operation)) };

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using ChannelSdk.Install.Addresses;
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Protocol.Errors;
 
@@ -23,7 +24,7 @@ internal sealed class PackageSource : IAsyncDisposable
 
     /// <summary>Whether it can be had, by the rules of <see cref="OpenAsync"/>: nothing of it is read.</summary>
     /// <exception cref="ChannelException">As <see cref="OpenAsync"/>; also that nothing answers within a time.</exception>
-    public static async Task RequireAsync(PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, TimeSpan within, CancellationToken cancellationToken)
+    public static async Task RequireAsync(PackageUrl url, PackageCredentials? credentials, ServerAddresses addresses, TimeSpan within, CancellationToken cancellationToken)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         ending.CancelAfter(within);
@@ -40,7 +41,7 @@ internal sealed class PackageSource : IAsyncDisposable
 
     /// <summary>Opens the file, or asks the server.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>, <see cref="ChannelError.PermissionDenied"/>, <see cref="ChannelError.TransportFailed"/>: what the file system or the server says.</exception>
-    public static Task<PackageSource> OpenAsync(PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken) =>
+    public static Task<PackageSource> OpenAsync(PackageUrl url, PackageCredentials? credentials, ServerAddresses addresses, CancellationToken cancellationToken) =>
         url.Uri.IsFile ? OpenFileAsync(url, cancellationToken) : AskAsync(HttpMethod.Get, url, credentials, addresses, cancellationToken);
 
     /// <summary>The next bytes; 0: the end.</summary>
@@ -68,7 +69,7 @@ internal sealed class PackageSource : IAsyncDisposable
         _owner?.Dispose();
     }
 
-    private static async Task<PackageSource?> OpenHeadAsync(PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
+    private static async Task<PackageSource?> OpenHeadAsync(PackageUrl url, PackageCredentials? credentials, ServerAddresses addresses, CancellationToken cancellationToken)
     {
         try
         {
@@ -94,7 +95,7 @@ internal sealed class PackageSource : IAsyncDisposable
         }
     }
 
-    private static async Task<PackageSource> AskAsync(HttpMethod method, PackageUrl first, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
+    private static async Task<PackageSource> AskAsync(HttpMethod method, PackageUrl first, PackageCredentials? credentials, ServerAddresses addresses, CancellationToken cancellationToken)
     {
         var url = first;
         for (var redirects = 0; redirects <= MaxRedirects; redirects++)
@@ -124,7 +125,7 @@ internal sealed class PackageSource : IAsyncDisposable
         throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"the server of the personalization package {first} redirects more than {MaxRedirects} times");
     }
 
-    private static async Task<(HttpClient Client, HttpResponseMessage Response)> AskOneAsync(HttpMethod method, PackageUrl url, PackageCredentials? credentials, PackageAddresses addresses, CancellationToken cancellationToken)
+    private static async Task<(HttpClient Client, HttpResponseMessage Response)> AskOneAsync(HttpMethod method, PackageUrl url, PackageCredentials? credentials, ServerAddresses addresses, CancellationToken cancellationToken)
     {
         var handler = new SocketsHttpHandler
         {
@@ -133,10 +134,12 @@ internal sealed class PackageSource : IAsyncDisposable
             AllowAutoRedirect = false,
             ConnectTimeout = s_connectTime,
             UseCookies = false,
+            // Traces of the host are not for a package's server.
+            ActivityHeadersPropagator = null,
             // What is not wanted of an answer is not read: its connection is closed.
             MaxResponseDrainSize = 0,
             AutomaticDecompression = DecompressionMethods.None,
-            ConnectCallback = (context, cancel) => addresses.ConnectAsync(context.DnsEndPoint, cancel),
+            ConnectCallback = async (context, cancel) => await addresses.ConnectAsync(context.DnsEndPoint, cancel).ConfigureAwait(false),
         };
         using var request = new HttpRequestMessage(method, url.Uri) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         if (credentials is not null)

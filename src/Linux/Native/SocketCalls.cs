@@ -20,6 +20,9 @@ public static unsafe partial class SocketCalls
     [LibraryImport("libc", EntryPoint = "connect", SetLastError = true)]
     public static partial int Connect(SafeFd fd, void* address, uint length);
 
+    [LibraryImport("libc", EntryPoint = "getsockname", SetLastError = true)]
+    public static partial int GetSockName(SafeFd fd, void* address, uint* length);
+
     [LibraryImport("libc", EntryPoint = "getpeername", SetLastError = true)]
     public static partial int GetPeerName(SafeFd fd, void* address, uint* length);
 

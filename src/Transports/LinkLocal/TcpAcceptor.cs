@@ -14,14 +14,29 @@ public sealed class TcpAcceptor : IDisposable
 
     /// <summary>Listens.</summary>
     /// <param name="address">An address of this machine.</param>
-    /// <param name="port">1 to 65535.</param>
+    /// <param name="port">1 to 65535, or 0 for a free one.</param>
     /// <exception cref="ChannelException">It cannot listen there; the text says why.</exception>
     public TcpAcceptor(IPAddress address, int port)
     {
         var place = new TcpAddress(address, port);
+        var socket = place.Listen($"{TcpListener.Scheme}://{place}");
+        try
+        {
+            Port = port == 0 ? TcpAddress.OwnPort(socket, $"{TcpListener.Scheme}://{place}") : port;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+
+        place = place with { Port = Port };
         _peer = new PeerIdentity(TcpListener.Scheme, place.ToString());
-        _listener = new TcpListener(place.Listen($"{TcpListener.Scheme}://{place}"), $"{TcpListener.Scheme}://{place}");
+        _listener = new TcpListener(socket, $"{TcpListener.Scheme}://{place}");
     }
+
+    /// <summary>The port that it listens on.</summary>
+    public int Port { get; }
 
     /// <summary>The next connection. One call at a time.</summary>
     public async ValueTask<ITransportLink> AcceptAsync(CancellationToken cancellationToken = default)

@@ -8,7 +8,7 @@ namespace ChannelSdk.Transports.LinkLocal;
 
 /// <summary>An address and a port, and the socket calls on them. Names are not looked up.</summary>
 /// <param name="Address">IPv4 or IPv6.</param>
-/// <param name="Port">1 to 65535.</param>
+/// <param name="Port">1 to 65535; to listen on, also 0 for a free one.</param>
 internal sealed record TcpAddress(IPAddress Address, int Port)
 {
     private const int Backlog = 64;
@@ -92,6 +92,17 @@ internal sealed record TcpAddress(IPAddress Address, int Port)
         uint length = V6Length;
         // The port is at the same place in both families.
         return SocketCalls.GetPeerName(fd, address, &length) < 0 ? null : BinaryPrimitives.ReadUInt16BigEndian(new ReadOnlySpan<byte>(address + 2, 2));
+    }
+
+    /// <summary>The port at this end of a bound socket.</summary>
+    /// <param name="fd">The socket.</param>
+    /// <param name="uri">For error texts.</param>
+    internal static unsafe int OwnPort(SafeFd fd, string uri)
+    {
+        var address = stackalloc byte[V6Length];
+        uint length = V6Length;
+        return SocketCalls.GetSockName(fd, address, &length) < 0 ? throw Error(Errno.Last, "ask for the port of", uri)
+            : BinaryPrimitives.ReadUInt16BigEndian(new ReadOnlySpan<byte>(address + 2, 2));
     }
 
     /// <summary>Makes a connected socket fit for small messages, and for a peer that vanishes without a word.</summary>

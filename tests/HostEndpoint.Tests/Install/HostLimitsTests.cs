@@ -15,6 +15,8 @@ public sealed class HostLimitsTests : IDisposable
         forbid = ["trusted"]
         appliance = "/srv/appliance/"
         package_networks = ["10.1.0.0/16"]
+        mirrors = ["http://deb.example.org/debian/", "https://deb.example.org/"]
+        mirror_networks = ["10.3.0.0/16"]
         """;
 
     private readonly InstallRig _rig = new();
@@ -39,6 +41,9 @@ public sealed class HostLimitsTests : IDisposable
             Assert.Equal(TimeSpan.FromDays(7), limits.DeadlineOf(TimeSpan.FromDays(7), TimeSpan.FromMinutes(30)));
             Assert.Equal("/a", limits.ApplianceOf("/a"));
             Assert.Equal([IPNetwork.Parse("10.0.0.0/8")], limits.PackageNetworksOf([IPNetwork.Parse("10.0.0.0/8")]));
+            Assert.Equal([IPNetwork.Parse("10.0.0.0/8")], limits.MirrorNetworksOf([IPNetwork.Parse("10.0.0.0/8")]));
+            Assert.Empty(limits.MirrorsOf([]));
+            Assert.Equal([new Uri("http://any.example.org/")], limits.MirrorsOf([new Uri("http://any.example.org/")]));
             Assert.False(limits.PolicyOf(false).ForbidTrusted);
             Assert.True(limits.PolicyOf(true).ForbidTrusted);
         }
@@ -54,6 +59,9 @@ public sealed class HostLimitsTests : IDisposable
         Assert.Equal("/srv/appliance/", limits.ApplianceOf(null));
         Assert.Equal("/srv/appliance/", limits.ApplianceOf("/srv/../srv/appliance"));
         Assert.Equal([IPNetwork.Parse("10.1.0.0/16")], limits.PackageNetworksOf([IPNetwork.Parse("10.1.2.0/24")]));
+        Assert.Equal([IPNetwork.Parse("10.3.0.0/16")], limits.MirrorNetworksOf([]));
+        Assert.Equal([new Uri("http://deb.example.org/debian/"), new Uri("https://deb.example.org/")], limits.MirrorsOf([]));
+        Assert.Equal([new Uri("http://deb.example.org/debian/pool/")], limits.MirrorsOf([new Uri("http://deb.example.org/debian/pool/")]));
         Assert.True(limits.PolicyOf(false).ForbidTrusted);
     }
 
@@ -62,6 +70,9 @@ public sealed class HostLimitsTests : IDisposable
     [InlineData("host.toml:5: no other appliance than /srv/appliance/ is allowed on this host (--appliance)", "--appliance", "/srv/other")]
     [InlineData("host.toml:6: packages may not come from 10.0.0.0/8 on this host (--package-network)", "--package-network", "10.0.0.0/8")]
     [InlineData("host.toml:6: packages may not come from 10.2.0.0/16 on this host (--package-network)", "--package-network", "10.1.1.0/24", "--package-network", "10.2.0.0/16")]
+    [InlineData("host.toml:7: appliances may not fetch from http://deb.example.org/debian-security/ on this host (--mirror)", "--mirror", "http://deb.example.org/debian-security/")]
+    [InlineData("host.toml:7: appliances may not fetch from http://other.example.org/debian/ on this host (--mirror)", "--mirror", "http://other.example.org/debian/")]
+    [InlineData("host.toml:8: mirrors may not be in 10.1.0.0/16 on this host (--mirror-network)", "--mirror-network", "10.1.0.0/16")]
     public async Task An_option_beyond_a_limit_is_refused_with_its_line(string said, params string[] options)
     {
         var result = await CreateAsync(Write(Full), options);
@@ -95,6 +106,8 @@ public sealed class HostLimitsTests : IDisposable
     [InlineData("[install]\ndeadline = 0", "host.toml:2: [install] deadline: 0 is not allowed; allowed is a whole number from 1 to 604800")]
     [InlineData("[install]\nappliance = \"relative\"", "host.toml:2: [install] appliance: \"relative\" is not allowed; allowed is the absolute path")]
     [InlineData("[install]\npackage_networks = [\"10.1.0.0\"]", "host.toml:2: [install] package_networks: '10.1.0.0' is no network")]
+    [InlineData("[install]\nmirrors = [\"https://deb.example.org/debian/\"]", "host.toml:2: [install] mirrors: the mirror https://deb.example.org/debian/: what an appliance asks an https server is encrypted")]
+    [InlineData("[install]\nmirrors = [\"deb.example.org\"]", "host.toml:2: [install] mirrors: 'deb.example.org' is no URL")]
     [InlineData("[installs]\n", "host.toml:1: ")]
     public async Task A_mistake_in_the_file_is_told_with_its_line_and_nothing_begins(string content, string said)
     {

@@ -66,6 +66,18 @@ public class InstallToolTests
         Assert.Contains("vm1 has no record", gone.Error);
     }
 
+    [Theory]
+    [InlineData("--mirror", "deb.debian.org", "--mirror takes an http or https URL")]
+    [InlineData("--mirror", "https://deb.debian.org/debian/", "its path cannot be checked")]
+    [InlineData("--mirror-network", "10.1", "--mirror-network takes an address")]
+    public async Task A_mirror_that_is_none_is_told(string option, string value, string why)
+    {
+        using var rig = new InstallRig();
+        var (code, _, error) = await RunAsync(null, "install", "create", "vm1", "--state", rig.State, "--definitions", rig.At("definitions"), option, value);
+        Assert.NotEqual(0, code);
+        Assert.Contains(why, error);
+    }
+
     [Fact]
     public async Task An_install_takes_a_secret_from_standard_input_and_tells_how_it_ended()
     {

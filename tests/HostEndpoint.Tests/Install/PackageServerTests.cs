@@ -1,7 +1,7 @@
-using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using ChannelSdk.Install.Addresses;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Personalization;
@@ -19,8 +19,6 @@ public sealed class PackageServerTests : IDisposable
 
     public void Dispose() => _rig.Dispose();
 
-    private static string Package(string content) => $"HTTP/1.1 200 OK\r\nContent-Length: {content.Length}\r\n\r\n{content}";
-
     private static string Redirect(string to, int status = 302) => $"HTTP/1.1 {status} Elsewhere\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n";
 
     private async Task<InstallResult> RunAsync(string url)
@@ -32,8 +30,8 @@ public sealed class PackageServerTests : IDisposable
     [Fact]
     public async Task Credentials_stay_with_their_server_when_a_redirect_leads_to_another()
     {
-        using var other = new Server(_ => Package("from the other"));
-        using var first = new Server(_ => Redirect($"{other.Url}/p.tar.gz?x=channelsdk-credentials&Authorization:%20channelsdk-credentials"));
+        using var other = new HeadServer(_ => HeadServer.Ok("from the other"));
+        using var first = new HeadServer(_ => Redirect($"{other.Url}/p.tar.gz?x=channelsdk-credentials&Authorization:%20channelsdk-credentials"));
         Assert.Equal("", (await RunAsync($"{first.Url}/p.tar.gz")).Reason);
         Assert.Equal("from the other", Encoding.ASCII.GetString(_rig.Appliance!.Overlay));
         Assert.Equal((2, 2), (first.Requests.Count, other.Requests.Count));
@@ -47,7 +45,7 @@ public sealed class PackageServerTests : IDisposable
     [InlineData(307)]
     public async Task Credentials_go_along_within_their_server_and_only_in_their_line(int status)
     {
-        using var server = new Server(request => request.Contains(" /p.tgz ", StringComparison.Ordinal) ? Redirect("/q.tgz?x=channelsdk-credentials", status) : Package("second"));
+        using var server = new HeadServer(request => request.Contains(" /p.tgz ", StringComparison.Ordinal) ? Redirect("/q.tgz?x=channelsdk-credentials", status) : HeadServer.Ok("second"));
         Assert.Equal("", (await RunAsync($"{server.Url}/p.tgz")).Reason);
         Assert.Equal(4, server.Requests.Count);
         Assert.All(server.Requests, request => Assert.Single(request.Split("\r\n"), line => line == Authorization));
@@ -57,8 +55,8 @@ public sealed class PackageServerTests : IDisposable
     [Fact]
     public async Task A_redirect_to_an_inner_address_is_not_followed()
     {
-        using var inner = new Server(_ => Package("CONTENT OF AN INTERNAL SERVICE"), "127.0.0.2");
-        using var first = new Server(_ => Redirect($"{inner.Url}/p.tgz"));
+        using var inner = new HeadServer(_ => HeadServer.Ok("CONTENT OF AN INTERNAL SERVICE"), "127.0.0.2");
+        using var first = new HeadServer(_ => Redirect($"{inner.Url}/p.tgz"));
         var result = await RunAsync($"{first.Url}/p.tgz");
         Assert.Equal(InstallOutcome.Failed, result.Outcome);
         Assert.Contains("is at 127.0.0.2, an inner address", result.Reason);
@@ -73,7 +71,7 @@ public sealed class PackageServerTests : IDisposable
     [InlineData("2130706433")]
     public async Task A_url_with_an_inner_address_is_refused_unless_the_administrator_allows_its_network(string host)
     {
-        using var server = new Server(_ => Package("x"));
+        using var server = new HeadServer(_ => HeadServer.Ok("x"));
         _rig.Networks = [];
         var result = await RunAsync($"http://{host}:{new Uri(server.Url).Port}/p.tgz");
         Assert.Contains("an inner address", result.Reason);
@@ -89,7 +87,7 @@ public sealed class PackageServerTests : IDisposable
     [InlineData("http://[/p.tgz")]
     public async Task A_redirect_obeys_the_rules_of_a_url(string to)
     {
-        using var server = new Server(_ => Redirect(to));
+        using var server = new HeadServer(_ => Redirect(to));
         var result = await RunAsync($"{server.Url}/p.tgz");
         Assert.Equal(InstallOutcome.Failed, result.Outcome);
         Assert.Equal(["HEAD", "GET"], server.Requests.Select(request => request.Split(' ')[0]));
@@ -114,7 +112,7 @@ public sealed class PackageServerTests : IDisposable
     [Fact]
     public async Task Redirects_are_counted()
     {
-        using var server = new Server(_ => Redirect("/again.tgz"));
+        using var server = new HeadServer(_ => Redirect("/again.tgz"));
         Assert.Contains("redirects more than 5 times", (await RunAsync($"{server.Url}/p.tgz")).Reason);
         Assert.Equal(6, server.Requests.Count(request => request.StartsWith("GET", StringComparison.Ordinal)));
     }
@@ -144,14 +142,14 @@ public sealed class PackageServerTests : IDisposable
     [InlineData("10.7.0.1", true)]
     [InlineData("::ffff:10.7.0.1", true)]
     public void An_address_is_public_or_allowed(string address, bool isAllowed) =>
-        Assert.Equal(isAllowed, new PackageAddresses([IPNetwork.Parse("10.7.0.0/16")]).IsAllowed(IPAddress.Parse(address)));
+        Assert.Equal(isAllowed, new ServerAddresses([IPNetwork.Parse("10.7.0.0/16")], "a test", "none").IsAllowed(IPAddress.Parse(address)));
 
     [Theory]
     [InlineData("404 Not Found", "answered 404 (NotFound)")]
     [InlineData("401 Unauthorized", "answered 401 (Unauthorized)")]
     public async Task A_package_that_a_server_does_not_give_is_told_before_anything_begins(string status, string said)
     {
-        using var server = new Server(_ => $"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        using var server = new HeadServer(_ => $"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
         _rig.Write("os/verify", $"#!/bin/sh\ntouch {_rig.At("verified")}\n");
         var result = await RunAsync($"{server.Url}/p.tgz");
         Assert.Contains(said, result.Reason);
@@ -166,7 +164,7 @@ public sealed class PackageServerTests : IDisposable
     [InlineData("")]
     public async Task A_server_that_knows_no_HEAD_is_asked_as_it_is_for_the_package(string answer)
     {
-        using var server = new Server(request => request.StartsWith("HEAD", StringComparison.Ordinal) ? answer : Package("content"));
+        using var server = new HeadServer(request => request.StartsWith("HEAD", StringComparison.Ordinal) ? answer : HeadServer.Ok("content"));
         Assert.Equal("", (await RunAsync($"{server.Url}/p.tgz")).Reason);
         // A HEAD that is not answered at all may be repeated.
         Assert.Equal(["GET", "GET"], server.Requests.Select(request => request.Split(' ')[0]).SkipWhile(method => method == "HEAD"));
@@ -181,7 +179,7 @@ public sealed class PackageServerTests : IDisposable
         silent.Start();
         var url = PackageUrl.Parse($"http://{silent.LocalEndpoint}/p.tgz");
         var error = await Assert.ThrowsAsync<ChannelException>(() =>
-            PackageSource.RequireAsync(url, null, new PackageAddresses([IPNetwork.Parse("127.0.0.1/32")]), TimeSpan.FromMilliseconds(100), InstallRig.Soon));
+            PackageSource.RequireAsync(url, null, new ServerAddresses([IPNetwork.Parse("127.0.0.1/32")], "a test", "none"), TimeSpan.FromMilliseconds(100), InstallRig.Soon));
         Assert.Contains($"nothing answered for the personalization package {url} within 0.1 s", error.Message);
         silent.Stop();
     }
@@ -199,49 +197,5 @@ public sealed class PackageServerTests : IDisposable
         var result = await RunAsync($"file://{pipe}");
         Assert.Equal(InstallOutcome.Failed, result.Outcome);
         Assert.Contains("no regular file", result.Reason);
-    }
-
-    /// <summary>Answers each request by its head, a connection each.</summary>
-    private sealed class Server : IDisposable
-    {
-        private readonly TcpListener _listener;
-
-        public Server(Func<string, string> answer, string address = "127.0.0.1")
-        {
-            _listener = new TcpListener(IPAddress.Parse(address), 0);
-            _listener.Start();
-            Url = $"http://{_listener.LocalEndpoint}";
-            _ = ServeAsync(answer);
-        }
-
-        public string Url { get; }
-
-        public ConcurrentQueue<string> Requests { get; } = [];
-
-        public void Dispose() => _listener.Stop();
-
-        private async Task ServeAsync(Func<string, string> answer)
-        {
-            try
-            {
-                while (true)
-                {
-                    using var client = await _listener.AcceptTcpClientAsync();
-                    var request = new StringBuilder();
-                    var buffer = new byte[4096];
-                    while (!request.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal) && await client.GetStream().ReadAsync(buffer) is > 0 and var count)
-                    {
-                        request.Append(Encoding.ASCII.GetString(buffer, 0, count));
-                    }
-
-                    Requests.Enqueue(request.ToString());
-                    await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(answer(request.ToString())));
-                }
-            }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException or IOException)
-            {
-                // The test is over.
-            }
-        }
     }
 }

@@ -45,6 +45,8 @@ internal static class InstallCommand
         var user = new Option<string>("--package-user") { Description = "User for the server of the personalization package" };
         var password = new Option<string>("--package-password") { Description = $"Where its password is: {SecretSource.Help}" };
         var networks = new Option<string[]>("--package-network") { Description = "A network with inner addresses that the personalization package may come from, for instance 10.1.0.0/16; may be given several times" };
+        var mirrors = new Option<string[]>("--mirror") { Description = "A URL that the appliance may fetch from by this host's proxy, for instance http://deb.debian.org/debian/ or https://deb.debian.org/; may be given several times" };
+        var mirrorNetworks = new Option<string[]>("--mirror-network") { Description = "A network with inner addresses that a mirror may be in, for instance 10.1.0.0/16; may be given several times" };
         var forbid = ToolOptions.Flag("--forbid-trusted", "No script of the definition may run on this host");
         var reinstall = ToolOptions.Flag("--reinstall", "The instance had a system before, which is replaced; needed if its record is in mode run, and the scripts are told");
         var debug = ToolOptions.Number("--debug-level", "How much the scripts are to tell of their work", 0, 0, InstallRequest.MaxDebugLevel);
@@ -52,7 +54,7 @@ internal static class InstallCommand
         var name = new Option<string>("--new-name") { Description = "The new name, which no instance has" };
         var command = new Command(action.ToString().ToLowerInvariant(), $"{description} Exits with 0, {ExitCode.TimedOut} if the deadline passed, {ExitCode.Failed} if it failed.")
         {
-            instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, networks, forbid, debug, json,
+            instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, networks, mirrors, mirrorNetworks, forbid, debug, json,
         };
         if (action == InstallAction.Create)
         {
@@ -70,7 +72,7 @@ internal static class InstallCommand
             var limits = HostLimits.Load(limitsFile);
             var longest = limits.DeadlineOf(parsed.GetValue(deadline) is { } seconds ? TimeSpan.FromSeconds(seconds) : null, s_deadline);
             var place = limits.ApplianceOf(parsed.GetValue(appliance));
-            var inner = limits.PackageNetworksOf([.. (parsed.GetValue(networks) ?? []).Select(Network)]);
+            var inner = limits.PackageNetworksOf(Networks(parsed.GetValue(networks), networks.Name));
             var installer = new Installer(new InstallerOptions
             {
                 Folder = parsed.GetValue(state)!,
@@ -80,6 +82,8 @@ internal static class InstallCommand
                     : new QemuLauncher(ApplianceFolder.Options(place) with { Append = parsed.GetValue(append)!, Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward) }),
                 Deadline = longest,
                 PackageNetworks = inner,
+                Mirrors = limits.MirrorsOf([.. (parsed.GetValue(mirrors) ?? []).Select(Mirror)]),
+                MirrorNetworks = limits.MirrorNetworksOf(Networks(parsed.GetValue(mirrorNetworks), mirrorNetworks.Name)),
                 // Scripts on this host find this tool without a path.
                 TrustedPath = $"{AppContext.BaseDirectory}:{InstallerOptions.DefaultPath}",
             });
@@ -124,8 +128,13 @@ internal static class InstallCommand
         return command;
     }
 
-    private static System.Net.IPNetwork Network(string text) => System.Net.IPNetwork.TryParse(text, out var network) ? network
-        : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"--package-network takes an address, a slash and the bits of the network, for instance 10.1.0.0/16, not '{SafeText.Escape(text, 64)}'");
+    private static Uri Mirror(string text) => Uri.TryCreate(text, UriKind.Absolute, out var url) ? url
+        : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"--mirror takes an http or https URL, not '{SafeText.Escape(text, 256)}'");
+
+    private static System.Net.IPNetwork[] Networks(string[]? texts, string option) => [.. (texts ?? []).Select(text => Network(text, option))];
+
+    private static System.Net.IPNetwork Network(string text, string option) => System.Net.IPNetwork.TryParse(text, out var network) ? network
+        : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{option} takes an address, a slash and the bits of the network, for instance 10.1.0.0/16, not '{SafeText.Escape(text, 64)}'");
 
     private static TargetDisk Disk(string text)
     {

@@ -5,8 +5,8 @@ using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.GuestAgent.Tests;
 
-/// <summary>The way of a guest's metadata clients into the channel.</summary>
-public class MetadataRelayTests
+/// <summary>The way of a guest's clients into the channel.</summary>
+public class ChannelRelayTests
 {
     [Fact]
     public async Task A_connection_that_cannot_be_accepted_does_not_end_the_relay()
@@ -27,7 +27,7 @@ public class MetadataRelayTests
             stop.Cancel();
         }
 
-        await MetadataRelay.AcceptAsync(NextAsync, Serve, log, room, stop.Token).WaitAsync(TimeSpan.FromSeconds(30));
+        await ChannelRelay.AcceptAsync(NextAsync, Serve, "relay", log, room, stop.Token).WaitAsync(TimeSpan.FromSeconds(30));
         Assert.Equal((2, 1), (asked, served));
     }
 }

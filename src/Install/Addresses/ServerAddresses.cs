@@ -1,17 +1,18 @@
 using System.Net;
 using System.Net.Sockets;
-using ChannelSdk.Install.Operations;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Text;
 
-namespace ChannelSdk.Install.Personalization;
+namespace ChannelSdk.Install.Addresses;
 
 /// <summary>
-/// Which addresses a package may be fetched from. A URL, a redirect or a name that leads to an inner address would let its author
+/// Which addresses this host connects to for others. A URL, a redirect or a name that leads to an inner address would let its author
 /// use services of the host and its network from the host's position.
 /// </summary>
 /// <param name="allowed">Inner networks that the administrator allows nevertheless.</param>
-internal sealed class PackageAddresses(IReadOnlyList<IPNetwork> allowed)
+/// <param name="purpose">What the servers are of, for errors.</param>
+/// <param name="option">How the administrator allows an inner network, for errors.</param>
+internal sealed class ServerAddresses(IReadOnlyList<IPNetwork> allowed, string purpose, string option)
 {
     // Special-purpose addresses (RFC 6890 and its registries): this host, private, shared, link-local with the metadata services
     // of clouds, documentation, benchmarks, multicast, reserved.
@@ -29,16 +30,25 @@ internal sealed class PackageAddresses(IReadOnlyList<IPNetwork> allowed)
     private static readonly IPNetwork[] s_innerV6 = [.. new[] { "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20" }.Select(IPNetwork.Parse)];
     private static readonly IPNetwork s_translated = IPNetwork.Parse("64:ff9b::/96");
 
+    /// <summary>Finds the addresses of a name.</summary>
+    public Func<string, CancellationToken, Task<IPAddress[]>> LookUp { get; init; } = Dns.GetHostAddressesAsync;
+
     /// <summary>Connects to a server, to an address that is allowed and that is looked up only here.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.PermissionDenied"/>: it has only addresses that are not.</exception>
-    public async ValueTask<Stream> ConnectAsync(DnsEndPoint server, CancellationToken cancellationToken)
+    /// <exception cref="SocketException">It has no address, or cannot be reached.</exception>
+    public async ValueTask<NetworkStream> ConnectAsync(DnsEndPoint server, CancellationToken cancellationToken)
     {
-        var all = await Dns.GetHostAddressesAsync(server.Host, cancellationToken).ConfigureAwait(false);
+        var all = await LookUp(server.Host, cancellationToken).ConfigureAwait(false);
         var open = all.Where(IsAllowed).ToArray();
-        if (open.Length == 0 && all.Length > 0)
+        if (all.Length == 0)
+        {
+            throw new SocketException((int)SocketError.HostNotFound);
+        }
+
+        if (open.Length == 0)
         {
             throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused,
-                $"the server {SafeText.Escape(server.Host, 256)} of the personalization package is at {all[0]}, an inner address; the administrator of this host can allow its network ({nameof(InstallerOptions.PackageNetworks)}, --package-network)");
+                $"the server {SafeText.Escape(server.Host, 256)} of {purpose} is at {all[0]}, an inner address; the administrator of this host can allow its network ({option})");
         }
 
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -54,7 +64,7 @@ internal sealed class PackageAddresses(IReadOnlyList<IPNetwork> allowed)
         }
     }
 
-    /// <summary>Whether a package may come from an address.</summary>
+    /// <summary>Whether an address is public or allowed.</summary>
     public bool IsAllowed(IPAddress address)
     {
         var plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4()

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using ChannelSdk.Host.Json;
 using ChannelSdk.Host.Launch;
@@ -106,6 +107,7 @@ internal sealed class QemuWitness : IAsyncDisposable
             while (await _console.ReceiveAsync(buffer, SocketFlags.None).ConfigureAwait(false) is > 0 and var count)
             {
                 _said.Add(buffer.AsSpan(0, count));
+                await YieldAsync();
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
@@ -119,8 +121,12 @@ internal sealed class QemuWitness : IAsyncDisposable
         await foreach (var untrusted in qmp.Events.ReadAllAsync().ConfigureAwait(false))
         {
             Listen(UntrustedJson.Text(untrusted, "event"), UntrustedJson.Member(untrusted, "data") ?? default);
+            await YieldAsync();
         }
     }
+
+    // What a guest or its QEMU says without an end must not keep a thread to itself.
+    private static ConfiguredTaskAwaitable YieldAsync() => Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
 
     private void Listen(string untrustedEvent, JsonElement untrusted)
     {

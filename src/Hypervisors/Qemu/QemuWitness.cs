@@ -91,10 +91,13 @@ internal sealed class QemuWitness : IAsyncDisposable
 
     private string Reason()
     {
+        if (_shutdown.Length == 0 && _stopped.Task.IsCompleted)
+        {
+            return $"QEMU stopped it{_fault}";
+        }
+
+        var why = _shutdown.Length > 0 ? Describe(_shutdown) : _process.IsRunning ? "" : _process.HowEnded;
         var words = _process.LastWords;
-        var why = _shutdown.Length > 0 ? Describe(_shutdown)
-            : _stopped.Task.IsCompleted ? $"QEMU stopped it{_fault}"
-            : _process.IsRunning ? "" : _process.HowEnded;
         // What a guest does to itself QEMU has no words for; older ones would mislead.
         return why.StartsWith("QEMU", StringComparison.Ordinal) && words.Length > 0 ? $"{why} ({words})" : why;
     }

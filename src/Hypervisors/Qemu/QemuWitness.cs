@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using ChannelSdk.Host.Json;
 using ChannelSdk.Host.Launch;
@@ -90,10 +91,13 @@ internal sealed class QemuWitness : IAsyncDisposable
 
     private string Reason()
     {
+        if (_shutdown.Length == 0 && _stopped.Task.IsCompleted)
+        {
+            return $"QEMU stopped it{_fault}";
+        }
+
+        var why = _shutdown.Length > 0 ? Describe(_shutdown) : _process.IsRunning ? "" : _process.HowEnded;
         var words = _process.LastWords;
-        var why = _shutdown.Length > 0 ? Describe(_shutdown)
-            : _stopped.Task.IsCompleted ? $"QEMU stopped it{_fault}"
-            : _process.IsRunning ? "" : _process.HowEnded;
         // What a guest does to itself QEMU has no words for; older ones would mislead.
         return why.StartsWith("QEMU", StringComparison.Ordinal) && words.Length > 0 ? $"{why} ({words})" : why;
     }
@@ -106,6 +110,7 @@ internal sealed class QemuWitness : IAsyncDisposable
             while (await _console.ReceiveAsync(buffer, SocketFlags.None).ConfigureAwait(false) is > 0 and var count)
             {
                 _said.Add(buffer.AsSpan(0, count));
+                await YieldAsync();
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
@@ -119,8 +124,12 @@ internal sealed class QemuWitness : IAsyncDisposable
         await foreach (var untrusted in qmp.Events.ReadAllAsync().ConfigureAwait(false))
         {
             Listen(UntrustedJson.Text(untrusted, "event"), UntrustedJson.Member(untrusted, "data") ?? default);
+            await YieldAsync();
         }
     }
+
+    // What a guest or its QEMU says without an end must not keep a thread to itself.
+    private static ConfiguredTaskAwaitable YieldAsync() => Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
 
     private void Listen(string untrustedEvent, JsonElement untrusted)
     {

@@ -137,6 +137,8 @@ public sealed class QmpClient : IAsyncDisposable
             while (true)
             {
                 Task<int>? more = null;
+                // Events without an end must not keep a thread to themselves.
+                await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
                 await _turn.WaitAsync().ConfigureAwait(false);
                 try
                 {

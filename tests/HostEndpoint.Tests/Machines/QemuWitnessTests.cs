@@ -99,7 +99,7 @@ public sealed class QemuWitnessTests : IAsyncDisposable
     [InlineData("STOP", "", "QEMU stopped it")]
     public async Task A_machine_that_is_stopped_for_its_disk_is_over_and_its_disk_is_named(string kind, string data, string reason)
     {
-        await using var guest = await StartAsync("exec sleep 1000");
+        await using var guest = await StartAsync("echo 'qemu: warning: of something else' >&2; exec sleep 1000");
         await _monitor.SendAsync("{\"event\": \"BLOCK_IO_ERROR\", \"data\": {\"node-name\": \"target0\", \"action\": \"report\", \"reason\": \"I/O error\"}}\n");
         await _monitor.SendAsync($"{{\"event\": \"{kind}\", \"data\": {{{data}}}}}\n");
         await guest.Over.WaitAsync(Soon);

@@ -78,7 +78,7 @@ internal sealed class HostProcess : IAsyncDisposable
                 Output = ends[1],
                 Error = ends[3],
                 Folder = begin,
-                Kept = script.Handle,
+                Kept = [script.Handle],
                 NewSession = true,
                 ProcessesFile = cgroup?.ProcessesFile,
             };

@@ -29,6 +29,9 @@ internal sealed class InstallSpec
     /// <summary>What the script finds in its environment, as NAME=value: what the host gave, and the parameters.</summary>
     public IReadOnlyList<ByteString> Variables => _variables;
 
+    /// <summary>The disks whose data is moved, as the script sees them; none: it runs once.</summary>
+    public IReadOnlyList<string> DataDevices { get; private init; } = [];
+
     /// <summary>The name of an operation in hexadecimal digits.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/>.</exception>
     public static string Name(ByteString untrustedOperation) => untrustedOperation.Length == OperationBytes
@@ -39,7 +42,7 @@ internal sealed class InstallSpec
     /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/>.</exception>
     public static InstallSpec Parse(InstallRunRequest untrusted)
     {
-        var spec = new InstallSpec(untrusted);
+        var spec = new InstallSpec(untrusted) { DataDevices = untrusted.DataDevices };
         if (!InstallNames.IsAction(untrusted.Action))
         {
             throw Invalid("an action is create, export, import or rename");
@@ -60,6 +63,11 @@ internal sealed class InstallSpec
             throw Invalid($"variables and parameters together have at most {ScriptLimits.MaxEnvironmentBytes} bytes");
         }
 
+        if (untrusted.DataDevices.Count > 0 && (untrusted.Action is not ("export" or "import") || untrusted.DataDevices.Count > ScriptLimits.MaxDisks || !untrusted.DataDevices.All(IsDevice)))
+        {
+            throw Invalid($"data is moved by an export or import, of at most {ScriptLimits.MaxDisks} disks with paths of 1 to {ScriptLimits.MaxDevice} bytes without control characters");
+        }
+
         foreach (var variable in untrusted.Environment)
         {
             spec.Add(variable, variable.Span.StartsWith("OSP_"u8) || variable.Span.StartsWith("CHANNELSDK_"u8));
@@ -75,6 +83,8 @@ internal sealed class InstallSpec
 
         return spec;
     }
+
+    private static bool IsDevice(string path) => path.Length > 0 && Encoding.UTF8.GetByteCount(path) <= ScriptLimits.MaxDevice && !path.Any(char.IsControl);
 
     private void Add(ByteString variable, bool isReserved)
     {

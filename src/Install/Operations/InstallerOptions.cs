@@ -40,7 +40,7 @@ public sealed record InstallerOptions
     public int KeepOperations { get; init; } = 100;
 
     /// <summary>
-    /// Inner networks that personalization packages may be fetched from, for instance 10.1.0.0/16. By default only public
+    /// Inner networks that personalization packages and the data of disks may be fetched from, and data sent to, for instance 10.1.0.0/16. By default only public
     /// addresses are: none of the host itself, its link, private networks, or a cloud's metadata service. It is for the
     /// administrator of the host to allow one; neither an instance's record nor a server can.
     /// </summary>

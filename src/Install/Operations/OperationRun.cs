@@ -1,4 +1,5 @@
 using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Data;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Protocol.Errors;
 
@@ -22,6 +23,9 @@ internal sealed class OperationRun : IAsyncDisposable
         _script = new HostScript(plan, options, folder, reports, onResource);
         _pair = new ScriptPair(plan, options, folder, reports, _script);
     }
+
+    /// <summary>The disks whose data was moved as a whole.</summary>
+    public IReadOnlyList<MovedData> Moved => _pair.Moved;
 
     /// <summary>Does it all.</summary>
     /// <exception cref="ChannelException">What has failed.</exception>

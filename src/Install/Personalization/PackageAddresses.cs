@@ -7,7 +7,7 @@ using ChannelSdk.Protocol.Text;
 namespace ChannelSdk.Install.Personalization;
 
 /// <summary>
-/// Which addresses a package may be fetched from. A URL, a redirect or a name that leads to an inner address would let its author
+/// Which addresses a package or a disk's data may be fetched from or sent to. A URL, a redirect or a name that leads to an inner address would let its author
 /// use services of the host and its network from the host's position.
 /// </summary>
 /// <param name="allowed">Inner networks that the administrator allows nevertheless.</param>
@@ -30,15 +30,18 @@ internal sealed class PackageAddresses(IReadOnlyList<IPNetwork> allowed)
     private static readonly IPNetwork s_translated = IPNetwork.Parse("64:ff9b::/96");
 
     /// <summary>Connects to a server, to an address that is allowed and that is looked up only here.</summary>
+    /// <param name="what">What is fetched from it or sent there, for an error.</param>
+    /// <param name="server">Its name and port.</param>
+    /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.PermissionDenied"/>: it has only addresses that are not.</exception>
-    public async ValueTask<Stream> ConnectAsync(DnsEndPoint server, CancellationToken cancellationToken)
+    public async ValueTask<Stream> ConnectAsync(string what, DnsEndPoint server, CancellationToken cancellationToken)
     {
         var all = await Dns.GetHostAddressesAsync(server.Host, cancellationToken).ConfigureAwait(false);
         var open = all.Where(IsAllowed).ToArray();
         if (open.Length == 0 && all.Length > 0)
         {
             throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused,
-                $"the server {SafeText.Escape(server.Host, 256)} of the personalization package is at {all[0]}, an inner address; the administrator of this host can allow its network ({nameof(InstallerOptions.PackageNetworks)}, --package-network)");
+                $"the server {SafeText.Escape(server.Host, 256)} of {what} is at {all[0]}, an inner address; the administrator of this host can allow its network ({nameof(InstallerOptions.PackageNetworks)}, --package-network)");
         }
 
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

@@ -25,6 +25,12 @@ public class InstallRefusalTests
     public async Task A_request_that_is_wrong_changes_nothing()
     {
         await using var rig = new AgentRig();
+        static void Export(InstallRunRequest request, params string[] disks)
+        {
+            request.Action = "export";
+            request.DataDevices.AddRange(disks);
+        }
+
         Action<InstallRunRequest>[] changes =
         [
             r => r.Operation = ByteString.CopyFromUtf8("short"), r => r.Action = "../create", r => r.Instance = "", r => r.Instance = "a\nb",
@@ -33,6 +39,8 @@ public class InstallRefusalTests
             r => r.Parameters.Add([new InstallParameter { Name = "a" }, new InstallParameter { Name = "A" }]),
             r => r.Parameters.Add(new InstallParameter { Name = "a", Value = ByteString.CopyFrom(new byte[1]) }),
             r => r.Parameters.Add(new InstallParameter { Name = "a", Value = ByteString.CopyFromUtf8(new string('x', 98_305)) }),
+            r => r.DataDevices.Add("/dev/vda"),
+            r => Export(r, ""), r => Export(r, "a\nb"), r => Export(r, new string('x', 256)), r => Export(r, [.. Enumerable.Repeat("/dev/vda", 65)]),
             r => r.Environment.Add(Enumerable.Repeat(ByteString.CopyFromUtf8("A=b"), 513)),
         ];
         foreach (var change in changes)

@@ -49,6 +49,10 @@ internal static class InstallScripts
         }
     }
 
+    /// <summary>Bytes that a process has written.</summary>
+    internal static long Written(int pid) => long.Parse(
+        File.ReadAllLines($"/proc/{pid}/io").First(line => line.StartsWith("wchar: ", StringComparison.Ordinal))["wchar: ".Length..]);
+
     internal static async Task ChildRunAsync(string program, string argument)
     {
         using var process = Process.Start(program, argument);

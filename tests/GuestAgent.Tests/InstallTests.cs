@@ -138,7 +138,7 @@ public class InstallTests
         await driver.UntilAsync(InstallMessage.Output);
         var pid = int.Parse(driver.Output.ToString().Split('\n')[0]);
         long written = -1;
-        await InstallScripts.UntilAsync(rig, () => written == (written = Written(pid)) && written > 0);
+        await InstallScripts.UntilAsync(rig, () => written == (written = InstallScripts.Written(pid)) && written > 0);
         // The stream's credit, the buffers of both sides and the pipe.
         Assert.InRange(written, 1, 2 << 20);
         await driver.DisposeAsync();
@@ -184,7 +184,4 @@ public class InstallTests
     {
         await InstallScripts.UntilAsync(rig, () => rig.Instance.Channel.Status.PeerHeartbeat is { } h && h.State == state && h.Detail == detail);
     }
-
-    private static long Written(int pid) => long.Parse(
-        File.ReadAllLines($"/proc/{pid}/io").First(line => line.StartsWith("wchar: ", StringComparison.Ordinal))["wchar: ".Length..]);
 }

@@ -12,11 +12,14 @@ public sealed class InstallDriver : IAsyncDisposable
 {
     private readonly ChannelStream _stream;
     private readonly CancellationToken _soon;
+    private bool _movesData;
 
     private InstallDriver(ChannelStream stream, ByteString operation, CancellationToken soon) =>
         (_stream, Operation, _soon) = (stream, operation, soon);
 
     public ByteString Operation { get; }
+
+    public string Action { get; private init; } = "create";
 
     public InstallStream Out { get; private init; } = null!;
 
@@ -36,8 +39,13 @@ public sealed class InstallDriver : IAsyncDisposable
     public static async Task<InstallDriver> StartAsync(Channel channel, string script, Action<InstallRunRequest>? change = null)
     {
         var driver = await OpenAsync(channel, change);
-        await driver.AddAsync("create", "#!/bin/sh\n" + script);
+        await driver.AddAsync(driver.Action, "#!/bin/sh\n" + script);
         await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
+        if (driver._movesData)
+        {
+            await driver.UntilAsync(InstallMessage.DataReady);
+        }
+
         return driver;
     }
 
@@ -47,7 +55,7 @@ public sealed class InstallDriver : IAsyncDisposable
         change?.Invoke(request);
         var soon = new CancellationTokenSource(TimeSpan.FromMinutes(3)).Token;
         var stream = await channel.OpenStreamAsync(InstallMethods.Run, request, cancellationToken: soon);
-        return new InstallDriver(stream, request.Operation, soon) { Out = new InstallStream(stream) };
+        return new InstallDriver(stream, request.Operation, soon) { Out = new InstallStream(stream), Action = request.Action, _movesData = request.DataDevices.Count > 0 };
     }
 
     public async Task AddAsync(string name, string content, bool isExecutable = true) => await Out.WriteAsync(

@@ -12,7 +12,8 @@ namespace ChannelSdk.GuestAgent.Exec;
 /// <param name="Output">Its standard output.</param>
 /// <param name="Error">Its standard error.</param>
 /// <param name="IsMerged">Whether its errors go into its output, in the order in which it writes them.</param>
-internal readonly record struct ExecCapture(bool Output, bool Error, bool IsMerged = false)
+/// <param name="Extra">What it writes to descriptor <see cref="SpawnRequest.KeptNumber"/>, which it has only then.</param>
+internal readonly record struct ExecCapture(bool Output, bool Error, bool IsMerged = false, bool Extra = false)
 {
     /// <summary>Both, each for itself.</summary>
     public static ExecCapture Both => new(true, true);
@@ -24,11 +25,12 @@ internal sealed class ExecProcess : IDisposable
     private readonly Lock _gate = new();
     private readonly Cgroup? _cgroup;
     private readonly int _pid;
+    private readonly InputPipe _input;
     private bool _isReaped;
 
-    private ExecProcess(int pid, Cgroup? cgroup, SafeFileHandle input, SafeFileHandle? output, SafeFileHandle? error)
+    private ExecProcess(int pid, Cgroup? cgroup, SafeFileHandle input, SafeFileHandle? output, SafeFileHandle? error, SafeFileHandle? extra)
     {
-        (_pid, _cgroup, Input, Output, Error) = (pid, cgroup, input, output, error);
+        (_pid, _cgroup, _input, Output, Error, Extra) = (pid, cgroup, new InputPipe(input), output, error, extra);
         PidFd = ProcessHandle.Open(pid);
         Descriptor.SetNonBlocking(input);
     }
@@ -41,13 +43,19 @@ internal sealed class ExecProcess : IDisposable
     public SafeFileHandle? PidFd { get; }
 
     /// <summary>The writing end of its standard input; does not block.</summary>
-    public SafeFileHandle Input { get; }
+    public SafeFileHandle Input => _input.Write;
 
     /// <summary>The reading end of its standard output; null where that is thrown away.</summary>
     public SafeFileHandle? Output { get; }
 
     /// <summary>The reading end of its standard error; null where that is thrown away, or goes into its output.</summary>
     public SafeFileHandle? Error { get; }
+
+    /// <summary>The reading end of its further descriptor; null where it has none.</summary>
+    public SafeFileHandle? Extra { get; }
+
+    /// <summary>Bytes that were written to its standard input and that it has not read, also after <see cref="EndInput"/>.</summary>
+    public int UnreadInput => _input.Unread;
 
     /// <summary>Starts it.</summary>
     /// <param name="spec">What to start.</param>
@@ -71,12 +79,14 @@ internal sealed class ExecProcess : IDisposable
             var input = Pipe();
             (SafeFileHandle Read, SafeFileHandle Write)? output = capture.Output ? Pipe() : null;
             (SafeFileHandle Read, SafeFileHandle Write)? error = capture is { Error: true, IsMerged: false } ? Pipe() : null;
+            (SafeFileHandle Read, SafeFileHandle Write)? extra = capture.Extra ? Pipe() : null;
             cgroup = Cgroup.Create(name, spec.MostProcesses);
             var request = new SpawnRequest(spec.Program, spec.Argv, spec.Environment)
             {
                 Input = input.Read,
                 Output = output?.Write,
                 Error = capture.IsMerged ? output?.Write : error?.Write,
+                Kept = extra is null ? [] : [extra.Value.Write],
                 IsQuiet = true,
                 Folder = folder,
                 NewSession = true,
@@ -97,7 +107,8 @@ internal sealed class ExecProcess : IDisposable
             input.Read.Dispose();
             output?.Write.Dispose();
             error?.Write.Dispose();
-            return new ExecProcess(pid, cgroup, input.Write, output?.Read, error?.Read);
+            extra?.Write.Dispose();
+            return new ExecProcess(pid, cgroup, input.Write, output?.Read, error?.Read, extra?.Read);
         }
         catch
         {
@@ -106,6 +117,9 @@ internal sealed class ExecProcess : IDisposable
             throw;
         }
     }
+
+    /// <summary>Ends its standard input, and keeps what it has not read of it countable.</summary>
+    public void EndInput() => _input.End();
 
     /// <summary>Sends a signal to its process group. False if it has ended.</summary>
     public bool Signal(int signal)
@@ -144,9 +158,10 @@ internal sealed class ExecProcess : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        Input.Dispose();
+        _input.Dispose();
         Output?.Dispose();
         Error?.Dispose();
+        Extra?.Dispose();
         PidFd?.Dispose();
         _cgroup?.Remove();
     }

@@ -13,30 +13,36 @@ namespace ChannelSdk.GuestAgent.Exec;
 /// </summary>
 internal sealed class ExecPump : IDisposable
 {
+    private const int Watched = 6;
     private const int MaxOutput = 32 << 10;
     // More than two largest pipes hold; further output of background processes does not belong to the program.
     private const int MaxAfterEnd = 80;
     private readonly ExecProcess _process;
     private readonly Func<ReadOnlyMemory<byte>, bool> _send;
+    private readonly Action<ReadOnlyMemory<byte>>? _onExtra;
     private readonly SafeFileHandle _wake;
     private readonly byte[] _buffer = new byte[MaxOutput + 1];
     private readonly TaskCompletionSource<ExecExited> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
     private ReadOnlyMemory<byte> _input;
-    private TaskCompletionSource? _inputTaken;
+    private TaskCompletionSource<bool>? _inputTaken;
     private bool _isOver;
 
     /// <summary>Makes a pump; <see cref="Start"/> begins.</summary>
     /// <param name="process">What was started; disposed of at its end.</param>
     /// <param name="send">Sends a message and waits until it is taken; false when no further ones will be.</param>
-    public ExecPump(ExecProcess process, Func<ReadOnlyMemory<byte>, bool> send)
+    /// <param name="onExtra">Told what the program writes to its further descriptor, and nothing at the end of that, on the pump's thread.</param>
+    public ExecPump(ExecProcess process, Func<ReadOnlyMemory<byte>, bool> send, Action<ReadOnlyMemory<byte>>? onExtra = null)
     {
-        (_process, _send) = (process, send);
+        (_process, _send, _onExtra) = (process, send, onExtra);
         _wake = Descriptor.Event() ?? throw FileFailure.OfLast("watch", "the program");
     }
 
     /// <summary>The program's end, when its last output was sent.</summary>
     public Task<ExecExited> Ended => _ended.Task;
+
+    /// <summary>After the program's end: bytes of its input that it has not read.</summary>
+    public int UnreadInput { get; private set; }
 
     public void Start() => new Thread(Run, 128 << 10) { IsBackground = true, Name = "channel-exec" }.Start();
 
@@ -44,14 +50,15 @@ internal sealed class ExecPump : IDisposable
     /// Gives the program input; ends when it was taken, or the program does not read any more. One at a time. Nothing is the
     /// input's end.
     /// </summary>
-    public async Task WriteAsync(ReadOnlyMemory<byte> input, CancellationToken cancellationToken)
+    /// <returns>Whether the program reads: false once it has closed its input, or has ended.</returns>
+    public async Task<bool> WriteAsync(ReadOnlyMemory<byte> input, CancellationToken cancellationToken)
     {
         var taken = Offer(input);
         using var _ = cancellationToken.UnsafeRegister(static pump => ((ExecPump)pump!).DropInput(), this);
-        await taken.ConfigureAwait(false);
+        return await taken.ConfigureAwait(false);
     }
 
-    private Task Offer(ReadOnlyMemory<byte> input)
+    private Task<bool> Offer(ReadOnlyMemory<byte> input)
     {
         lock (_gate)
         {
@@ -59,14 +66,14 @@ internal sealed class ExecPump : IDisposable
             {
                 if (input.IsEmpty)
                 {
-                    _process.Input.Dispose();
+                    _process.EndInput();
                 }
 
-                return Task.CompletedTask;
+                return Task.FromResult(input.IsEmpty);
             }
 
             _input = input;
-            _inputTaken = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _inputTaken = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
             Wake();
             return _inputTaken.Task;
         }
@@ -79,7 +86,7 @@ internal sealed class ExecPump : IDisposable
     {
         ExecExited? exited = null;
         var afterEnd = 0;
-        var fds = stackalloc PollFd[5];
+        var fds = stackalloc PollFd[Watched];
         while (true)
         {
             fds[0] = Watch(_wake, Abi.POLLIN);
@@ -87,16 +94,19 @@ internal sealed class ExecPump : IDisposable
             fds[2] = Watch(_process.Error, Abi.POLLIN);
             fds[3] = exited is null ? Watch(_process.PidFd, Abi.POLLIN) : Watch(null, 0);
             fds[4] = HasInput() ? Watch(_process.Input, Abi.POLLOUT) : Watch(null, 0);
+            fds[5] = Watch(_process.Extra, Abi.POLLIN);
             // After the end only the present bytes are read: a background process may hold the pipes open.
             var timeout = exited is not null ? 0 : _process.PidFd is null ? 50 : -1;
-            var ready = DescriptorCalls.Poll(fds, 5, timeout);
+            var ready = DescriptorCalls.Poll(fds, Watched, timeout);
             if (ready < 0 && Errno.Last == Errno.EINTR)
             {
                 continue;
             }
 
             DrainWake(fds[0].Result);
-            var moved = Forward(_process.Output, fds[1].Result, ExecMessage.Output) | Forward(_process.Error, fds[2].Result, ExecMessage.Error);
+            // What is written to the further descriptor comes before the output that it is about.
+            var moved = Forward(_process.Extra, fds[5].Result, null)
+                | Forward(_process.Output, fds[1].Result, ExecMessage.Output) | Forward(_process.Error, fds[2].Result, ExecMessage.Error);
             if (fds[4].Result != 0)
             {
                 Feed();
@@ -118,7 +128,8 @@ internal sealed class ExecPump : IDisposable
         lock (_gate)
         {
             _isOver = true;
-            _inputTaken?.TrySetResult();
+            _inputTaken?.TrySetResult(false);
+            UnreadInput = _process.UnreadInput;
         }
 
         _process.Dispose();
@@ -150,7 +161,7 @@ internal sealed class ExecPump : IDisposable
         }
     }
 
-    private unsafe bool Forward(SafeFileHandle? pipe, short ready, ExecMessage kind)
+    private unsafe bool Forward(SafeFileHandle? pipe, short ready, ExecMessage? kind)
     {
         if (ready == 0 || pipe is null || pipe.IsClosed)
         {
@@ -166,12 +177,19 @@ internal sealed class ExecPump : IDisposable
         if (count <= 0)
         {
             pipe.Dispose();
-            return false;
         }
 
-        _buffer[0] = (byte)kind;
-        _send(_buffer.AsMemory(0, (int)count + 1));
-        return true;
+        if (kind is null)
+        {
+            _onExtra?.Invoke(_buffer.AsMemory(1, (int)Math.Max(0, count)));
+        }
+        else if (count > 0)
+        {
+            _buffer[0] = (byte)kind;
+            _send(_buffer.AsMemory(0, (int)count + 1));
+        }
+
+        return count > 0;
     }
 
     private unsafe void Feed()
@@ -203,7 +221,7 @@ internal sealed class ExecPump : IDisposable
             _input = count < 0 ? default : _input[(int)count..];
             if (_input.IsEmpty)
             {
-                _inputTaken!.TrySetResult();
+                _inputTaken!.TrySetResult(count >= 0);
             }
         }
     }

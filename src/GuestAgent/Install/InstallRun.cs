@@ -1,15 +1,9 @@
-using System.Text;
 using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Exec;
-using ChannelSdk.GuestAgent.Files;
-using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Services.Exec;
 using ChannelSdk.Services.Install;
-using ChannelSdk.Transports.LinkLocal;
-using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Install;
 
@@ -21,20 +15,18 @@ internal sealed class InstallRun : IDisposable
 {
     // A killed program that does not end hangs in the kernel; a wait for it has no end.
     private static readonly TimeSpan s_killGrace = TimeSpan.FromSeconds(5);
-    private const uint MostProcesses = 4096;
 
     private readonly InstallSpec _spec;
     private readonly InstallFolder _folder;
     private readonly string _target;
-    private readonly int? _proxyPort;
     private readonly InstallStream _stream;
     private readonly ScriptCoordinator _coordinator;
-    private ExecProcess? _process;
-    private ExecPump? _pump;
+    private readonly DataCalls _data;
+    private ScriptCall? _script;
 
-    public InstallRun(InstallSpec spec, InstallFolder folder, string target, int? proxyPort, ChannelStream stream, Action<ushort> onPercent)
+    public InstallRun(InstallSpec spec, InstallFolder folder, string target, DataCalls data, ChannelStream stream, Action<ushort> onPercent)
     {
-        (_spec, _folder, _target, _proxyPort) = (spec, folder, target, proxyPort);
+        (_spec, _folder, _target, _data) = (spec, folder, target, data);
         _stream = new InstallStream(stream);
         _coordinator = new ScriptCoordinator(new InstallSink(_stream, onPercent), spec.Parameters);
     }
@@ -43,22 +35,25 @@ internal sealed class InstallRun : IDisposable
     /// <param name="onEnded">Called when the script has ended and the host is about to hear of it.</param>
     /// <param name="cancellationToken">Fires when the stream ends before its time.</param>
     /// <exception cref="ChannelException">The host broke the contract, or has gone.</exception>
-    public async Task ServeAsync(Action<ExecExited> onEnded, CancellationToken cancellationToken)
+    public async Task ServeAsync(Action<ScriptEnded> onEnded, CancellationToken cancellationToken)
     {
         await ReceiveScriptsAsync(cancellationToken).ConfigureAwait(false);
         var server = new ScriptServer(_folder.Socket, _coordinator);
         await using (server.ConfigureAwait(false))
         {
-            Start();
+            await StartAsync().ConfigureAwait(false);
             using var _ = cancellationToken.UnsafeRegister(static self => ((InstallRun)self!).Kill(), this);
             var ending = EndAsync(server, onEnded);
             try
             {
                 await ReadAsync(cancellationToken).ConfigureAwait(false);
+                // Nobody would open what is still to be moved.
+                _data.Close("the host ended the operation before all data was moved");
                 await ending.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
             finally
             {
+                _data.Close("the operation has ended");
                 Kill();
                 await Task.WhenAny(ending, Task.Delay(s_killGrace, CancellationToken.None)).ConfigureAwait(false);
             }
@@ -70,7 +65,7 @@ internal sealed class InstallRun : IDisposable
     {
         _coordinator.End("the operation has ended");
         _spec.Parameters.Wipe();
-        _pump?.Dispose();
+        _script?.Dispose();
         _stream.Dispose();
     }
 
@@ -98,36 +93,19 @@ internal sealed class InstallRun : IDisposable
         }
     }
 
-    private void Start()
+    private async ValueTask StartAsync()
     {
-        var request = new ExecRequest
+        if (_data.IsAny)
         {
-            Argv = { ByteString.CopyFromUtf8($"{_folder.Scripts}/{_spec.Action}") },
-            Environment =
-            {
-                // First, so that it is found where the environment is long.
-                Variable(ScriptVariables.Socket, _folder.Socket), Variable(ScriptVariables.Action, _spec.Action),
-                Variable(ScriptVariables.Instance, _spec.Instance), Variable(ScriptVariables.Target, _target),
-                _proxyPort is { } port ? ProxyVariables(port) : [], _spec.Variables,
-            },
-            WorkingFolder = ByteString.CopyFromUtf8(_folder.Scripts),
-            MaxProcesses = MostProcesses,
-        };
-        var spec = ExecSpec.Parse(request);
-        try
-        {
-            _process = ExecProcess.Start(spec, Path.GetFileName(_folder.Folder), ExecCapture.Both);
-        }
-        catch (FileException e) when (e.Errno == Errno.ENOENT && _folder.MissingInterpreter(_spec.Action) is { } missing)
-        {
-            throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
-                $"the script {_spec.Action} cannot be run in the appliance: {LogText.Escape(missing, 100)}, which its first line names, is not there; put it into the appliance, or name another program", e);
+            _data.Begin(new DataPlace(_folder, _target, _stream));
+            // Not before: what opens on another stream may come sooner than what was sent on this one.
+            await _stream.WriteAsync(InstallMessage.DataReady, ReadOnlyMemory<byte>.Empty).ConfigureAwait(false);
+            return;
         }
 
-        _pump = new ExecPump(_process, Send);
-        // It has no standard input.
-        _process.Input.Dispose();
-        _pump.Start();
+        _script = ScriptCall.Start(_spec, _folder, _target, Path.GetFileName(_folder.Folder), [], Send);
+        _script.EndInput();
+        _script.Pump.Start();
     }
 
     /// <summary>Takes what the host sends until it half-closes.</summary>
@@ -145,20 +123,21 @@ internal sealed class InstallRun : IDisposable
         }
     }
 
-    private async Task EndAsync(ScriptServer server, Action<ExecExited> onEnded)
+    private async Task EndAsync(ScriptServer server, Action<ScriptEnded> onEnded)
     {
-        var exited = await _pump!.Ended.ConfigureAwait(false);
+        var end = _script is null ? await _data.Ended.ConfigureAwait(false) : Ended(await _script.Pump.Ended.ConfigureAwait(false));
         // Its background processes end with it.
         Kill();
         _coordinator.End("the script has ended");
         await server.DisposeAsync().ConfigureAwait(false);
-        onEnded(exited);
-        await _stream.WriteAsync(InstallMessage.Ended, InstallWire.Ended(exited.Code, exited.Signal, "")).ConfigureAwait(false);
+        onEnded(end);
+        await _stream.WriteAsync(InstallMessage.Ended, end).ConfigureAwait(false);
     }
 
     private void Kill()
     {
-        _process?.Kill();
+        _script?.Kill();
+        _data.Kill();
         InstallProcesses.Kill(_folder.Socket);
     }
 
@@ -178,12 +157,5 @@ internal sealed class InstallRun : IDisposable
         }
     }
 
-    /// <summary>As most programs read them. What the agent itself serves in the guest is not behind the proxy.</summary>
-    private static ByteString[] ProxyVariables(int port) =>
-    [
-        Variable("http_proxy", $"http://127.0.0.1:{port}"), Variable("https_proxy", $"http://127.0.0.1:{port}"),
-        Variable("no_proxy", $"localhost,127.0.0.1,{LinkLocalAddresses.Host}"),
-    ];
-
-    private static ByteString Variable(string name, string value) => UnsafeByteOperations.UnsafeWrap(Encoding.UTF8.GetBytes($"{name}={value}"));
+    private static ScriptEnded Ended(ExecExited exited) => InstallWire.Ended(exited.Code, exited.Signal, "");
 }

@@ -8,7 +8,7 @@ using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.GuestAgent.Install;
 
-/// <summary>install.Run: one operation at a time.</summary>
+/// <summary>install.Run and install.Data: one operation at a time.</summary>
 /// <param name="runFolder">Where folders of operations are made.</param>
 /// <param name="onPercent">Told the percent while an operation runs, and null when it has ended.</param>
 /// <param name="startProxy">Begins to carry connections to the host's proxy, for an operation that has one.</param>
@@ -17,13 +17,14 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
 {
     private readonly InstallLeftovers _leftovers = new(runFolder, TargetIn(runFolder), log);
     private readonly Lock _gate = new();
-    private InstallTarget? _current;
+    private Current? _current;
     private TaskCompletionSource _idle = Done();
 
     /// <inheritdoc/>
     public void Register(ServiceGate gate)
     {
         gate.Stream(InstallMethods.Run, (request, stream, context) => RunAsync(request, stream, context.CancellationToken));
+        gate.Stream(InstallMethods.Data, (request, stream, context) => MoveAsync(request, stream, context.CancellationToken));
     }
 
     /// <summary>Where systems are installed.</summary>
@@ -37,17 +38,19 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
     {
         var spec = InstallSpec.Parse(request);
         using var target = new InstallTarget(spec.Operation, Target);
-        Begin(target);
+        var data = new DataCalls(spec);
+        Begin(new Current(target, data));
         onPercent(0);
         string? lost = null;
         var isGood = false;
         try
         {
-            await RunAsync(spec, target, stream, cancellationToken).ConfigureAwait(false);
+            await RunAsync(spec, target, data, stream, cancellationToken).ConfigureAwait(false);
             isGood = true;
         }
         finally
         {
+            data.Close("the operation has ended");
             await target.CloseAsync(mustStop: !isGood).ConfigureAwait(false);
             lost = await _leftovers.RemoveAsync().ConfigureAwait(false);
             log.Info($"the operation {spec.Operation} has ended");
@@ -61,6 +64,15 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
         }
     }
 
+    /// <summary>Moves the data of a disk of the operation that runs.</summary>
+    public async ValueTask MoveAsync(DataRequest request, ChannelStream stream, CancellationToken cancellationToken)
+    {
+        var data = CurrentOf(InstallSpec.Name(request.Operation)).Data;
+        // Not on the channel's own thread: the start of a program takes its time.
+        await Task.Yield();
+        await data.MoveAsync(request.Index, stream, cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Ends when no operation runs; one whose host has gone ends soon.</summary>
     public Task WaitIdleAsync()
     {
@@ -72,11 +84,13 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
 
     /// <summary>The target of the operation that runs.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>.</exception>
-    public InstallTarget TargetOf(string operation) => Volatile.Read(ref _current) is { } current && current.Operation == operation
+    public InstallTarget TargetOf(string operation) => CurrentOf(operation).Target;
+
+    private Current CurrentOf(string operation) => Volatile.Read(ref _current) is { } current && current.Target.Operation == operation
         ? current
         : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"the operation {operation} is not under way");
 
-    private async Task RunAsync(InstallSpec spec, InstallTarget target, ChannelStream stream, CancellationToken cancellationToken)
+    private async Task RunAsync(InstallSpec spec, InstallTarget target, DataCalls data, ChannelStream stream, CancellationToken cancellationToken)
     {
         // Not on the channel's own thread: mounts and disks take their time.
         await Task.Yield();
@@ -86,7 +100,12 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
         var proxy = spec.HasProxy ? startProxy() : null;
         try
         {
-            using var run = new InstallRun(spec, folder, Target, proxy?.Port, stream, percent => onPercent(percent));
+            if (proxy is not null)
+            {
+                spec.UseProxy(proxy.Port);
+            }
+
+            using var run = new InstallRun(spec, folder, Target, data, stream, percent => onPercent(percent));
             await run.ServeAsync(target.SetEnd, cancellationToken).ConfigureAwait(false);
         }
         finally
@@ -98,16 +117,16 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
         }
     }
 
-    private void Begin(InstallTarget target)
+    private void Begin(Current next)
     {
         lock (_gate)
         {
             if (_current is { } other)
             {
-                throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"the operation {other.Operation} is under way; an appliance serves one at a time");
+                throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"the operation {other.Target.Operation} is under way; an appliance serves one at a time");
             }
 
-            _current = target;
+            _current = next;
             _idle = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
     }
@@ -129,4 +148,6 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
     }
 
     private static string TargetIn(string runFolder) => $"{runFolder}/target";
+
+    private sealed record Current(InstallTarget Target, DataCalls Data);
 }

@@ -2,6 +2,7 @@ using System.Text;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Services.Install;
+using ChannelSdk.Transports.LinkLocal;
 using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Install;
@@ -32,6 +33,9 @@ internal sealed class InstallSpec
     /// <summary>What the script finds in its environment, as NAME=value: what the host gave, and the parameters.</summary>
     public IReadOnlyList<ByteString> Variables => _variables;
 
+    /// <summary>The disks whose data is moved, as the script sees them; none: it runs once.</summary>
+    public IReadOnlyList<string> DataDevices { get; private init; } = [];
+
     /// <summary>The name of an operation in hexadecimal digits.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/>.</exception>
     public static string Name(ByteString untrustedOperation) => untrustedOperation.Length == OperationBytes
@@ -42,7 +46,7 @@ internal sealed class InstallSpec
     /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/>.</exception>
     public static InstallSpec Parse(InstallRunRequest untrusted)
     {
-        var spec = new InstallSpec(untrusted);
+        var spec = new InstallSpec(untrusted) { DataDevices = untrusted.DataDevices };
         if (!InstallNames.IsAction(untrusted.Action))
         {
             throw Invalid("an action is create, export, import or rename");
@@ -63,6 +67,11 @@ internal sealed class InstallSpec
             throw Invalid($"variables and parameters together have at most {ScriptLimits.MaxEnvironmentBytes} bytes");
         }
 
+        if (untrusted.DataDevices.Count > 0 && (untrusted.Action is not ("export" or "import") || untrusted.DataDevices.Count > ScriptLimits.MaxDisks || !untrusted.DataDevices.All(IsDevice)))
+        {
+            throw Invalid($"data is moved by an export or import, of at most {ScriptLimits.MaxDisks} disks with paths of 1 to {ScriptLimits.MaxDevice} bytes without control characters");
+        }
+
         foreach (var variable in untrusted.Environment)
         {
             spec.Add(variable, variable.Span.StartsWith("OSP_"u8) || variable.Span.StartsWith("CHANNELSDK_"u8));
@@ -77,6 +86,22 @@ internal sealed class InstallSpec
         }
 
         return spec;
+    }
+
+    private static bool IsDevice(string path) => path.Length > 0 && Encoding.UTF8.GetByteCount(path) <= ScriptLimits.MaxDevice && !path.Any(char.IsControl);
+
+    /// <summary>
+    /// Tells the script of a proxy, by the variables that most programs read. What the agent itself serves in the guest is not
+    /// behind it.
+    /// </summary>
+    public void UseProxy(int port)
+    {
+        foreach (var name in (string[])["http_proxy", "https_proxy"])
+        {
+            _variables.Add(ByteString.CopyFromUtf8($"{name}=http://127.0.0.1:{port}"));
+        }
+
+        _variables.Add(ByteString.CopyFromUtf8($"no_proxy=localhost,127.0.0.1,{LinkLocalAddresses.Host}"));
     }
 
     private void Add(ByteString variable, bool isReserved)

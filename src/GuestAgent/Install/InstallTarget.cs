@@ -13,7 +13,7 @@ internal sealed class InstallTarget(string operation, string folder) : IDisposab
 {
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _stopping = new();
-    private ExecExited? _exited;
+    private ScriptEnded? _end;
     private bool _isClosed;
     private TaskCompletionSource? _work;
 
@@ -22,11 +22,11 @@ internal sealed class InstallTarget(string operation, string folder) : IDisposab
     public string Folder => folder;
 
     /// <summary>The half has ended.</summary>
-    public void SetEnd(ExecExited exited)
+    public void SetEnd(ScriptEnded end)
     {
         lock (_gate)
         {
-            _exited = exited;
+            _end = end;
         }
     }
 
@@ -77,9 +77,9 @@ internal sealed class InstallTarget(string operation, string folder) : IDisposab
     {
         lock (_gate)
         {
-            if (_isClosed || _exited is not { Code: 0, Signal: 0 })
+            if (_isClosed || _end is not { Code: 0, Signal: 0, Reason: "" })
             {
-                throw Refused(_exited is null ? "the script has not ended yet" : _isClosed ? "the operation is being closed" : "the script has failed");
+                throw Refused(_end is null ? "the script has not ended yet" : _isClosed ? "the operation is being closed" : "the script has failed");
             }
 
             if (_work is not null)

@@ -34,6 +34,8 @@ internal sealed class ServerAddresses(IReadOnlyList<IPNetwork> allowed, string p
     public Func<string, CancellationToken, Task<IPAddress[]>> LookUp { get; init; } = Dns.GetHostAddressesAsync;
 
     /// <summary>Connects to a server, to an address that is allowed and that is looked up only here.</summary>
+    /// <param name="server">Its name and port.</param>
+    /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.PermissionDenied"/>: it has only addresses that are not.</exception>
     /// <exception cref="SocketException">It has no address, or cannot be reached.</exception>
     public async ValueTask<NetworkStream> ConnectAsync(DnsEndPoint server, CancellationToken cancellationToken)

@@ -34,6 +34,8 @@ public static class InstallEventText
             LogEvent log => $"{log.Level.ToString().ToLowerInvariant()}: {log.Text}",
             OutputEvent output => $"{(output.IsError ? "err" : "out")}| {output.Text}",
             HalfResultEvent half => $"result: {half.Text}",
+            DataMovedEvent data => string.Create(CultureInfo.InvariantCulture,
+                $"disk {data.Disk}: {data.Bytes} bytes{(data.Sha256 is { } hash ? $", sha256 {hash}" : data.Total is { } total ? $" of {total}" : "")}"),
             ResultEvent result => $"{result.Outcome}{(result.Reason.Length > 0 ? ": " : "")}{result.Reason}",
             _ => e.GetType().Name,
         };

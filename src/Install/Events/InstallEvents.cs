@@ -60,6 +60,7 @@ public enum InstallOutcome
 [JsonDerivedType(typeof(LogEvent), "log")]
 [JsonDerivedType(typeof(OutputEvent), "output")]
 [JsonDerivedType(typeof(HalfResultEvent), "half_result")]
+[JsonDerivedType(typeof(DataMovedEvent), "data")]
 [JsonDerivedType(typeof(ResultEvent), "result")]
 public abstract record InstallEvent
 {
@@ -147,6 +148,22 @@ public sealed record HalfResultEvent : InstallEvent
 
     /// <summary>All of it, 0 to 65,536 bytes of the half; base64 in JSON. Private and secret values in it are replaced, nothing is escaped.</summary>
     public required ReadOnlyMemory<byte> Content { get; init; }
+}
+
+/// <summary>How far the data of a disk is; once a second at most, and when it was moved as a whole.</summary>
+public sealed record DataMovedEvent : InstallEvent
+{
+    /// <summary>Which disk, from 0.</summary>
+    public required int Disk { get; init; }
+
+    /// <summary>How many bytes were moved, as the script wrote or read them.</summary>
+    public required long Bytes { get; init; }
+
+    /// <summary>How many there will be; a script's estimate may be wrong. Null: nobody says.</summary>
+    public long? Total { get; init; }
+
+    /// <summary>SHA-256 of all of it, 64 hexadecimal digits; null: it was not moved as a whole yet.</summary>
+    public string? Sha256 { get; init; }
 }
 
 /// <summary>The last event: how it ended.</summary>

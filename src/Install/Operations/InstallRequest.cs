@@ -1,5 +1,6 @@
 using ChannelSdk.Host;
 using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Data;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Personalization;
 using ChannelSdk.Install.Secrets;
@@ -27,6 +28,13 @@ public sealed record InstallRequest
 
     /// <summary>The instance's disks, which the appliance gets.</summary>
     public IReadOnlyList<TargetDisk> Disks { get; init; } = [];
+
+    /// <summary>
+    /// For an <see cref="InstallAction.Export"/> or <see cref="InstallAction.Import"/>: where the data of each disk is kept, in the order of the disks. The half in the
+    /// appliance moves it if the definition has one for the action, else the half on the host; that half is called once for each disk. Empty: the halves move
+    /// what they like by themselves, and each is called once.
+    /// </summary>
+    public IReadOnlyList<DiskData> Data { get; init; } = [];
 
     /// <summary>The values of secret parameters; taken over, and always wiped.</summary>
     public SecretParameters? Secrets { get; init; }

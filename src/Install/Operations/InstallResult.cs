@@ -1,3 +1,4 @@
+using ChannelSdk.Install.Data;
 using ChannelSdk.Install.Events;
 
 namespace ChannelSdk.Install.Operations;
@@ -16,6 +17,9 @@ public sealed record InstallResult
 
     /// <summary>What the half in the appliance has set as its result, bytes of an untrusted party, private and secret values replaced; null: nothing.</summary>
     public ReadOnlyMemory<byte>? UntrustedResult { get; init; }
+
+    /// <summary>The disks whose data was moved as a whole, in their order. Only if the operation has succeeded, an export's is in its place.</summary>
+    public IReadOnlyList<MovedData> Data { get; init; } = [];
 
     /// <summary>How long each phase took, in their order.</summary>
     public required IReadOnlyList<KeyValuePair<InstallPhase, TimeSpan>> Times { get; init; }

@@ -42,7 +42,7 @@ public sealed record InstallerOptions
     public int KeepOperations { get; init; } = 100;
 
     /// <summary>
-    /// Inner networks that personalization packages may be fetched from, for instance 10.1.0.0/16. By default only public
+    /// Inner networks that personalization packages and the data of disks may be fetched from, and data sent to, for instance 10.1.0.0/16. By default only public
     /// addresses are: none of the host itself, its link, private networks, or a cloud's metadata service. It is for the
     /// administrator of the host to allow one; neither an instance's record nor a server can.
     /// </summary>
@@ -83,10 +83,15 @@ public sealed record InstallerOptions
     private const int MostMirrors = 64;
 
     /// <summary>The servers that packages may come from.</summary>
-    internal ServerAddresses PackageServers => new(PackageNetworks, "the personalization package", $"{nameof(PackageNetworks)}, --package-network");
+    internal ServerAddresses PackageServers => PackageServersOf("the personalization package");
+
+    /// <summary>The servers that the data of disks may come from and go to.</summary>
+    internal ServerAddresses DataServers => PackageServersOf("the data of a disk");
 
     /// <summary>The servers that the proxy may connect to.</summary>
     internal ServerAddresses MirrorServers => new(MirrorNetworks, "a mirror", $"{nameof(MirrorNetworks)}, --mirror-network");
+
+    private ServerAddresses PackageServersOf(string purpose) => new(PackageNetworks, purpose, $"{nameof(PackageNetworks)}, --package-network");
 
     internal void Validate()
     {

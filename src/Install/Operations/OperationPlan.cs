@@ -86,6 +86,7 @@ internal sealed class OperationPlan
             throw Wrong($"there is no disk {disk.Path}; make it before, as large as the instance needs it");
         }
 
+        CheckData(request);
         // Scripts begin elsewhere than this program.
         request = request with { Disks = [.. request.Disks.Select(static disk => disk with { Path = Path.GetFullPath(disk.Path) })] };
         var definition = definitions.Load(name, request.Action);
@@ -115,6 +116,11 @@ internal sealed class OperationPlan
             HasProxy = hasProxy,
         };
         request.Environment.AddRange(Description(diskDevices).Select(v => ByteString.CopyFromUtf8($"{v.Key}={v.Value}")));
+        if (Request.Data.Count > 0)
+        {
+            request.DataDevices.AddRange(diskDevices);
+        }
+
         request.Parameters.AddRange(Parameters.Select(p => new InstallParameter { Name = p.Name, Class = (uint)p.Class, Value = UnsafeByteOperations.UnsafeWrap(p.Value) }));
         return request;
     }
@@ -123,7 +129,8 @@ internal sealed class OperationPlan
     /// <param name="path">Where it finds programs.</param>
     /// <param name="temporary">A folder for its files, which goes with the operation.</param>
     /// <param name="socket">Its half's socket; null for a script that is no half.</param>
-    public IReadOnlyList<byte[]> ToEnvironment(string path, string temporary, string? socket)
+    /// <param name="more">What it finds besides.</param>
+    public IReadOnlyList<byte[]> ToEnvironment(string path, string temporary, string? socket, IEnumerable<KeyValuePair<string, string>> more)
     {
         var variables = new Dictionary<string, string>(Description([.. Request.Disks.Select(d => d.Path)]))
         {
@@ -134,6 +141,11 @@ internal sealed class OperationPlan
             ["PATH"] = path,
             ["TMPDIR"] = temporary,
         };
+        foreach (var (name, value) in more)
+        {
+            variables[name] = value;
+        }
+
         if (socket is not null)
         {
             variables[ScriptVariables.Socket] = socket;
@@ -152,6 +164,29 @@ internal sealed class OperationPlan
         }
 
         return result;
+    }
+
+    private static void CheckData(InstallRequest request)
+    {
+        if (request.Data.Count == 0)
+        {
+            return;
+        }
+
+        if (request.Action is not (InstallAction.Export or InstallAction.Import))
+        {
+            throw Wrong($"a {OsDefinition.ScriptName(request.Action)} moves no data of disks; an export or import does");
+        }
+
+        if (request.Data.Count != request.Disks.Count || request.Disks.Count > ScriptLimits.MaxDisks)
+        {
+            throw Wrong($"there are {request.Disks.Count} disks and {request.Data.Count} places for their data; each disk needs one, and {ScriptLimits.MaxDisks} disks are allowed");
+        }
+
+        foreach (var data in request.Data)
+        {
+            data.Check(request.Action == InstallAction.Export);
+        }
     }
 
     private static void CheckDescription(InstallRequest request, InstanceRecord record, OsDefinition definition, string variant)

@@ -1,4 +1,5 @@
 using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Data;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Protocol.Text;
@@ -82,6 +83,10 @@ internal sealed class OperationReports
 
     public void Barrier(InstallParty party, ReadOnlySpan<byte> untrustedName) =>
         Tell(new MessageEvent { Party = party, Barrier = Clean(System.Text.Encoding.UTF8.GetString(untrustedName), ScriptLimits.MaxName) });
+
+    public void Data(DataProgress progress) => Tell(new DataMovedEvent { Disk = progress.Disk, Bytes = progress.Bytes, Total = progress.Total });
+
+    public void Data(MovedData moved) => Tell(new DataMovedEvent { Disk = moved.Disk, Bytes = moved.Bytes, Total = moved.Bytes, Sha256 = moved.Sha256 });
 
     public void Result(InstallParty party, ReadOnlySpan<byte> untrusted)
     {

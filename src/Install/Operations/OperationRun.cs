@@ -1,4 +1,5 @@
 using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Data;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Mirror;
 using ChannelSdk.Install.Personalization;
@@ -28,6 +29,9 @@ internal sealed class OperationRun : IAsyncDisposable
         _script = new HostScript(plan, options, folder, reports, onResource);
         _pair = new ScriptPair(plan, options, folder, reports, _script);
     }
+
+    /// <summary>The disks whose data was moved as a whole.</summary>
+    public IReadOnlyList<MovedData> Moved => _pair.Moved;
 
     /// <summary>Does it all. The package is asked for first, and fetched at the end.</summary>
     /// <exception cref="ChannelException">What has failed.</exception>

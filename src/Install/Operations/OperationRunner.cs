@@ -1,5 +1,6 @@
 using ChannelSdk.Host;
 using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Data;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Processes;
@@ -84,7 +85,7 @@ internal sealed class OperationRunner
 
         _reports.Enter(InstallPhase.CleaningUp);
         await run.DisposeAsync().ConfigureAwait(false);
-        return await EndAsync(outcome, reason, timing).ConfigureAwait(false);
+        return await EndAsync(outcome, reason, run.Moved, timing).ConfigureAwait(false);
     }
 
     /// <summary>Waits for the work, and after the deadline or a cancel only for a moment more: a part that hangs keeps nothing alive.</summary>
@@ -111,7 +112,7 @@ internal sealed class OperationRunner
         }
     }
 
-    private async Task<InstallResult> EndAsync(InstallOutcome outcome, string reason, Task timing)
+    private async Task<InstallResult> EndAsync(InstallOutcome outcome, string reason, IReadOnlyList<MovedData> moved, Task timing)
     {
         OperationProcesses.Kill(_plan.Id);
         try
@@ -135,6 +136,7 @@ internal sealed class OperationRunner
             Reason = reason,
             TrustedResult = _reports.Results.TryGetValue(InstallParty.Trusted, out var trusted) ? trusted : null,
             UntrustedResult = _reports.Results.TryGetValue(InstallParty.Untrusted, out var untrusted) ? untrusted : null,
+            Data = moved,
             Times = _times,
             LogFile = _folder.Log,
         };

@@ -1,3 +1,4 @@
+using ChannelSdk.Install.Data;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Personalization;
 using ChannelSdk.Protocol.Errors;
@@ -19,6 +20,7 @@ internal sealed class ScriptPair : IAsyncDisposable
     private readonly TrustedSink _sink;
     private readonly ScriptParameters? _parameters;
     private readonly ScriptCoordinator? _trusted;
+    private readonly OperationData? _data;
     private ScriptServer? _server;
     private OperationAppliance? _appliance;
     private UntrustedScript? _untrusted;
@@ -27,12 +29,16 @@ internal sealed class ScriptPair : IAsyncDisposable
     {
         (_plan, _options, _folder, _reports, _script) = (plan, options, folder, reports, script);
         _sink = new TrustedSink(reports);
+        _data = plan.Request.Data.Count > 0 ? new OperationData(plan, options, reports) : null;
         if (plan.HasTrusted)
         {
             _parameters = plan.ToScriptParameters();
             _trusted = new ScriptCoordinator(_sink, _parameters, options.Time);
         }
     }
+
+    /// <summary>The disks whose data was moved as a whole.</summary>
+    public IReadOnlyList<MovedData> Moved => _data?.Moved ?? [];
 
     /// <summary>Runs the halves that there are. The first failure is told; the other half has its grace then.</summary>
     /// <param name="appliance">Where the half in an appliance runs; null: there is none.</param>
@@ -80,6 +86,7 @@ internal sealed class ScriptPair : IAsyncDisposable
         }
 
         await (failed ?? Task.CompletedTask).ConfigureAwait(false);
+        _data?.Commit();
     }
 
     /// <summary>The operation is over: calls of the half on the host that wait come back.</summary>
@@ -88,7 +95,7 @@ internal sealed class ScriptPair : IAsyncDisposable
     /// <summary>Ends the stream of the half in the appliance, and the socket of the half on the host.</summary>
     public async ValueTask DisposeAsync()
     {
-        foreach (var part in (IAsyncDisposable?[])[_untrusted, _server])
+        foreach (var part in (IAsyncDisposable?[])[_untrusted, _server, _data])
         {
             if (part is not null)
             {
@@ -104,7 +111,7 @@ internal sealed class ScriptPair : IAsyncDisposable
         ScriptEnded? end = null;
         try
         {
-            end = await _script.RunAsync(() => _plan.Definition.OpenTrusted(_plan.Request.Action), [], _folder.ScriptSocket, "the half on the host failed", cancellationToken).ConfigureAwait(false);
+            end = await (_data is null || _untrusted is not null ? CallTrustedAsync(null, cancellationToken) : MoveTrustedAsync(_data, cancellationToken)).ConfigureAwait(false);
         }
         catch (ChannelException e)
         {
@@ -120,6 +127,24 @@ internal sealed class ScriptPair : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>Calls the script on the host for one disk after the other.</summary>
+    private async Task<ScriptEnded> MoveTrustedAsync(OperationData data, CancellationToken cancellationToken)
+    {
+        ScriptEnded? end = null;
+        for (var disk = 0; disk < data.Count; disk++)
+        {
+            var flow = await data.OpenAsync(disk, cancellationToken).ConfigureAwait(false);
+            using var joined = new HostData(data.IsExport, flow, disk, _plan.Request.Disks[disk].Path);
+            end = await CallTrustedAsync(joined, cancellationToken).ConfigureAwait(false);
+            await data.FinishAsync(flow, flow.Meter.Finish(), cancellationToken).ConfigureAwait(false);
+        }
+
+        return end!;
+    }
+
+    private Task<ScriptEnded> CallTrustedAsync(HostData? data, CancellationToken cancellationToken) => _script.RunAsync(
+        () => _plan.Definition.OpenTrusted(_plan.Request.Action), [], _folder.ScriptSocket, "the half on the host failed", cancellationToken, data);
 
     private async Task TellAsync(ScriptEnded end, CancellationToken cancellationToken)
     {
@@ -155,7 +180,8 @@ internal sealed class ScriptPair : IAsyncDisposable
 
     private async Task AttendUntrustedAsync(UntrustedScript half, CancellationToken cancellationToken)
     {
-        var end = await half.End.WaitAsync(cancellationToken).ConfigureAwait(false);
+        var end = await (_data is null ? half.End.WaitAsync(cancellationToken)
+            : new ApplianceData(_plan.Id, _appliance!.Channel, half, _data).RunAsync(cancellationToken)).ConfigureAwait(false);
         var words = _reports.EndOf(InstallParty.Untrusted);
         if (end is not { Code: 0, Signal: 0 } || end.Reason.Length > 0)
         {

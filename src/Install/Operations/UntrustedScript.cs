@@ -17,14 +17,18 @@ internal sealed class UntrustedScript : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private Task _reading = Task.CompletedTask;
 
-    private UntrustedScript(ChannelStream stream, OperationReports reports, ScriptCoordinator? trusted)
+    private UntrustedScript(ChannelStream stream, OperationReports reports, ScriptCoordinator? trusted, bool movesData)
     {
         (_stream, _reports, _trusted) = (stream, reports, trusted);
+        Data = movesData ? new GuestData() : null;
         Stream = new InstallStream(stream);
     }
 
     /// <summary>For messages of the other half.</summary>
     public InstallStream Stream { get; }
+
+    /// <summary>What it tells of the data that it moves; null: it moves none.</summary>
+    public GuestData? Data { get; }
 
     /// <summary>How it ended, once it has. Faults with ChannelException if the appliance is lost or breaks the contract.</summary>
     public Task<ScriptEnded> End => _end.Task;
@@ -35,7 +39,7 @@ internal sealed class UntrustedScript : IAsyncDisposable
         Channel channel, InstallRunRequest request, IReadOnlyList<InstallScript> scripts, OperationReports reports, ScriptCoordinator? trusted, CancellationToken cancellationToken)
     {
         var stream = await channel.OpenStreamAsync(InstallMethods.Run, request, cancellationToken: cancellationToken).ConfigureAwait(false);
-        var result = new UntrustedScript(stream, reports, trusted);
+        var result = new UntrustedScript(stream, reports, trusted, request.DataDevices.Count > 0);
         // From the beginning: a refusal is told by the stream's end.
         result._reading = result.ReadAsync();
         try
@@ -95,7 +99,9 @@ internal sealed class UntrustedScript : IAsyncDisposable
                 using var message = await Stream.ReadAsync(_stopping.Token).ConfigureAwait(false);
                 if (message.IsEnd)
                 {
-                    _end.TrySetException(new ChannelException(ChannelError.InvalidArgument, ErrorClass.MayHaveRun, "the appliance ended the operation without telling how its half has ended"));
+                    var early = new ChannelException(ChannelError.InvalidArgument, ErrorClass.MayHaveRun, "the appliance ended the operation without telling how its half has ended");
+                    _end.TrySetException(early);
+                    Data?.Fail(early);
                     return;
                 }
 
@@ -105,12 +111,14 @@ internal sealed class UntrustedScript : IAsyncDisposable
         catch (OperationCanceledException e)
         {
             _end.TrySetCanceled(e.CancellationToken);
+            Data?.Fail(e);
             throw;
         }
         catch (ChannelException e)
         {
             _trusted?.EndPeer("the appliance is lost");
             _end.TrySetException(e);
+            Data?.Fail(e);
             throw;
         }
     }
@@ -141,6 +149,15 @@ internal sealed class UntrustedScript : IAsyncDisposable
                 break;
             case InstallMessage.Received:
                 _trusted?.OnPeer(kind, untrusted);
+                break;
+            case InstallMessage.DataReady when Data is not null:
+                Data.OnReady();
+                break;
+            case InstallMessage.DataSize when Data is not null:
+                Data.OnSize(InstallWire.Parse(DataSize.Parser, untrusted));
+                break;
+            case InstallMessage.DataEnd when Data is not null:
+                Data.OnEnd(InstallWire.Parse(DataEnd.Parser, untrusted));
                 break;
             case InstallMessage.Ended:
                 _trusted?.OnPeer(kind, untrusted);

@@ -7,13 +7,12 @@ using ChannelSdk.Protocol.Errors;
 namespace ChannelSdk.Install.Personalization;
 
 /// <summary>
-/// The bytes of a personalization package as they come. A server that ends before the length that it told, or a file that
+/// The bytes of a personalization package, or of a disk's data, as they come. A server that ends before the length that it told, or a file that
 /// becomes shorter, is an error and no short package.
 /// </summary>
 internal sealed class PackageSource : IAsyncDisposable
 {
     private const int MaxRedirects = 5;
-    private static readonly TimeSpan s_connectTime = TimeSpan.FromSeconds(30);
     private readonly PackageUrl _url;
     private readonly Stream _content;
     private readonly long? _length;
@@ -43,6 +42,9 @@ internal sealed class PackageSource : IAsyncDisposable
     /// <exception cref="ChannelException"><see cref="ChannelError.NotFound"/>, <see cref="ChannelError.PermissionDenied"/>, <see cref="ChannelError.TransportFailed"/>: what the file system or the server says.</exception>
     public static Task<PackageSource> OpenAsync(PackageUrl url, PackageCredentials? credentials, ServerAddresses addresses, CancellationToken cancellationToken) =>
         url.Uri.IsFile ? OpenFileAsync(url, cancellationToken) : AskAsync(HttpMethod.Get, url, credentials, addresses, cancellationToken);
+
+    /// <summary>How many bytes it has, if that is known.</summary>
+    public long? Length => _length;
 
     /// <summary>The next bytes; 0: the end.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.TransportFailed"/>: it was cut in the middle.</exception>
@@ -91,7 +93,7 @@ internal sealed class PackageSource : IAsyncDisposable
         }
         catch (Exception e) when (e is ChannelException or IOException or UnauthorizedAccessException)
         {
-            throw new ChannelException((e as ChannelException)?.Code ?? ChannelError.PermissionDenied, ErrorClass.Refused, $"the personalization package {url} cannot be read: {FileFault.Describe(e)}", e);
+            throw new ChannelException((e as ChannelException)?.Code ?? ChannelError.PermissionDenied, ErrorClass.Refused, $"{url.What} {url} cannot be read: {FileFault.Describe(e)}", e);
         }
     }
 
@@ -111,7 +113,7 @@ internal sealed class PackageSource : IAsyncDisposable
                 }
 
                 url = (int)response.StatusCode is 301 or 302 or 303 or 307 or 308 && response.Headers.Location is { } next
-                    ? url.Redirect(next) : throw Refused(url, response.StatusCode);
+                    ? url.Redirect(next) : throw PackageServer.Refused(url, response.StatusCode);
             }
             catch
             {
@@ -122,25 +124,12 @@ internal sealed class PackageSource : IAsyncDisposable
             client.Dispose();
         }
 
-        throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"the server of the personalization package {first} redirects more than {MaxRedirects} times");
+        throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"the server of {first.What} {first} redirects more than {MaxRedirects} times");
     }
 
     private static async Task<(HttpClient Client, HttpResponseMessage Response)> AskOneAsync(HttpMethod method, PackageUrl url, PackageCredentials? credentials, ServerAddresses addresses, CancellationToken cancellationToken)
     {
-        var handler = new SocketsHttpHandler
-        {
-            // With a proxy of the environment the proxy would choose the address.
-            UseProxy = false,
-            AllowAutoRedirect = false,
-            ConnectTimeout = s_connectTime,
-            UseCookies = false,
-            // Traces of the host are not for a package's server.
-            ActivityHeadersPropagator = null,
-            // What is not wanted of an answer is not read: its connection is closed.
-            MaxResponseDrainSize = 0,
-            AutomaticDecompression = DecompressionMethods.None,
-            ConnectCallback = async (context, cancel) => await addresses.ConnectAsync(context.DnsEndPoint, cancel).ConfigureAwait(false),
-        };
+        var handler = PackageServer.Handler(addresses);
         using var request = new HttpRequestMessage(method, url.Uri) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         if (credentials is not null)
         {
@@ -156,8 +145,7 @@ internal sealed class PackageSource : IAsyncDisposable
         catch (HttpRequestException e)
         {
             client.Dispose();
-            throw e.InnerException as ChannelException
-                ?? new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry, $"the server of the personalization package {url} cannot be reached: {e.HttpRequestError}", e);
+            throw PackageServer.Unreachable(url, e);
         }
         catch
         {
@@ -166,11 +154,6 @@ internal sealed class PackageSource : IAsyncDisposable
         }
     }
 
-    private static ChannelException Refused(PackageUrl url, HttpStatusCode status) => new(
-        status is HttpStatusCode.NotFound or HttpStatusCode.Gone ? ChannelError.NotFound
-            : status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden ? ChannelError.PermissionDenied : ChannelError.TransportFailed,
-        ErrorClass.Refused, $"the server answered {(int)status} ({status}) for the personalization package {url}");
-
     private ChannelException Cut(Exception? inner) => new(ChannelError.TransportFailed, ErrorClass.Retry,
-        $"the personalization package {_url} was cut after {_read}{(_length is { } length ? $" of {length}" : "")} bytes", inner);
+        $"{_url.What} {_url} was cut after {_read}{(_length is { } length ? $" of {length}" : "")} bytes", inner);
 }

@@ -3,24 +3,39 @@ using ChannelSdk.Protocol.Text;
 
 namespace ChannelSdk.Install.Personalization;
 
-/// <summary>The URL of a personalization package: file, http or https, and a name that ends with .tar.gz or .tgz.</summary>
+/// <summary>
+/// The URL of a personalization package: file, http or https, and a name that ends with .tar.gz or .tgz. Or that of a disk's
+/// data: http or https.
+/// </summary>
 internal sealed class PackageUrl
 {
     private const int MaxLength = 2048;
 
-    private PackageUrl(Uri uri) => Uri = uri;
+    private readonly bool _isData;
+
+    private PackageUrl(Uri uri, bool isData) => (Uri, _isData) = (uri, isData);
 
     public Uri Uri { get; }
+
+    /// <summary>What is there, for an error.</summary>
+    public string What => Describe(_isData);
 
     /// <summary>The form for a log or an error: without query and fragment, which may hold an access key.</summary>
     public override string ToString() => SafeText.Escape(Uri.IsFile ? Uri.LocalPath : Uri.GetLeftPart(UriPartial.Path), MaxLength) + (Uri.Query.Length > 0 ? "?..." : "");
 
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: what is wrong with it. The URL itself is not in the text, as it may hold credentials.</exception>
-    public static PackageUrl Parse(string text)
+    public static PackageUrl Parse(string text) => Parse(text, isData: false);
+
+    /// <summary>That of a disk's data.</summary>
+    /// <exception cref="ChannelException">As for a package.</exception>
+    public static PackageUrl ParseData(string text) => Parse(text, isData: true);
+
+    private static PackageUrl Parse(string text, bool isData)
     {
-        if (text.Length > MaxLength || !Uri.TryCreate(text, UriKind.Absolute, out var uri) || !(uri.IsFile || uri.Scheme == Uri.UriSchemeHttp || uri.Scheme == Uri.UriSchemeHttps))
+        ChannelException Wrong(string why) => PackageUrl.Wrong(isData, why);
+        if (text.Length > MaxLength || !Uri.TryCreate(text, UriKind.Absolute, out var uri) || !((uri.IsFile && !isData) || uri.Scheme == Uri.UriSchemeHttp || uri.Scheme == Uri.UriSchemeHttps))
         {
-            throw Wrong("it must be an absolute URL that begins with file://, http:// or https://");
+            throw Wrong($"it must be an absolute URL that begins with {(isData ? "" : "file://, ")}http:// or https://");
         }
 
         if (uri.UserInfo.Length > 0)
@@ -33,12 +48,12 @@ internal sealed class PackageUrl
             throw Wrong("a file:// URL has three slashes and an absolute path of this host behind it");
         }
 
-        if (!uri.AbsolutePath.EndsWith(".tar.gz", StringComparison.Ordinal) && !uri.AbsolutePath.EndsWith(".tgz", StringComparison.Ordinal))
+        if (!isData && !uri.AbsolutePath.EndsWith(".tar.gz", StringComparison.Ordinal) && !uri.AbsolutePath.EndsWith(".tgz", StringComparison.Ordinal))
         {
             throw Wrong("its path must end with .tar.gz or .tgz, which tells the format");
         }
 
-        return new PackageUrl(uri);
+        return new PackageUrl(uri, isData);
     }
 
     /// <summary>Where a server says that it is instead: by the same rules, on a server, and no less private than before.</summary>
@@ -47,18 +62,20 @@ internal sealed class PackageUrl
     {
         try
         {
-            var next = Parse(new Uri(Uri, location).AbsoluteUri);
+            var next = Parse(new Uri(Uri, location).AbsoluteUri, _isData);
             return next.Uri.IsFile || (Uri.Scheme == Uri.UriSchemeHttps && next.Uri.Scheme != Uri.UriSchemeHttps)
-                ? throw Wrong("it leads from a server to a file, or from https to http") : next;
+                ? throw Wrong(_isData, "it leads from a server to a file, or from https to http") : next;
         }
         catch (Exception e) when (e is ChannelException or UriFormatException or InvalidOperationException)
         {
-            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"the server of the personalization package {this} redirects to another place, which is refused: {e.Message}", e);
+            throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"the server of {What} {this} redirects to another place, which is refused: {e.Message}", e);
         }
     }
 
     /// <summary>Whether it is on the same server as another: scheme, name and port (RFC 6454).</summary>
     public bool HasOriginOf(PackageUrl other) => Uri.Scheme == other.Uri.Scheme && Uri.IdnHost == other.Uri.IdnHost && Uri.Port == other.Uri.Port;
 
-    private static ChannelException Wrong(string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, $"the URL of the personalization package: {text}");
+    private static string Describe(bool isData) => isData ? "a disk's data" : "the personalization package";
+
+    private static ChannelException Wrong(bool isData, string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, $"the URL of {Describe(isData)}: {text}");
 }

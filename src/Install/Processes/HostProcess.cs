@@ -24,17 +24,16 @@ internal sealed class HostProcess : IAsyncDisposable
     private readonly Cgroup? _cgroup;
     private readonly ScriptGuard _guard;
     private readonly int _pid;
-    private readonly SafeFileHandle[] _outputs;
+    private readonly (SafeFileHandle Pipe, Action<ReadOnlyMemory<byte>> Said)[] _outputs;
     private readonly SafeFileHandle? _pidFd;
-    private readonly Action<bool, ReadOnlyMemory<byte>> _said;
     private readonly TaskCompletionSource<ScriptEnded> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
     private readonly Task _attending;
     private bool _isReaped;
 
-    private HostProcess(int pid, string operation, Cgroup? cgroup, ScriptGuard guard, SafeFileHandle[] outputs, Action<bool, ReadOnlyMemory<byte>> said)
+    private HostProcess(int pid, string operation, Cgroup? cgroup, ScriptGuard guard, InputPipe? input, (SafeFileHandle, Action<ReadOnlyMemory<byte>>)[] outputs)
     {
-        (_pid, _operation, _cgroup, _guard, _outputs, _said) = (pid, operation, cgroup, guard, outputs, said);
+        (_pid, _operation, _cgroup, _guard, Input, _outputs) = (pid, operation, cgroup, guard, input, outputs);
         Identity = ProcessIdentity.Of(pid) ?? new ProcessIdentity(pid, 0);
         _pidFd = ProcessHandle.Open(pid);
         _attending = Task.Factory.StartNew(Attend, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
@@ -46,6 +45,9 @@ internal sealed class HostProcess : IAsyncDisposable
     /// <summary>Folder of its control group; null if it has none.</summary>
     public string? ControlGroup => _cgroup?.Path;
 
+    /// <summary>Its standard input; null: it is empty.</summary>
+    public InputPipe? Input { get; }
+
     /// <summary>How it ended, once it has and its output is read.</summary>
     public Task<ScriptEnded> End => _end.Task;
 
@@ -55,9 +57,9 @@ internal sealed class HostProcess : IAsyncDisposable
     /// <param name="environment">"NAME=value"; the caller wipes it afterwards.</param>
     /// <param name="folder">Where it begins.</param>
     /// <param name="operation">Name of the operation, which must be in the environment (<see cref="OperationProcesses"/>).</param>
-    /// <param name="said">Told what it writes, on the reading thread: whether to standard error, and the bytes, which are only there during the call.</param>
+    /// <param name="streams">What becomes of what it reads and writes.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it cannot be started.</exception>
-    public static HostProcess Start(SourceFile script, IReadOnlyList<string> arguments, IReadOnlyList<byte[]> environment, string folder, string operation, Action<bool, ReadOnlyMemory<byte>> said)
+    public static HostProcess Start(SourceFile script, IReadOnlyList<string> arguments, IReadOnlyList<byte[]> environment, string folder, string operation, HostStreams streams)
     {
         using var begin = new SafeFileHandle(FileCalls.Open(folder, Abi.O_DIRECTORY | Abi.O_CLOEXEC, 0), ownsHandle: true);
         var ends = new List<SafeFileHandle>();
@@ -66,25 +68,30 @@ internal sealed class HostProcess : IAsyncDisposable
         try
         {
             guard = ScriptGuard.Start(cgroup);
-            for (var i = 0; i < 2; i++)
+            (SafeFileHandle Read, SafeFileHandle Write) Pipe()
             {
                 var (read, write) = Descriptor.Pipe() ?? throw Failed(script.Path, Errno.Last);
                 ends.AddRange(read, write);
+                return (read, write);
             }
 
+            var (output, error) = (Pipe(), Pipe());
+            (SafeFileHandle Read, SafeFileHandle Write)? input = streams.HasInput ? Pipe() : null;
+            (SafeFileHandle Read, SafeFileHandle Write)? extra = streams.Extra is not null ? Pipe() : null;
             var program = Encoding.ASCII.GetBytes($"/proc/self/fd/{SpawnRequest.KeptNumber}");
             var request = new SpawnRequest(program, [program, .. arguments.Select(Encoding.UTF8.GetBytes)], environment)
             {
-                Output = ends[1],
-                Error = ends[3],
+                Input = input?.Read,
+                Output = output.Write,
+                Error = error.Write,
                 Folder = begin,
-                Kept = script.Handle,
+                Kept = extra is null ? [script.Handle] : [script.Handle, extra.Value.Write],
                 NewSession = true,
                 ProcessesFile = cgroup?.ProcessesFile,
             };
-            if (ProcessSpawn.Start(request, out var pid, out var hasJoined) is not 0 and var error)
+            if (ProcessSpawn.Start(request, out var pid, out var hasJoined) is not 0 and var errno)
             {
-                throw Failed(script.Path, error);
+                throw Failed(script.Path, errno);
             }
 
             guard.Watch(pid);
@@ -94,9 +101,12 @@ internal sealed class HostProcess : IAsyncDisposable
                 cgroup = null;
             }
 
-            ends[1].Dispose();
-            ends[3].Dispose();
-            return new HostProcess(pid, operation, cgroup, guard, [ends[0], ends[2]], said);
+            input?.Read.Dispose();
+            output.Write.Dispose();
+            error.Write.Dispose();
+            extra?.Write.Dispose();
+            return new HostProcess(pid, operation, cgroup, guard, input is null ? null : new InputPipe(input.Value.Write),
+                [(output.Read, streams.Output), (error.Read, streams.Error), .. extra is null ? [] : new[] { (extra.Value.Read, streams.Extra!) }]);
         }
         catch
         {
@@ -120,10 +130,12 @@ internal sealed class HostProcess : IAsyncDisposable
                 Cgroup.End(_cgroup.Path);
             }
         }).ConfigureAwait(false);
+        Input?.Dispose();
         _pidFd?.Dispose();
     }
 
-    private void Kill()
+    /// <summary>Kills it with what is in its control group or process group.</summary>
+    public void Kill()
     {
         _cgroup?.Kill();
         lock (_gate)
@@ -141,13 +153,17 @@ internal sealed class HostProcess : IAsyncDisposable
         var buffer = new byte[32 << 10];
         ScriptEnded? end = null;
         long endedAt = 0;
-        while (end is null || (_outputs.Any(o => !o.IsClosed) && TimeProvider.System.GetElapsedTime(endedAt) < s_outputGrace))
+        while (end is null || (_outputs.Any(static o => !o.Pipe.IsClosed) && TimeProvider.System.GetElapsedTime(endedAt) < s_outputGrace))
         {
             Wait();
-            foreach (var (index, output) in _outputs.Index().Where(o => !o.Item.IsClosed))
+            var before = TimeProvider.System.GetTimestamp();
+            foreach (var (pipe, said) in _outputs.Where(static o => !o.Pipe.IsClosed))
             {
-                Read(index, output, buffer);
+                Read(pipe, said, buffer);
             }
+
+            // The time of those who take it does not count: what is left in the pipe is theirs.
+            endedAt += TimeProvider.System.GetTimestamp() - before;
 
             if (end is null && (end = TryReap()) is not null)
             {
@@ -158,9 +174,9 @@ internal sealed class HostProcess : IAsyncDisposable
             }
         }
 
-        foreach (var output in _outputs)
+        foreach (var (pipe, _) in _outputs)
         {
-            output.Dispose();
+            pipe.Dispose();
         }
 
         _end.SetResult(end);
@@ -168,10 +184,9 @@ internal sealed class HostProcess : IAsyncDisposable
 
     private unsafe void Wait()
     {
-        const int most = 3;
-        var entries = stackalloc PollFd[most];
+        var entries = stackalloc PollFd[_outputs.Length + 1];
         var count = 0;
-        foreach (var file in _outputs.Append(_isReaped ? null : _pidFd))
+        foreach (var file in _outputs.Select(static o => o.Pipe).Append(_isReaped ? null : _pidFd))
         {
             if (file is { IsClosed: false })
             {
@@ -182,9 +197,9 @@ internal sealed class HostProcess : IAsyncDisposable
         _ = DescriptorCalls.Poll(entries, (nuint)count, _pidFd is null || _isReaped ? LookMs : Timeout.Infinite);
     }
 
-    private unsafe void Read(int index, SafeFileHandle output, byte[] buffer)
+    private static unsafe void Read(SafeFileHandle pipe, Action<ReadOnlyMemory<byte>> said, byte[] buffer)
     {
-        var entry = new PollFd { Fd = (int)output.DangerousGetHandle(), Events = Abi.POLLIN };
+        var entry = new PollFd { Fd = (int)pipe.DangerousGetHandle(), Events = Abi.POLLIN };
         if (DescriptorCalls.Poll(&entry, 1, 0) <= 0)
         {
             return;
@@ -193,17 +208,16 @@ internal sealed class HostProcess : IAsyncDisposable
         nint count;
         fixed (byte* start = buffer)
         {
-            count = DescriptorCalls.Read(output, start, (nuint)buffer.Length);
+            count = DescriptorCalls.Read(pipe, start, (nuint)buffer.Length);
         }
 
         if (count <= 0)
         {
-            output.Dispose();
-            return;
+            pipe.Dispose();
         }
 
-        _said(index == 1, buffer.AsMemory(0, (int)count));
-        Array.Clear(buffer, 0, (int)count);
+        said(buffer.AsMemory(0, (int)Math.Max(0, count)));
+        Array.Clear(buffer, 0, (int)Math.Max(0, count));
     }
 
     private ScriptEnded? TryReap()

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ChannelSdk.Linux.Native;
 using Microsoft.Win32.SafeHandles;
 
@@ -24,6 +25,45 @@ public static unsafe class Descriptor
     /// </summary>
     public static bool IsInherited(int descriptor) =>
         DescriptorCalls.Fcntl(descriptor, Abi.F_GETFD, 0) is >= 0 and var flags && (flags & Abi.FD_CLOEXEC) == 0;
+
+    /// <summary>The same open file by a number that is not below another; null if the process has no descriptors left.</summary>
+    public static SafeFileHandle? Above(SafeFileHandle file, int least) =>
+        DescriptorCalls.Fcntl(file, Abi.F_DUPFD_CLOEXEC, least) is >= 0 and var fd ? new SafeFileHandle(fd, ownsHandle: true) : null;
+
+    /// <summary>The other end of a pipe of which this process has the writing end: what is not read of it can be counted when the writing end is closed.</summary>
+    /// <returns>Null where it cannot be opened.</returns>
+    public static SafeFileHandle? ReaderOf(SafeFileHandle write)
+    {
+        var fd = FileCalls.Open(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{write.DangerousGetHandle()}"), Abi.O_NONBLOCK | Abi.O_CLOEXEC, 0);
+        return fd < 0 ? null : new SafeFileHandle(fd, ownsHandle: true);
+    }
+
+    /// <summary>How many bytes are in a pipe that its readers have not taken, by either of its ends.</summary>
+    public static int Unread(SafeFileHandle pipe)
+    {
+        int count;
+        return DescriptorCalls.Ioctl(pipe, Abi.FIONREAD, &count) == 0 ? count : 0;
+    }
+
+    /// <summary>Writes all of it, on the caller's thread; false if that failed, as for a pipe that nobody reads any more.</summary>
+    public static bool WriteAll(SafeFileHandle file, ReadOnlySpan<byte> bytes)
+    {
+        fixed (byte* start = bytes)
+        {
+            for (nint done = 0; done < bytes.Length;)
+            {
+                var count = DescriptorCalls.Write(file, start + done, (nuint)(bytes.Length - done));
+                if (count < 0 && Errno.Last != Errno.EINTR)
+                {
+                    return false;
+                }
+
+                done += Math.Max(0, count);
+            }
+        }
+
+        return true;
+    }
 
     /// <summary>Makes writes and reads return instead of waiting.</summary>
     public static void SetNonBlocking(SafeFileHandle file) => _ = DescriptorCalls.Fcntl(file, Abi.F_SETFL, Abi.O_NONBLOCK);

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.Linux.Files;
@@ -8,37 +7,12 @@ public static class AtomicFile
 {
     public const string TemporarySuffix = ".tmp";
 
-    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-
     /// <summary>Writes a file beside its place, flushes it, and renames it into place.</summary>
     public static void Write(string path, ReadOnlySpan<byte> content)
     {
-        var folder = Path.GetDirectoryName(path)!;
-        // Without the file's own name, which may be as long as a name can be.
-        var temporary = Path.Combine(folder, $".{Guid.NewGuid():N}{TemporarySuffix}");
-        try
-        {
-            using (var file = new FileStream(temporary, new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.Write,
-                UnixCreateMode = OwnerOnly,
-                BufferSize = 0,
-            }))
-            {
-                file.Write(content);
-                file.Flush(flushToDisk: true);
-            }
-
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch
-        {
-            File.Delete(temporary);
-            throw;
-        }
-
-        Sync(folder);
+        using var file = new PendingFile(path);
+        file.Stream.Write(content);
+        file.Commit();
     }
 
     /// <summary>Gives a file another name in its folder, at once; what had that name is gone.</summary>
@@ -56,7 +30,7 @@ public static class AtomicFile
     }
 
     // A rename is safe only when the directory is on disk too, which FileStream cannot open.
-    private static void Sync(string folder)
+    internal static void Sync(string folder)
     {
         using var fd = new SafeFd(FileCalls.Open(folder, Abi.O_DIRECTORY | Abi.O_CLOEXEC));
         if (fd.IsInvalid || DescriptorCalls.FSync(fd) != 0)

@@ -100,9 +100,11 @@ public static class Abi
     public const int F_GETFD = 1;
     public const int F_GETFL = 3;
     public const int F_SETFL = 4;
+    public const int F_DUPFD_CLOEXEC = 1030;
     public const int F_GET_SEALS = 1034;
     public const int F_SEAL_SHRINK = 0x2;
     public const int FD_CLOEXEC = 1;
+    public const uint FIONREAD = 0x541B;
     public const int PROT_READ_WRITE = 3;
     public const int MAP_SHARED = 1;
     public const int MAP_PRIVATE_ANONYMOUS = 0x22;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ChannelSdk.Linux.Descriptors;
 using ChannelSdk.Linux.Native;
 using Microsoft.Win32.SafeHandles;
 
@@ -25,10 +26,10 @@ public sealed record SpawnRequest(byte[] Program, IReadOnlyList<byte[]> Argv, IR
     /// <summary>Where it begins; null for where the agent is.</summary>
     public SafeFileHandle? Folder { get; init; }
 
-    /// <summary>A file that it has open besides, as <see cref="KeptNumber"/>; null for none.</summary>
-    public SafeFileHandle? Kept { get; init; }
+    /// <summary>Files that it has open besides, the first as <see cref="KeptNumber"/>, each further one by one higher.</summary>
+    public IReadOnlyList<SafeFileHandle> Kept { get; init; } = [];
 
-    /// <summary>Number of <see cref="Kept"/> in the program.</summary>
+    /// <summary>Number of the first of <see cref="Kept"/> in the program.</summary>
     public const int KeptNumber = 3;
 
     /// <summary>In a session and process group of its own.</summary>
@@ -78,10 +79,23 @@ public static unsafe class ProcessSpawn
         var actions = stackalloc byte[OpaqueBytes];
         var signals = stackalloc byte[OpaqueBytes];
         var strings = new List<nint>();
+        var kept = new List<SafeFileHandle>();
+        pid = 0;
         _ = ProcessCalls.SpawnAttributesInit(attributes);
         _ = ProcessCalls.SpawnActionsInit(actions);
         try
         {
+            foreach (var file in request.Kept)
+            {
+                // Above all of their numbers in the program, as one of them may have another's number here.
+                if (Descriptor.Above(file, SpawnRequest.KeptNumber + request.Kept.Count) is not { } copy)
+                {
+                    return Errno.Last;
+                }
+
+                kept.Add(copy);
+            }
+
             // The runtime ignores SIGPIPE; a program must not inherit that.
             _ = ProcessCalls.SigFillSet(signals);
             _ = ProcessCalls.SpawnAttributesSetSigDefault(attributes, signals);
@@ -118,7 +132,11 @@ public static unsafe class ProcessSpawn
                 Redirect(actions, file, number);
             }
             // Last, as one of the others may have this number here.
-            Redirect(actions, request.Kept, SpawnRequest.KeptNumber);
+            foreach (var (index, file) in kept.Index())
+            {
+                Redirect(actions, file, SpawnRequest.KeptNumber + index);
+            }
+
             return ProcessCalls.PosixSpawn(out pid, Allocate(request.Program, strings), actions, attributes,
                 Vector(request.Argv, strings), Vector(request.Environment, strings));
         }
@@ -133,6 +151,7 @@ public static unsafe class ProcessSpawn
                 NativeMemory.Free((void*)text);
             }
 
+            kept.ForEach(static file => file.Dispose());
             GC.KeepAlive(request);
         }
     }

@@ -25,4 +25,10 @@ public enum InstallMessage : byte
     Log = 35,
     /// <summary>To the host: the result that the half has set.</summary>
     Result = 36,
+    /// <summary>To the host: a DataEnd, the data of a disk was moved.</summary>
+    DataEnd = 37,
+    /// <summary>To the host: a DataSize, an estimate of the data of a disk.</summary>
+    DataSize = 38,
+    /// <summary>To the host: the first install.Data may be opened.</summary>
+    DataReady = 39,
 }

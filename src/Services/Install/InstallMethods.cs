@@ -12,4 +12,7 @@ public static class InstallMethods
 
     /// <summary>install.Overlay: a .tar.gz in raw messages; at its end the guest sends an <see cref="OverlayReply"/>.</summary>
     public static StreamMethod<OverlayRequest> Overlay { get; } = new("install.Overlay", StreamClass.Bulk, isPrivileged: true, permission: Permissions.Install);
+
+    /// <summary>install.Data: the data of one disk in raw messages, from an export or to an import; its <see cref="DataEnd"/> comes by <see cref="Run"/>.</summary>
+    public static StreamMethod<DataRequest> Data { get; } = new("install.Data", StreamClass.Bulk, isPrivileged: true, permission: Permissions.Install);
 }

@@ -48,6 +48,12 @@ public static class ScriptLimits
     /// <summary>Reports (progress, steps, log lines, results) a second; beyond, and a burst of as many, the script waits.</summary>
     public const int ReportsPerSecond = 50;
 
+    /// <summary>Disks whose data an operation moves.</summary>
+    public const int MaxDisks = 64;
+
+    /// <summary>Bytes of a disk's path in an appliance, as UTF-8.</summary>
+    public const int MaxDevice = 255;
+
     /// <summary>Calls of one half's tool that are served at a time; further ones wait.</summary>
     public const int MaxCalls = 16;
 }

@@ -30,6 +30,9 @@ internal sealed class FakeAppliance(Func<FakeScript, Task<ScriptEnded>> script) 
     public byte[] Overlay { get; private set; } = [];
     public ChannelException? OverlayRefusal { get; init; }
 
+    /// <summary>Serves install.Data, with the stream of the operation.</summary>
+    public Func<DataRequest, ChannelStream, InstallStream, CancellationToken, Task>? Data { get; init; }
+
     public Task<ILaunchedInstance> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken = default)
     {
         Request = request;
@@ -43,6 +46,7 @@ internal sealed class FakeAppliance(Func<FakeScript, Task<ScriptEnded>> script) 
         private readonly TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly Channel? _channel;
         private readonly FakeAppliance _owner;
+        private readonly TaskCompletionSource<InstallStream> _run = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public Running(FakeAppliance owner, LaunchRequest request)
         {
@@ -60,6 +64,8 @@ internal sealed class FakeAppliance(Func<FakeScript, Task<ScriptEnded>> script) 
                 var services = new ServiceRegistry();
                 services.Stream(InstallMethods.Run, (run, stream, context) => RunAsync(owner, run, stream, context));
                 services.Stream(InstallMethods.Overlay, (_, stream, context) => OverlayAsync(owner, stream, context));
+                services.Stream(InstallMethods.Data, async (request, stream, context) =>
+                    await owner.Data!(request, stream, await _run.Task, context.CancellationToken));
                 _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create($"unix-listen://{socket}"), services);
                 _channel.Start();
             }
@@ -95,7 +101,7 @@ internal sealed class FakeAppliance(Func<FakeScript, Task<ScriptEnded>> script) 
 
         public ValueTask DisposeAsync() => new(DieAsync());
 
-        private static async ValueTask RunAsync(FakeAppliance owner, InstallRunRequest run, ChannelStream raw, CallContext context)
+        private async ValueTask RunAsync(FakeAppliance owner, InstallRunRequest run, ChannelStream raw, CallContext context)
         {
             using var stream = new InstallStream(raw);
             var sink = new Sink(stream);
@@ -122,6 +128,12 @@ internal sealed class FakeAppliance(Func<FakeScript, Task<ScriptEnded>> script) 
                         scripts.Add(InstallScript.Parser.ParseFrom(message.Span[1..]));
                         break;
                     case InstallMessage.Start:
+                        _run.TrySetResult(stream);
+                        if (run.DataDevices.Count > 0)
+                        {
+                            await stream.WriteAsync(InstallMessage.DataReady, ReadOnlyMemory<byte>.Empty);
+                        }
+
                         running = RunScriptAsync(owner, new FakeScript(run, scripts, coordinator, stream, context.CancellationToken));
                         break;
                     case var kind:

@@ -188,6 +188,33 @@ public class InstallToolTests
     }
 
     [Fact]
+    public async Task An_export_to_standard_output_can_be_piped_into_an_import()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/export", "#!/bin/sh\ncat \"$EXPORT_DEVICE\"\n");
+        rig.Write("os/import", "#!/bin/sh\ncat > \"$IMPORT_DEVICE\"\n");
+        File.WriteAllText(rig.At("one"), "the first disk");
+        File.WriteAllText(rig.At("two"), "");
+        string[] export = ["install", "export", "vm1", "--state", rig.State, "--definitions", rig.At("definitions"), "--disk", rig.At("one")];
+        var piped = await RunAsync(null, [.. export, "--to", "-"]);
+        Assert.Equal((0, "the first disk"), (piped.Code, piped.Out));
+        Assert.Contains("disk 0: 14 bytes, sha256 ", piped.Error);
+        Assert.Contains("vm1: Succeeded", piped.Error);
+        var json = await RunAsync(null, [.. export, "--to", "-", "--json"]);
+        Assert.Equal("the first disk", json.Out);
+        Assert.Contains("\"kind\":\"data\"", json.Error);
+
+        var file = await RunAsync(null, [.. export, "--to", rig.At("dump.gz"), "--compress", "gzip"]);
+        Assert.Equal((0, ""), (file.Code, file.Error));
+        Assert.Equal([0x1F, 0x8B], File.ReadAllBytes(rig.At("dump.gz"))[..2]);
+        string[] import = ["install", "import", "vm1", "--state", rig.State, "--definitions", rig.At("definitions"), "--disk", rig.At("one"), "--disk", rig.At("two")];
+        var back = await RunAsync("given by the pipe", [.. import, "--from", rig.At("dump.gz"), "--from", rig.At("dump.gz"), "--compress", "gzip"]);
+        Assert.Equal((0, "the first disk"), (back.Code, File.ReadAllText(rig.At("two"))));
+        back = await RunAsync("given by the pipe", [.. import, "--from", rig.At("dump.gz"), "--from", "-"]);
+        Assert.Equal((0, "given by the pipe"), (back.Code, File.ReadAllText(rig.At("two"))));
+    }
+
+    [Fact]
     public async Task A_passed_deadline_has_the_exit_code_of_timeout()
     {
         using var rig = new InstallRig();
@@ -261,6 +288,9 @@ public class InstallToolTests
     [InlineData(2, "'flying' is no mode", "instance", "set", "vm1", "--nic", "mac=aa:00:00:12:34:56,mode=flying")]
     [InlineData(2, "'' is no hardware address", "instance", "set", "vm1", "--nic", "ip=192.0.2.7")]
     [InlineData(2, "'--new-name' is required", "install", "rename", "vm1")]
+    [InlineData(2, "--to can be - once only", "install", "export", "vm1", "--to", "-", "--to", "-")]
+    [InlineData(2, "the URL of a disk's data: it must be an absolute URL", "install", "import", "vm1", "--from", "ftp://x/y")]
+    [InlineData(2, "--compress takes gzip|none, not 'xz'", "install", "import", "vm1", "--compress", "xz")]
     public async Task A_mistake_gets_one_clear_line_and_its_exit_code(int code, string named, params string[] arguments)
     {
         using var folder = new TestFolder();

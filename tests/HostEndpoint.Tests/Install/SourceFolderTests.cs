@@ -114,8 +114,8 @@ public sealed partial class SourceFolderTests : IDisposable
         using var script = Load().OpenTrusted(InstallAction.Create);
         File.Move(_folder.Write("other", "#!/bin/sh\necho REPLACED\n", isScript: true), path, overwrite: true);
         var said = new StringBuilder();
-        await using var process = HostProcess.Start(script, [], ["PATH=/usr/bin:/bin"u8.ToArray()], _folder.Path, Guid.NewGuid().ToString("N"),
-            (_, bytes) => said.Append(Encoding.ASCII.GetString(bytes.Span)));
+        void Say(ReadOnlyMemory<byte> bytes) => said.Append(Encoding.ASCII.GetString(bytes.Span));
+        await using var process = HostProcess.Start(script, [], ["PATH=/usr/bin:/bin"u8.ToArray()], _folder.Path, Guid.NewGuid().ToString("N"), new HostStreams(Say, Say));
         Assert.Equal(0u, (await process.End.WaitAsync(InstallRig.Soon)).Code);
         Assert.Equal("checked\n/proc/self/fd/3\n", said.ToString());
     }

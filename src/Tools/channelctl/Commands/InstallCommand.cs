@@ -44,7 +44,7 @@ internal static class InstallCommand
         var secrets = new Option<string[]>("--secret") { Description = $"NAME=SOURCE: the value of a secret OS parameter; SOURCE is {SecretSource.Help}; may be given several times" };
         var user = new Option<string>("--package-user") { Description = "User for the server of the personalization package" };
         var password = new Option<string>("--package-password") { Description = $"Where its password is: {SecretSource.Help}" };
-        var networks = new Option<string[]>("--package-network") { Description = "A network with inner addresses that the personalization package may come from, for instance 10.1.0.0/16; may be given several times" };
+        var networks = new Option<string[]>("--package-network") { Description = "A network with inner addresses that the personalization package and the data of disks may come from or go to, for instance 10.1.0.0/16; may be given several times" };
         var mirrors = new Option<string[]>("--mirror") { Description = "A URL that the appliance may fetch from by this host's proxy, for instance http://deb.debian.org/debian/ or https://deb.debian.org/; may be given several times" };
         var mirrorNetworks = new Option<string[]>("--mirror-network") { Description = "A network with inner addresses that a mirror may be in, for instance 10.1.0.0/16; may be given several times" };
         var forbid = ToolOptions.Flag("--forbid-trusted", "No script of the definition may run on this host");
@@ -56,6 +56,8 @@ internal static class InstallCommand
         {
             instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, networks, mirrors, mirrorNetworks, forbid, debug, json,
         };
+        var data = DataOptions.Of(action);
+        data?.AddTo(command);
         if (action == InstallAction.Create)
         {
             command.Add(reinstall);
@@ -73,6 +75,8 @@ internal static class InstallCommand
             var longest = limits.DeadlineOf(parsed.GetValue(deadline) is { } seconds ? TimeSpan.FromSeconds(seconds) : null, s_deadline);
             var place = limits.ApplianceOf(parsed.GetValue(appliance));
             var inner = limits.PackageNetworksOf(Networks(parsed.GetValue(networks), networks.Name));
+            // Standard output is for one of the two.
+            var people = data?.TakesOutput(parsed) == true ? Console.Error : null;
             var installer = new Installer(new InstallerOptions
             {
                 Folder = parsed.GetValue(state)!,
@@ -99,6 +103,7 @@ internal static class InstallCommand
                 IsReinstall = action == InstallAction.Create && parsed.GetValue(reinstall),
                 DebugLevel = (int)parsed.GetValue(debug),
                 Disks = [.. (parsed.GetValue(disks) ?? []).Select(Disk)],
+                Data = data?.Read(parsed) ?? [],
                 Secrets = await SecretsAsync(parsed.GetValue(secrets) ?? [], cancel),
                 PackageCredentials = await CredentialsAsync(parsed.GetValue(user), parsed.GetValue(password), cancel),
                 NewName = action == InstallAction.Rename ? parsed.GetValue(name) : null,
@@ -108,7 +113,7 @@ internal static class InstallCommand
             signals.Grace = null;
             try
             {
-                await InstallView.ShowAsync(operation.Events.ReadAsync(0, CancellationToken.None), parsed.GetValue(json));
+                await InstallView.ShowAsync(operation.Events.ReadAsync(0, CancellationToken.None), parsed.GetValue(json), people);
             }
             catch
             {
@@ -120,7 +125,7 @@ internal static class InstallCommand
             var result = await operation.Completion;
             if (!parsed.GetValue(json))
             {
-                InstallView.Summarize(operation, result);
+                InstallView.Summarize(operation, result, people);
             }
 
             return ExitCode.Of(result.Outcome);

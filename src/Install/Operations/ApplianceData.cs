@@ -1,0 +1,136 @@
+using ChannelSdk.Channels;
+using ChannelSdk.Install.Data;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Services.Install;
+using Google.Protobuf;
+
+namespace ChannelSdk.Install.Operations;
+
+/// <summary>Moves the data of the disks between the half in the appliance and their places: install.Data, for one disk after the other.</summary>
+internal sealed class ApplianceData(string operation, Channel channel, UntrustedScript half, OperationData data)
+{
+    private const int PieceBytes = 128 << 10;
+    // From the end of a disk's stream to the end of its half, which tells why.
+    private static readonly TimeSpan s_endWait = TimeSpan.FromSeconds(5);
+    private bool _isGuestLost;
+
+    /// <summary>Moves all of it.</summary>
+    /// <returns>How the half ended.</returns>
+    /// <exception cref="ChannelException">What has failed.</exception>
+    public async Task<ScriptEnded> RunAsync(CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var moving = MoveAsync(stop.Token);
+        await Task.WhenAny(moving, half.End).ConfigureAwait(false);
+        if (!moving.IsCompleted && HasEndedBadly)
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+            await moving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return await half.End.ConfigureAwait(false);
+        }
+
+        try
+        {
+            await moving.ConfigureAwait(false);
+        }
+        catch (ChannelException) when (_isGuestLost)
+        {
+            await Task.WhenAny(half.End, Task.Delay(s_endWait, cancellationToken)).ConfigureAwait(false);
+            if (!HasEndedBadly)
+            {
+                throw;
+            }
+        }
+
+        return await half.End.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private bool HasEndedBadly => half.End.IsCompleted && !(half.End.IsCompletedSuccessfully && half.End.Result is { Code: 0, Signal: 0, Reason: "" });
+
+    private async Task MoveAsync(CancellationToken cancellationToken)
+    {
+        await half.Data!.Ready.WaitAsync(cancellationToken).ConfigureAwait(false);
+        for (var disk = 0; disk < data.Count; disk++)
+        {
+            var flow = await data.OpenAsync(disk, cancellationToken).ConfigureAwait(false);
+            var told = half.Data.Begin(disk, bytes => flow.Meter.Expect(bytes));
+            var request = new DataRequest { Operation = ByteString.CopyFrom(Convert.FromHexString(operation)), Index = (uint)disk };
+            var stream = await OfGuest(channel.OpenStreamAsync(InstallMethods.Data, request, cancellationToken: cancellationToken)).ConfigureAwait(false);
+            await using (stream.ConfigureAwait(false))
+            {
+                await (data.IsExport ? TakeAsync(stream, flow, cancellationToken) : GiveAsync(stream, flow, cancellationToken)).ConfigureAwait(false);
+                var end = await told.WaitAsync(cancellationToken).ConfigureAwait(false);
+                var moved = flow.Meter.Finish();
+                if (end.Bytes != (ulong)moved.Bytes || Convert.ToHexStringLower(end.Sha256.Span) != moved.Sha256)
+                {
+                    throw new ChannelException(ChannelError.TransportFailed, ErrorClass.MayHaveRun,
+                        $"the data of disk {disk} is another at its two ends: {moved.Bytes} bytes with the SHA-256 {moved.Sha256} on this host, {end.Bytes} with {Convert.ToHexStringLower(end.Sha256.Span)} in the appliance");
+                }
+
+                await data.FinishAsync(flow, moved, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task TakeAsync(ChannelStream stream, DataFlow flow, CancellationToken cancellationToken)
+    {
+        // The host has nothing to send.
+        await OfGuest(stream.CompleteAsync(cancellationToken)).ConfigureAwait(false);
+        while (true)
+        {
+            var message = await OfGuest(stream.ReadAsync(cancellationToken)).ConfigureAwait(false);
+            if (message.IsEnd)
+            {
+                message.Dispose();
+                return;
+            }
+
+            await flow.WriteAsync(message.Memory, cancellationToken).ConfigureAwait(false);
+            // Not after a cancel: a write that hangs may use it still.
+            message.Dispose();
+        }
+    }
+
+    private async Task GiveAsync(ChannelStream stream, DataFlow flow, CancellationToken cancellationToken)
+    {
+        var buffer = new byte[PieceBytes];
+        while (await flow.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) is > 0 and var count)
+        {
+            await OfGuest(stream.WriteAsync(buffer.AsMemory(0, count), cancellationToken)).ConfigureAwait(false);
+        }
+
+        await OfGuest(stream.CompleteAsync(cancellationToken)).ConfigureAwait(false);
+        using var last = await OfGuest(stream.ReadAsync(cancellationToken)).ConfigureAwait(false);
+        if (!last.IsEnd)
+        {
+            throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.MayHaveRun, "the appliance sent a message on the stream of an import's data, where none belongs");
+        }
+    }
+
+    private async ValueTask<T> OfGuest<T>(ValueTask<T> call)
+    {
+        try
+        {
+            return await call.ConfigureAwait(false);
+        }
+        catch (ChannelException)
+        {
+            _isGuestLost = true;
+            throw;
+        }
+    }
+
+    private async ValueTask OfGuest(ValueTask call)
+    {
+        try
+        {
+            await call.ConfigureAwait(false);
+        }
+        catch (ChannelException)
+        {
+            _isGuestLost = true;
+            throw;
+        }
+    }
+}

@@ -86,7 +86,7 @@ public sealed record InstallerOptions
     internal ServerAddresses PackageServers => PackageServersOf("the personalization package");
 
     /// <summary>The servers that the data of disks may come from and go to.</summary>
-    internal ServerAddresses DataServers => PackageServersOf("the data of a disk");
+    internal ServerAddresses DataServers => PackageServersOf("a disk's data");
 
     /// <summary>The servers that the proxy may connect to.</summary>
     internal ServerAddresses MirrorServers => new(MirrorNetworks, "a mirror", $"{nameof(MirrorNetworks)}, --mirror-network");

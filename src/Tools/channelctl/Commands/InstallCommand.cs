@@ -75,6 +75,8 @@ internal static class InstallCommand
             var longest = limits.DeadlineOf(parsed.GetValue(deadline) is { } seconds ? TimeSpan.FromSeconds(seconds) : null, s_deadline);
             var place = limits.ApplianceOf(parsed.GetValue(appliance));
             var inner = limits.PackageNetworksOf(Networks(parsed.GetValue(networks), networks.Name));
+            var origins = limits.MirrorsOf([.. (parsed.GetValue(mirrors) ?? []).Select(Mirror)]);
+            var innerOrigins = limits.MirrorNetworksOf(Networks(parsed.GetValue(mirrorNetworks), mirrorNetworks.Name));
             // Standard output is for one of the two.
             var people = data?.TakesOutput(parsed) == true ? Console.Error : null;
             var installer = new Installer(new InstallerOptions
@@ -86,8 +88,8 @@ internal static class InstallCommand
                     : new QemuLauncher(ApplianceFolder.Options(place) with { Append = parsed.GetValue(append)!, Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward) }),
                 Deadline = longest,
                 PackageNetworks = inner,
-                Mirrors = limits.MirrorsOf([.. (parsed.GetValue(mirrors) ?? []).Select(Mirror)]),
-                MirrorNetworks = limits.MirrorNetworksOf(Networks(parsed.GetValue(mirrorNetworks), mirrorNetworks.Name)),
+                Mirrors = origins,
+                MirrorNetworks = innerOrigins,
                 // Scripts on this host find this tool without a path.
                 TrustedPath = $"{AppContext.BaseDirectory}:{InstallerOptions.DefaultPath}",
             });

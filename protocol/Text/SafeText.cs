@@ -20,6 +20,12 @@ public static class SafeText
     /// <param name="maxLength">Characters of the result; three dots stand for the rest.</param>
     public static string Escape(ReadOnlySpan<char> text, int maxLength = 1024)
     {
+        if (text.Length <= maxLength && !text.ContainsAnyExceptInRange(' ', '~'))
+        {
+            // Almost every text.
+            return text.ToString();
+        }
+
         var result = new StringBuilder(Math.Min(text.Length, maxLength) + 8);
         while (!text.IsEmpty)
         {

@@ -1,3 +1,5 @@
+using System.Collections.ObjectModel;
+using System.Runtime.CompilerServices;
 using ChannelSdk.Protocol.Text;
 
 namespace ChannelSdk.Host.Connection;
@@ -12,10 +14,11 @@ internal static class GuestClaim
     public static string Text(string? untrusted) => SafeText.Escape(untrusted, MostText);
 
     /// <summary>Texts that are safe to print.</summary>
-    public static IReadOnlyList<string> Texts(IEnumerable<string> untrusted) => Array.AsReadOnly([.. untrusted.Select(Text)]);
+    public static IReadOnlyList<string> Texts(IEnumerable<string> untrusted) => List(untrusted, Text);
 
     /// <summary>An immutable list.</summary>
-    public static IReadOnlyList<TResult> List<TItem, TResult>(IEnumerable<TItem> untrusted, Func<TItem, TResult> convert) => Array.AsReadOnly([.. untrusted.Select(convert)]);
+    public static IReadOnlyList<TResult> List<TItem, TResult>(IEnumerable<TItem> untrusted, Func<TItem, TResult> convert) =>
+        untrusted.TryGetNonEnumeratedCount(out var count) && count == 0 ? ReadOnlyCollection<TResult>.Empty : Array.AsReadOnly([.. untrusted.Select(convert)]);
 
     /// <summary>A number, cut to the largest.</summary>
     public static long Number(ulong untrusted) => (long)Math.Min(untrusted, long.MaxValue);
@@ -30,5 +33,5 @@ internal static class GuestClaim
 
     /// <summary>A value of an enum whose names and numbers are the contract's; its first value for unknown numbers.</summary>
     public static T Value<T>(int untrusted)
-        where T : struct, Enum => (T)Enum.ToObject(typeof(T), untrusted) is var value && Enum.IsDefined(value) ? value : default;
+        where T : struct, Enum => Unsafe.BitCast<int, T>(untrusted) is var value && Enum.IsDefined(value) ? value : default;
 }

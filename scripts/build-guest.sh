@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=.cache/guest
+# It starts as the small appliance does.
+appliance=src/Tools/channelctl/appliance
 mkdir -p "$out" .cache/debs
 # Tests and ./demo call this at the same time: the second waits for what the first makes.
 exec 9>"$out/lock"
@@ -47,7 +49,7 @@ if [ "$(cat "$out/forward.stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x artifacts
   echo "$stamp" > "$out/forward.stamp"
 fi
 
-stamp=$(cat artifacts/agent/channel-agent scripts/guest/* scripts/add-modules.sh "$0" "$out/vmlinuz" "$(command -v busybox)" | sha256sum | cut -d' ' -f1)
+stamp=$(cat artifacts/agent/channel-agent scripts/guest/* "$appliance"/add-modules.sh "$appliance"/small/rc "$appliance"/common/rc.channel "$0" "$out/vmlinuz" "$(command -v busybox)" | sha256sum | cut -d' ' -f1)
 [ "$(cat "$out/initrd.stamp" 2>/dev/null)" = "$stamp" ] && [ -e "$out/initrd" ] && exit 0
 
 echo "build-guest: building the initramfs"
@@ -57,17 +59,17 @@ chmod 755 "$root"
 cp "$(command -v busybox)" "$root/bin/busybox"
 cp artifacts/agent/channel-agent "$root/usr/sbin/channel-agent"
 cp scripts/guest/inittab "$root/etc/inittab"
-cp scripts/guest/rc "$root/etc/rc"
+cat "$appliance/small/rc" "$appliance/common/rc.channel" scripts/guest/rc.test > "$root/etc/rc"
 cp scripts/guest/agent-loop "$root/usr/sbin/agent-loop"
 cp scripts/guest/agent.toml "$root/etc/channel-agent/agent.toml"
 chmod 755 "$root/etc/rc" "$root/usr/sbin/agent-loop" "$root/usr/sbin/channel-agent"
 ln -s /bin/busybox "$root/init"
 # What a guest loads at its start is in "order"; what tests with disks load, in "disks"; a guest that is a host, in "vhost"; a
 # guest of Xen, in "xen".
-scripts/add-modules.sh .cache/kernel "$root/modules" order virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet crc32c_generic ext4 vmw_vsock_virtio_transport vsock_loopback qemu_fw_cfg
-scripts/add-modules.sh .cache/kernel "$root/modules" disks xfs loop fuse
-scripts/add-modules.sh .cache/kernel "$root/modules" vhost vhost_vsock
-scripts/add-modules.sh .cache/kernel "$root/modules" xen xen-evtchn xen-gntalloc xen-gntdev xen-blkfront
+"$appliance/add-modules.sh" .cache/kernel "$root/modules" order virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet crc32c_generic ext4 vmw_vsock_virtio_transport vsock_loopback qemu_fw_cfg
+"$appliance/add-modules.sh" .cache/kernel "$root/modules" disks xfs loop fuse
+"$appliance/add-modules.sh" .cache/kernel "$root/modules" vhost vhost_vsock
+"$appliance/add-modules.sh" .cache/kernel "$root/modules" xen xen-evtchn xen-gntalloc xen-gntdev xen-blkfront
 (cd "$root" && find . -print0 | LC_ALL=C sort -z | cpio --null -o -H newc -R 0:0 --quiet) > "$out/initrd.new"
 mv "$out/initrd.new" "$out/initrd"
 echo "$stamp" > "$out/initrd.stamp"

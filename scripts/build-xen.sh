@@ -95,7 +95,7 @@ if [ "$(cat "$work/runtime.stamp" 2>/dev/null)" != "$stamp" ]; then
 fi
 
 # --- dom0: busybox, Xen's tools and hotplug scripts, the libraries of these and of the runtime.
-stamp=$(cat "$work/unpacked" scripts/xen/dom0-init scripts/add-modules.sh "$0" "$work/runtime.stamp" "$(command -v busybox)" | sha256sum | cut -d' ' -f1)
+stamp=$(cat "$work/unpacked" scripts/xen/dom0-init src/Tools/channelctl/appliance/add-modules.sh "$0" "$work/runtime.stamp" "$(command -v busybox)" | sha256sum | cut -d' ' -f1)
 [ "$(cat "$work/dom0.stamp" 2>/dev/null)" = "$stamp" ] && exit 0
 echo "build-xen: building dom0"
 root=$temporary/dom0
@@ -128,7 +128,7 @@ for name in read write list ls exists rm watch; do ln -s xenstore "$root/usr/bin
       *) cp -Ln "$library" "$root/usr/lib/x86_64-linux-gnu/" ;;
     esac
   done
-scripts/add-modules.sh "$work/kernel" "$root/modules" order xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-blkback loop \
+src/Tools/channelctl/appliance/add-modules.sh "$work/kernel" "$root/modules" order xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-blkback loop \
   virtio_pci virtio_blk 9pnet_virtio 9p crc32c_generic ext4
 chmod 755 "$root/init"
 pack "$root" > "$out/dom0-initrd.new"

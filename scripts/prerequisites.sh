@@ -46,6 +46,9 @@ if [[ $asked == *" guest "* ]]; then
   want dpkg-deb dpkg
   want mkfs.xfs xfsprogs
   want mmdebstrap mmdebstrap
+  want mksquashfs squashfs-tools
+  want qemu-img qemu-utils
+  want /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
   want xz xz-utils
   want lz4 lz4
   want zstd zstd

@@ -45,6 +45,32 @@ public sealed class ApplianceTests : IDisposable
     }
 
     [Fact]
+    public async Task An_installed_tool_builds_the_same_without_a_source_tree_and_from_a_lock()
+    {
+        var usual = await BuildAsync("usual");
+        var tool = _folder.CreateSubdirectory("tool").FullName;
+        await DiskGuest.RunAsync("cp", "-r", $"{AppContext.BaseDirectory}/.", tool);
+        string[] common = ["appliance", "build", "--output", $"{_folder.FullName}/made", "--cache", Path.Combine(_root, ".cache")];
+        Task<string> MakeAsync(params string[] more) => DiskGuest.RunAsync($"{tool}/channelctl", [.. common, .. more]);
+        Assert.Contains("give --agent FILE", (await Assert.ThrowsAnyAsync<Exception>(() => MakeAsync())).Message, StringComparison.Ordinal);
+        File.Copy(Path.Combine(_root, "artifacts/agent/channel-agent"), $"{tool}/channel-agent");
+        var packages = $"{_folder.FullName}/usual/packages.lock";
+        await MakeAsync("--lock", packages);
+        Assert.Equal(await Sha256Async(usual), await Sha256Async($"{_folder.FullName}/made/initrd"));
+        Assert.Equal(await File.ReadAllTextAsync(packages), await File.ReadAllTextAsync($"{_folder.FullName}/made/packages.lock"));
+
+        // What the lock says of a package holds, not what the cache or a mirror has.
+        var other = $"{_folder.FullName}/other.lock";
+        await File.WriteAllTextAsync(other, (await File.ReadAllTextAsync(packages)).Replace("busybox-static_", "nothing_", StringComparison.Ordinal));
+        var missing = await Assert.ThrowsAnyAsync<Exception>(() => MakeAsync("--lock", other, "--mirror", "http://127.0.0.1:9/debian"));
+        Assert.Contains("1 packages cannot be had from http://127.0.0.1:9/debian", missing.Message, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(other, (await File.ReadAllTextAsync(packages)).Replace("kind small", "kind debian", StringComparison.Ordinal));
+        Assert.Contains("is not of an appliance of the kind small", (await Assert.ThrowsAnyAsync<Exception>(() => MakeAsync("--lock", other))).Message, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(other, "../../etc/passwd 1 0 x\n");
+        Assert.Contains("is no list of packages: '../../etc/passwd 1 0 x'", (await Assert.ThrowsAnyAsync<Exception>(() => MakeAsync("--lock", other))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_script_installs_a_system_with_a_package_and_its_disk_boots_by_itself()
     {
         var initrd = await BuildAsync("appliance", "--hooks", Path.Combine(_root, "examples/busybox-os/appliance"));

@@ -91,12 +91,16 @@ public sealed class DiskGuest : IAsyncDisposable
     }
 
     /// <summary>Runs a program of this machine; its output. Fails on an exit code other than 0.</summary>
-    public static async Task<string> RunAsync(string program, params string[] arguments)
+    public static Task<string> RunAsync(string program, params string[] arguments) => RunAsync(TimeSpan.FromMinutes(2), program, arguments);
+
+    /// <summary>Runs a program of this machine that may take longer.</summary>
+    public static async Task<string> RunAsync(TimeSpan within, string program, params string[] arguments)
     {
+        using var end = new CancellationTokenSource(within);
         using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var output = process.StandardOutput.ReadToEndAsync(SavedGuest.Soon);
-        var error = process.StandardError.ReadToEndAsync(SavedGuest.Soon);
-        await process.WaitForExitAsync(SavedGuest.Soon);
+        var output = process.StandardOutput.ReadToEndAsync(end.Token);
+        var error = process.StandardError.ReadToEndAsync(end.Token);
+        await process.WaitForExitAsync(end.Token);
         var text = await output + await error;
         Assert.True(process.ExitCode == 0, $"{program} {string.Join(' ', arguments)}: code {process.ExitCode}: {text}");
         return text;

@@ -34,9 +34,12 @@ public sealed record QemuLauncherOptions
 
     /// <summary>
     /// The appliance's disk (raw or qcow2), its first; null if all is in the initial RAM disk. It is never written: each
-    /// launch has its own overlay.
+    /// launch has its own overlay, unless <see cref="IsDiskReadOnly"/>.
     /// </summary>
     public string? Disk { get; init; }
+
+    /// <summary>Whether the appliance only reads <see cref="Disk"/>, as a squashfs: all launches share the disk itself.</summary>
+    public bool IsDiskReadOnly { get; init; }
 
     /// <summary>Format of <see cref="Disk"/>.</summary>
     public string DiskFormat { get; init; } = "raw";
@@ -133,7 +136,7 @@ public sealed class QemuLauncher : IInstanceLauncher
                 ApplianceTransport.Vsock => device!.Listen(VsockPort),
                 _ => null,
             };
-            var overlay = _options.Disk is null ? null : await QemuImage.OverlayAsync(_options.ImageProgram, _options.Disk, _options.DiskFormat, Path.Combine(request.Folder, "disk.qcow2"), cancellationToken).ConfigureAwait(false);
+            var overlay = _options.Disk is null || _options.IsDiskReadOnly ? null : await QemuImage.OverlayAsync(_options.ImageProgram, _options.Disk, _options.DiskFormat, Path.Combine(request.Folder, "disk.qcow2"), cancellationToken).ConfigureAwait(false);
             var guest = await QemuGuest.StartAsync(Options(request, tap, channelSocket, tokenFile, overlay) with { VsockSocket = device?.SocketPath }, cancellationToken).ConfigureAwait(false);
             if (guest.GuardProcess is { } process)
             {
@@ -145,7 +148,7 @@ public sealed class QemuLauncher : IInstanceLauncher
                 request.OnResource(new LaunchResource(LaunchResourceKind.ControlGroup, group));
             }
 
-            return new Launched(guest, endpoint ?? TransportEndpoints.Create(guest.ChannelUri), tap, device, Devices(request.Disks.Count, overlay is not null));
+            return new Launched(guest, endpoint ?? TransportEndpoints.Create(guest.ChannelUri), tap, device, Devices(request.Disks.Count, _options.Disk is not null));
         }
         catch
         {
@@ -194,22 +197,23 @@ public sealed class QemuLauncher : IInstanceLauncher
             [
                 // What an appliance was given may be secret: no core dump has its memory.
                 "-machine", "dump-guest-core=off",
-                .. overlay is null ? [] : Drive(overlay, "qcow2", OverlayNode, 8),
+                .. overlay is not null ? Drive(overlay, "qcow2", OverlayNode, 8)
+                    : _options.Disk is { } shared ? Drive(shared, _options.DiskFormat, OverlayNode, 8, isReadOnly: true) : [],
                 .. request.Disks.SelectMany((disk, i) => Drive(disk.Path, disk.Format, NodeOf(i), 9 + i)),
             ],
         };
     }
 
     // In slots of their own and in their order, so that the appliance's names follow it.
-    private static string[] Drive(string path, string format, string name, int slot) =>
+    private static string[] Drive(string path, string format, string name, int slot, bool isReadOnly = false) =>
     [
-        "-blockdev", $"{{\"driver\":{QemuImage.Json(format)},\"node-name\":\"{name}\",\"discard\":\"unmap\",\"file\":{{\"driver\":{(IsDevice(path) ? "\"host_device\"" : "\"file\"")},\"filename\":{QemuImage.Json(path)},\"discard\":\"unmap\"}}}}",
+        "-blockdev", $"{{\"driver\":{QemuImage.Json(format)},\"node-name\":\"{name}\",\"discard\":\"unmap\",\"read-only\":{(isReadOnly ? "true" : "false")},\"file\":{{\"driver\":{(IsDevice(path) ? "\"host_device\"" : "\"file\"")},\"filename\":{QemuImage.Json(path)},\"read-only\":{(isReadOnly ? "true" : "false")},\"discard\":\"unmap\"}}}}",
         "-device", $"virtio-blk-pci,drive={name},id={name},serial={name},addr={slot.ToString("x", CultureInfo.InvariantCulture)}",
     ];
 
     private static bool IsDevice(string path) => path.StartsWith("/dev/", StringComparison.Ordinal);
 
-    private static string[] Devices(int count, bool hasOverlay) => [.. Enumerable.Range(hasOverlay ? 1 : 0, count).Select(i => $"/dev/vd{(char)('a' + i)}")];
+    private static string[] Devices(int count, bool hasOwn) => [.. Enumerable.Range(hasOwn ? 1 : 0, count).Select(i => $"/dev/vd{(char)('a' + i)}")];
 
     private static string NodeOf(int disk) => $"target{Invariant(disk)}";
 

@@ -352,8 +352,10 @@ public class InstallToolTests
     {
         using var folder = new TestFolder();
         var script = folder.Write("build", "#!/bin/sh\necho \"$@\"\n[ \"$2\" != bad ]\n", isScript: true);
-        var good = await RunAsync(null, "appliance", "build", "--script", script, "--output", "good", "--hooks", "a", "--hooks", "b", "--agent", "c");
-        Assert.Equal((0, "--output good --agent c --hooks a --hooks b\n"), (good.Code, good.Out));
+        var good = await RunAsync(null, "appliance", "build", "--script", script, "--output", "good", "--hooks", "a", "--hooks", "b", "--agent", "c", "--kind", "debian");
+        Assert.Equal((0, "--kind debian --output good --agent c --hooks a --hooks b\n"), (good.Code, good.Out));
+        var locked = await RunAsync(null, "appliance", "build", "--script", script, "--cache", "d", "--lock", "e", "--mirror", "f", "--mirror", "g", "--update", "--agent", "c");
+        Assert.Equal((0, "--agent c --cache d --lock e --update --mirror f --mirror g\n"), (locked.Code, locked.Out));
         Assert.Equal(5, (await RunAsync(null, "appliance", "build", "--script", script, "--output", "bad")).Code);
         var none = await RunAsync(null, "appliance", "build", "--script", folder.At("none"));
         Assert.Equal(2, none.Code);

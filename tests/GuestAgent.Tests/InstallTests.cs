@@ -69,6 +69,24 @@ public class InstallTests
     }
 
     [Fact]
+    public async Task The_script_finds_files_of_the_host_at_the_same_place()
+    {
+        await using var rig = new AgentRig();
+        Directory.CreateDirectory($"{rig.Guest}/etc");
+        await File.WriteAllTextAsync($"{rig.Guest}/etc/theirs", "the appliance's");
+        for (var again = 0; again < 2; again++)
+        {
+            await using var driver = await InstallDriver.OpenAsync(rig.Instance.Channel);
+            await driver.AddAsync($"{rig.Guest}/etc/theirs", "the host's", isExecutable: false);
+            await driver.AddAsync($"{rig.Guest}/etc/hooks/new", "#!/bin/sh\necho hook\n");
+            await driver.AddAsync("create", $"#!/bin/sh\ncd '{rig.Guest}/etc'; cat theirs; echo; hooks/new\n");
+            await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
+            Assert.Equal(0u, (await driver.FinishAsync()).Code);
+            Assert.Equal("the host's\nhook\n", driver.Output.ToString());
+        }
+    }
+
+    [Fact]
     public async Task The_script_finds_the_folders_of_its_definition_beside_it()
     {
         await using var rig = new AgentRig();

@@ -24,7 +24,7 @@ public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = 
         DefinitionName.Check(name);
         name = DefinitionName.Parts(name).Folder;
         var path = Path.Combine(_folder, name);
-        return Directory.Exists(path) ? OsDefinition.Load(SourceFolder.Open(path), _policy.Confines(name)) : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
+        return Directory.Exists(path) ? OsDefinition.Load(SourceFolder.Open(path), _policy.Confines(name) ? _policy.ConfineFiles : null) : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
             List() is { Count: > 0 } known ? $"there is no OS definition {name} in {_folder}; known are {string.Join(", ", known.Take(32))}" : $"there is no OS definition in {_folder}");
     }
 

@@ -24,6 +24,12 @@ public sealed record DefinitionPolicy
     /// <summary>Where the administrator says that, for errors; empty: it is not told.</summary>
     public string ConfineSource { get; init; } = "";
 
+    /// <summary>
+    /// Absolute paths of files and folders of this host that the scripts of such definitions find at the same place in the appliance, as their configuration in
+    /// <c>/etc</c>. They share the bounds of what an appliance is given, and links in them are as those in a definition.
+    /// </summary>
+    public IReadOnlyList<string> ConfineFiles { get; init; } = [];
+
     internal bool Confines(string definition) => ConfineAll || ConfineOf.Contains(definition);
 
     internal bool AllowsTrusted(string definition) => !ForbidTrusted && !ForbidTrustedOf.Contains(definition);

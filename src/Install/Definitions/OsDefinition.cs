@@ -46,6 +46,9 @@ public sealed class OsDefinition
     /// <summary>Whether an action has a half in an appliance.</summary>
     public bool HasUntrusted(InstallAction action) => _untrusted.Contains(ScriptName(action));
 
+    /// <summary>What its scripts find in the appliance besides, if it is confined.</summary>
+    private IReadOnlyList<string> ConfinedFiles { get; init; } = [];
+
     /// <summary>Whether it has a verify that checks parameters in the appliance.</summary>
     internal bool HasUntrustedVerify => _untrusted.Contains(InstallNames.Verify);
 
@@ -62,15 +65,15 @@ public sealed class OsDefinition
 
     /// <summary>Reads a definition and checks all that is there.</summary>
     /// <param name="source">Its folder, which belongs to the definition from then on and is closed with it by the collector.</param>
-    /// <param name="confine">Whether its scripts for the host are to run in the appliance; with an <c>untrusted</c> folder it stays as it is.</param>
+    /// <param name="confined">Where its scripts for the host are to run in the appliance: what they find there besides; with an <c>untrusted</c> folder it stays as it is. Null: they run on the host.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: a file of it, and what is wrong with that.</exception>
-    internal static OsDefinition Load(SourceFolder source, bool confine = false)
+    internal static OsDefinition Load(SourceFolder source, IReadOnlyList<string>? confined = null)
     {
         var known = OsInterface.Read(source);
         using var list = source.LinkedFile(ParametersName);
         var parameters = list is null ? new Dictionary<string, DefinitionParameter>() : ParameterListReader.Read(list, known.IsGaneti);
         using var untrusted = source.Folder(UntrustedFolderName);
-        var definition = new OsDefinition(source, known, parameters, list is not null) { IsConfined = confine && untrusted is null };
+        var definition = new OsDefinition(source, known, parameters, list is not null) { IsConfined = confined is not null && untrusted is null, ConfinedFiles = confined ?? [] };
         string[] actions = [.. Enum.GetValues<InstallAction>().Select(ScriptName)];
         if (definition.IsConfined)
         {
@@ -106,7 +109,7 @@ public sealed class OsDefinition
     {
         if (IsConfined)
         {
-            return UntrustedFiles.Read(_source);
+            return UntrustedFiles.Read(_source, ConfinedFiles);
         }
 
         using var folder = _source.Folder(UntrustedFolderName) ?? throw SourceFolder.Wrong(Path.Combine(Folder, UntrustedFolderName), "it went away");

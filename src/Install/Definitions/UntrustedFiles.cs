@@ -14,22 +14,51 @@ namespace ChannelSdk.Install.Definitions;
 internal sealed class UntrustedFiles
 {
     private readonly List<InstallScript> _files = [];
-    private readonly SourceFolder _root;
-
     /// <summary>The folders that the walk is in.</summary>
     private readonly List<FileIdentity?> _inside = [];
     private int _entries;
     private int _total;
 
+    /// <summary>What links do not leave.</summary>
+    private SourceFolder _root;
+
+    /// <summary>Begins the names of all that is in it.</summary>
+    private string _place = "";
+
     private UntrustedFiles(SourceFolder root) => _root = root;
 
     /// <summary>Reads all files.</summary>
+    /// <param name="folder">The folder of the scripts.</param>
+    /// <param name="elsewhere">Absolute paths of files and folders that go to the same place.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: one of them cannot be sent, and why.</exception>
-    public static IReadOnlyList<InstallScript> Read(SourceFolder folder)
+    public static IReadOnlyList<InstallScript> Read(SourceFolder folder, IReadOnlyList<string>? elsewhere = null)
     {
         var result = new UntrustedFiles(folder);
         result.Add(folder, "", 1);
+        foreach (var path in elsewhere ?? [])
+        {
+            result.AddElsewhere(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
+        }
+
         return result._files;
+    }
+
+    private void AddElsewhere(string path)
+    {
+        using var parent = SourceFolder.Open(Path.GetDirectoryName(path) ?? throw SourceFolder.Wrong(path, "an appliance has its own; name files and folders in it"));
+        var name = Path.GetFileName(path);
+        using var folder = parent.HasFolder(name) ? parent.Folder(name) : null;
+        if (folder is null)
+        {
+            using var file = parent.LinkedFile(name) ?? throw SourceFolder.Wrong(path, "there is no such file or folder, and confined definitions are to find it");
+            _entries++;
+            _place = "";
+            Add(file, path);
+            return;
+        }
+
+        (_root, _place) = (folder, path + "/");
+        Add(folder, "", path.Count('/') + 1);
     }
 
     private void Add(SourceFolder folder, string prefix, int depth)
@@ -82,7 +111,7 @@ internal sealed class UntrustedFiles
             throw TooMuch();
         }
 
-        _files.Add(new InstallScript { Name = path, IsExecutable = file.IsExecutable, Content = UnsafeByteOperations.UnsafeWrap(content) });
+        _files.Add(new InstallScript { Name = _place + path, IsExecutable = file.IsExecutable, Content = UnsafeByteOperations.UnsafeWrap(content) });
     }
 
     private ChannelException TooMuch() => new(ChannelError.BadConfiguration, ErrorClass.Refused,

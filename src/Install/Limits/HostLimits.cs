@@ -24,6 +24,7 @@ public sealed record HostLimits
     private const string MirrorsKey = "mirrors";
     private const string MirrorNetworksKey = "mirror_networks";
     private const string ConfineKey = "confine";
+    private const string ConfineFilesKey = "confine_files";
     private const string AllDefinitions = "all";
     private const string TrustedHalf = "trusted";
     private const int MaxDeadline = 604_800;
@@ -40,6 +41,9 @@ public sealed record HostLimits
             TomlKey.List<HostLimits>(ConfineKey, $"a list of OS definitions, or [\"{AllDefinitions}\"]",
                 static name => DefinitionName.IsAllowed(name) ? null : $"'{SafeText.Escape(name, MaxText)}' is no name of an OS definition; write the names of their folders, or [\"{AllDefinitions}\"]",
                 static (limits, names) => limits with { ConfinedDefinitions = names.ToHashSet(StringComparer.Ordinal) }),
+            TomlKey.List<HostLimits>(ConfineFilesKey, "a list of absolute paths",
+                static path => Path.IsPathRooted(path) ? null : $"'{SafeText.Escape(path, MaxText)}' is no absolute path",
+                static (limits, paths) => limits with { ConfinedFiles = paths }),
             TomlKey.Text<HostLimits>(ApplianceKey, "the absolute path of a folder", static (limits, path) => Path.IsPathRooted(path) ? limits with { Appliance = Path.GetFullPath(path) } : null),
             Networks(PackageNetworksKey, static (limits, networks) => limits with { PackageNetworks = networks }),
             Networks(MirrorNetworksKey, static (limits, networks) => limits with { MirrorNetworks = networks }),
@@ -63,6 +67,9 @@ public sealed record HostLimits
     /// <summary>The definitions that run in the appliance as a whole; <c>all</c> among them: all of them.</summary>
     public IReadOnlySet<string> ConfinedDefinitions { get; init; } = new HashSet<string>(StringComparer.Ordinal);
 
+    /// <summary>Absolute paths of files and folders that the scripts of these find at the same place in the appliance.</summary>
+    public IReadOnlyList<string> ConfinedFiles { get; init; } = [];
+
     /// <summary>Folder of the appliance, the only one that may be used; null: any.</summary>
     public string? Appliance { get; init; }
 
@@ -77,7 +84,7 @@ public sealed record HostLimits
 
     /// <summary>
     /// Reads a TOML file of at most 64 KiB with the table <c>[install]</c> and the keys <c>deadline</c> in seconds, <c>forbid</c>,
-    /// <c>confine</c>, <c>appliance</c>, <c>package_networks</c>, <c>mirrors</c> and <c>mirror_networks</c>. Without the file there are no limits.
+    /// <c>confine</c>, <c>confine_files</c>, <c>appliance</c>, <c>package_networks</c>, <c>mirrors</c> and <c>mirror_networks</c>. Without the file there are no limits.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <exception cref="ChannelException">
@@ -157,12 +164,14 @@ public sealed record HostLimits
     /// <summary>Which definitions may run scripts on the host, and which run in the appliance as a whole.</summary>
     /// <param name="forbidTrusted">Whether it is asked for that none may.</param>
     /// <param name="confine">Whether it is asked for that all run in the appliance.</param>
-    public DefinitionPolicy PolicyOf(bool forbidTrusted, bool confine) => new()
+    /// <param name="confineFiles">What it is asked for that these find there besides.</param>
+    public DefinitionPolicy PolicyOf(bool forbidTrusted, bool confine, IReadOnlyList<string> confineFiles) => new()
     {
         ForbidTrusted = ForbidsTrusted || forbidTrusted,
         Source = ForbidsTrusted ? Line(ForbidKey) : "--forbid-trusted",
         ConfineAll = confine || ConfinedDefinitions.Contains(AllDefinitions),
         ConfineOf = ConfinedDefinitions,
+        ConfineFiles = [.. ConfinedFiles, .. confineFiles],
         ConfineSource = confine ? "--confine" : Line(ConfineKey),
     };
 

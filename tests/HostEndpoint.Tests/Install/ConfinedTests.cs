@@ -139,6 +139,35 @@ public sealed class ConfinedTests : IDisposable
     }
 
     [Fact]
+    public async Task What_it_reads_elsewhere_on_this_host_is_sent_to_the_same_place()
+    {
+        _rig.Write("os/create", "");
+        var config = _rig.Write("etc/default/os", "MIRROR=http://deb.example.org/\n");
+        _rig.Write("etc/ganeti/variants/default.conf", "SUITE=bookworm\n");
+        File.CreateSymbolicLink(_rig.At("definitions", "etc", "ganeti", "main"), "variants");
+        var folder = _rig.At("definitions", "etc", "ganeti");
+        _rig.Policy = _rig.Policy! with { ConfineFiles = [config, folder + "/"] };
+        Assert.Equal("", (await _rig.RunAsync()).Result.Reason);
+        Assert.Equal(
+            [("create", ""), (config, "MIRROR=http://deb.example.org/\n"), (folder + "/main/default.conf", "SUITE=bookworm\n"), (folder + "/variants/default.conf", "SUITE=bookworm\n")],
+            Assert.Single(_ran).Scripts.Select(static file => (file.Name, file.Content.ToStringUtf8())));
+
+        foreach (var (path, said) in ((string, string)[])[(config + ".old", "there is no such file or folder"), ("/", "an appliance has its own"), ("/nonexistent/a", "/nonexistent: No such file")])
+        {
+            _rig.Policy = _rig.Policy! with { ConfineFiles = [path] };
+            Assert.Contains(said, Assert.Throws<ChannelException>(() => _rig.Start()).Message);
+        }
+
+        for (var i = 0; i < ScriptLimits.MaxFiles; i++)
+        {
+            _rig.Write($"etc/many/{i}", "");
+        }
+
+        _rig.Policy = _rig.Policy! with { ConfineFiles = [_rig.At("definitions", "etc", "many")] };
+        Assert.Contains("at most 256 files", Assert.Throws<ChannelException>(() => _rig.Start()).Message);
+    }
+
+    [Fact]
     public void A_confined_definition_that_lacks_the_action_names_the_script()
     {
         _rig.Write("os/create", "");

@@ -56,7 +56,9 @@ public class InstallRefusalTests
     [InlineData("../create", ChannelError.InvalidArgument)]
     [InlineData("..", ChannelError.InvalidArgument)]
     [InlineData("", ChannelError.InvalidArgument)]
-    [InlineData("/a", ChannelError.InvalidArgument)]
+    [InlineData("//a", ChannelError.InvalidArgument)]
+    [InlineData("/", ChannelError.InvalidArgument)]
+    [InlineData("/a/../b", ChannelError.InvalidArgument)]
     [InlineData("a//b", ChannelError.InvalidArgument)]
     [InlineData("a/../../b", ChannelError.InvalidArgument)]
     [InlineData("a/", ChannelError.InvalidArgument)]
@@ -105,16 +107,17 @@ public class InstallRefusalTests
     }
 
     [Theory]
-    [InlineData("#!/no/such/bash -e\nexit 0\n", "/no/such/bash")]
-    [InlineData("#! /no/such/\u001bsh", "/no/such/\\u001bsh")]
-    public async Task A_script_whose_interpreter_is_missing_fails_with_its_name(string script, string named)
+    [InlineData("create", "#!/no/such/bash -e\nexit 0\n", "/no/such/bash")]
+    [InlineData("create", "#! /no/such/\u001bsh", "/no/such/\\u001bsh")]
+    [InlineData("verify", "#!/no/such/bash\n", "/no/such/bash")]
+    public async Task A_script_whose_interpreter_is_missing_fails_with_its_name(string action, string script, string named)
     {
         await using var rig = new AgentRig();
-        await using var driver = await InstallDriver.OpenAsync(rig.Instance.Channel);
-        await driver.AddAsync("create", script);
+        await using var driver = await InstallDriver.OpenAsync(rig.Instance.Channel, request => request.Action = action);
+        await driver.AddAsync(action, script);
         await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
         var e = await driver.FailAsync();
         Assert.Equal(ChannelError.NotFound, e.Code);
-        Assert.Contains($"the script create cannot be run in the appliance: {named}, which its first line names, is not there", e.Message, StringComparison.Ordinal);
+        Assert.Contains($"the script {action} cannot be run in the appliance: {named}, which its first line names, is not there", e.Message, StringComparison.Ordinal);
     }
 }

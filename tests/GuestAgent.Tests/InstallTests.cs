@@ -49,6 +49,44 @@ public class InstallTests
     }
 
     [Fact]
+    public async Task A_verify_is_asked_for_the_parameters_and_its_operation_follows()
+    {
+        await using var rig = new AgentRig();
+        var operation = ByteString.CopyFrom(Guid.NewGuid().ToByteArray());
+        await using (var verify = await InstallDriver.StartAsync(rig.Instance.Channel, "echo \"$# $1 $OSP_DISK $CHANNELSDK_ACTION\"\n", request =>
+        {
+            (request.Operation, request.Action) = (operation, "verify");
+            request.Parameters.Add(new InstallParameter { Name = "disk", Value = ByteString.CopyFromUtf8("/dev/vda") });
+        }))
+        {
+            Assert.Equal(0u, (await verify.FinishAsync()).Code);
+            Assert.Equal("1 parameters /dev/vda verify\n", verify.Output.ToString());
+        }
+
+        await using var create = await InstallDriver.StartAsync(rig.Instance.Channel, "echo \"$#\"\n", request => request.Operation = operation);
+        Assert.Equal(0u, (await create.FinishAsync()).Code);
+        Assert.Equal("0\n", create.Output.ToString());
+    }
+
+    [Fact]
+    public async Task The_script_finds_files_of_the_host_at_the_same_place()
+    {
+        await using var rig = new AgentRig();
+        Directory.CreateDirectory($"{rig.Guest}/etc");
+        await File.WriteAllTextAsync($"{rig.Guest}/etc/theirs", "the appliance's");
+        for (var again = 0; again < 2; again++)
+        {
+            await using var driver = await InstallDriver.OpenAsync(rig.Instance.Channel);
+            await driver.AddAsync($"{rig.Guest}/etc/theirs", "the host's", isExecutable: false);
+            await driver.AddAsync($"{rig.Guest}/etc/hooks/new", "#!/bin/sh\necho hook\n");
+            await driver.AddAsync("create", $"#!/bin/sh\ncd '{rig.Guest}/etc'; cat theirs; echo; hooks/new\n");
+            await driver.Out.WriteAsync(InstallMessage.Start, ReadOnlyMemory<byte>.Empty);
+            Assert.Equal(0u, (await driver.FinishAsync()).Code);
+            Assert.Equal("the host's\nhook\n", driver.Output.ToString());
+        }
+    }
+
+    [Fact]
     public async Task The_script_finds_the_folders_of_its_definition_beside_it()
     {
         await using var rig = new AgentRig();

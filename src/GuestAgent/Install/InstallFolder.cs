@@ -66,7 +66,8 @@ internal sealed class InstallFolder
     public void Add(InstallScript untrusted)
     {
         var name = untrusted.Name;
-        var parts = name.Split('/');
+        var isElsewhere = name.StartsWith('/');
+        var parts = name[(isElsewhere ? 1 : 0)..].Split('/');
         if (parts.Length > ScriptLimits.MaxFileDepth || !parts.All(IsName))
         {
             throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused,
@@ -81,12 +82,23 @@ internal sealed class InstallFolder
         }
 
         var mode = UnixFileMode.UserRead | (untrusted.IsExecutable ? UnixFileMode.UserExecute : 0);
+        var path = isElsewhere ? name : $"{Scripts}/{name}";
         var flags = Abi.O_WRONLY | Abi.O_CREAT | Abi.O_EXCL | Abi.O_NOFOLLOW | Abi.O_CLOEXEC;
         try
         {
-            // No script has begun, so nobody else has put anything there.
-            Directory.CreateDirectory(Path.GetDirectoryName($"{Scripts}/{name}")!, Private);
-            using var file = new SafeFileHandle(FileCalls.Open($"{Scripts}/{name}", flags, (uint)mode), ownsHandle: true);
+            if (isElsewhere)
+            {
+                // In place of what the appliance, or the operation before this one, has there.
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                File.Delete(path);
+            }
+            else
+            {
+                // No script has begun, so nobody else has put anything there.
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!, Private);
+            }
+
+            using var file = new SafeFileHandle(FileCalls.Open(path, flags, (uint)mode), ownsHandle: true);
             if (file.IsInvalid)
             {
                 throw new IOException(Errno.Message(Errno.Last));

@@ -49,7 +49,7 @@ internal sealed class InstallSpec
         var spec = new InstallSpec(untrusted) { DataDevices = untrusted.DataDevices };
         if (!InstallNames.IsAction(untrusted.Action))
         {
-            throw Invalid("an action is create, export, import or rename");
+            throw Invalid("an action is create, export, import, rename or verify");
         }
 
         if (untrusted.Instance.Length == 0 || Encoding.UTF8.GetByteCount(untrusted.Instance) > MaxInstanceBytes || untrusted.Instance.Any(char.IsControl))

@@ -47,6 +47,11 @@ internal sealed class ScriptCall : IDisposable
             WorkingFolder = ByteString.CopyFromUtf8(folder.Scripts),
             MaxProcesses = MostProcesses,
         };
+        if (spec.Action == InstallNames.Verify)
+        {
+            request.Argv.Add(ByteString.CopyFromUtf8(InstallNames.VerifiedParameters));
+        }
+
         var program = ExecSpec.Parse(request);
         try
         {

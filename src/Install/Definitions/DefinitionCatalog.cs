@@ -5,7 +5,7 @@ namespace ChannelSdk.Install.Definitions;
 
 /// <summary>The OS definitions of a host: the folders of one folder.</summary>
 /// <param name="folder">The folder.</param>
-/// <param name="policy">What the administrator forbids; null: nothing.</param>
+/// <param name="policy">What the administrator forbids and confines; null: nothing.</param>
 public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = null)
 {
     private readonly string _folder = Path.GetFullPath(folder ?? throw new ArgumentNullException(nameof(folder)));
@@ -24,14 +24,14 @@ public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = 
         DefinitionName.Check(name);
         name = DefinitionName.Parts(name).Folder;
         var path = Path.Combine(_folder, name);
-        return Directory.Exists(path) ? OsDefinition.Load(SourceFolder.Open(path)) : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
+        return Directory.Exists(path) ? OsDefinition.Load(SourceFolder.Open(path), _policy.Confines(name) ? _policy.ConfineFiles : null) : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused,
             List() is { Count: > 0 } known ? $"there is no OS definition {name} in {_folder}; known are {string.Join(", ", known.Take(32))}" : $"there is no OS definition in {_folder}");
     }
 
     /// <summary>As <see cref="Load(string)"/>, and checks that an action of it can be done here.</summary>
     /// <exception cref="ChannelException">
     /// <see cref="ChannelError.BadConfiguration"/>: the action has neither half. <see cref="ChannelError.PermissionDenied"/>: it has a script for the host, which the administrator
-    /// forbids. Running the other half alone would leave it waiting for this one.
+    /// forbids, or confines to the appliance where its other half is. Running the other half alone would leave it waiting for this one.
     /// </exception>
     public OsDefinition Load(string name, InstallAction action)
     {
@@ -41,11 +41,19 @@ public sealed class DefinitionCatalog(string folder, DefinitionPolicy? policy = 
         if (!definition.HasTrusted(action) && !definition.HasUntrusted(action))
         {
             throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-                $"the OS definition {name} cannot {script}: there is neither {definition.TrustedScript(action)} nor {definition.UntrustedScript(action)}");
+                $"the OS definition {name} cannot {script}: there is {(definition.IsConfined ? $"no {definition.TrustedScript(action)}" : $"neither {definition.TrustedScript(action)} nor {definition.UntrustedScript(action)}")}");
         }
 
         var forHost = definition.HasTrusted(action) ? definition.TrustedScript(action) : definition.HasVerify ? definition.VerifyScript : null;
-        return forHost is null || _policy.AllowsTrusted(name) ? definition : throw new ChannelException(ChannelError.PermissionDenied, ErrorClass.Refused,
-            $"the administrator of this host forbids scripts of the OS definition {name} on the host{(_policy.Source.Length > 0 ? $" ({_policy.Source})" : "")}, and {forHost} is one; a definition with an {OsDefinition.UntrustedFolderName} folder alone is allowed");
+        return forHost is null ? definition
+            : _policy.Confines(name) ? throw Forbidden(
+                $"the administrator of this host confines the OS definition {name} to the appliance{Place(_policy.ConfineSource)}, and {forHost} is for the host, as the definition has an {OsDefinition.UntrustedFolderName} folder for the appliance; a definition without that folder runs there as a whole")
+            : _policy.AllowsTrusted(name) ? definition
+            : throw Forbidden(
+                $"the administrator of this host forbids scripts of the OS definition {name} on the host{Place(_policy.Source)}, and {forHost} is one; a definition with an {OsDefinition.UntrustedFolderName} folder alone is allowed, and one that is confined to the appliance");
     }
+
+    private static string Place(string source) => source.Length > 0 ? $" ({source})" : "";
+
+    private static ChannelException Forbidden(string text) => new(ChannelError.PermissionDenied, ErrorClass.Refused, text);
 }

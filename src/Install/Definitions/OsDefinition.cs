@@ -1,18 +1,19 @@
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
+using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.Install.Definitions;
 
 /// <summary>
 /// How an operating system is installed: a folder with the scripts create, export, import and rename, which run on the
 /// host, the same under untrusted/, which run in an appliance, a parameters.list and a verify. All of them may be missing;
-/// an action needs one of its two halves.
+/// an action needs one of its two halves. One that the administrator confines has none for the host: its folder is the one
+/// that the appliance is given.
 /// </summary>
 public sealed class OsDefinition
 {
     internal const string UntrustedFolderName = "untrusted";
     private const string ParametersName = "parameters.list";
-    private const string VerifyName = "verify";
 
     private readonly SourceFolder _source;
     private readonly HashSet<string> _trusted = [];
@@ -33,8 +34,11 @@ public sealed class OsDefinition
     /// <summary>Whether it declares its parameters; if not, any are taken.</summary>
     public bool HasParameterList { get; }
 
+    /// <summary>Whether all of its scripts run in the appliance.</summary>
+    public bool IsConfined { get; private init; }
+
     /// <summary>Whether it has a verify, which checks parameters on the host before an operation.</summary>
-    public bool HasVerify => _trusted.Contains(VerifyName);
+    public bool HasVerify => _trusted.Contains(InstallNames.Verify);
 
     /// <summary>Whether an action has a half on the host.</summary>
     public bool HasTrusted(InstallAction action) => _trusted.Contains(ScriptName(action));
@@ -42,43 +46,47 @@ public sealed class OsDefinition
     /// <summary>Whether an action has a half in an appliance.</summary>
     public bool HasUntrusted(InstallAction action) => _untrusted.Contains(ScriptName(action));
 
+    /// <summary>What its scripts find in the appliance besides, if it is confined.</summary>
+    private IReadOnlyList<string> ConfinedFiles { get; init; } = [];
+
+    /// <summary>Whether it has a verify that checks parameters in the appliance.</summary>
+    internal bool HasUntrustedVerify => _untrusted.Contains(InstallNames.Verify);
+
     /// <summary>What its scripts know.</summary>
     internal OsInterface Interface { get; }
 
-    internal string VerifyScript => Path.Combine(Folder, VerifyName);
+    internal string VerifyScript => Path.Combine(Folder, InstallNames.Verify);
 
     internal string TrustedScript(InstallAction action) => Path.Combine(Folder, ScriptName(action));
 
-    internal string UntrustedScript(InstallAction action) => Path.Combine(Folder, UntrustedFolderName, ScriptName(action));
+    internal string UntrustedScript(InstallAction action) => Path.Combine(Folder, IsConfined ? "" : UntrustedFolderName, ScriptName(action));
 
     internal static string ScriptName(InstallAction action) => action.ToString().ToLowerInvariant();
 
     /// <summary>Reads a definition and checks all that is there.</summary>
     /// <param name="source">Its folder, which belongs to the definition from then on and is closed with it by the collector.</param>
+    /// <param name="confined">Where its scripts for the host are to run in the appliance: what they find there besides; with an <c>untrusted</c> folder it stays as it is. Null: they run on the host.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: a file of it, and what is wrong with that.</exception>
-    internal static OsDefinition Load(SourceFolder source)
+    internal static OsDefinition Load(SourceFolder source, IReadOnlyList<string>? confined = null)
     {
         var known = OsInterface.Read(source);
-        using var list = source.File(ParametersName);
+        using var list = source.LinkedFile(ParametersName);
         var parameters = list is null ? new Dictionary<string, DefinitionParameter>() : ParameterListReader.Read(list, known.IsGaneti);
-        var definition = new OsDefinition(source, known, parameters, list is not null);
         using var untrusted = source.Folder(UntrustedFolderName);
-        foreach (var name in Enum.GetValues<InstallAction>().Select(ScriptName))
+        var definition = new OsDefinition(source, known, parameters, list is not null) { IsConfined = confined is not null && untrusted is null, ConfinedFiles = confined ?? [] };
+        string[] actions = [.. Enum.GetValues<InstallAction>().Select(ScriptName)];
+        if (definition.IsConfined)
         {
-            definition.FindTrusted(name);
-            using var file = untrusted?.File(name);
-            if (file is { IsExecutable: false })
-            {
-                throw SourceFolder.Wrong(file.Path, "it is not executable; run 'chmod +x' on it");
-            }
-
-            if (file is not null)
-            {
-                definition._untrusted.Add(name);
-            }
+            Array.ForEach([.. actions, InstallNames.Verify], name => definition.FindUntrusted(source, name));
+            return definition;
         }
 
-        definition.FindTrusted(VerifyName);
+        Array.ForEach([.. actions, InstallNames.Verify], definition.FindTrusted);
+        if (untrusted is not null)
+        {
+            Array.ForEach(actions, name => definition.FindUntrusted(untrusted, name));
+        }
+
         if (definition._trusted.Count > 0)
         {
             definition.RequireTrustedPlace();
@@ -93,12 +101,17 @@ public sealed class OsDefinition
 
     /// <summary>Opens the verify, checked.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it went away, or cannot be trusted any more.</exception>
-    internal SourceFile OpenVerify() => OpenTrusted(VerifyName);
+    internal SourceFile OpenVerify() => OpenTrusted(InstallNames.Verify);
 
     /// <summary>Reads what an appliance is given.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: one of the files cannot be sent, and why.</exception>
     internal IReadOnlyList<InstallScript> ReadUntrusted()
     {
+        if (IsConfined)
+        {
+            return UntrustedFiles.Read(_source, ConfinedFiles);
+        }
+
         using var folder = _source.Folder(UntrustedFolderName) ?? throw SourceFolder.Wrong(Path.Combine(Folder, UntrustedFolderName), "it went away");
         return UntrustedFiles.Read(folder);
     }
@@ -110,6 +123,15 @@ public sealed class OsDefinition
         {
             file.RequireTrustedScript();
             _trusted.Add(name);
+        }
+    }
+
+    private void FindUntrusted(SourceFolder folder, string name)
+    {
+        using var file = folder.LinkedFile(name);
+        if (file is not null)
+        {
+            _untrusted.Add(file.IsExecutable ? name : throw SourceFolder.Wrong(file.Path, "it is not executable; run 'chmod +x' on it"));
         }
     }
 

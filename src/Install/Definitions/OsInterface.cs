@@ -32,7 +32,7 @@ internal sealed class OsInterface
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: a file of it, and what is wrong with that.</exception>
     public static OsInterface Read(SourceFolder source)
     {
-        using var versions = source.File(VersionsName);
+        using var versions = source.LinkedFile(VersionsName);
         var version = versions is null ? s_known[0] : NewestKnown(versions);
         using var variants = version < FirstWithVariants ? null : source.LinkedFile(VariantsName);
         return new OsInterface(version, versions is not null, variants is null ? [] : Names(variants));

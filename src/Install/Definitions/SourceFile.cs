@@ -49,7 +49,7 @@ internal sealed class SourceFile(SafeFileHandle handle, string path) : IDisposab
             throw SourceFolder.Wrong(path, "it is not executable; run 'chmod +x' on it, or remove it if there is to be no such script");
         }
 
-        SourceFolder.RequireTrusted(handle, path, $"it {SourceFolder.RunsOnHost}");
+        TrustedOwner.Require(handle, path, $"it {SourceFolder.RunsOnHost}");
     }
 
     /// <summary>Checks that it is a regular file.</summary>

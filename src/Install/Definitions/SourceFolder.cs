@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using System.Text;
 using ChannelSdk.Host.Files;
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Linux.Native;
@@ -9,17 +9,19 @@ using Microsoft.Win32.SafeHandles;
 namespace ChannelSdk.Install.Definitions;
 
 /// <summary>
-/// An open folder of an OS definition. All in it is opened beneath it, one name at a time and never through a link, so that
-/// its author can replace entries meanwhile and yet reach no other file of the host.
+/// An open folder of an OS definition. All in it is opened beneath it, so that its author can replace entries meanwhile and yet
+/// reach no other file of the host: one name at a time and not through a link, or by links that stay beneath it.
 /// </summary>
 internal sealed class SourceFolder : IDisposable
 {
-    private const UnixFileMode OthersWrite = UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
     /// <summary>Why a script must be trusted, behind its name.</summary>
     public const string RunsOnHost = "would run on the host with this program's rights";
 
     private const int MaxTrustedNames = 1024;
     private const int MaxTrustedDepth = 8;
+
+    /// <summary>The kernel gives up a way beneath a folder when names on it change meanwhile.</summary>
+    private const int MaxTries = 16;
 
     private readonly SafeFileHandle _handle;
 
@@ -27,6 +29,9 @@ internal sealed class SourceFolder : IDisposable
 
     /// <summary>Where it was found, for people.</summary>
     public string Path { get; }
+
+    /// <summary>The folder itself.</summary>
+    public SafeFileHandle Handle => _handle;
 
     /// <summary>Opens a folder by its path; only its own name may not be a link.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it is not there, no folder, or a link.</exception>
@@ -65,25 +70,47 @@ internal sealed class SourceFolder : IDisposable
         }
     }
 
+    /// <summary>Whether a name in it is a link's now.</summary>
+    public bool HasLink(string name) => new FileInfo($"{OpenPath}/{name}").LinkTarget is not null;
+
     /// <summary>
-    /// As <see cref="File"/>, or the file that a link of that name leads to: where only root and this program's user can have made the
-    /// link and written the file, as packages have their configuration elsewhere.
+    /// As <see cref="File"/>, or the file that a link of that name leads to: beneath this folder, or elsewhere where only root and this
+    /// program's user can have made the link and written the file, as packages have their configuration elsewhere.
     /// </summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it is unreadable, no regular file, or a link that others can have made.</exception>
-    public SourceFile? LinkedFile(string name)
+    public SourceFile? LinkedFile(string name) => !HasLink(name) ? File(name) : Beneath(name) switch
     {
-        if (new FileInfo($"{OpenPath}/{name}").LinkTarget is null)
+        null => TrustedLink.Follow(this, name),
+        SourceFile file => file,
+        var folder => throw NoFile(folder, Of(name)),
+    };
+
+    /// <summary>Opens what a path beneath it leads to, through links that do not leave it.</summary>
+    /// <returns>A <see cref="SourceFile"/> or <see cref="SourceFolder"/>; null: a link on the way leads out.</returns>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it is not there, unreadable, or neither a folder nor a regular file.</exception>
+    public IDisposable? Beneath(string path)
+    {
+        var number = OpenBeneath(path);
+        for (var tries = 1; number < 0 && Errno.Last == Errno.EAGAIN && tries < MaxTries; tries++)
         {
-            return File(name);
+            number = OpenBeneath(path);
         }
 
-        RequireTrusted($"a script in it {RunsOnHost}");
-        var number = FileCalls.OpenAt(_handle, name, Abi.O_NONBLOCK | Abi.O_NOCTTY | Abi.O_CLOEXEC);
-        var file = number >= 0 ? new SourceFile(new SafeFileHandle(number, ownsHandle: true), Of(name)) : throw Wrong(Of(name), $"the link cannot be followed: {Errno.Message(Errno.Last)}");
+        if (number < 0)
+        {
+            return Errno.Last == Errno.EXDEV ? null : throw Wrong(Of(path), $"the link cannot be followed: {Errno.Message(Errno.Last)}");
+        }
+
+        var handle = new SafeFileHandle(number, ownsHandle: true);
+        if (FileIdentity.Of(number) is { IsFolder: true })
+        {
+            return new SourceFolder(handle, Of(path));
+        }
+
+        var file = new SourceFile(handle, Of(path));
         try
         {
             file.RequireRegular();
-            RequireTrusted(file.Handle, file.Path, "a link that is followed leads to it");
             return file;
         }
         catch
@@ -122,7 +149,7 @@ internal sealed class SourceFolder : IDisposable
                     throw Failed(path, Errno.Last);
                 }
 
-                RequireTrusted(folder, path, why);
+                TrustedOwner.Require(folder, path, why);
             }
         }
         catch (IOException e)
@@ -135,26 +162,6 @@ internal sealed class SourceFolder : IDisposable
     /// <param name="except">Name of an entry that is not looked at.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: which file, and what is wrong with it.</exception>
     public void RequireTrustedContent(string except) => RequireTrustedContent(except, 1);
-
-    /// <summary>Checks that only root and this program's user can change what is open. In a sticky folder a user can change only own entries.</summary>
-    /// <param name="handle">The open file or folder.</param>
-    /// <param name="path">Where it was found.</param>
-    /// <param name="why">Why that matters, as a clause.</param>
-    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>.</exception>
-    public static void RequireTrusted(SafeFileHandle handle, string path, string why)
-    {
-        var (owner, _) = LocalFile.OwnerOf(handle);
-        if (owner != 0 && owner != ProcessCalls.GetEUid())
-        {
-            throw Wrong(path, $"it belongs to user {owner}, and {why}; give it to root or to this program's user");
-        }
-
-        var mode = System.IO.File.GetUnixFileMode(handle);
-        if ((mode & OthersWrite) != 0 && (mode & UnixFileMode.StickyBit) == 0)
-        {
-            throw Wrong(path, $"{((mode & UnixFileMode.OtherWrite) != 0 ? "everybody" : "its group")} may write it, and {why}; run 'chmod go-w' on it");
-        }
-    }
 
     /// <inheritdoc/>
     public void Dispose() => _handle.Dispose();
@@ -175,7 +182,7 @@ internal sealed class SourceFolder : IDisposable
             using var entry = new SafeFileHandle(FileCalls.OpenAt(_handle, name, Abi.O_PATH | Abi.O_CLOEXEC), ownsHandle: true);
             if (!entry.IsInvalid)
             {
-                RequireTrusted(entry, Of(name), "a script of the definition may read it on the host, with this program's rights");
+                TrustedOwner.Require(entry, Of(name), "a script of the definition may read it on the host, with this program's rights");
             }
 
             using var folder = HasFolder(name) ? Folder(name) : null;
@@ -186,6 +193,22 @@ internal sealed class SourceFolder : IDisposable
     private string OpenPath => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"/proc/self/fd/{(int)_handle.DangerousGetHandle()}");
 
     private string Of(string name) => System.IO.Path.Combine(Path, name);
+
+    private static ChannelException NoFile(IDisposable folder, string path)
+    {
+        folder.Dispose();
+        return Wrong(path, "it leads to a folder, and a file is needed");
+    }
+
+    private unsafe int OpenBeneath(string path)
+    {
+        var how = new OpenHow { Flags = Abi.O_NONBLOCK | Abi.O_NOCTTY | Abi.O_CLOEXEC, Resolve = Abi.RESOLVE_NO_MAGICLINKS | Abi.RESOLVE_BENEATH };
+        using var hold = new HandleHold(_handle);
+        fixed (byte* bytes = Encoding.UTF8.GetBytes(path + '\0'))
+        {
+            return FileCalls.OpenAt2((int)_handle.DangerousGetHandle(), bytes, &how);
+        }
+    }
 
     private SafeFileHandle? OpenIn(string name, int flags)
     {

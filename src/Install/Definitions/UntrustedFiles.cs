@@ -1,3 +1,4 @@
+using ChannelSdk.Linux.Files;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Services.Install;
@@ -5,27 +6,70 @@ using Google.Protobuf;
 
 namespace ChannelSdk.Install.Definitions;
 
-/// <summary>The untrusted folder of a definition with its folders, as an appliance is given it (install.proto, InstallScript).</summary>
+/// <summary>
+/// The untrusted folder of a definition with its folders, or all of a confined definition, as an appliance is given it (install.proto,
+/// InstallScript). What a link leads to goes in place of the link: a file or folder beneath the folder, or a file elsewhere
+/// where no other user than root and this program's can have made the link (<see cref="TrustedLink"/>).
+/// </summary>
 internal sealed class UntrustedFiles
 {
     private readonly List<InstallScript> _files = [];
-    private readonly string _path;
+    /// <summary>The folders that the walk is in.</summary>
+    private readonly List<FileIdentity?> _inside = [];
     private int _entries;
     private int _total;
 
-    private UntrustedFiles(string path) => _path = path;
+    /// <summary>What links do not leave.</summary>
+    private SourceFolder _root;
+
+    /// <summary>Begins the names of all that is in it.</summary>
+    private string _place = "";
+
+    private UntrustedFiles(SourceFolder root) => _root = root;
 
     /// <summary>Reads all files.</summary>
+    /// <param name="folder">The folder of the scripts.</param>
+    /// <param name="elsewhere">Absolute paths of files and folders that go to the same place.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: one of them cannot be sent, and why.</exception>
-    public static IReadOnlyList<InstallScript> Read(SourceFolder folder)
+    public static IReadOnlyList<InstallScript> Read(SourceFolder folder, IReadOnlyList<string>? elsewhere = null)
     {
-        var result = new UntrustedFiles(folder.Path);
+        var result = new UntrustedFiles(folder);
         result.Add(folder, "", 1);
+        foreach (var path in elsewhere ?? [])
+        {
+            result.AddElsewhere(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
+        }
+
         return result._files;
+    }
+
+    private void AddElsewhere(string path)
+    {
+        using var parent = SourceFolder.Open(Path.GetDirectoryName(path) ?? throw SourceFolder.Wrong(path, "an appliance has its own; name files and folders in it"));
+        var name = Path.GetFileName(path);
+        using var folder = parent.HasFolder(name) ? parent.Folder(name) : null;
+        if (folder is null)
+        {
+            using var file = parent.LinkedFile(name) ?? throw SourceFolder.Wrong(path, "there is no such file or folder, and confined definitions are to find it");
+            _entries++;
+            _place = "";
+            Add(file, path);
+            return;
+        }
+
+        (_root, _place) = (folder, path + "/");
+        Add(folder, "", path.Count('/') + 1);
     }
 
     private void Add(SourceFolder folder, string prefix, int depth)
     {
+        var identity = FileIdentity.Of((int)folder.Handle.DangerousGetHandle());
+        if (_inside.Contains(identity))
+        {
+            throw SourceFolder.Wrong(folder.Path, "it is a link to a folder that it lies in");
+        }
+
+        _inside.Add(identity);
         foreach (var name in folder.Names(ScriptLimits.MaxFiles + 1))
         {
             // Folders count too: a walk of them has no other end.
@@ -34,13 +78,14 @@ internal sealed class UntrustedFiles
                 throw TooMuch();
             }
 
-            if (!folder.HasFolder(name))
+            using var entry = Open(folder, name, prefix + name) ?? throw SourceFolder.Wrong(Path.Combine(folder.Path, name), "it went away while the folder was read");
+            if (entry is SourceFile file)
             {
-                Add(folder, name, prefix + name);
+                Add(file, prefix + name);
                 continue;
             }
 
-            using var inner = folder.Folder(name) ?? throw WentAway(folder, name);
+            var inner = (SourceFolder)entry;
             if (depth == ScriptLimits.MaxFileDepth)
             {
                 throw SourceFolder.Wrong(inner.Path, $"an appliance is given folders that are at most {ScriptLimits.MaxFileDepth - 1} deep");
@@ -48,11 +93,17 @@ internal sealed class UntrustedFiles
 
             Add(inner, $"{prefix}{name}/", depth + 1);
         }
+
+        _inside.RemoveAt(_inside.Count - 1);
     }
 
-    private void Add(SourceFolder folder, string name, string path)
+    private IDisposable? Open(SourceFolder folder, string name, string path) =>
+        folder.HasLink(name) ? _root.Beneath(path) ?? TrustedLink.Follow(folder, name)
+        : folder.HasFolder(name) ? folder.Folder(name)
+        : folder.File(name);
+
+    private void Add(SourceFile file, string path)
     {
-        using var file = folder.File(name) ?? throw WentAway(folder, name);
         var content = file.Read(ScriptLimits.MaxFileBytes);
         _total += content.Length;
         if (_total > ScriptLimits.MaxAllFileBytes)
@@ -60,12 +111,9 @@ internal sealed class UntrustedFiles
             throw TooMuch();
         }
 
-        _files.Add(new InstallScript { Name = path, IsExecutable = file.IsExecutable, Content = UnsafeByteOperations.UnsafeWrap(content) });
+        _files.Add(new InstallScript { Name = _place + path, IsExecutable = file.IsExecutable, Content = UnsafeByteOperations.UnsafeWrap(content) });
     }
 
     private ChannelException TooMuch() => new(ChannelError.BadConfiguration, ErrorClass.Refused,
-        $"{_path}: an appliance is given at most {ScriptLimits.MaxFiles} files and folders with {ScriptLimits.MaxAllFileBytes} bytes in all; let the script fetch what is larger, or build it into the appliance");
-
-    private static ChannelException WentAway(SourceFolder folder, string name) =>
-        SourceFolder.Wrong(Path.Combine(folder.Path, name), "it went away while the folder was read");
+        $"{_root.Path}: an appliance is given at most {ScriptLimits.MaxFiles} files and folders with {ScriptLimits.MaxAllFileBytes} bytes in all; let the script fetch what is larger, or build it into the appliance");
 }

@@ -19,8 +19,10 @@ public enum InstallParty
 /// <summary>Where an operation is.</summary>
 public enum InstallPhase
 {
-    /// <summary>Definition, parameters and folder are made ready; the definition's verify runs.</summary>
+    /// <summary>Definition, parameters and folder are made ready.</summary>
     Preparing,
+    /// <summary>The definition's verify checks the parameters: on the host before the appliance boots, or of a confined definition in the appliance.</summary>
+    Verifying,
     /// <summary>The appliance boots.</summary>
     Booting,
     /// <summary>The halves run.</summary>

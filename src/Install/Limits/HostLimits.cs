@@ -1,6 +1,7 @@
 using System.Net;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Mirror;
+using ChannelSdk.Install.Names;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Text;
 using ChannelSdk.Protocol.Toml;
@@ -22,6 +23,9 @@ public sealed record HostLimits
     private const string PackageNetworksKey = "package_networks";
     private const string MirrorsKey = "mirrors";
     private const string MirrorNetworksKey = "mirror_networks";
+    private const string ConfineKey = "confine";
+    private const string ConfineFilesKey = "confine_files";
+    private const string AllDefinitions = "all";
     private const string TrustedHalf = "trusted";
     private const int MaxDeadline = 604_800;
     private const int MaxText = 256;
@@ -34,6 +38,12 @@ public sealed record HostLimits
             TomlKey.List<HostLimits>(ForbidKey, $"a list of halves that may not run: [\"{TrustedHalf}\"]",
                 static half => half == TrustedHalf ? null : $"'{SafeText.Escape(half, MaxText)}' is no half that can be forbidden; write [\"{TrustedHalf}\"]",
                 static (limits, halves) => limits with { ForbidsTrusted = halves.Length > 0 }),
+            TomlKey.List<HostLimits>(ConfineKey, $"a list of OS definitions, or [\"{AllDefinitions}\"]",
+                static name => DefinitionName.IsAllowed(name) ? null : $"'{SafeText.Escape(name, MaxText)}' is no name of an OS definition; write the names of their folders, or [\"{AllDefinitions}\"]",
+                static (limits, names) => limits with { ConfinedDefinitions = names.ToHashSet(StringComparer.Ordinal) }),
+            TomlKey.List<HostLimits>(ConfineFilesKey, "a list of absolute paths",
+                static path => Path.IsPathRooted(path) ? null : $"'{SafeText.Escape(path, MaxText)}' is no absolute path",
+                static (limits, paths) => limits with { ConfinedFiles = paths }),
             TomlKey.Text<HostLimits>(ApplianceKey, "the absolute path of a folder", static (limits, path) => Path.IsPathRooted(path) ? limits with { Appliance = Path.GetFullPath(path) } : null),
             Networks(PackageNetworksKey, static (limits, networks) => limits with { PackageNetworks = networks }),
             Networks(MirrorNetworksKey, static (limits, networks) => limits with { MirrorNetworks = networks }),
@@ -54,6 +64,12 @@ public sealed record HostLimits
     /// <summary>Whether no script of a definition may run on the host.</summary>
     public bool ForbidsTrusted { get; init; }
 
+    /// <summary>The definitions that run in the appliance as a whole; <c>all</c> among them: all of them.</summary>
+    public IReadOnlySet<string> ConfinedDefinitions { get; init; } = new HashSet<string>(StringComparer.Ordinal);
+
+    /// <summary>Absolute paths of files and folders that the scripts of these find at the same place in the appliance.</summary>
+    public IReadOnlyList<string> ConfinedFiles { get; init; } = [];
+
     /// <summary>Folder of the appliance, the only one that may be used; null: any.</summary>
     public string? Appliance { get; init; }
 
@@ -68,7 +84,7 @@ public sealed record HostLimits
 
     /// <summary>
     /// Reads a TOML file of at most 64 KiB with the table <c>[install]</c> and the keys <c>deadline</c> in seconds, <c>forbid</c>,
-    /// <c>appliance</c>, <c>package_networks</c>, <c>mirrors</c> and <c>mirror_networks</c>. Without the file there are no limits.
+    /// <c>confine</c>, <c>confine_files</c>, <c>appliance</c>, <c>package_networks</c>, <c>mirrors</c> and <c>mirror_networks</c>. Without the file there are no limits.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <exception cref="ChannelException">
@@ -93,7 +109,7 @@ public sealed record HostLimits
         }
 
         folder.RequireTrusted("a file in it says what may be installed on this host");
-        SourceFolder.RequireTrusted(file.Handle, path, "it says what may be installed on this host");
+        TrustedOwner.Require(file.Handle, path, "it says what may be installed on this host");
         return Parse(file.Read(TomlReader.MaxBytes), path);
     }
 
@@ -145,10 +161,19 @@ public sealed record HostLimits
         return asked.Count > 0 ? asked : Mirrors ?? [];
     }
 
-    /// <summary>Which definitions may run scripts on the host.</summary>
+    /// <summary>Which definitions may run scripts on the host, and which run in the appliance as a whole.</summary>
     /// <param name="forbidTrusted">Whether it is asked for that none may.</param>
-    public DefinitionPolicy PolicyOf(bool forbidTrusted) =>
-        new() { ForbidTrusted = ForbidsTrusted || forbidTrusted, Source = ForbidsTrusted ? Line(ForbidKey) : "--forbid-trusted" };
+    /// <param name="confine">Whether it is asked for that all run in the appliance.</param>
+    /// <param name="confineFiles">What it is asked for that these find there besides.</param>
+    public DefinitionPolicy PolicyOf(bool forbidTrusted, bool confine, IReadOnlyList<string> confineFiles) => new()
+    {
+        ForbidTrusted = ForbidsTrusted || forbidTrusted,
+        Source = ForbidsTrusted ? Line(ForbidKey) : "--forbid-trusted",
+        ConfineAll = confine || ConfinedDefinitions.Contains(AllDefinitions),
+        ConfineOf = ConfinedDefinitions,
+        ConfineFiles = [.. ConfinedFiles, .. confineFiles],
+        ConfineSource = confine ? "--confine" : Line(ConfineKey),
+    };
 
     /// <summary>The limits of a file's bytes.</summary>
     internal static HostLimits Parse(ReadOnlySpan<byte> utf8, string path)

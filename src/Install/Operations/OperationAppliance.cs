@@ -1,10 +1,12 @@
 using ChannelSdk.Channels;
 using ChannelSdk.Host;
 using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Mirror;
 using ChannelSdk.Install.Processes;
 using ChannelSdk.Metadata.Relay;
 using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.Install.Operations;
 
@@ -80,8 +82,41 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
         await ready.ConfigureAwait(false);
     }
 
+    /// <summary>Attends a half in it until that is done. Where it ends itself before, that is the error, with what is known of why.</summary>
+    /// <param name="half">The half.</param>
+    /// <param name="attend">Attends it.</param>
+    /// <param name="onEnded">Told that the appliance has ended before; null: nobody.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <exception cref="ChannelException">The appliance has ended, or what the attending throws.</exception>
+    public async Task AttendAsync(UntrustedScript half, Func<CancellationToken, Task> attend, Action? onEnded, CancellationToken cancellationToken)
+    {
+        using var gone = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var attending = attend(gone.Token);
+        // An appliance that ends takes its stream with it, and either may be seen first.
+        if (await Task.WhenAny(attending, Exited).ConfigureAwait(false) != attending || (half.End.IsFaulted && await EndsSoonAsync().ConfigureAwait(false)))
+        {
+            onEnded?.Invoke();
+            await gone.CancelAsync().ConfigureAwait(false);
+            await attending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw await EndedAsync("its work was done", ErrorClass.MayHaveRun).ConfigureAwait(false);
+        }
+
+        await attending.ConfigureAwait(false);
+    }
+
+    /// <summary>The failure of a script in it that did not end well.</summary>
+    /// <param name="what">What its end means.</param>
+    /// <param name="end">How it ended.</param>
+    /// <param name="hint">What may have been the cause; empty: nothing is known.</param>
+    public async Task<ChannelException> FailedAsync(string what, ScriptEnded end, string hint)
+    {
+        var words = reports.EndOf(InstallParty.Untrusted);
+        var kernel = ScriptFailure.IsKilled(end) ? await KilledForMemoryAsync().ConfigureAwait(false) : "";
+        return ScriptFailure.Of(reports, what, end, words, hint, kernel);
+    }
+
     /// <summary>The error for one that has ended too early, with what is known of why.</summary>
-    public async Task<ChannelException> EndedAsync(string before, ErrorClass @class)
+    private async Task<ChannelException> EndedAsync(string before, ErrorClass @class)
     {
         var known = await DiagnoseAsync(_launched!).ConfigureAwait(false);
         var panic = ApplianceConsole.Panic(known.Console.Span);
@@ -95,7 +130,7 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
     }
 
     /// <summary>The words of its kernel about a process that was killed for want of memory; empty if there are none within a second.</summary>
-    public async Task<string> KilledForMemoryAsync()
+    private async Task<string> KilledForMemoryAsync()
     {
         for (var begin = TimeProvider.System.GetTimestamp(); ; await Task.Delay(s_look).ConfigureAwait(false))
         {
@@ -137,6 +172,8 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
             }
         }
     }
+
+    private async Task<bool> EndsSoonAsync() => await Task.WhenAny(Exited, Task.Delay(s_wordsTime)).ConfigureAwait(false) == Exited;
 
     private static async Task<LaunchDiagnosis> DiagnoseAsync(ILaunchedInstance launched)
     {

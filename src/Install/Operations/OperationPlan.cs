@@ -108,19 +108,27 @@ internal sealed class OperationPlan
     /// <param name="hasProxy">Whether it is served a proxy.</param>
     public InstallRunRequest ToRunRequest(IReadOnlyList<string> diskDevices, bool hasProxy)
     {
-        var request = new InstallRunRequest
-        {
-            Operation = ByteString.CopyFrom(Convert.FromHexString(Id)),
-            Action = OsDefinition.ScriptName(Request.Action),
-            Instance = Record.Name,
-            HasProxy = hasProxy,
-        };
-        request.Environment.AddRange(Description(diskDevices).Select(v => ByteString.CopyFromUtf8($"{v.Key}={v.Value}")));
+        var request = ToVerifyRequest(diskDevices, hasProxy);
+        request.Action = OsDefinition.ScriptName(Request.Action);
         if (Request.Data.Count > 0)
         {
             request.DataDevices.AddRange(diskDevices);
         }
 
+        return request;
+    }
+
+    /// <summary>As <see cref="ToRunRequest"/>, to check the parameters.</summary>
+    public InstallRunRequest ToVerifyRequest(IReadOnlyList<string> diskDevices, bool hasProxy)
+    {
+        var request = new InstallRunRequest
+        {
+            Operation = ByteString.CopyFrom(Convert.FromHexString(Id)),
+            Action = InstallNames.Verify,
+            Instance = Record.Name,
+            HasProxy = hasProxy,
+        };
+        request.Environment.AddRange(Description(diskDevices).Select(v => ByteString.CopyFromUtf8($"{v.Key}={v.Value}")));
         request.Parameters.AddRange(Parameters.Select(p => new InstallParameter { Name = p.Name, Class = (uint)p.Class, Value = UnsafeByteOperations.UnsafeWrap(p.Value) }));
         return request;
     }

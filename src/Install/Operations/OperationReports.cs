@@ -104,9 +104,8 @@ internal sealed class OperationReports
     {
         lock (_gate)
         {
-            _outputs[(party, false)].Flush();
-            _outputs[(party, true)].Flush();
-            return _outputs[(party, true)].Last;
+            _outputs[(party, false)].End();
+            return _outputs[(party, true)].End();
         }
     }
 
@@ -128,7 +127,7 @@ internal sealed class OperationReports
                 var lines = new OutputLines(_redactor, LaunchDiagnosis.MaxOutput,
                     line => Write(new LogEvent { At = _time.GetUtcNow(), Level = InstallLogLevel.Info, Text = $"{of}| {line}" }));
                 lines.Add(words);
-                lines.Flush();
+                lines.End();
             }
         }
     }

@@ -11,6 +11,9 @@ namespace ChannelSdk.Install.Operations;
 /// <summary>The work of one operation: verify, appliance, both halves, package. What it has made is ended by <see cref="DisposeAsync"/>.</summary>
 internal sealed class OperationRun : IAsyncDisposable
 {
+    /// <summary>What a verify that does not end well means.</summary>
+    public const string VerifyFailure = "its verify refuses the parameters";
+
     private static readonly TimeSpan s_packageTime = TimeSpan.FromSeconds(30);
 
     private readonly OperationPlan _plan;
@@ -45,7 +48,8 @@ internal sealed class OperationRun : IAsyncDisposable
 
         if (_plan.Definition.HasVerify)
         {
-            await _script.RunAsync(_plan.Definition.OpenVerify, ["parameters"], null, "its verify refuses the parameters", cancellationToken).ConfigureAwait(false);
+            _reports.Enter(InstallPhase.Verifying);
+            await _script.RunAsync(_plan.Definition.OpenVerify, [InstallNames.VerifiedParameters], null, VerifyFailure, cancellationToken).ConfigureAwait(false);
         }
 
         if (_plan.Scripts is not null)
@@ -54,6 +58,11 @@ internal sealed class OperationRun : IAsyncDisposable
             _mirror = _options.Mirrors.Count > 0 ? await StartMirrorAsync().ConfigureAwait(false) : null;
             _appliance = new OperationAppliance(_plan, _options, _reports, _mirror);
             await _appliance.BootAsync(_folder.Appliance, _onResource, cancellationToken).ConfigureAwait(false);
+            if (_plan.Definition.HasUntrustedVerify)
+            {
+                _reports.Enter(InstallPhase.Verifying);
+                await ApplianceVerify.RunAsync(_plan, _appliance, _reports, cancellationToken).ConfigureAwait(false);
+            }
         }
 
         _reports.Enter(InstallPhase.Running);

@@ -18,8 +18,7 @@ internal sealed class OutputLines(Redactor redactor, long budget, Action<string>
     private long _told;
     private bool _isCut;
 
-    /// <summary>The last line that was not empty; for an error.</summary>
-    public string Last { get; private set; } = "";
+    private string _last = "";
 
     public void Add(ReadOnlySpan<byte> untrusted)
     {
@@ -47,8 +46,15 @@ internal sealed class OutputLines(Redactor redactor, long budget, Action<string>
         }
     }
 
-    /// <summary>The last line may have no end.</summary>
-    public void Flush()
+    /// <summary>What wrote it has ended: its last line may have no end.</summary>
+    /// <returns>The last line that was not empty, for an error; empty: there was none.</returns>
+    public string End()
+    {
+        Flush();
+        return Interlocked.Exchange(ref _last, "");
+    }
+
+    private void Flush()
     {
         var line = _line.AsSpan(0, _length);
         redactor.Apply(line);
@@ -70,7 +76,7 @@ internal sealed class OutputLines(Redactor redactor, long budget, Action<string>
 
         _told += line.Length;
         _isCut = _told > budget;
-        Last = SafeText.Escape(Encoding.UTF8.GetString(line.TrimEnd((byte)'\r')), MaxLine);
-        told(_isCut ? $"(more than {budget} bytes; what follows is not kept)" : Last);
+        _last = SafeText.Escape(Encoding.UTF8.GetString(line.TrimEnd((byte)'\r')), MaxLine);
+        told(_isCut ? $"(more than {budget} bytes; what follows is not kept)" : _last);
     }
 }

@@ -10,8 +10,6 @@ namespace ChannelSdk.Install.Operations;
 /// <summary>The two halves of an operation, which run and talk at the same time. What it has made is ended by <see cref="DisposeAsync"/>.</summary>
 internal sealed class ScriptPair : IAsyncDisposable
 {
-    private static readonly TimeSpan s_exitWait = TimeSpan.FromSeconds(1);
-
     private readonly OperationPlan _plan;
     private readonly InstallerOptions _options;
     private readonly OperationFolder _folder;
@@ -67,7 +65,7 @@ internal sealed class ScriptPair : IAsyncDisposable
         List<Task> halves = [];
         if (_untrusted is not null)
         {
-            halves.Add(RunUntrustedAsync(_untrusted, giveUp.Token));
+            halves.Add(_appliance!.AttendAsync(_untrusted, token => AttendUntrustedAsync(_untrusted, token), () => _trusted?.EndPeer("the appliance has ended"), giveUp.Token));
         }
 
         if (_trusted is not null)
@@ -158,37 +156,16 @@ internal sealed class ScriptPair : IAsyncDisposable
         }
     }
 
-    private async Task RunUntrustedAsync(UntrustedScript half, CancellationToken cancellationToken)
-    {
-        var exited = _appliance!.Exited;
-        using var gone = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var attending = AttendUntrustedAsync(half, gone.Token);
-        // An appliance that ends takes its stream with it, and either may be seen first.
-        if (await Task.WhenAny(attending, exited).ConfigureAwait(false) != attending || (half.End.IsFaulted && await EndsSoonAsync(exited).ConfigureAwait(false)))
-        {
-            _trusted?.EndPeer("the appliance has ended");
-            await gone.CancelAsync().ConfigureAwait(false);
-            await attending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            throw await _appliance.EndedAsync("its work was done", ErrorClass.MayHaveRun).ConfigureAwait(false);
-        }
-
-        await attending.ConfigureAwait(false);
-    }
-
-    private static async Task<bool> EndsSoonAsync(Task exited) =>
-        await Task.WhenAny(exited, Task.Delay(s_exitWait)).ConfigureAwait(false) == exited;
-
     private async Task AttendUntrustedAsync(UntrustedScript half, CancellationToken cancellationToken)
     {
         var end = await (_data is null ? half.End.WaitAsync(cancellationToken)
             : new ApplianceData(_plan.Id, _appliance!.Channel, half, _data).RunAsync(cancellationToken)).ConfigureAwait(false);
-        var words = _reports.EndOf(InstallParty.Untrusted);
-        if (end is not { Code: 0, Signal: 0 } || end.Reason.Length > 0)
+        if (end is not { Code: 0, Signal: 0, Reason: "" })
         {
-            var kernel = ScriptFailure.IsKilled(end) ? await _appliance!.KilledForMemoryAsync().ConfigureAwait(false) : "";
-            throw ScriptFailure.Of(_reports, "the half in the appliance failed", end, words, ScriptFailure.HintOf(_plan), kernel);
+            throw await _appliance!.FailedAsync("the half in the appliance failed", end, ScriptFailure.HintOf(_plan)).ConfigureAwait(false);
         }
 
+        _reports.EndOf(InstallParty.Untrusted);
         if (_plan.Package is { } package)
         {
             _reports.Enter(InstallPhase.Personalizing, package.ToString());

@@ -7,6 +7,10 @@ public readonly record struct FileIdentity(uint DeviceMajor, uint DeviceMinor, u
 {
     public bool IsRegular => (Mode & Abi.S_IFMT) == Abi.S_IFREG;
 
+    public bool IsFolder => (Mode & Abi.S_IFMT) == Abi.S_IFDIR;
+
+    public bool IsLink => (Mode & Abi.S_IFMT) == Abi.S_IFLNK;
+
     public bool IsSocket => (Mode & Abi.S_IFMT) == Abi.S_IFSOCK;
 
     /// <summary>The file at a path, symbolic links not followed; null if there is none or it cannot be seen.</summary>

@@ -75,6 +75,7 @@ public static class Abi
     public const int AT_EMPTY_PATH = 0x1000;
     public const ulong RESOLVE_NO_MAGICLINKS = 0x02;
     public const ulong RESOLVE_NO_SYMLINKS = 0x04;
+    public const ulong RESOLVE_BENEATH = 0x08;
     public const ulong RESOLVE_IN_ROOT = 0x10;
     public const uint STATX_TYPE = 0x1;
     public const uint STATX_MODE = 0x2;
@@ -84,6 +85,7 @@ public static class Abi
     public const uint STATX_SIZE = 0x200;
     public const uint STATX_BASIC_STATS = 0x7FF;
     public const int S_IFMT = 0xF000;
+    public const int S_IFDIR = 0x4000;
     public const int S_IFREG = 0x8000;
     public const int S_IFLNK = 0xA000;
     public const int S_IFSOCK = 0xC000;

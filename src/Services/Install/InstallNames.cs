@@ -15,9 +15,15 @@ public static class InstallNames
     public static bool IsParameter(string untrustedName) => untrustedName.Length is > 0 and <= ScriptLimits.MaxName
         && char.IsAsciiLetter(untrustedName[0]) && IsOf(untrustedName, "_");
 
-    /// <summary>Whether the action is one of an OS definition: create, export, import, rename.</summary>
+    /// <summary>The script that checks the parameters before an action, and its name as an action of its own.</summary>
+    public const string Verify = "verify";
+
+    /// <summary>What a <see cref="Verify"/> is asked to check, its argument.</summary>
+    public const string VerifiedParameters = "parameters";
+
+    /// <summary>Whether the action is one of an OS definition: create, export, import, rename, verify.</summary>
     /// <param name="untrustedAction">The action.</param>
-    public static bool IsAction(string untrustedAction) => untrustedAction is "create" or "export" or "import" or "rename";
+    public static bool IsAction(string untrustedAction) => untrustedAction is "create" or "export" or "import" or "rename" or Verify;
 
     private static bool IsOf(string name, string others)
     {

@@ -44,8 +44,10 @@ public sealed class HostLimitsTests : IDisposable
             Assert.Equal([IPNetwork.Parse("10.0.0.0/8")], limits.MirrorNetworksOf([IPNetwork.Parse("10.0.0.0/8")]));
             Assert.Empty(limits.MirrorsOf([]));
             Assert.Equal([new Uri("http://any.example.org/")], limits.MirrorsOf([new Uri("http://any.example.org/")]));
-            Assert.False(limits.PolicyOf(false).ForbidTrusted);
-            Assert.True(limits.PolicyOf(true).ForbidTrusted);
+            Assert.False(limits.PolicyOf(false, false, []).ForbidTrusted);
+            Assert.True(limits.PolicyOf(true, false, []).ForbidTrusted);
+            Assert.False(limits.PolicyOf(true, false, []).ConfineAll);
+            Assert.True(limits.PolicyOf(false, true, []).ConfineAll);
         }
     }
 
@@ -62,7 +64,22 @@ public sealed class HostLimitsTests : IDisposable
         Assert.Equal([IPNetwork.Parse("10.3.0.0/16")], limits.MirrorNetworksOf([]));
         Assert.Equal([new Uri("http://deb.example.org/debian/"), new Uri("https://deb.example.org/")], limits.MirrorsOf([]));
         Assert.Equal([new Uri("http://deb.example.org/debian/pool/")], limits.MirrorsOf([new Uri("http://deb.example.org/debian/pool/")]));
-        Assert.True(limits.PolicyOf(false).ForbidTrusted);
+        Assert.True(limits.PolicyOf(false, false, []).ForbidTrusted);
+    }
+
+    [Fact]
+    public async Task The_file_says_which_definitions_run_in_the_appliance_alone()
+    {
+        _rig.Write("os/untrusted/create", "#!/bin/sh\n");
+        _rig.Write("os/create", "#!/bin/sh\n");
+        var limits = Write("[install]\nconfine = [\"noop\", \"os\"]\nconfine_files = [\"/etc/ganeti/os\"]\n");
+        Assert.Equal(["/etc/ganeti/os", "/etc/mine"], HostLimits.Load(limits).PolicyOf(false, false, ["/etc/mine"]).ConfineFiles);
+        var policy = HostLimits.Load(limits).PolicyOf(false, false, []);
+        Assert.False(policy.ConfineAll);
+        Assert.Equal(["noop", "os"], policy.ConfineOf.Order());
+        Assert.Contains($"confines the OS definition os to the appliance ({limits}:2), and {_rig.At("definitions", "os", "create")} is for the host", (await CreateAsync(limits)).Error);
+        Assert.True(HostLimits.Load(Write("[install]\nconfine = [\"all\"]\n")).PolicyOf(false, false, []).ConfineAll);
+        Assert.Contains("(--confine)", (await CreateAsync(_rig.At("none"), "--confine")).Error);
     }
 
     [Theory]
@@ -103,6 +120,8 @@ public sealed class HostLimitsTests : IDisposable
 
     [Theory]
     [InlineData("[install]\nforbid = [\"untrusted\"]", "host.toml:2: [install] forbid: 'untrusted' is no half that can be forbidden")]
+    [InlineData("[install]\nconfine = [\"../os\"]", "host.toml:2: [install] confine: '../os' is no name of an OS definition")]
+    [InlineData("[install]\nconfine_files = [\"etc\"]", "host.toml:2: [install] confine_files: 'etc' is no absolute path")]
     [InlineData("[install]\ndeadline = 0", "host.toml:2: [install] deadline: 0 is not allowed; allowed is a whole number from 1 to 604800")]
     [InlineData("[install]\nappliance = \"relative\"", "host.toml:2: [install] appliance: \"relative\" is not allowed; allowed is the absolute path")]
     [InlineData("[install]\npackage_networks = [\"10.1.0.0\"]", "host.toml:2: [install] package_networks: '10.1.0.0' is no network")]

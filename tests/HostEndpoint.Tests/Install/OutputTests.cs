@@ -20,7 +20,7 @@ public class OutputTests
             output.Add(Encoding.Latin1.GetBytes(piece));
         }
 
-        output.Flush();
+        output.End();
         return lines;
     }
 

@@ -33,6 +33,8 @@ public sealed partial class SourceFolderTests : IDisposable
         const string theHosts = "THE HOST'S OWN FILE";
         _folder.Write("host/create", theHosts, isScript: true);
         Write("os/untrusted/create", "mine");
+        // Its author is another user, whose links out of it are not followed.
+        File.SetUnixFileMode(_folder.At("definitions", "os", "untrusted"), (UnixFileMode)0b111_111_111);
         var (place, other) = isFolder ? (_folder.At("definitions", "os", "untrusted"), _folder.At("other")) : (_folder.At("definitions", "os", "untrusted", "create"), _folder.At("other"));
         File.CreateSymbolicLink(other, isFolder ? _folder.At("host") : _folder.At("host", "create"));
         using var stop = new CancellationTokenSource();

@@ -48,13 +48,15 @@ internal static class InstallCommand
         var mirrors = new Option<string[]>("--mirror") { Description = "A URL that the appliance may fetch from by this host's proxy, for instance http://deb.debian.org/debian/ or https://deb.debian.org/; may be given several times" };
         var mirrorNetworks = new Option<string[]>("--mirror-network") { Description = "A network with inner addresses that a mirror may be in, for instance 10.1.0.0/16; may be given several times" };
         var forbid = ToolOptions.Flag("--forbid-trusted", "No script of the definition may run on this host");
+        var confine = ToolOptions.Flag("--confine", "All of the definition runs in the appliance, its scripts for this host too");
+        var confineFiles = new Option<string[]>("--confine-file") { Description = "A file or folder of this host that a confined definition finds at the same place in the appliance, for instance /etc/ganeti/instance-debootstrap; may be given several times" };
         var reinstall = ToolOptions.Flag("--reinstall", "The instance had a system before, which is replaced; needed if its record is in mode run, and the scripts are told");
         var debug = ToolOptions.Number("--debug-level", "How much the scripts are to tell of their work", 0, 0, InstallRequest.MaxDebugLevel);
         var json = ToolOptions.Flag("--json", "Print the events as JSON, one a line");
         var name = new Option<string>("--new-name") { Description = "The new name, which no instance has" };
         var command = new Command(action.ToString().ToLowerInvariant(), $"{description} Exits with 0, {ExitCode.TimedOut} if the deadline passed, {ExitCode.Failed} if it failed.")
         {
-            instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, networks, mirrors, mirrorNetworks, forbid, debug, json,
+            instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, networks, mirrors, mirrorNetworks, forbid, confine, confineFiles, debug, json,
         };
         var data = DataOptions.Of(action);
         data?.AddTo(command);
@@ -83,7 +85,7 @@ internal static class InstallCommand
             {
                 Folder = parsed.GetValue(state)!,
                 Records = StateOption.Records(parsed.GetValue(state)!),
-                Definitions = new DefinitionCatalog(parsed.GetValue(definitions)!, limits.PolicyOf(parsed.GetValue(forbid))),
+                Definitions = new DefinitionCatalog(parsed.GetValue(definitions)!, limits.PolicyOf(parsed.GetValue(forbid), parsed.GetValue(confine), parsed.GetValue(confineFiles) ?? [])),
                 Launcher = place is null ? null
                     : new QemuLauncher(ApplianceFolder.Options(place) with { Append = parsed.GetValue(append)!, Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward) }),
                 Deadline = longest,

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using System.Security.Cryptography;
 using ChannelSdk.Channels;
 using ChannelSdk.Protocol.Errors;
@@ -330,6 +331,6 @@ public class InstallDataTests
     {
         var end = DataEnd.Parser.ParseFrom(message);
         Assert.Equal(((uint)index, (ulong)content.Length), (end.Index, end.Bytes));
-        Assert.Equal(SHA256.HashData(content), end.Sha256.ToByteArray());
+        Assert.Equal(XxHash3.HashToUInt64(content), end.Hash);
     }
 }

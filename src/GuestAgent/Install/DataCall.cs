@@ -5,7 +5,6 @@ using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Services.Exec;
 using ChannelSdk.Services.Install;
-using Google.Protobuf;
 
 namespace ChannelSdk.GuestAgent.Install;
 
@@ -76,7 +75,7 @@ internal sealed class DataCall(InstallSpec spec, DataPlace place, int index, Cha
             await data.CompleteAsync(cancellationToken).ConfigureAwait(false);
         }
 
-        var end = new DataEnd { Index = (uint)index, Bytes = _digest.Bytes, Sha256 = UnsafeByteOperations.UnsafeWrap(_digest.Finish()) };
+        var end = new DataEnd { Index = (uint)index, Bytes = _digest.Bytes, Hash = _digest.Hash };
         await place.Host.WriteAsync(InstallMessage.DataEnd, end).ConfigureAwait(false);
         return InstallWire.Ended(0, 0, "");
     }

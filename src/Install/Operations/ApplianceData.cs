@@ -59,21 +59,21 @@ internal sealed class ApplianceData(string operation, Channel channel, Untrusted
             var stream = await OfGuest(channel.OpenStreamAsync(InstallMethods.Data, request, cancellationToken: cancellationToken)).ConfigureAwait(false);
             await using (stream.ConfigureAwait(false))
             {
-                await (data.IsExport ? TakeAsync(stream, flow, cancellationToken) : GiveAsync(stream, flow, cancellationToken)).ConfigureAwait(false);
+                var digest = new DataDigest();
+                await (data.IsExport ? TakeAsync(stream, flow, digest, cancellationToken) : GiveAsync(stream, flow, digest, cancellationToken)).ConfigureAwait(false);
                 var end = await told.WaitAsync(cancellationToken).ConfigureAwait(false);
-                var moved = flow.Meter.Finish();
-                if (end.Bytes != (ulong)moved.Bytes || Convert.ToHexStringLower(end.Sha256.Span) != moved.Sha256)
+                if ((end.Bytes, end.Hash) != (digest.Bytes, digest.Hash))
                 {
                     throw new ChannelException(ChannelError.TransportFailed, ErrorClass.MayHaveRun,
-                        $"the data of disk {disk} is another at its two ends: {moved.Bytes} bytes with the SHA-256 {moved.Sha256} on this host, {end.Bytes} with {Convert.ToHexStringLower(end.Sha256.Span)} in the appliance");
+                        $"the data of disk {disk} is another at its two ends: {digest.Bytes} bytes with the XXH3 {digest.Hash:x16} on this host, {end.Bytes} with {end.Hash:x16} in the appliance");
                 }
 
-                await data.FinishAsync(flow, moved, cancellationToken).ConfigureAwait(false);
+                await data.FinishAsync(flow, flow.Meter.Finish(), cancellationToken).ConfigureAwait(false);
             }
         }
     }
 
-    private async Task TakeAsync(ChannelStream stream, DataFlow flow, CancellationToken cancellationToken)
+    private async Task TakeAsync(ChannelStream stream, DataFlow flow, DataDigest digest, CancellationToken cancellationToken)
     {
         // The host has nothing to send.
         await OfGuest(stream.CompleteAsync(cancellationToken)).ConfigureAwait(false);
@@ -86,17 +86,19 @@ internal sealed class ApplianceData(string operation, Channel channel, Untrusted
                 return;
             }
 
+            digest.Append(message.Span);
             await flow.WriteAsync(message.Memory, cancellationToken).ConfigureAwait(false);
             // Not after a cancel: a write that hangs may use it still.
             message.Dispose();
         }
     }
 
-    private async Task GiveAsync(ChannelStream stream, DataFlow flow, CancellationToken cancellationToken)
+    private async Task GiveAsync(ChannelStream stream, DataFlow flow, DataDigest digest, CancellationToken cancellationToken)
     {
         var buffer = new byte[PieceBytes];
         while (await flow.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) is > 0 and var count)
         {
+            digest.Append(buffer.AsSpan(0, count));
             await OfGuest(stream.WriteAsync(buffer.AsMemory(0, count), cancellationToken)).ConfigureAwait(false);
         }
 

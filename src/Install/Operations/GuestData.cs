@@ -1,7 +1,6 @@
 using System.Globalization;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.Install.Operations;
 
@@ -66,7 +65,7 @@ internal sealed class GuestData
     {
         lock (_gate)
         {
-            if (!IsNow(untrusted.Index) || untrusted.Sha256.Length != DataDigest.HashBytes || !_end!.TrySetResult(untrusted))
+            if (!IsNow(untrusted.Index) || !_end!.TrySetResult(untrusted))
             {
                 throw Wrong("that the data was moved", untrusted.Index);
             }

@@ -1,8 +1,7 @@
-using System.Security.Cryptography;
+using System.IO.Hashing;
 using ChannelSdk.Channels;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Services.Install;
-using Google.Protobuf;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
@@ -60,7 +59,7 @@ internal sealed class FakeDisks
             Contents[disk] = await ReadAllAsync(stream, cancel);
         }
 
-        var end = new DataEnd { Index = request.Index, Bytes = (ulong)Contents[disk].Length, Sha256 = ByteString.CopyFrom(SHA256.HashData(Contents[disk])) };
+        var end = new DataEnd { Index = request.Index, Bytes = (ulong)Contents[disk].Length, Hash = XxHash3.HashToUInt64(Contents[disk]) };
         Lie?.Invoke(end);
         await run.WriteAsync(InstallMessage.DataEnd, end);
         if (disk == Contents.Length - 1)

@@ -145,7 +145,8 @@ public sealed class QemuLauncher : IInstanceLauncher
                 request.OnResource(new LaunchResource(LaunchResourceKind.ControlGroup, group));
             }
 
-            return new Launched(guest, endpoint ?? TransportEndpoints.Create(guest.ChannelUri), tap, device, Devices(request.Disks.Count, overlay is not null));
+            return new Launched(guest, endpoint ?? TransportEndpoints.Create(guest.ChannelUri), tap, device,
+                Devices(request.Disks.Count + request.Media.Count, overlay is not null), request.Disks.Count);
         }
         catch
         {
@@ -196,14 +197,15 @@ public sealed class QemuLauncher : IInstanceLauncher
                 "-machine", "dump-guest-core=off",
                 .. overlay is null ? [] : Drive(overlay, "qcow2", OverlayNode, 8),
                 .. request.Disks.SelectMany((disk, i) => Drive(disk.Path, disk.Format, NodeOf(i), 9 + i)),
+                .. request.Media.SelectMany((path, i) => Drive(path, "raw", $"medium{Invariant(i)}", 9 + request.Disks.Count + i, isReadOnly: true)),
             ],
         };
     }
 
     // In slots of their own and in their order, so that the appliance's names follow it.
-    private static string[] Drive(string path, string format, string name, int slot) =>
+    private static string[] Drive(string path, string format, string name, int slot, bool isReadOnly = false) =>
     [
-        "-blockdev", $"{{\"driver\":{QemuImage.Json(format)},\"node-name\":\"{name}\",\"discard\":\"unmap\",\"file\":{{\"driver\":{(IsDevice(path) ? "\"host_device\"" : "\"file\"")},\"filename\":{QemuImage.Json(path)},\"discard\":\"unmap\"}}}}",
+        "-blockdev", $"{{\"driver\":{QemuImage.Json(format)},\"node-name\":\"{name}\",\"discard\":\"unmap\",\"read-only\":{(isReadOnly ? "true" : "false")},\"file\":{{\"driver\":{(IsDevice(path) ? "\"host_device\"" : "\"file\"")},\"filename\":{QemuImage.Json(path)},\"read-only\":{(isReadOnly ? "true" : "false")},\"discard\":\"unmap\"}}}}",
         "-device", $"virtio-blk-pci,drive={name},id={name},serial={name},addr={slot.ToString("x", CultureInfo.InvariantCulture)}",
     ];
 
@@ -215,11 +217,13 @@ public sealed class QemuLauncher : IInstanceLauncher
 
     private static string Invariant(int number) => number.ToString(CultureInfo.InvariantCulture);
 
-    private sealed class Launched(QemuGuest guest, ITransportEndpoint endpoint, LinkLocalNetwork? tap, VsockDevice? device, IReadOnlyList<string> devices) : ILaunchedInstance
+    private sealed class Launched(QemuGuest guest, ITransportEndpoint endpoint, LinkLocalNetwork? tap, VsockDevice? device, string[] devices, int disks) : ILaunchedInstance
     {
         public ITransportEndpoint Endpoint => endpoint;
 
-        public IReadOnlyList<string> DiskDevices => devices;
+        public IReadOnlyList<string> DiskDevices => devices[..disks];
+
+        public IReadOnlyList<string> MediaDevices => devices[disks..];
 
         public Task Exited { get; } = guest.Over;
 

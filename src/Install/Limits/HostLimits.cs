@@ -22,7 +22,9 @@ public sealed record HostLimits
     private const string PackageNetworksKey = "package_networks";
     private const string MirrorsKey = "mirrors";
     private const string MirrorNetworksKey = "mirror_networks";
+    private const string ImagesKey = "images";
     private const string TrustedHalf = "trusted";
+    private const string OtherImages = "other_images";
     private const int MaxDeadline = 604_800;
     private const int MaxText = 256;
 
@@ -31,10 +33,11 @@ public sealed record HostLimits
         new("install",
         [
             TomlKey.Number<HostLimits>(DeadlineKey, 1, MaxDeadline, static (limits, seconds) => limits with { Deadline = TimeSpan.FromSeconds(seconds) }),
-            TomlKey.List<HostLimits>(ForbidKey, $"a list of halves that may not run: [\"{TrustedHalf}\"]",
-                static half => half == TrustedHalf ? null : $"'{SafeText.Escape(half, MaxText)}' is no half that can be forbidden; write [\"{TrustedHalf}\"]",
-                static (limits, halves) => limits with { ForbidsTrusted = halves.Length > 0 }),
+            TomlKey.List<HostLimits>(ForbidKey, $"a list of what may not be used, of \"{TrustedHalf}\" and \"{OtherImages}\"",
+                static word => word is TrustedHalf or OtherImages ? null : $"'{SafeText.Escape(word, MaxText)}' is nothing that can be forbidden; known are \"{TrustedHalf}\" and \"{OtherImages}\"",
+                static (limits, words) => limits with { ForbidsTrusted = words.Contains(TrustedHalf), ForbidsOtherImages = words.Contains(OtherImages) }),
             TomlKey.Text<HostLimits>(ApplianceKey, "the absolute path of a folder", static (limits, path) => Path.IsPathRooted(path) ? limits with { Appliance = Path.GetFullPath(path) } : null),
+            TomlKey.Text<HostLimits>(ImagesKey, "the absolute path of a file", static (limits, path) => Path.IsPathRooted(path) ? limits with { Images = Path.GetFullPath(path) } : null),
             Networks(PackageNetworksKey, static (limits, networks) => limits with { PackageNetworks = networks }),
             Networks(MirrorNetworksKey, static (limits, networks) => limits with { MirrorNetworks = networks }),
             TomlKey.List<HostLimits>(MirrorsKey, "a list of URLs such as [\"http://deb.debian.org/debian/\"]", WhyNoMirror,
@@ -54,6 +57,12 @@ public sealed record HostLimits
     /// <summary>Whether no script of a definition may run on the host.</summary>
     public bool ForbidsTrusted { get; init; }
 
+    /// <summary>Whether only images of the catalogue may be installed.</summary>
+    public bool ForbidsOtherImages { get; init; }
+
+    /// <summary>The file of the images' catalogue, the only one that may be used; null: any.</summary>
+    public string? Images { get; init; }
+
     /// <summary>Folder of the appliance, the only one that may be used; null: any.</summary>
     public string? Appliance { get; init; }
 
@@ -68,7 +77,7 @@ public sealed record HostLimits
 
     /// <summary>
     /// Reads a TOML file of at most 64 KiB with the table <c>[install]</c> and the keys <c>deadline</c> in seconds, <c>forbid</c>,
-    /// <c>appliance</c>, <c>package_networks</c>, <c>mirrors</c> and <c>mirror_networks</c>. Without the file there are no limits.
+    /// <c>appliance</c>, <c>images</c>, <c>package_networks</c>, <c>mirrors</c> and <c>mirror_networks</c>. Without the file there are no limits.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <exception cref="ChannelException">
@@ -112,6 +121,14 @@ public sealed record HostLimits
     public string? ApplianceOf(string? asked) =>
         Appliance is null || asked is null || Path.TrimEndingDirectorySeparator(Path.GetFullPath(asked)) == Path.TrimEndingDirectorySeparator(Appliance) ? Appliance ?? asked
         : throw Forbidden(ApplianceKey, $"no other appliance than {SafeText.Escape(Appliance, MaxText)} is allowed on this host (--appliance)");
+
+    /// <summary>The file of the images' catalogue.</summary>
+    /// <param name="asked">What is asked for; null: nothing.</param>
+    /// <param name="usual">The file where nothing is asked for and none is named here.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.PermissionDenied"/>: another one is asked for than is allowed.</exception>
+    public string ImagesOf(string? asked, string usual) =>
+        Images is null || asked is null || Path.GetFullPath(asked) == Images ? Images ?? asked ?? usual
+        : throw Forbidden(ImagesKey, $"no other catalogue of images than {SafeText.Escape(Images, MaxText)} is allowed on this host (--images)");
 
     /// <summary>The inner networks that packages may come from.</summary>
     /// <param name="asked">What is asked for.</param>

@@ -102,7 +102,7 @@ public sealed class HostLimitsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("[install]\nforbid = [\"untrusted\"]", "host.toml:2: [install] forbid: 'untrusted' is no half that can be forbidden")]
+    [InlineData("[install]\nforbid = [\"untrusted\"]", "host.toml:2: [install] forbid: 'untrusted' is nothing that can be forbidden; known are")]
     [InlineData("[install]\ndeadline = 0", "host.toml:2: [install] deadline: 0 is not allowed; allowed is a whole number from 1 to 604800")]
     [InlineData("[install]\nappliance = \"relative\"", "host.toml:2: [install] appliance: \"relative\" is not allowed; allowed is the absolute path")]
     [InlineData("[install]\npackage_networks = [\"10.1.0.0\"]", "host.toml:2: [install] package_networks: '10.1.0.0' is no network")]

@@ -19,6 +19,10 @@ want losetup mount
 want mkfs.ext4 e2fsprogs
 want ip iproute2
 want qemu-ga qemu-guest-agent
+# What checks images, and what their script calls.
+want gpgv gpgv
+want gzip gzip
+want xz xz-utils
 # Clients of the proxy that appliances fetch by.
 want curl curl
 want wget wget

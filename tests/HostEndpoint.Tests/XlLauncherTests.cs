@@ -50,15 +50,16 @@ public sealed class XlLauncherTests : IDisposable
     [Fact]
     public async Task A_domain_is_made_from_a_file_in_the_requests_folder_and_named_in_a_trace_before()
     {
-        await using (var launched = await Launcher(append: "a=$(id) b='c'").LaunchAsync(Request(new TargetDisk("/dev/vg/lv"), new TargetDisk(At("disk.img"))), Soon))
+        await using (var launched = await Launcher(append: "a=$(id) b='c'").LaunchAsync(Request(new TargetDisk("/dev/vg/lv"), new TargetDisk(At("disk.img"))) with { Media = [At("initrd")] }, Soon))
         {
             var config = await File.ReadAllLinesAsync(At("config"));
             Assert.Contains($"name = \"channelsdk-{Operation}\"", config);
             Assert.Contains("type = \"pvh\"", config);
             Assert.Contains("extra = \"console=hvc0 quiet panic=-1 a=$(id) b='c'\"", config);
-            Assert.Contains($"disk = [\"format=raw,vdev=xvda,access=rw,target=/dev/vg/lv\", \"format=raw,vdev=xvdb,access=rw,script=block,target={At("disk.img")}\"]", config);
+            Assert.Contains($"disk = [\"format=raw,vdev=xvda,access=rw,target=/dev/vg/lv\", \"format=raw,vdev=xvdb,access=rw,script=block,target={At("disk.img")}\", \"format=raw,vdev=xvdc,access=ro,script=block,target={At("initrd")}\"]", config);
             Assert.Contains("on_crash = \"destroy\"", config);
             Assert.Equal(["/dev/xvda", "/dev/xvdb"], launched.DiskDevices);
+            Assert.Equal(["/dev/xvdc"], launched.MediaDevices);
             Assert.Equal("vchan://7/org.channelsdk.agent.0", launched.Endpoint.Uri);
             Assert.Equal("marked", (await File.ReadAllTextAsync(At("environment"))).Trim());
             Assert.Equal([LaunchResourceKind.Domain, LaunchResourceKind.Process], _resources.Select(t => t.Kind));

@@ -24,6 +24,12 @@ public sealed record LaunchRequest
     public required IReadOnlyList<TargetDisk> Disks { get; init; }
 
     /// <summary>
+    /// Files of the host, each of which the appliance sees as one more disk behind <see cref="Disks"/> that it can only read: raw, whatever is in
+    /// it, as a launcher that looked for a format would open what a hostile file names. Their paths are valid until the launch has returned.
+    /// </summary>
+    public IReadOnlyList<string> Media { get; init; } = [];
+
+    /// <summary>
     /// Variables that the processes of the appliance must have in their environment: they identify the processes to end
     /// after a crash.
     /// </summary>
@@ -59,6 +65,9 @@ public interface ILaunchedInstance : IAsyncDisposable
 
     /// <summary>Where the appliance sees the disks of the request, for instance /dev/vda.</summary>
     IReadOnlyList<string> DiskDevices { get; }
+
+    /// <summary>Where the appliance sees the media of the request; empty: the launcher attaches none.</summary>
+    IReadOnlyList<string> MediaDevices => [];
 
     /// <summary>Ends when the appliance has ended, for any reason, or its hypervisor has stopped it for good, as its disk cannot be written.</summary>
     Task Exited { get; }

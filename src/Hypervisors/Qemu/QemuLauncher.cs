@@ -148,7 +148,8 @@ public sealed class QemuLauncher : IInstanceLauncher
                 request.OnResource(new LaunchResource(LaunchResourceKind.ControlGroup, group));
             }
 
-            return new Launched(guest, endpoint ?? TransportEndpoints.Create(guest.ChannelUri), tap, device, Devices(request.Disks.Count, _options.Disk is not null));
+            return new Launched(guest, endpoint ?? TransportEndpoints.Create(guest.ChannelUri), tap, device,
+                Devices(request.Disks.Count + request.Media.Count, _options.Disk is not null), request.Disks.Count);
         }
         catch
         {
@@ -200,6 +201,7 @@ public sealed class QemuLauncher : IInstanceLauncher
                 .. overlay is not null ? Drive(overlay, "qcow2", OverlayNode, 8)
                     : _options.Disk is { } shared ? Drive(shared, _options.DiskFormat, OverlayNode, 8, isReadOnly: true) : [],
                 .. request.Disks.SelectMany((disk, i) => Drive(disk.Path, disk.Format, NodeOf(i), 9 + i)),
+                .. request.Media.SelectMany((path, i) => Drive(path, "raw", $"medium{Invariant(i)}", 9 + request.Disks.Count + i, isReadOnly: true)),
             ],
         };
     }
@@ -219,11 +221,13 @@ public sealed class QemuLauncher : IInstanceLauncher
 
     private static string Invariant(int number) => number.ToString(CultureInfo.InvariantCulture);
 
-    private sealed class Launched(QemuGuest guest, ITransportEndpoint endpoint, LinkLocalNetwork? tap, VsockDevice? device, IReadOnlyList<string> devices) : ILaunchedInstance
+    private sealed class Launched(QemuGuest guest, ITransportEndpoint endpoint, LinkLocalNetwork? tap, VsockDevice? device, string[] devices, int disks) : ILaunchedInstance
     {
         public ITransportEndpoint Endpoint => endpoint;
 
-        public IReadOnlyList<string> DiskDevices => devices;
+        public IReadOnlyList<string> DiskDevices => devices[..disks];
+
+        public IReadOnlyList<string> MediaDevices => devices[disks..];
 
         public Task Exited { get; } = guest.Over;
 

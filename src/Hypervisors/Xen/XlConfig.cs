@@ -38,13 +38,14 @@ internal static class XlConfig
         }
 
         text.Append(CultureInfo.InvariantCulture, $"memory = {options.MemoryMiB}\nvcpus = 1\n");
-        if (options.Disks.Count > MaxDisks)
+        List<(TargetDisk Disk, string Access)> disks = [.. options.Disks.Select(static disk => (disk, "rw")), .. options.Media.Select(static path => (new TargetDisk(path), "ro"))];
+        if (disks.Count > MaxDisks)
         {
-            throw Refused($"{options.Disks.Count} disks are more than the {MaxDisks} that have letters");
+            throw Refused($"{disks.Count} disks are more than the {MaxDisks} that have letters");
         }
 
-        text.AppendJoin("", options.Disks.Select((disk, i) => $"{(i == 0 ? "disk = [" : ", ")}{Quoted("disk", Disk(disk, i))}"));
-        return text.Append(options.Disks.Count > 0 ? "]\n" : "").ToString();
+        text.AppendJoin("", disks.Select((disk, i) => $"{(i == 0 ? "disk = [" : ", ")}{Quoted("disk", Disk(disk.Disk, i, disk.Access))}"));
+        return text.Append(disks.Count > 0 ? "]\n" : "").ToString();
     }
 
     /// <summary>Where a domain sees its disk.</summary>
@@ -54,8 +55,8 @@ internal static class XlConfig
 
     // Files by the script: the kernel's back end takes block devices only, and xl's other one is a QEMU. The path comes last,
     // as all behind "target=" is the path (xl-disk-configuration(5)).
-    private static string Disk(TargetDisk disk, int index) => disk.Format == "raw"
-        ? $"format=raw,vdev={NameOf(index)},access=rw,{(IsDevice(disk.Path) ? "" : "script=block,")}target={Path.GetFullPath(disk.Path)}"
+    private static string Disk(TargetDisk disk, int index, string access) => disk.Format == "raw"
+        ? $"format=raw,vdev={NameOf(index)},access={access},{(IsDevice(disk.Path) ? "" : "script=block,")}target={Path.GetFullPath(disk.Path)}"
         : throw Refused($"the disk {disk.Path} is {disk.Format}; a Xen domain is given raw disks, 'qemu-img convert -O raw' makes one");
 
     private static bool IsDevice(string path) => path.StartsWith("/dev/", StringComparison.Ordinal);

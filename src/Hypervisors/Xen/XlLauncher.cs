@@ -78,6 +78,7 @@ public sealed class XlLauncher : IInstanceLauncher
             Type = _options.Type,
             Settings = _options.Settings,
             Disks = request.Disks,
+            Media = request.Media,
             Folder = request.Folder,
             Environment = request.Environment,
             Program = _options.Program,
@@ -87,7 +88,7 @@ public sealed class XlLauncher : IInstanceLauncher
             request.OnResource(LaunchResource.Of(process));
         }
 
-        return new Launched(guest, [.. Enumerable.Range(0, request.Disks.Count).Select(XlConfig.DeviceOf)]);
+        return new Launched(guest, Devices(0, request.Disks.Count), Devices(request.Disks.Count, request.Media.Count));
     }
 
     /// <inheritdoc/>
@@ -97,11 +98,15 @@ public sealed class XlLauncher : IInstanceLauncher
         return resource.Kind == LaunchResourceKind.Domain && await XlCommand.TryDestroyAsync(_options.Program, resource.Name).ConfigureAwait(false);
     }
 
-    private sealed class Launched(XlGuest guest, IReadOnlyList<string> devices) : ILaunchedInstance
+    private static string[] Devices(int first, int count) => [.. Enumerable.Range(first, count).Select(XlConfig.DeviceOf)];
+
+    private sealed class Launched(XlGuest guest, IReadOnlyList<string> devices, IReadOnlyList<string> media) : ILaunchedInstance
     {
         public ITransportEndpoint Endpoint { get; } = TransportEndpoints.Create(guest.ChannelUri);
 
         public IReadOnlyList<string> DiskDevices => devices;
+
+        public IReadOnlyList<string> MediaDevices => media;
 
         public Task Exited => guest.Exited;
 

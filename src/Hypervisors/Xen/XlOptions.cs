@@ -36,6 +36,9 @@ public sealed record XlOptions
     /// <summary>Its disks, raw only: block devices, or files (a loop device each, by Xen's script <c>block</c>). It sees /dev/xvda and so on.</summary>
     public IReadOnlyList<TargetDisk> Disks { get; init; } = [];
 
+    /// <summary>Paths of raw files that it sees as further disks behind <see cref="Disks"/>, and can only read.</summary>
+    public IReadOnlyList<string> Media { get; init; } = [];
+
     /// <summary>Whether a reboot starts it again, with another number, or is its end.</summary>
     public bool RestartOnReboot { get; init; }
 
@@ -62,6 +65,7 @@ public sealed record XlOptions
         OptionCheck.Range(MemoryMiB, 1, 16 << 20);
         OptionCheck.Defined(Type);
         OptionCheck.NoNulls(Disks);
+        OptionCheck.NoNulls(Media);
         OptionCheck.Variables(Settings);
         OptionCheck.Path(Folder);
         OptionCheck.Variables(Environment);

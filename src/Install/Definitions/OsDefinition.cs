@@ -15,18 +15,22 @@ public sealed class OsDefinition
     internal const string UntrustedFolderName = "untrusted";
     private const string ParametersName = "parameters.list";
 
-    private readonly SourceFolder _source;
+    private readonly SourceFolder? _source;
+    private readonly IReadOnlyList<InstallScript>? _builtIn;
     private readonly HashSet<string> _trusted = [];
     private readonly HashSet<string> _untrusted = [];
 
     private OsDefinition(SourceFolder source, OsInterface known, IReadOnlyDictionary<string, DefinitionParameter> parameters, bool hasParameterList) =>
         (_source, Name, Interface, Parameters, HasParameterList) = (source, Path.GetFileName(source.Path), known, parameters, hasParameterList);
 
+    private OsDefinition(string name, IReadOnlyDictionary<string, DefinitionParameter> parameters, IReadOnlyList<InstallScript> scripts) =>
+        (_builtIn, Name, Interface, Parameters, HasParameterList) = (scripts, name, OsInterface.Newest, parameters, true);
+
     /// <summary>Its name, which is its folder's.</summary>
     public string Name { get; }
 
-    /// <summary>Its folder.</summary>
-    public string Folder => _source.Path;
+    /// <summary>Its folder; empty: it is a part of this library.</summary>
+    public string Folder => _source?.Path ?? "";
 
     /// <summary>The parameters that it declares.</summary>
     public IReadOnlyDictionary<string, DefinitionParameter> Parameters { get; }
@@ -95,6 +99,14 @@ public sealed class OsDefinition
         return definition;
     }
 
+    /// <summary>A definition that has no folder: an action's half in an appliance.</summary>
+    internal static OsDefinition BuiltIn(string name, IReadOnlyDictionary<string, DefinitionParameter> parameters, IReadOnlyList<InstallScript> scripts, InstallAction action)
+    {
+        var definition = new OsDefinition(name, parameters, scripts);
+        definition._untrusted.Add(ScriptName(action));
+        return definition;
+    }
+
     /// <summary>Opens the script of an action for the host, checked; the checked file is the one that runs.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it went away, or cannot be trusted any more.</exception>
     internal SourceFile OpenTrusted(InstallAction action) => OpenTrusted(ScriptName(action));
@@ -107,18 +119,23 @@ public sealed class OsDefinition
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: one of the files cannot be sent, and why.</exception>
     internal IReadOnlyList<InstallScript> ReadUntrusted()
     {
-        if (IsConfined)
+        if (_builtIn is not null)
         {
-            return UntrustedFiles.Read(_source, ConfinedFiles);
+            return _builtIn;
         }
 
-        using var folder = _source.Folder(UntrustedFolderName) ?? throw SourceFolder.Wrong(Path.Combine(Folder, UntrustedFolderName), "it went away");
+        if (IsConfined)
+        {
+            return UntrustedFiles.Read(_source!, ConfinedFiles);
+        }
+
+        using var folder = _source!.Folder(UntrustedFolderName) ?? throw SourceFolder.Wrong(Path.Combine(Folder, UntrustedFolderName), "it went away");
         return UntrustedFiles.Read(folder);
     }
 
     private void FindTrusted(string name)
     {
-        using var file = _source.File(name);
+        using var file = _source!.File(name);
         if (file is not null)
         {
             file.RequireTrustedScript();
@@ -137,7 +154,7 @@ public sealed class OsDefinition
 
     private SourceFile OpenTrusted(string name)
     {
-        var file = _source.File(name) ?? throw SourceFolder.Wrong(Path.Combine(Folder, name), "it went away");
+        var file = _source!.File(name) ?? throw SourceFolder.Wrong(Path.Combine(Folder, name), "it went away");
         try
         {
             file.RequireTrustedScript();
@@ -154,7 +171,7 @@ public sealed class OsDefinition
     /// <summary>Checks that the folders above, and all that a script of the host may read beside itself, are safe from other users.</summary>
     private void RequireTrustedPlace()
     {
-        _source.RequireTrusted($"a script in it {SourceFolder.RunsOnHost}");
-        _source.RequireTrustedContent(UntrustedFolderName);
+        _source!.RequireTrusted($"a script in it {SourceFolder.RunsOnHost}");
+        _source!.RequireTrustedContent(UntrustedFolderName);
     }
 }

@@ -20,6 +20,9 @@ internal sealed class OsInterface
 
     private OsInterface(int version, bool isGaneti, IReadOnlyList<string> variants) => (Version, IsGaneti, Variants) = (version, isGaneti, variants);
 
+    /// <summary>Of scripts that know all that there is, without variants.</summary>
+    public static OsInterface Newest { get; } = new(s_known[0], false, []);
+
     /// <summary>The version that its scripts are told.</summary>
     public int Version { get; }
 

@@ -36,6 +36,8 @@ public static class InstallEventText
             HalfResultEvent half => $"result: {half.Text}",
             DataMovedEvent data => string.Create(CultureInfo.InvariantCulture,
                 $"disk {data.Disk}: {data.Bytes} bytes{(data.Sha256 is { } hash ? $", sha256 {hash}" : data.Total is { } total ? $" of {total}" : "")}"),
+            ImageReadEvent image => string.Create(CultureInfo.InvariantCulture,
+                $"image: {image.Bytes} bytes{(image.Sha256 is { } hash ? $", sha256 {hash}" : image.Total is { } total ? $" of {total}" : "")}"),
             ResultEvent result => $"{result.Outcome}{(result.Reason.Length > 0 ? ": " : "")}{result.Reason}",
             _ => e.GetType().Name,
         };

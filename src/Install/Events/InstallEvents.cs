@@ -21,6 +21,8 @@ public enum InstallPhase
 {
     /// <summary>Definition, parameters and folder are made ready.</summary>
     Preparing,
+    /// <summary>The instance's image is fetched and checked.</summary>
+    Fetching,
     /// <summary>The definition's verify checks the parameters: on the host before the appliance boots, or of a confined definition in the appliance.</summary>
     Verifying,
     /// <summary>The appliance boots.</summary>
@@ -63,6 +65,7 @@ public enum InstallOutcome
 [JsonDerivedType(typeof(OutputEvent), "output")]
 [JsonDerivedType(typeof(HalfResultEvent), "half_result")]
 [JsonDerivedType(typeof(DataMovedEvent), "data")]
+[JsonDerivedType(typeof(ImageReadEvent), "image")]
 [JsonDerivedType(typeof(ResultEvent), "result")]
 public abstract record InstallEvent
 {
@@ -165,6 +168,19 @@ public sealed record DataMovedEvent : InstallEvent
     public long? Total { get; init; }
 
     /// <summary>SHA-256 of all of it, 64 hexadecimal digits; null: it was not moved as a whole yet.</summary>
+    public string? Sha256 { get; init; }
+}
+
+/// <summary>How far the host has read the instance's image; once a second at most, and when it was read as a whole.</summary>
+public sealed record ImageReadEvent : InstallEvent
+{
+    /// <summary>How many bytes were read, as the image is stored.</summary>
+    public required long Bytes { get; init; }
+
+    /// <summary>How many there will be; null: the server does not say.</summary>
+    public long? Total { get; init; }
+
+    /// <summary>SHA-256 of all of it, 64 hexadecimal digits; null: it was not read as a whole yet.</summary>
     public string? Sha256 { get; init; }
 }
 

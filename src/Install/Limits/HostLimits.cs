@@ -26,7 +26,9 @@ public sealed record HostLimits
     private const string ConfineKey = "confine";
     private const string ConfineFilesKey = "confine_files";
     private const string AllDefinitions = "all";
+    private const string ImagesKey = "images";
     private const string TrustedHalf = "trusted";
+    private const string OtherImages = "other_images";
     private const int MaxDeadline = 604_800;
     private const int MaxText = 256;
 
@@ -35,9 +37,9 @@ public sealed record HostLimits
         new("install",
         [
             TomlKey.Number<HostLimits>(DeadlineKey, 1, MaxDeadline, static (limits, seconds) => limits with { Deadline = TimeSpan.FromSeconds(seconds) }),
-            TomlKey.List<HostLimits>(ForbidKey, $"a list of halves that may not run: [\"{TrustedHalf}\"]",
-                static half => half == TrustedHalf ? null : $"'{SafeText.Escape(half, MaxText)}' is no half that can be forbidden; write [\"{TrustedHalf}\"]",
-                static (limits, halves) => limits with { ForbidsTrusted = halves.Length > 0 }),
+            TomlKey.List<HostLimits>(ForbidKey, $"a list of what may not be used, of \"{TrustedHalf}\" and \"{OtherImages}\"",
+                static word => word is TrustedHalf or OtherImages ? null : $"'{SafeText.Escape(word, MaxText)}' is nothing that can be forbidden; known are \"{TrustedHalf}\" and \"{OtherImages}\"",
+                static (limits, words) => limits with { ForbidsTrusted = words.Contains(TrustedHalf), ForbidsOtherImages = words.Contains(OtherImages) }),
             TomlKey.List<HostLimits>(ConfineKey, $"a list of OS definitions, or [\"{AllDefinitions}\"]",
                 static name => DefinitionName.IsAllowed(name) ? null : $"'{SafeText.Escape(name, MaxText)}' is no name of an OS definition; write the names of their folders, or [\"{AllDefinitions}\"]",
                 static (limits, names) => limits with { ConfinedDefinitions = names.ToHashSet(StringComparer.Ordinal) }),
@@ -45,6 +47,7 @@ public sealed record HostLimits
                 static path => Path.IsPathRooted(path) ? null : $"'{SafeText.Escape(path, MaxText)}' is no absolute path",
                 static (limits, paths) => limits with { ConfinedFiles = paths }),
             TomlKey.Text<HostLimits>(ApplianceKey, "the absolute path of a folder", static (limits, path) => Path.IsPathRooted(path) ? limits with { Appliance = Path.GetFullPath(path) } : null),
+            TomlKey.Text<HostLimits>(ImagesKey, "the absolute path of a file", static (limits, path) => Path.IsPathRooted(path) ? limits with { Images = Path.GetFullPath(path) } : null),
             Networks(PackageNetworksKey, static (limits, networks) => limits with { PackageNetworks = networks }),
             Networks(MirrorNetworksKey, static (limits, networks) => limits with { MirrorNetworks = networks }),
             TomlKey.List<HostLimits>(MirrorsKey, "a list of URLs such as [\"http://deb.debian.org/debian/\"]", WhyNoMirror,
@@ -69,6 +72,11 @@ public sealed record HostLimits
 
     /// <summary>Absolute paths of files and folders that the scripts of these find at the same place in the appliance.</summary>
     public IReadOnlyList<string> ConfinedFiles { get; init; } = [];
+    /// <summary>Whether only images of the catalogue may be installed.</summary>
+    public bool ForbidsOtherImages { get; init; }
+
+    /// <summary>The file of the images' catalogue, the only one that may be used; null: any.</summary>
+    public string? Images { get; init; }
 
     /// <summary>Folder of the appliance, the only one that may be used; null: any.</summary>
     public string? Appliance { get; init; }
@@ -84,7 +92,7 @@ public sealed record HostLimits
 
     /// <summary>
     /// Reads a TOML file of at most 64 KiB with the table <c>[install]</c> and the keys <c>deadline</c> in seconds, <c>forbid</c>,
-    /// <c>confine</c>, <c>confine_files</c>, <c>appliance</c>, <c>package_networks</c>, <c>mirrors</c> and <c>mirror_networks</c>. Without the file there are no limits.
+    /// <c>confine</c>, <c>confine_files</c>, <c>appliance</c>, <c>images</c>, <c>package_networks</c>, <c>mirrors</c> and <c>mirror_networks</c>. Without the file there are no limits.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <exception cref="ChannelException">
@@ -128,6 +136,14 @@ public sealed record HostLimits
     public string? ApplianceOf(string? asked) =>
         Appliance is null || asked is null || Path.TrimEndingDirectorySeparator(Path.GetFullPath(asked)) == Path.TrimEndingDirectorySeparator(Appliance) ? Appliance ?? asked
         : throw Forbidden(ApplianceKey, $"no other appliance than {SafeText.Escape(Appliance, MaxText)} is allowed on this host (--appliance)");
+
+    /// <summary>The file of the images' catalogue.</summary>
+    /// <param name="asked">What is asked for; null: nothing.</param>
+    /// <param name="usual">The file where nothing is asked for and none is named here.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.PermissionDenied"/>: another one is asked for than is allowed.</exception>
+    public string ImagesOf(string? asked, string usual) =>
+        Images is null || asked is null || Path.GetFullPath(asked) == Images ? Images ?? asked ?? usual
+        : throw Forbidden(ImagesKey, $"no other catalogue of images than {SafeText.Escape(Images, MaxText)} is allowed on this host (--images)");
 
     /// <summary>The inner networks that packages may come from.</summary>
     /// <param name="asked">What is asked for.</param>

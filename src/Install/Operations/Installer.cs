@@ -56,7 +56,7 @@ public sealed class Installer
             OperationPlan.CheckNames(request);
             instanceLock = request.NewName is { } newName ? InstanceLock.Take(_options.Folder, request.Instance, newName) : InstanceLock.Take(_options.Folder, request.Instance);
             // As it is now that no other command can rename or remove it.
-            var plan = OperationPlan.Make(request, _options.Records.Get(request.Instance), _options.Definitions);
+            var plan = OperationPlan.Make(request, _options.Records.Get(request.Instance), _options);
             RequireFree(request.NewName);
             RememberSecrets(plan);
             return Prepare(plan, instanceLock).Start();

@@ -2,6 +2,7 @@ using ChannelSdk.Channels;
 using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Addresses;
 using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Images;
 using ChannelSdk.Install.Mirror;
 using ChannelSdk.Install.Records;
 using ChannelSdk.Linux.Processes;
@@ -26,6 +27,15 @@ public sealed record InstallerOptions
     /// <summary>The OS definitions, and what is forbidden to them.</summary>
     public required DefinitionCatalog Definitions { get; init; }
 
+    /// <summary>The images that instances may name as image:NAME; null: there are none.</summary>
+    public ImageCatalog? Images { get; init; }
+
+    /// <summary>Whether no image may be installed but those of <see cref="Images"/>.</summary>
+    public bool OnlyCatalogImages { get; init; }
+
+    /// <summary>The largest image that is fetched from a server, or copied to be checked, in bytes: 1 MiB to 16 TiB. It needs that much room below <see cref="Folder"/>.</summary>
+    public long ImageBytes { get; init; } = 64L << 30;
+
     /// <summary>Starts appliances; null: definitions with an untrusted half cannot be used.</summary>
     public IInstanceLauncher? Launcher { get; init; }
 
@@ -42,7 +52,7 @@ public sealed record InstallerOptions
     public int KeepOperations { get; init; } = 100;
 
     /// <summary>
-    /// Inner networks that personalization packages and the data of disks may be fetched from, and data sent to, for instance 10.1.0.0/16. By default only public
+    /// Inner networks that personalization packages, images and the data of disks may be fetched from, and data sent to, for instance 10.1.0.0/16. By default only public
     /// addresses are: none of the host itself, its link, private networks, or a cloud's metadata service. It is for the
     /// administrator of the host to allow one; neither an instance's record nor a server can.
     /// </summary>
@@ -88,6 +98,9 @@ public sealed record InstallerOptions
     /// <summary>The servers that the data of disks may come from and go to.</summary>
     internal ServerAddresses DataServers => PackageServersOf("a disk's data");
 
+    /// <summary>The servers that images may come from.</summary>
+    internal ServerAddresses ImageServers => PackageServersOf("the OS image");
+
     /// <summary>The servers that the proxy may connect to.</summary>
     internal ServerAddresses MirrorServers => new(MirrorNetworks, "a mirror", $"{nameof(MirrorNetworks)}, --mirror-network");
 
@@ -114,6 +127,7 @@ public sealed record InstallerOptions
         Check(OutputBytes is >= 4096 and <= 1 << 30, $"{nameof(OutputBytes)} is {OutputBytes}; 4 KiB to 1 GiB are allowed");
         Check(Mirrors.Count <= MostMirrors && !Mirrors.Contains(null!), $"{nameof(Mirrors)} has {Mirrors.Count} entries; {MostMirrors} are allowed, and none that is null");
         Check(MirrorBytes is >= 1024 and <= 1L << 40, $"{nameof(MirrorBytes)} is {MirrorBytes}; 1 KiB to 1 TiB are allowed");
+        Check(ImageBytes is >= 1 << 20 and <= 16L << 40, $"{nameof(ImageBytes)} is {ImageBytes}; 1 MiB to 16 TiB are allowed");
         foreach (var mirror in Mirrors)
         {
             _ = MirrorOrigin.Parse(mirror);

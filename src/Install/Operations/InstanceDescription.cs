@@ -31,7 +31,7 @@ internal static class InstanceDescription
     private static IEnumerable<KeyValuePair<string, string>> Names(InstallRequest request, InstanceRecord record, OsDefinition definition, string variant)
     {
         yield return new("INSTANCE_NAME", request.NewName ?? record.Name);
-        yield return new("INSTANCE_OS", record.OsDefinition!);
+        yield return new("INSTANCE_OS", record.OsDefinition ?? definition.Name);
         yield return new("OS_NAME", definition.Name);
         yield return new("OS_VARIANT", variant);
         yield return new("OS_API_VERSION", Invariant(definition.Interface.Version));

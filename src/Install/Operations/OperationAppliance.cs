@@ -2,6 +2,7 @@ using ChannelSdk.Channels;
 using ChannelSdk.Host;
 using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Images;
 using ChannelSdk.Install.Mirror;
 using ChannelSdk.Install.Processes;
 using ChannelSdk.Metadata.Relay;
@@ -15,7 +16,8 @@ namespace ChannelSdk.Install.Operations;
 /// <param name="options">What all operations have in common.</param>
 /// <param name="reports">The operation's.</param>
 /// <param name="mirror">The proxy that it is served; null: none.</param>
-internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions options, OperationReports reports, MirrorProxy? mirror) : IAsyncDisposable
+/// <param name="image">The image that it is to read; null: none.</param>
+internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions options, OperationReports reports, MirrorProxy? mirror, ImageFile? image) : IAsyncDisposable
 {
     /// <summary>For a launcher to tell what it knows, and for a kernel's words that may come a moment behind what they are about.</summary>
     private static readonly TimeSpan s_wordsTime = TimeSpan.FromSeconds(1);
@@ -35,6 +37,9 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
 
     /// <summary>Where it sees the disks.</summary>
     public IReadOnlyList<string> DiskDevices => _launched!.DiskDevices;
+
+    /// <summary>What its script is told of the image.</summary>
+    public IEnumerable<KeyValuePair<string, string>> ImageVariables => image is null ? [] : image.Plan.Variables(_launched!.MediaDevices[0], image.Bytes, plan.Package is not null);
 
     /// <summary>Whether it is served a proxy.</summary>
     public bool HasProxy => mirror is not null;
@@ -57,6 +62,7 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
             Operation = plan.Id,
             Folder = folder,
             Disks = plan.Request.Disks,
+            Media = image is null ? [] : [image.Path],
             Environment = new Dictionary<string, string> { [OperationProcesses.ApplianceVariable] = plan.Id },
             OnResource = onResource,
         }, cancellationToken);
@@ -68,6 +74,11 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
         }
 
         _launched = await _launch.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (image is not null && _launched.MediaDevices.Count == 0)
+        {
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the launcher of this host attaches nothing but an instance's disks, so no appliance can read the image {image.Plan}");
+        }
+
         _instance = _host.Attach(plan.Record.Name, _launched.Endpoint, new InstanceOptions
         {
             Channel = mirror is null ? options.Channel : MirrorProxy.WithRoom(options.Channel),

@@ -31,6 +31,9 @@ internal sealed class OperationFolder(string path)
     /// <summary>The socket of the half on the host; goes with the operation.</summary>
     public string ScriptSocket => System.IO.Path.Combine(path, "half.sock");
 
+    /// <summary>For the copy of the instance's image, if there has to be one; goes with the operation.</summary>
+    public string Image => System.IO.Path.Combine(path, "image");
+
     public void Create()
     {
         PrivateFolder.Ensure(path);
@@ -53,6 +56,7 @@ internal sealed class OperationFolder(string path)
     {
         Remove(Work);
         Remove(Appliance);
+        Remove(Image);
         File.Delete(ScriptSocket);
         foreach (var left in Directory.EnumerateFiles(path, ".*" + AtomicFile.TemporarySuffix))
         {

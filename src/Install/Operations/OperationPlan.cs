@@ -1,6 +1,7 @@
 using System.Text;
 using ChannelSdk.Host;
 using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Images;
 using ChannelSdk.Install.Names;
 using ChannelSdk.Install.Personalization;
 using ChannelSdk.Install.Processes;
@@ -29,6 +30,9 @@ internal sealed class OperationPlan
     public OsDefinition Definition { get; }
 
     public IReadOnlyList<OperationParameter> Parameters { get; }
+
+    /// <summary>The image that the definition writes; null: it makes the system itself.</summary>
+    public ImagePlan? Image { get; private init; }
 
     /// <summary>The definition's variant; empty: it has none.</summary>
     public required string Variant { get; init; }
@@ -60,14 +64,20 @@ internal sealed class OperationPlan
         }
     }
 
+    /// <param name="request">What is asked for.</param>
+    /// <param name="record">The instance.</param>
+    /// <param name="options">What all operations have in common.</param>
     /// <exception cref="ChannelException">What is missing or wrong, and where.</exception>
-    public static OperationPlan Make(InstallRequest request, InstanceRecord record, DefinitionCatalog definitions)
+    public static OperationPlan Make(InstallRequest request, InstanceRecord record, InstallerOptions options)
     {
-        if (record.OsDefinition is not { } name)
+        if (record.OsDefinition is null && record.OsImage is null)
         {
-            throw Wrong(record.OsImage is null
-                ? $"the record of {record.Name} names no OS definition, and an operation is done by the scripts of one"
-                : $"{record.Name} is made from the image {SafeText.Escape(record.OsImage, 128)}, which is for instances that install themselves; an operation is done by the scripts of an OS definition");
+            throw Wrong($"the record of {record.Name} names neither an OS definition nor an OS image, and a system is installed from one of them");
+        }
+
+        if (record.OsImage is not null && request.Action != InstallAction.Create)
+        {
+            throw Wrong($"{record.Name} is made from the image {SafeText.Escape(record.OsImage, 128)}, which a create writes to its disk; {OsDefinition.ScriptName(request.Action)} is done by the scripts of an OS definition");
         }
 
         if (request.Action == InstallAction.Create && record.Mode == ExecutionMode.Run && !request.IsReinstall)
@@ -89,16 +99,18 @@ internal sealed class OperationPlan
         CheckData(request);
         // Scripts begin elsewhere than this program.
         request = request with { Disks = [.. request.Disks.Select(static disk => disk with { Path = Path.GetFullPath(disk.Path) })] };
-        var definition = definitions.Load(name, request.Action);
-        var variant = definition.Interface.Choose(definition.Name, DefinitionName.Parts(name).Variant);
+        var image = record.OsImage is null ? null : ImagePlan.Make(record, request.Disks, options.Images, options.OnlyCatalogImages);
+        var definition = image?.Definition ?? options.Definitions.Load(record.OsDefinition!, request.Action);
+        var variant = definition.Interface.Choose(definition.Name, record.OsDefinition is { } name ? DefinitionName.Parts(name).Variant : null);
         CheckDescription(request, record, definition, variant);
         return new OperationPlan(request, record, definition, OperationParameters.Resolve(definition, record, request.Secrets))
         {
+            Image = image,
             Variant = variant,
             Scripts = definition.HasUntrusted(request.Action) ? definition.ReadUntrusted() : null,
             Package = request.Action == InstallAction.Create && record.PersonalizationUrl is { } url
                 ? definition.HasUntrusted(request.Action) ? PackageUrl.Parse(url)
-                    : throw Wrong($"{record.Name} has a personalization package, and the OS definition {name} has no half in an appliance, where it could be unpacked")
+                    : throw Wrong($"{record.Name} has a personalization package, and the OS definition {definition.Name} has no half in an appliance, where it could be unpacked")
                 : null,
         };
     }
@@ -106,10 +118,12 @@ internal sealed class OperationPlan
     /// <summary>What the appliance is asked. Parameters stand in it by reference, so it must be written before they are wiped.</summary>
     /// <param name="diskDevices">Where the appliance sees the disks.</param>
     /// <param name="hasProxy">Whether it is served a proxy.</param>
-    public InstallRunRequest ToRunRequest(IReadOnlyList<string> diskDevices, bool hasProxy)
+    /// <param name="imageVariables">What its script is told of an image.</param>
+    public InstallRunRequest ToRunRequest(IReadOnlyList<string> diskDevices, bool hasProxy, IEnumerable<KeyValuePair<string, string>> imageVariables)
     {
         var request = ToVerifyRequest(diskDevices, hasProxy);
         request.Action = OsDefinition.ScriptName(Request.Action);
+        request.Environment.AddRange(imageVariables.Select(v => ByteString.CopyFromUtf8($"{v.Key}={v.Value}")));
         if (Request.Data.Count > 0)
         {
             request.DataDevices.AddRange(diskDevices);

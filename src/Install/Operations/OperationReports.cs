@@ -88,6 +88,8 @@ internal sealed class OperationReports
 
     public void Data(MovedData moved) => Tell(new DataMovedEvent { Disk = moved.Disk, Bytes = moved.Bytes, Total = moved.Bytes, Sha256 = moved.Sha256 });
 
+    public void Image(long bytes, long? total, string? sha256) => Tell(new ImageReadEvent { Bytes = bytes, Total = total, Sha256 = sha256 });
+
     public void Result(InstallParty party, ReadOnlySpan<byte> untrusted)
     {
         var result = untrusted[..Math.Min(untrusted.Length, ScriptLimits.MaxMessage)].ToArray();

@@ -1,6 +1,7 @@
 using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Data;
 using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Images;
 using ChannelSdk.Install.Mirror;
 using ChannelSdk.Install.Personalization;
 using ChannelSdk.Protocol.Errors;
@@ -25,6 +26,7 @@ internal sealed class OperationRun : IAsyncDisposable
     private readonly ScriptPair _pair;
     private MirrorProxy? _mirror;
     private OperationAppliance? _appliance;
+    private ImageFile? _image;
 
     public OperationRun(OperationPlan plan, InstallerOptions options, OperationFolder folder, OperationReports reports, Action<LaunchResource> onResource)
     {
@@ -52,11 +54,17 @@ internal sealed class OperationRun : IAsyncDisposable
             await _script.RunAsync(_plan.Definition.OpenVerify, [InstallNames.VerifiedParameters], null, VerifyFailure, cancellationToken).ConfigureAwait(false);
         }
 
+        if (_plan.Image is { } image)
+        {
+            _reports.Enter(InstallPhase.Fetching, image.ToString());
+            _image = await FetchAsync(image, cancellationToken).ConfigureAwait(false);
+        }
+
         if (_plan.Scripts is not null)
         {
             _reports.Enter(InstallPhase.Booting);
             _mirror = _options.Mirrors.Count > 0 ? await StartMirrorAsync().ConfigureAwait(false) : null;
-            _appliance = new OperationAppliance(_plan, _options, _reports, _mirror);
+            _appliance = new OperationAppliance(_plan, _options, _reports, _mirror, _image);
             await _appliance.BootAsync(_folder.Appliance, _onResource, cancellationToken).ConfigureAwait(false);
             if (_plan.Definition.HasUntrustedVerify)
             {
@@ -87,6 +95,20 @@ internal sealed class OperationRun : IAsyncDisposable
                 await BoundedEnd.OfAsync(part.DisposeAsync()).ConfigureAwait(false);
             }
         }
+
+        _image?.Dispose();
+    }
+
+    private async Task<ImageFile> FetchAsync(ImagePlan image, CancellationToken cancellationToken)
+    {
+        using var meter = new DataMeter(0, _options.Time, progress => _reports.Image(progress.Bytes, progress.Total, null));
+        var (file, sum) = await new ImageFetch(image, _plan.Id, _folder.Image, _options.ImageServers, _options.ImageBytes).RunAsync(meter, cancellationToken).ConfigureAwait(false);
+        if (sum is not null)
+        {
+            _reports.Image(file.Bytes, file.Bytes, sum);
+        }
+
+        return file;
     }
 
     private Task<MirrorProxy> StartMirrorAsync() => MirrorProxy.StartAsync(

@@ -54,7 +54,7 @@ internal sealed class ScriptPair : IAsyncDisposable
         if (_plan.Scripts is { } scripts)
         {
             _untrusted = await UntrustedScript.StartAsync(
-                _appliance!.Channel, _plan.ToRunRequest(_appliance.DiskDevices, _appliance.HasProxy), scripts, _reports, _trusted, cancellationToken).ConfigureAwait(false);
+                _appliance!.Channel, _plan.ToRunRequest(_appliance.DiskDevices, _appliance.HasProxy, _appliance.ImageVariables), scripts, _reports, _trusted, cancellationToken).ConfigureAwait(false);
             _sink.Other = _untrusted.Stream;
         }
         else

@@ -7,7 +7,7 @@ using ChannelSdk.Protocol.Errors;
 namespace ChannelSdk.Install.Personalization;
 
 /// <summary>
-/// The bytes of a personalization package, or of a disk's data, as they come. A server that ends before the length that it told, or a file that
+/// The bytes of a personalization package, of a disk's data, or of an OS image, as they come. A server that ends before the length that it told, or a file that
 /// becomes shorter, is an error and no short package.
 /// </summary>
 internal sealed class PackageSource : IAsyncDisposable

@@ -19,6 +19,7 @@ public sealed partial record InstanceRecord
     private const int MaxParameters = 256;
     private const int MaxValue = 65536;
     private const int MaxNics = 32;
+    private const int MaxImage = 4096;
     private const int MaxWord = 64;
     private const int MaxMachineValue = 1024;
 
@@ -49,8 +50,14 @@ public sealed partial record InstanceRecord
     /// <summary>Name of the OS definition that it is installed from, with the name of a variant behind a plus sign if it is to be one; null: from <see cref="OsImage"/>, or not yet known. Never both.</summary>
     public string? OsDefinition { get; init; }
 
-    /// <summary>The image that it is installed from, as the manager names it; null: from <see cref="OsDefinition"/>, or not yet known.</summary>
+    /// <summary>
+    /// The image that it is installed from; null: from <see cref="OsDefinition"/>, or not yet known. For an operation it is the absolute path of a file,
+    /// an http or https URL, or "image:" with the name of an image in the host's catalogue; of at most 4,096 characters, no control character among them.
+    /// </summary>
     public string? OsImage { get; init; }
+
+    /// <summary>How <see cref="OsImage"/> is checked and read.</summary>
+    public ImageRules ImageRules { get; init; } = new();
 
     /// <summary>OS parameters by name. Secret ones are here by name only; their values are given to each operation.</summary>
     public IReadOnlyDictionary<string, OsParameter> Parameters { get; init; } = new ReadOnlyOrderedDictionary<OsParameter>([]);
@@ -90,6 +97,7 @@ public sealed partial record InstanceRecord
             DefinitionName.Check(OsDefinition);
         }
 
+        CheckImage();
         CheckMachine();
         if (PersonalizationUrl is not null)
         {
@@ -113,6 +121,23 @@ public sealed partial record InstanceRecord
             {
                 throw Wrong($"the value of the parameter {name} is longer than {MaxValue} characters or has a zero byte in it");
             }
+        }
+    }
+
+    private void CheckImage()
+    {
+        if (OsImage is not null && (OsImage.Length is 0 or > MaxImage || OsImage.Any(char.IsControl)))
+        {
+            throw Wrong($"its OS image has 1 to {MaxImage} characters, and no control character among them");
+        }
+
+        try
+        {
+            ImageRules.Check();
+        }
+        catch (ChannelException e)
+        {
+            throw Wrong(e.Message);
         }
     }
 

@@ -38,6 +38,7 @@ internal static class InstanceRecordFile
                 Nics = document.Nics ?? [],
                 OsDefinition = document.OsDefinition,
                 OsImage = document.OsImage,
+                ImageRules = document.ImageRules ?? new ImageRules(),
                 PersonalizationUrl = document.PersonalizationUrl,
                 SelfInstall = new ReadOnlyOrderedDictionary<string>(document.SelfInstall ?? []),
                 Parameters = new ReadOnlyOrderedDictionary<OsParameter>((document.Parameters ?? []).Select(p => KeyValuePair.Create(p.Key, (p.Value.Class, p.Value.Value) switch
@@ -69,6 +70,7 @@ internal static class InstanceRecordFile
         Nics = record.Nics.Count == 0 ? null : [.. record.Nics],
         OsDefinition = record.OsDefinition,
         OsImage = record.OsImage,
+        ImageRules = record.ImageRules == new ImageRules() ? null : record.ImageRules,
         PersonalizationUrl = record.PersonalizationUrl,
         SelfInstall = record.SelfInstall.Count == 0 ? null : new Dictionary<string, string>(record.SelfInstall),
         Parameters = record.Parameters.Count == 0 ? null : record.Parameters.ToDictionary(p => p.Key, p => new ParameterDocument
@@ -95,6 +97,7 @@ internal sealed record RecordDocument
     public List<InstanceNic>? Nics { get; init; }
     public string? OsDefinition { get; init; }
     public string? OsImage { get; init; }
+    public ImageRules? ImageRules { get; init; }
     public string? PersonalizationUrl { get; init; }
     public Dictionary<string, string>? SelfInstall { get; init; }
     public Dictionary<string, ParameterDocument>? Parameters { get; init; }
@@ -113,7 +116,7 @@ internal sealed class RecordWords<T>() : JsonStringEnumConverter<T>(JsonNamingPo
 
 /// <summary>Serialization made at build time.</summary>
 [JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
-    Converters = [typeof(RecordWords<ExecutionMode>), typeof(RecordWords<ParameterClass>), typeof(RecordWords<NicMode>)],
+    Converters = [typeof(RecordWords<ExecutionMode>), typeof(RecordWords<ParameterClass>), typeof(RecordWords<NicMode>), typeof(RecordWords<ImageFormat>)],
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
     RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(RecordDocument))]

@@ -27,7 +27,11 @@ internal sealed class FakeAppliance(Func<FakeScript, Task<ScriptEnded>> script) 
     public bool DiesAtOnce { get; init; }
     public bool CannotBeKilled { get; init; }
     public LaunchDiagnosis Diagnosis { get; set; } = LaunchDiagnosis.Unknown;
+    public bool AttachesMedia { get; init; } = true;
     public byte[] Overlay { get; private set; } = [];
+
+    /// <summary>What is on the read-only disks of the last launch.</summary>
+    public IReadOnlyList<byte[]> Media { get; private set; } = [];
     public ChannelException? OverlayRefusal { get; init; }
 
     /// <summary>Serves install.Data, with the stream of the operation.</summary>
@@ -54,6 +58,8 @@ internal sealed class FakeAppliance(Func<FakeScript, Task<ScriptEnded>> script) 
             var socket = Path.Combine(request.Folder, "channel.sock");
             Endpoint = TransportEndpoints.Create($"unix://{socket}");
             DiskDevices = [.. request.Disks.Select((_, i) => $"/dev/vd{(char)('a' + i)}")];
+            MediaDevices = owner.AttachesMedia ? [.. request.Media.Select((_, i) => $"/dev/vd{(char)('a' + request.Disks.Count + i)}")] : [];
+            owner.Media = [.. request.Media.Select(File.ReadAllBytes)];
             if (owner.DiesAtOnce)
             {
                 _exited.SetResult();
@@ -73,6 +79,7 @@ internal sealed class FakeAppliance(Func<FakeScript, Task<ScriptEnded>> script) 
 
         public ITransportEndpoint Endpoint { get; }
         public IReadOnlyList<string> DiskDevices { get; }
+        public IReadOnlyList<string> MediaDevices { get; }
         public Task Exited => _exited.Task;
         public bool IsKilled { get; private set; }
 

@@ -119,7 +119,7 @@ public sealed class HostLimitsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("[install]\nforbid = [\"untrusted\"]", "host.toml:2: [install] forbid: 'untrusted' is no half that can be forbidden")]
+    [InlineData("[install]\nforbid = [\"untrusted\"]", "host.toml:2: [install] forbid: 'untrusted' is nothing that can be forbidden; known are")]
     [InlineData("[install]\nconfine = [\"../os\"]", "host.toml:2: [install] confine: '../os' is no name of an OS definition")]
     [InlineData("[install]\nconfine_files = [\"etc\"]", "host.toml:2: [install] confine_files: 'etc' is no absolute path")]
     [InlineData("[install]\ndeadline = 0", "host.toml:2: [install] deadline: 0 is not allowed; allowed is a whole number from 1 to 604800")]

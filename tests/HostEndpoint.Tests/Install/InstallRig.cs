@@ -41,12 +41,17 @@ internal sealed class InstallRig : IDisposable
     /// <summary>The test's servers are on this host.</summary>
     public IReadOnlyList<System.Net.IPNetwork> Networks { get; set; } = [System.Net.IPNetwork.Parse("127.0.0.1/32")];
 
+    /// <summary>Sets what few tests set.</summary>
+    public Func<InstallerOptions, InstallerOptions> Change { get; set; } = static options => options;
+
     public string At(params string[] names) => _folder.At(names);
 
     /// <summary>A script of the definition, below its folder's parent.</summary>
     public string Write(string name, string content) => _folder.Write("definitions/" + name, content, isScript: true);
 
-    public Installer Open() => new(new InstallerOptions
+    public Installer Open() => new(Options);
+
+    public InstallerOptions Options => Change(new InstallerOptions
     {
         Folder = State,
         Records = Records,

@@ -141,7 +141,7 @@ public sealed partial class SourceFolderTests : IDisposable
         using var secrets = new SecretParameters();
         var secret = SecretValue.CopyOf("MARKED"u8);
         secrets.Add("root_password", secret);
-        var plan = OperationPlan.Make(new InstallRequest { Instance = "vm1", Secrets = secrets }, rig.Records.Get("vm1"), new DefinitionCatalog(rig.At("definitions")));
+        var plan = OperationPlan.Make(new InstallRequest { Instance = "vm1", Secrets = secrets }, rig.Records.Get("vm1"), rig.Options);
         var parameters = plan.ToScriptParameters();
         Assert.True(parameters.Get("root_password").Span.Overlaps(secret.GetSpan()));
         parameters.Wipe();

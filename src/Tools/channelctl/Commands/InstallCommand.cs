@@ -4,6 +4,7 @@ using ChannelSdk.Host;
 using ChannelSdk.Host.Launch;
 using ChannelSdk.Hypervisors.Qemu;
 using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Images;
 using ChannelSdk.Install.Limits;
 using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Personalization;
@@ -35,6 +36,7 @@ internal static class InstallCommand
         var state = StateOption.Create();
         var definitions = StateOption.Folder("--definitions", "Folder of the OS definitions", "/srv/channelsdk/os");
         var appliance = ToolOptions.Path("--appliance", "Folder of the appliance (channelctl appliance build)");
+        var images = ToolOptions.Path("--images", $"File of the images that instances may name as image:NAME; {ImageCatalog.UsualPath} without it");
         var append = new Option<string>("--append") { Description = "What the appliance's kernel is told beside", DefaultValueFactory = _ => "" };
         var transport = ToolOptions.Choice<ApplianceTransport>("--transport", "How the appliance reaches this host; without it by virtio-serial",
             ("virtio-serial", ApplianceTransport.VirtioSerial), ("vsock", ApplianceTransport.Vsock), ("tap", ApplianceTransport.Tap), ("usernet", ApplianceTransport.UserNet));
@@ -44,7 +46,7 @@ internal static class InstallCommand
         var secrets = new Option<string[]>("--secret") { Description = $"NAME=SOURCE: the value of a secret OS parameter; SOURCE is {SecretSource.Help}; may be given several times" };
         var user = new Option<string>("--package-user") { Description = "User for the server of the personalization package" };
         var password = new Option<string>("--package-password") { Description = $"Where its password is: {SecretSource.Help}" };
-        var networks = new Option<string[]>("--package-network") { Description = "A network with inner addresses that the personalization package and the data of disks may come from or go to, for instance 10.1.0.0/16; may be given several times" };
+        var networks = new Option<string[]>("--package-network") { Description = "A network with inner addresses that the personalization package, the image and the data of disks may come from or go to, for instance 10.1.0.0/16; may be given several times" };
         var mirrors = new Option<string[]>("--mirror") { Description = "A URL that the appliance may fetch from by this host's proxy, for instance http://deb.debian.org/debian/ or https://deb.debian.org/; may be given several times" };
         var mirrorNetworks = new Option<string[]>("--mirror-network") { Description = "A network with inner addresses that a mirror may be in, for instance 10.1.0.0/16; may be given several times" };
         var forbid = ToolOptions.Flag("--forbid-trusted", "No script of the definition may run on this host");
@@ -62,6 +64,7 @@ internal static class InstallCommand
         data?.AddTo(command);
         if (action == InstallAction.Create)
         {
+            command.Add(images);
             command.Add(reinstall);
         }
 
@@ -79,6 +82,7 @@ internal static class InstallCommand
             var inner = limits.PackageNetworksOf(Networks(parsed.GetValue(networks), networks.Name));
             var origins = limits.MirrorsOf([.. (parsed.GetValue(mirrors) ?? []).Select(Mirror)]);
             var innerOrigins = limits.MirrorNetworksOf(Networks(parsed.GetValue(mirrorNetworks), mirrorNetworks.Name));
+            var catalog = action == InstallAction.Create ? Catalog(limits, parsed.GetValue(images)) : null;
             // Standard output is for one of the two.
             var people = data?.TakesOutput(parsed) == true ? Console.Error : null;
             var installer = new Installer(new InstallerOptions
@@ -86,6 +90,8 @@ internal static class InstallCommand
                 Folder = parsed.GetValue(state)!,
                 Records = StateOption.Records(parsed.GetValue(state)!),
                 Definitions = new DefinitionCatalog(parsed.GetValue(definitions)!, limits.PolicyOf(parsed.GetValue(forbid), parsed.GetValue(confine), parsed.GetValue(confineFiles) ?? [])),
+                Images = catalog,
+                OnlyCatalogImages = limits.ForbidsOtherImages,
                 Launcher = place is null ? null
                     : new QemuLauncher(ApplianceFolder.Options(place) with { Append = parsed.GetValue(append)!, Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward) }),
                 Deadline = longest,
@@ -135,6 +141,13 @@ internal static class InstallCommand
             return ExitCode.Of(result.Outcome);
         }));
         return command;
+    }
+
+    private static ImageCatalog? Catalog(HostLimits limits, string? asked)
+    {
+        var path = limits.ImagesOf(asked, ImageCatalog.UsualPath);
+        return ImageCatalog.Load(path) ?? (asked is null && limits.Images is null ? null
+            : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"there is no catalogue of images {SafeText.Escape(path, 256)}"));
     }
 
     private static Uri Mirror(string text) => Uri.TryCreate(text, UriKind.Absolute, out var url) ? url

@@ -69,6 +69,9 @@ public static class InstallView
                 case DataMovedEvent { Sha256: null } data:
                     Bar($"disk {data.Disk}").Value = data.Total is > 0 and var total ? Math.Min(Whole, Whole * data.Bytes / total) : 0;
                     break;
+                case ImageReadEvent { Sha256: null } image:
+                    Bar("image").Value = image.Total is > 0 and var size ? Math.Min(Whole, Whole * image.Bytes / size) : 0;
+                    break;
                 case ResultEvent end:
                     result = end;
                     break;

@@ -23,14 +23,15 @@ internal static class InstanceCommand
         var backendParameters = new Option<string[]>("--be") { Description = "NAME=VALUE: what it needs of the host, for instance maxmem=1024; may be given several times" };
         var nics = new Option<string[]>("--nic") { Description = $"{NicOption.Help}; may be given several times, and then replaces all that the record has; empty: none" };
         var os = new Option<string>("--os") { Description = "Name of the OS definition, with +VARIANT behind it where it has variants" };
-        var image = new Option<string>("--image") { Description = "The image that it installs itself from" };
+        var image = new ImageOptionSet();
         var package = new Option<string>("--package") { Description = "URL of its personalization package, without credentials; empty: none" };
         var parameters = new Option<string[]>("--parameter") { Description = "NAME=VALUE: a public OS parameter; may be given several times" };
         var privates = new Option<string[]>("--private") { Description = $"NAME=SOURCE: a private OS parameter, whose value is read from {SecretSource.Help}; may be given several times" };
         var secrets = new Option<string[]>("--secret") { Description = "NAME: an OS parameter whose value is given to each operation; may be given several times" };
         var selfInstall = new Option<string[]>("--self-install") { Description = "NAME=VALUE: with what it is started to install itself; may be given several times" };
         var remove = new Option<string[]>("--unset") { Description = "NAME: an OS parameter to be removed; may be given several times" };
-        var command = new Command("set", "Makes an instance's record or changes what is given.") { mode, communication, hypervisor, hypervisorParameters, backendParameters, nics, os, image, package, parameters, privates, secrets, selfInstall, remove };
+        var command = new Command("set", "Makes an instance's record or changes what is given.") { mode, communication, hypervisor, hypervisorParameters, backendParameters, nics, os, package, parameters, privates, secrets, selfInstall, remove };
+        image.AddTo(command);
         return Of(command, async (target, parsed, cancel) =>
         {
             var record = target.Store.Find(target.Name) ?? new InstanceRecord { Name = target.Name };
@@ -43,10 +44,12 @@ internal static class InstanceCommand
                 BackendParameters = WithPairs(record.BackendParameters, parsed.GetValue(backendParameters), "--be"),
                 SelfInstall = WithPairs(record.SelfInstall, parsed.GetValue(selfInstall), "--self-install"),
                 Nics = parsed.GetValue(nics) is { Length: > 0 } given ? [.. given.Where(static text => text.Length > 0).Select(NicOption.Parse)] : record.Nics,
-                OsDefinition = parsed.GetValue(os) ?? (parsed.GetValue(image) is null ? record.OsDefinition : null),
-                OsImage = parsed.GetValue(image) ?? (parsed.GetValue(os) is null ? record.OsImage : null),
+                OsDefinition = parsed.GetValue(os) ?? (image.IsNamed(parsed) ? null : record.OsDefinition),
+                OsImage = parsed.GetValue(os) is null ? record.OsImage : null,
+                ImageRules = parsed.GetValue(os) is null ? record.ImageRules : new ImageRules(),
                 PersonalizationUrl = parsed.GetValue(package) is { } url ? url.Length == 0 ? null : url : record.PersonalizationUrl,
             };
+            record = image.Apply(record, parsed);
             foreach (var each in parsed.GetValue(parameters) ?? [])
             {
                 var (key, value) = StateOption.Pair(each, "--parameter");

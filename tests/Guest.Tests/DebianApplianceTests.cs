@@ -94,4 +94,48 @@ public class DebianApplianceTests(Appliance appliance)
         Assert.True(result.Outcome == InstallOutcome.Succeeded, $"{result.Reason}\n{string.Join("\n", events.TakeLast(60).Select(InstallEventText.Line))}");
         Assert.StartsWith("12.", Encoding.UTF8.GetString(result.UntrustedResult!.Value.Span));
     }
+
+    [Theory]
+    [InlineData(ApplianceTransport.UserNet)]
+    [InlineData(ApplianceTransport.Vsock)]
+    public async Task The_Debian_appliance_is_reached_over_a_network_and_vsock(ApplianceTransport transport)
+    {
+        using var rig = new InstallRig(appliance);
+        rig.Options = rig.Options with { Launcher = new QemuLauncher(ApplianceFolder.Options(await DebianAppliance.FolderAsync()) with { Transport = transport, ForwardProgram = Path.Combine(appliance.Root, "artifacts/host/channel-forward") }) };
+        rig.Write("untrusted/create", "#!/bin/bash\nchannel-agent result \"$(hostname) $DISK_COUNT\"\n");
+        var (result, _) = await rig.RunAsync(new InstallRequest { Instance = "vm1" });
+        Assert.Equal((InstallOutcome.Succeeded, ""), (result.Outcome, result.Reason));
+        Assert.Equal("appliance 0", Encoding.UTF8.GetString(result.UntrustedResult!.Value.Span));
+    }
+
+    // Two builds of a minute or more each; only ./test --long has the time.
+    [Fact]
+    public async Task The_same_packages_give_the_same_bytes_and_a_hook_changes_them()
+    {
+        if (Environment.GetEnvironmentVariable("CHANNELSDK_LONG") != "1")
+        {
+            return;
+        }
+
+        var first = await DebianAppliance.FolderAsync();
+        var folder = Directory.CreateTempSubdirectory("channelsdk-debian-");
+        try
+        {
+            // All packages are there: nothing is fetched, least of all from a mirror that does not answer.
+            Task<string> BuildAsync(string name, params string[] more) => DiskGuest.RunAsync(TimeSpan.FromMinutes(20), Path.Combine(appliance.Root, "scripts/build-appliance.sh"),
+                ["--kind", "debian", "--output", Path.Combine(folder.FullName, name), "--lock", Path.Combine(first, "packages.lock"), "--mirror", "http://127.0.0.1:9/debian", .. more]);
+            async Task<string> RootOfAsync(string place) => (await DiskGuest.RunAsync("sha256sum", Path.Combine(place, "root.squashfs")))[..64];
+            await BuildAsync("again");
+            Assert.Equal(await RootOfAsync(first), await RootOfAsync(folder.FullName + "/again"));
+            var hooks = folder.CreateSubdirectory("hooks").FullName;
+            await File.WriteAllTextAsync($"{hooks}/10-hook", "#!/bin/sh\nset -e\nls \"$APPLIANCE_MODULES/lib/modules\" > \"$1/srv/kernel\"\nchroot \"$1\" dpkg --configure -a\n");
+            File.SetUnixFileMode($"{hooks}/10-hook", (UnixFileMode)0b111_101_101);
+            Assert.Contains("hook 10-hook", await BuildAsync("hooked", "--hooks", hooks), StringComparison.Ordinal);
+            Assert.Contains("-cloud-amd64", await DiskGuest.RunAsync("unsquashfs", "-cat", folder.FullName + "/hooked/root.squashfs", "srv/kernel"), StringComparison.Ordinal);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
 }

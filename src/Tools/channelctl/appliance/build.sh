@@ -55,8 +55,10 @@ mkdir -p "$work" "$cache/debs" "$cache/locks"
 # One build at a time; the second finds everything done.
 exec 9>"$work/lock"
 flock 9
+# What a killed build has left.
+rm -rf --one-file-system "$work"/build.*
 temporary=$(mktemp -d "$work/build.XXXXXX")
-trap 'rm -rf "$temporary"' EXIT
+trap 'rm -rf --one-file-system "$temporary"' EXIT
 chmod 755 "$temporary"
 
 [ -n "$lock" ] || resolve

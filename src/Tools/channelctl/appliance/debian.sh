@@ -3,7 +3,7 @@ results=(initrd root.squashfs appliance.toml)
 want mmdebstrap mmdebstrap
 want mksquashfs squashfs-tools
 
-package_names() { echo '?essential' apt usr-is-merged; sed 's/#.*//' "$here/debian/packages" | xargs; }
+package_names() { sed 's/#.*//' "$here/debian/packages" | xargs echo '?essential' apt usr-is-merged; }
 
 build() {
   local repository=$1/repository root=$1/early
@@ -11,8 +11,9 @@ build() {
   # What customize has to know beside the kernel.
   declare -p here kind agent hooks > "$1/settings"
   declare -f fail add_agent run_hooks >> "$1/settings"
-  mmdebstrap --quiet --variant=apt --architectures=amd64 --include="$(entries | sed -n '/^linux-image-/!s/ .*//p' | paste -sd,)" \
-    --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --dpkgopt=force-unsafe-io \
+  # The root's folder goes with the others, even if this is killed.
+  TMPDIR=$1 mmdebstrap --quiet --variant=apt --architectures=amd64 --include="$(entries | sed -n '/^linux-image-/!s/ .*//p' | paste -sd,)" \
+    --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --dpkgopt=force-unsafe-io --aptopt='APT::Sandbox::User "root"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/lintian/*' \
     --customize-hook="bash '$here/debian/customize' '$1/settings' \"\$1\"" \
@@ -29,7 +30,6 @@ build() {
   cp "$here/debian/init" "$root/init"
   chmod 755 "$root/init"
   bash "$here/add-modules.sh" "$APPLIANCE_MODULES" "$root/modules" order virtio_pci virtio_blk squashfs overlay
-  bash "$here/add-modules.sh" "$APPLIANCE_MODULES" "$root/modules" xen xen-blkfront
   pack "$root" > "$1/initrd"
   cp "$here/debian/appliance.toml" "$1/appliance.toml"
 }

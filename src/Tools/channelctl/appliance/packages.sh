@@ -42,7 +42,7 @@ CONF
   kernel=$(APT_CONFIG=$apt/apt.conf apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -1)
   [ -n "$kernel" ] || fail "${mirrors[*]} have no linux-image-cloud-amd64"
   # shellcheck disable=SC2086 # names and patterns, none with a space
-  APT_CONFIG=$apt/apt.conf apt-get install -s -qq $names > "$apt/plan" || fail "apt finds no set of packages with $names"
+  APT_CONFIG=$apt/apt.conf apt-get install -s -qq $names > "$apt/plan" || fail "apt cannot put together the packages of an appliance of the kind $kind; its words are above"
   # shellcheck disable=SC2046
   APT_CONFIG=$apt/apt.conf apt-cache show --no-all-versions $(sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p' "$apt/plan") "$kernel" | awk '
     /^Package: / { name = $2 } /^Version: / { version = $2 } /^SHA256: / { sha256 = $2 } /^Filename: / { place = $2 }

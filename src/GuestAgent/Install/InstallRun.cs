@@ -103,7 +103,7 @@ internal sealed class InstallRun : IDisposable
             return;
         }
 
-        _script = ScriptCall.Start(_spec, _folder, _target, Path.GetFileName(_folder.Folder), [], Send);
+        _script = ScriptCall.Start(_spec, _folder, _target, Path.GetFileName(_folder.Folder), [], Send, ExecCapture.Both);
         _script.EndInput();
         _script.Pump.Start();
     }

@@ -14,7 +14,7 @@ public class PrivilegedCallTests
     /// <summary>What changes a guest.</summary>
     private static readonly string[] s_privileged =
     [
-        "exec.Run", "exec.Signal", "files.Write", "freeze.Freeze", "freeze.Renew", "freeze.Thaw", "install.Data", "install.Overlay", "install.Run",
+        "exec.Run", "exec.Signal", "files.Write", "freeze.Freeze", "freeze.Renew", "freeze.Thaw", "install.Data", "install.Overlay", "install.Pipe", "install.Run",
         "power.Request", "storage.Trim", "time.Set",
     ];
 

@@ -12,7 +12,7 @@ public sealed class ScriptToolTests : IAsyncLifetime, IAsyncDisposable
     private readonly ScriptPair _pair = new();
     private readonly ScriptServer _server;
 
-    public ScriptToolTests() => _server = new ScriptServer(Socket, _pair.Left);
+    public ScriptToolTests() => _server = new ScriptServer(Socket, _pair.Left, new ScriptStreams.WaitingSide(_pair.Left));
 
     private string Socket => $"{_folder.FullName}/half.sock";
 
@@ -30,7 +30,7 @@ public sealed class ScriptToolTests : IAsyncLifetime, IAsyncDisposable
     public async Task The_socket_is_its_owners_alone_and_gone_with_the_server()
     {
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Socket));
-        await using (var second = new ScriptServer($"{_folder.FullName}/second", _pair.Left))
+        await using (var second = new ScriptServer($"{_folder.FullName}/second", _pair.Left, new ScriptStreams.WaitingSide(_pair.Left)))
         {
             Assert.True(File.Exists($"{_folder.FullName}/second"));
         }
@@ -110,6 +110,11 @@ public sealed class ScriptToolTests : IAsyncLifetime, IAsyncDisposable
     [InlineData(2, "barrier", "a/b")]
     [InlineData(2, "barrier", "b", "--timeout", "never")]
     [InlineData(2, "send", "--timeout", "3")]
+    [InlineData(2, "send", "--stream", "a/b")]
+    [InlineData(2, "receive", "--stream", "a", "b")]
+    [InlineData(2, "result", "--stream")]
+    [InlineData(7, "receive", "--stream", "--timeout", "0.01")]
+    [InlineData(7, "send", "--stream", "a", "--timeout", "0.01")]
     [InlineData(2, "log", "--level", "loud", "x")]
     [InlineData(4, "step", "--end")]
     [InlineData(7, "receive", "--timeout", "0.001")]

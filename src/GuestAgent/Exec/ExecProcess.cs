@@ -13,8 +13,12 @@ namespace ChannelSdk.GuestAgent.Exec;
 /// <param name="Error">Its standard error.</param>
 /// <param name="IsMerged">Whether its errors go into its output, in the order in which it writes them.</param>
 /// <param name="Extra">What it writes to descriptor <see cref="SpawnRequest.KeptNumber"/>, which it has only then.</param>
-internal readonly record struct ExecCapture(bool Output, bool Error, bool IsMerged = false, bool Extra = false)
+/// <param name="IsWide">Whether its standard input or output, both of which it has then, moves much and may take the memory for that.</param>
+internal readonly record struct ExecCapture(bool Output, bool Error, bool IsMerged = false, bool Extra = false, bool IsWide = false)
 {
+    /// <summary>Bytes of its output that are taken at a time.</summary>
+    public int PieceBytes => IsWide ? 256 << 10 : 32 << 10;
+
     /// <summary>Both, each for itself.</summary>
     public static ExecCapture Both => new(true, true);
 }
@@ -28,14 +32,17 @@ internal sealed class ExecProcess : IDisposable
     private readonly InputPipe _input;
     private bool _isReaped;
 
-    private ExecProcess(int pid, Cgroup? cgroup, SafeFileHandle input, SafeFileHandle? output, SafeFileHandle? error, SafeFileHandle? extra)
+    private ExecProcess(int pid, Cgroup? cgroup, int pieceBytes, SafeFileHandle input, SafeFileHandle? output, SafeFileHandle? error, SafeFileHandle? extra)
     {
-        (_pid, _cgroup, _input, Output, Error, Extra) = (pid, cgroup, new InputPipe(input), output, error, extra);
+        (_pid, _cgroup, PieceBytes, _input, Output, Error, Extra) = (pid, cgroup, pieceBytes, new InputPipe(input), output, error, extra);
         PidFd = ProcessHandle.Open(pid);
         Descriptor.SetNonBlocking(input);
     }
 
     public int Pid => _pid;
+
+    /// <summary>Bytes of its output that are taken at a time.</summary>
+    public int PieceBytes { get; }
 
     public bool IsLimited => _cgroup?.IsLimited ?? false;
 
@@ -80,6 +87,12 @@ internal sealed class ExecProcess : IDisposable
             (SafeFileHandle Read, SafeFileHandle Write)? output = capture.Output ? Pipe() : null;
             (SafeFileHandle Read, SafeFileHandle Write)? error = capture is { Error: true, IsMerged: false } ? Pipe() : null;
             (SafeFileHandle Read, SafeFileHandle Write)? extra = capture.Extra ? Pipe() : null;
+            if (capture.IsWide)
+            {
+                Descriptor.Widen(input.Write);
+                Descriptor.Widen(output!.Value.Write);
+            }
+
             cgroup = Cgroup.Create(name, spec.MostProcesses);
             var request = new SpawnRequest(spec.Program, spec.Argv, spec.Environment)
             {
@@ -108,7 +121,7 @@ internal sealed class ExecProcess : IDisposable
             output?.Write.Dispose();
             error?.Write.Dispose();
             extra?.Write.Dispose();
-            return new ExecProcess(pid, cgroup, input.Write, output?.Read, error?.Read, extra?.Read);
+            return new ExecProcess(pid, cgroup, capture.PieceBytes, input.Write, output?.Read, error?.Read, extra?.Read);
         }
         catch
         {

@@ -14,14 +14,13 @@ namespace ChannelSdk.GuestAgent.Exec;
 internal sealed class ExecPump : IDisposable
 {
     private const int Watched = 6;
-    private const int MaxOutput = 32 << 10;
     // More than two largest pipes hold; further output of background processes does not belong to the program.
     private const int MaxAfterEnd = 80;
     private readonly ExecProcess _process;
     private readonly Func<ReadOnlyMemory<byte>, bool> _send;
     private readonly Action<ReadOnlyMemory<byte>>? _onExtra;
     private readonly SafeFileHandle _wake;
-    private readonly byte[] _buffer = new byte[MaxOutput + 1];
+    private readonly byte[] _buffer;
     private readonly TaskCompletionSource<ExecExited> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
     private ReadOnlyMemory<byte> _input;
@@ -35,6 +34,7 @@ internal sealed class ExecPump : IDisposable
     public ExecPump(ExecProcess process, Func<ReadOnlyMemory<byte>, bool> send, Action<ReadOnlyMemory<byte>>? onExtra = null)
     {
         (_process, _send, _onExtra) = (process, send, onExtra);
+        _buffer = new byte[process.PieceBytes + 1];
         _wake = Descriptor.Event() ?? throw FileFailure.OfLast("watch", "the program");
     }
 
@@ -74,7 +74,13 @@ internal sealed class ExecPump : IDisposable
 
             _input = input;
             _inputTaken = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
-            Wake();
+            // Most often there is room, and no other thread is needed.
+            Feed();
+            if (!_input.IsEmpty)
+            {
+                Wake();
+            }
+
             return _inputTaken.Task;
         }
     }
@@ -171,7 +177,7 @@ internal sealed class ExecPump : IDisposable
         nint count;
         fixed (byte* buffer = _buffer)
         {
-            count = DescriptorCalls.Read(pipe, buffer + 1, MaxOutput);
+            count = DescriptorCalls.Read(pipe, buffer + 1, (nuint)_buffer.Length - 1);
         }
 
         if (count <= 0)
@@ -192,7 +198,7 @@ internal sealed class ExecPump : IDisposable
         return count > 0;
     }
 
-    private unsafe void Feed()
+    private void Feed()
     {
         lock (_gate)
         {
@@ -201,27 +207,17 @@ internal sealed class ExecPump : IDisposable
                 return;
             }
 
-            nint count;
-            fixed (byte* input = _input.Span)
-            {
-                count = DescriptorCalls.Write(_process.Input, input, (nuint)_input.Length);
-            }
-
-            if (count < 0 && Errno.Last is Errno.EAGAIN or Errno.EINTR)
-            {
-                return;
-            }
-
-            if (count < 0)
+            var count = Descriptor.Write(_process.Input, _input.Span);
+            if (count is null)
             {
                 // It has closed its standard input. Further bytes are dropped, as by a pipe.
                 _process.Input.Dispose();
             }
 
-            _input = count < 0 ? default : _input[(int)count..];
+            _input = count is { } taken ? _input[taken..] : default;
             if (_input.IsEmpty)
             {
-                _inputTaken!.TrySetResult(count >= 0);
+                _inputTaken!.TrySetResult(count is not null);
             }
         }
     }

@@ -92,7 +92,7 @@ internal sealed class DataCall(InstallSpec spec, DataPlace place, int index, Cha
     {
         var variables = DataVariables.Of(_isExport, spec.DataDevices[index], index, SpawnRequest.KeptNumber);
         var name = $"{Path.GetFileName(place.Folder.Folder)}-{index}";
-        var script = ScriptCall.Start(spec, place.Folder, place.Target, name, variables, Send, _isExport ? OnSize : null);
+        var script = ScriptCall.Start(spec, place.Folder, place.Target, name, variables, Send, ExecCapture.Both with { IsWide = true }, _isExport ? OnSize : null);
         _script = script;
         if (_isExport)
         {

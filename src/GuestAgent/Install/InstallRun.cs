@@ -29,7 +29,11 @@ internal sealed class InstallRun : IDisposable
         (_spec, _folder, _target, _data) = (spec, folder, target, data);
         _stream = new InstallStream(stream);
         _coordinator = new ScriptCoordinator(new InstallSink(_stream, onPercent), spec.Parameters);
+        Pipes = new GuestPipes(_coordinator);
     }
+
+    /// <summary>The streams between the halves.</summary>
+    public GuestPipes Pipes { get; }
 
     /// <summary>Serves the host until the script has ended and the host has half-closed.</summary>
     /// <param name="onEnded">Called when the script has ended and the host is about to hear of it.</param>
@@ -38,7 +42,7 @@ internal sealed class InstallRun : IDisposable
     public async Task ServeAsync(Action<ScriptEnded> onEnded, CancellationToken cancellationToken)
     {
         await ReceiveScriptsAsync(cancellationToken).ConfigureAwait(false);
-        var server = new ScriptServer(_folder.Socket, _coordinator);
+        var server = new ScriptServer(_folder.Socket, _coordinator, Pipes);
         await using (server.ConfigureAwait(false))
         {
             await StartAsync().ConfigureAwait(false);
@@ -103,7 +107,7 @@ internal sealed class InstallRun : IDisposable
             return;
         }
 
-        _script = ScriptCall.Start(_spec, _folder, _target, Path.GetFileName(_folder.Folder), [], Send);
+        _script = ScriptCall.Start(_spec, _folder, _target, Path.GetFileName(_folder.Folder), [], Send, ExecCapture.Both);
         _script.EndInput();
         _script.Pump.Start();
     }

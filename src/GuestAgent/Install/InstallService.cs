@@ -8,7 +8,7 @@ using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.GuestAgent.Install;
 
-/// <summary>install.Run and install.Data: one operation at a time.</summary>
+/// <summary>install.Run, install.Data and install.Pipe: one operation at a time.</summary>
 /// <param name="runFolder">Where folders of operations are made.</param>
 /// <param name="onPercent">Told the percent while an operation runs, and null when it has ended.</param>
 /// <param name="startProxy">Begins to carry connections to the host's proxy, for an operation that has one.</param>
@@ -25,6 +25,7 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
     {
         gate.Stream(InstallMethods.Run, (request, stream, context) => RunAsync(request, stream, context.CancellationToken));
         gate.Stream(InstallMethods.Data, (request, stream, context) => MoveAsync(request, stream, context.CancellationToken));
+        gate.Stream(InstallMethods.Pipe, (request, stream, context) => JoinAsync(request, stream, context.CancellationToken));
     }
 
     /// <summary>Where systems are installed.</summary>
@@ -39,18 +40,21 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
         var spec = InstallSpec.Parse(request);
         using var target = new InstallTarget(spec.Operation, Target);
         var data = new DataCalls(spec);
-        Begin(new Current(target, data));
+        var current = new Current(target, data);
+        Begin(current);
         onPercent(0);
         string? lost = null;
         var isGood = false;
         try
         {
-            await RunAsync(spec, target, data, stream, cancellationToken).ConfigureAwait(false);
+            await RunAsync(spec, current, stream, cancellationToken).ConfigureAwait(false);
             isGood = true;
         }
         finally
         {
             data.Close("the operation has ended");
+            current.Pipes.TrySetException(new ChannelException(ChannelError.PeerEnded, ErrorClass.Refused, "the operation has ended"));
+            _ = current.Pipes.Task.Exception;
             await target.CloseAsync(mustStop: !isGood).ConfigureAwait(false);
             lost = await _leftovers.RemoveAsync().ConfigureAwait(false);
             log.Info($"the operation {spec.Operation} has ended");
@@ -73,6 +77,13 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
         await data.MoveAsync(request.Index, stream, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Joins a stream of the host's with the tool of the operation that it is for.</summary>
+    public async ValueTask JoinAsync(PipeRequest request, ChannelStream stream, CancellationToken cancellationToken)
+    {
+        var pipes = await CurrentOf(InstallSpec.Name(request.Operation)).Pipes.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        await pipes.ServeAsync(request, stream, cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Ends when no operation runs; one whose host has gone ends soon.</summary>
     public Task WaitIdleAsync()
     {
@@ -90,7 +101,7 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
         ? current
         : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"the operation {operation} is not under way");
 
-    private async Task RunAsync(InstallSpec spec, InstallTarget target, DataCalls data, ChannelStream stream, CancellationToken cancellationToken)
+    private async Task RunAsync(InstallSpec spec, Current current, ChannelStream stream, CancellationToken cancellationToken)
     {
         // Not on the channel's own thread: mounts and disks take their time.
         await Task.Yield();
@@ -105,8 +116,9 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
                 spec.UseProxy(proxy.Port);
             }
 
-            using var run = new InstallRun(spec, folder, Target, data, stream, percent => onPercent(percent));
-            await run.ServeAsync(target.SetEnd, cancellationToken).ConfigureAwait(false);
+            using var run = new InstallRun(spec, folder, Target, current.Data, stream, percent => onPercent(percent));
+            current.Pipes.TrySetResult(run.Pipes);
+            await run.ServeAsync(current.Target.SetEnd, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -149,5 +161,8 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
 
     private static string TargetIn(string runFolder) => $"{runFolder}/target";
 
-    private sealed record Current(InstallTarget Target, DataCalls Data);
+    private sealed record Current(InstallTarget Target, DataCalls Data)
+    {
+        public TaskCompletionSource<GuestPipes> Pipes { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
 }

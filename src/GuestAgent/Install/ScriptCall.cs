@@ -28,11 +28,12 @@ internal sealed class ScriptCall : IDisposable
     /// <param name="name">Unique among the programs of this agent.</param>
     /// <param name="variables">What it finds in its environment besides.</param>
     /// <param name="send">Takes what it writes, in messages of <see cref="Services.Exec.ExecMessage"/> kind, on the pump's thread.</param>
+    /// <param name="capture">What of its output is taken.</param>
     /// <param name="onExtra">Takes what it writes to its further descriptor, and nothing at the end; null: it has none.</param>
     /// <exception cref="ChannelException">It cannot be started.</exception>
     public static ScriptCall Start(
         InstallSpec spec, InstallFolder folder, string target, string name, IEnumerable<KeyValuePair<string, string>> variables,
-        Func<ReadOnlyMemory<byte>, bool> send, Action<ReadOnlyMemory<byte>>? onExtra = null)
+        Func<ReadOnlyMemory<byte>, bool> send, ExecCapture capture, Action<ReadOnlyMemory<byte>>? onExtra = null)
     {
         var request = new ExecRequest
         {
@@ -55,7 +56,7 @@ internal sealed class ScriptCall : IDisposable
         var program = ExecSpec.Parse(request);
         try
         {
-            var process = ExecProcess.Start(program, name, ExecCapture.Both with { Extra = onExtra is not null });
+            var process = ExecProcess.Start(program, name, capture with { Extra = onExtra is not null });
             return new ScriptCall(process, new ExecPump(process, send, onExtra));
         }
         catch (FileException e) when (e.Errno == Errno.ENOENT && folder.MissingInterpreter(spec.Action) is { } missing)

@@ -95,11 +95,25 @@ internal sealed class ApplianceData(string operation, Channel channel, Untrusted
 
     private async Task GiveAsync(ChannelStream stream, DataFlow flow, DataDigest digest, CancellationToken cancellationToken)
     {
-        var buffer = new byte[PieceBytes];
-        while (await flow.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) is > 0 and var count)
+        var (piece, next) = (new byte[PieceBytes], new byte[PieceBytes]);
+        var count = await flow.ReadAsync(piece, cancellationToken).ConfigureAwait(false);
+        while (count > 0)
         {
-            digest.Append(buffer.AsSpan(0, count));
-            await OfGuest(stream.WriteAsync(buffer.AsMemory(0, count), cancellationToken)).ConfigureAwait(false);
+            // The place and the appliance work at the same time.
+            var reading = flow.ReadAsync(next, cancellationToken).AsTask();
+            try
+            {
+                digest.Append(piece.AsSpan(0, count));
+                await OfGuest(stream.WriteAsync(piece.AsMemory(0, count), cancellationToken)).ConfigureAwait(false);
+            }
+            catch
+            {
+                _ = reading.ContinueWith(static late => _ = late.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+                throw;
+            }
+
+            count = await reading.ConfigureAwait(false);
+            (piece, next) = (next, piece);
         }
 
         await OfGuest(stream.CompleteAsync(cancellationToken)).ConfigureAwait(false);

@@ -24,7 +24,7 @@ internal sealed class HostData(bool isExport, DataFlow flow, int disk, string de
 
     /// <summary>The streams of the script.</summary>
     /// <param name="streams">Those of a script that moves no data.</param>
-    public HostStreams Join(HostStreams streams) => isExport ? streams with { Output = Take, Extra = OnSize } : streams with { HasInput = true };
+    public HostStreams Join(HostStreams streams) => isExport ? streams with { Output = Take, Extra = OnSize, IsWide = true } : streams with { HasInput = true, IsWide = true };
 
     /// <summary>Waits for the end of the script and of its data.</summary>
     /// <returns>How it ended; with a reason if that is no good end in spite of its code.</returns>

@@ -18,6 +18,7 @@ internal sealed class ScriptPair : IAsyncDisposable
     private readonly TrustedSink _sink;
     private readonly ScriptParameters? _parameters;
     private readonly ScriptCoordinator? _trusted;
+    private readonly HostPipes? _pipes;
     private readonly OperationData? _data;
     private ScriptServer? _server;
     private OperationAppliance? _appliance;
@@ -32,6 +33,7 @@ internal sealed class ScriptPair : IAsyncDisposable
         {
             _parameters = plan.ToScriptParameters();
             _trusted = new ScriptCoordinator(_sink, _parameters, options.Time);
+            _pipes = new HostPipes(plan.Id, _trusted, reports);
         }
     }
 
@@ -47,7 +49,8 @@ internal sealed class ScriptPair : IAsyncDisposable
         _appliance = appliance;
         if (_trusted is not null)
         {
-            _server = new ScriptServer(_folder.ScriptSocket, _trusted);
+            _pipes!.Channel = appliance?.Channel;
+            _server = new ScriptServer(_folder.ScriptSocket, _trusted, _pipes);
         }
 
         using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

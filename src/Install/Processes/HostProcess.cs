@@ -27,13 +27,14 @@ internal sealed class HostProcess : IAsyncDisposable
     private readonly (SafeFileHandle Pipe, Action<ReadOnlyMemory<byte>> Said)[] _outputs;
     private readonly SafeFileHandle? _pidFd;
     private readonly TaskCompletionSource<ScriptEnded> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly int _pieceBytes;
     private readonly Lock _gate = new();
     private readonly Task _attending;
     private bool _isReaped;
 
-    private HostProcess(int pid, string operation, Cgroup? cgroup, ScriptGuard guard, InputPipe? input, (SafeFileHandle, Action<ReadOnlyMemory<byte>>)[] outputs)
+    private HostProcess(int pid, string operation, Cgroup? cgroup, ScriptGuard guard, int pieceBytes, InputPipe? input, (SafeFileHandle, Action<ReadOnlyMemory<byte>>)[] outputs)
     {
-        (_pid, _operation, _cgroup, _guard, Input, _outputs) = (pid, operation, cgroup, guard, input, outputs);
+        (_pid, _operation, _cgroup, _guard, _pieceBytes, Input, _outputs) = (pid, operation, cgroup, guard, pieceBytes, input, outputs);
         Identity = ProcessIdentity.Of(pid) ?? new ProcessIdentity(pid, 0);
         _pidFd = ProcessHandle.Open(pid);
         _attending = Task.Factory.StartNew(Attend, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
@@ -78,6 +79,12 @@ internal sealed class HostProcess : IAsyncDisposable
             var (output, error) = (Pipe(), Pipe());
             (SafeFileHandle Read, SafeFileHandle Write)? input = streams.HasInput ? Pipe() : null;
             (SafeFileHandle Read, SafeFileHandle Write)? extra = streams.Extra is not null ? Pipe() : null;
+            if (streams.IsWide)
+            {
+                Descriptor.Widen(output.Write);
+                Descriptor.Widen((input ?? output).Write);
+            }
+
             var program = Encoding.ASCII.GetBytes($"/proc/self/fd/{SpawnRequest.KeptNumber}");
             var request = new SpawnRequest(program, [program, .. arguments.Select(Encoding.UTF8.GetBytes)], environment)
             {
@@ -105,7 +112,7 @@ internal sealed class HostProcess : IAsyncDisposable
             output.Write.Dispose();
             error.Write.Dispose();
             extra?.Write.Dispose();
-            return new HostProcess(pid, operation, cgroup, guard, input is null ? null : new InputPipe(input.Value.Write),
+            return new HostProcess(pid, operation, cgroup, guard, streams.IsWide ? 256 << 10 : 32 << 10, input is null ? null : new InputPipe(input.Value.Write),
                 [(output.Read, streams.Output), (error.Read, streams.Error), .. extra is null ? [] : new[] { (extra.Value.Read, streams.Extra!) }]);
         }
         catch
@@ -150,7 +157,7 @@ internal sealed class HostProcess : IAsyncDisposable
 
     private void Attend()
     {
-        var buffer = new byte[32 << 10];
+        var buffer = new byte[_pieceBytes];
         ScriptEnded? end = null;
         long endedAt = 0;
         while (end is null || (_outputs.Any(static o => !o.Pipe.IsClosed) && TimeProvider.System.GetElapsedTime(endedAt) < s_outputGrace))

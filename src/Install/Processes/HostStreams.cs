@@ -14,6 +14,9 @@ internal sealed record HostStreams(Action<ReadOnlyMemory<byte>> Output, Action<R
     /// <summary>Whether it has a standard input; else that is empty.</summary>
     public bool HasInput { get; init; }
 
+    /// <summary>Whether its standard input or output moves much, and may take the memory for that.</summary>
+    public bool IsWide { get; init; }
+
     /// <summary>Number of the further descriptor in the script; the one before is the script itself.</summary>
     public const int ExtraNumber = Linux.Processes.SpawnRequest.KeptNumber + 1;
 }

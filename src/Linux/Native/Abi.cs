@@ -103,6 +103,7 @@ public static class Abi
     public const int F_GETFL = 3;
     public const int F_SETFL = 4;
     public const int F_DUPFD_CLOEXEC = 1030;
+    public const int F_SETPIPE_SZ = 1031;
     public const int F_GET_SEALS = 1034;
     public const int F_SEAL_SHRINK = 0x2;
     public const int FD_CLOEXEC = 1;

@@ -15,4 +15,7 @@ public static class InstallMethods
 
     /// <summary>install.Data: the data of one disk in raw messages, from an export or to an import; its <see cref="DataEnd"/> comes by <see cref="Run"/>.</summary>
     public static StreamMethod<DataRequest> Data { get; } = new("install.Data", StreamClass.Bulk, isPrivileged: true, permission: Permissions.Install);
+
+    /// <summary>install.Pipe: a stream of bytes between tools of the two halves (<see cref="ScriptPipe"/>).</summary>
+    public static StreamMethod<PipeRequest> Pipe { get; } = new("install.Pipe", StreamClass.Bulk, isPrivileged: true, permission: Permissions.Install);
 }

@@ -5,7 +5,9 @@ namespace ChannelSdk.Services.Install;
 /// <summary>Which names are allowed. Everything that is checked here comes from a script or from the other side.</summary>
 public static class InstallNames
 {
-    /// <summary>Whether a barrier may have this name: 1 to 64 of a-z, A-Z, 0-9, '.', '_' and '-'.</summary>
+    internal const string BarrierCharacters = "a-z, A-Z, 0-9, '.', '_' and '-'";
+
+    /// <summary>Whether a barrier or a stream between the halves may have this name: 1 to 64 of a-z, A-Z, 0-9, '.', '_' and '-'.</summary>
     /// <param name="untrustedName">The name.</param>
     public static bool IsBarrier(string untrustedName) => untrustedName.Length is > 0 and <= ScriptLimits.MaxName
         && IsOf(untrustedName, "._-");

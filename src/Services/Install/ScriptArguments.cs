@@ -22,6 +22,8 @@ internal sealed class ScriptArguments
 
     public bool IsEnd { get; private set; }
 
+    public bool IsStream { get; private set; }
+
     /// <summary>Parses the verb and its arguments.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>.</exception>
     public static ScriptArguments Parse(IReadOnlyList<string> arguments)
@@ -43,7 +45,10 @@ internal sealed class ScriptArguments
                     }
 
                     return result;
-                case "--timeout" when result.Verb is "receive" or "barrier":
+                case "--stream" when result.Verb is "send" or "receive":
+                    result.IsStream = true;
+                    break;
+                case "--timeout" when result.Verb is "receive" or "barrier" || result.IsStream:
                     result.TimeoutMs = Timeout(Value(arguments, ref i));
                     break;
                 case "--level" when result.Verb == "log":

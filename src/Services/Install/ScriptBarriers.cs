@@ -6,7 +6,6 @@ namespace ChannelSdk.Services.Install;
 /// <summary>Named barriers at which the halves wait for each other. Each serves once.</summary>
 internal sealed class ScriptBarriers(ScriptSignal signal, IScriptSink sink)
 {
-    private const string Allowed = "a-z, A-Z, 0-9, '.', '_' and '-'";
     private static readonly object s_passed = new();
     private readonly Dictionary<string, Barrier> _barriers = new(StringComparer.Ordinal);
 
@@ -23,7 +22,7 @@ internal sealed class ScriptBarriers(ScriptSignal signal, IScriptSink sink)
     {
         if (!InstallNames.IsBarrier(name))
         {
-            throw InstallNames.Wrong("barrier", Allowed);
+            throw InstallNames.Wrong("barrier", InstallNames.BarrierCharacters);
         }
 
         Barrier barrier;
@@ -66,7 +65,7 @@ internal sealed class ScriptBarriers(ScriptSignal signal, IScriptSink sink)
         var name = untrustedName.Length <= ScriptLimits.MaxName ? Encoding.Latin1.GetString(untrustedName) : "";
         if (!InstallNames.IsBarrier(name))
         {
-            throw InstallNames.Wrong("barrier", Allowed);
+            throw InstallNames.Wrong("barrier", InstallNames.BarrierCharacters);
         }
 
         lock (signal.Gate)

@@ -13,6 +13,7 @@ public sealed class ScriptCoordinator
     private readonly ScriptSignal _signal;
     private readonly ScriptMessages _messages;
     private readonly ScriptBarriers _barriers;
+    private readonly ScriptPipes _pipes;
     private readonly ScriptReports _reports;
     private readonly ScriptParameters _parameters;
 
@@ -26,6 +27,7 @@ public sealed class ScriptCoordinator
         _signal = new ScriptSignal(time);
         _messages = new ScriptMessages(_signal, sink);
         _barriers = new ScriptBarriers(_signal, sink);
+        _pipes = new ScriptPipes(_signal);
         _reports = new ScriptReports(_signal, sink, time);
         _parameters = parameters;
     }
@@ -50,6 +52,30 @@ public sealed class ScriptCoordinator
     /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/>, <see cref="ChannelError.FailedPrecondition"/> for a used barrier, <see cref="ChannelError.DeadlineExceeded"/>, <see cref="ChannelError.PeerEnded"/>.</exception>
     public ValueTask BarrierAsync(string name, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
         _barriers.ReachAsync(name, timeout, cancellationToken);
+
+    /// <summary>A tool with a stream waits until the other side takes it; then it is that side's to move what comes.</summary>
+    /// <param name="end">The tool, by a name as of a barrier.</param>
+    /// <param name="timeout">How long to wait, 0 or more; null: as long as the operation lasts.</param>
+    /// <param name="cancellationToken">The tool has gone.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.FailedPrecondition"/>: another one waits by this name; <see cref="ChannelError.DeadlineExceeded"/>, <see cref="ChannelError.PeerEnded"/>.</exception>
+    public ValueTask OfferAsync(ScriptPipeEnd end, TimeSpan? timeout, CancellationToken cancellationToken = default) => _pipes.OfferAsync(end, timeout, cancellationToken);
+
+    /// <summary>The other side takes a tool with a stream, once one has come.</summary>
+    /// <param name="name">The stream's name.</param>
+    /// <param name="isWriter">Whether the tool sends.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/>: no name; <see cref="ChannelError.FailedPrecondition"/>: the operation is over.</exception>
+    public ValueTask<ScriptPipeEnd> TakeAsync(string name, bool isWriter, CancellationToken cancellationToken = default) => _pipes.TakeAsync(name, isWriter, cancellationToken);
+
+    /// <summary>Waits until the other half has ended, or the operation is over, and throws what calls that wait for it get then.</summary>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="ChannelException"><see cref="ChannelError.PeerEnded"/>, <see cref="ChannelError.FailedPrecondition"/>.</exception>
+    public async Task WatchPeerAsync(CancellationToken cancellationToken = default) =>
+        await _signal.WaitAsync<object>(() =>
+        {
+            _signal.ThrowIfPeerEnded();
+            return null;
+        }, null, "", cancellationToken).ConfigureAwait(false);
 
     /// <summary>Reports progress in the innermost step that is open.</summary>
     /// <param name="percent">0 to 100; thousandths count.</param>

@@ -18,11 +18,13 @@ public sealed class ScriptServer : IAsyncDisposable
     /// <summary>Listens from now on.</summary>
     /// <param name="path">Of the socket: absolute, at most 107 bytes, in a folder that only the script's user may enter.</param>
     /// <param name="coordinator">What is served; stays the caller's.</param>
+    /// <param name="pipes">Joins streams with those of the other half.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadEndpointUri"/>, or another error of the transport for a path where it cannot listen.</exception>
-    public ScriptServer(string path, ScriptCoordinator coordinator)
+    public ScriptServer(string path, ScriptCoordinator coordinator, IScriptPipes pipes)
     {
         var services = new ServiceRegistry();
         services.Unary(ScriptMethods.Call, (request, context) => ServeAsync(coordinator, request, context.CancellationToken));
+        services.Stream(ScriptMethods.Pipe, (request, tool, context) => MoveAsync(pipes, request, tool, context.CancellationToken));
         _listener = new ChannelListener(
             PeerRole.Guest, TransportEndpoints.Create("unix-listen://" + path), services, ScriptLimits.MaxCalls, LocalSocket.Options);
         _listener.Start();
@@ -37,13 +39,23 @@ public sealed class ScriptServer : IAsyncDisposable
     /// <summary>Ends all calls and removes the socket.</summary>
     public ValueTask DisposeAsync() => _listener.DisposeAsync();
 
+    /// <summary>How long a request lets something take; null: as long as the operation lasts.</summary>
+    /// <param name="untrustedMs">Milliseconds; 0: no limit.</param>
+    public static TimeSpan? Timeout(uint untrustedMs) => untrustedMs == 0 ? null : TimeSpan.FromMilliseconds(untrustedMs);
+
+    private static async ValueTask MoveAsync(IScriptPipes pipes, ScriptPipeRequest untrusted, ChannelStream tool, CancellationToken caller)
+    {
+        ScriptPipes.Check(untrusted.Name);
+        await pipes.MoveAsync(untrusted, tool, caller).ConfigureAwait(false);
+    }
+
     private static async ValueTask<ScriptReply> ServeAsync(ScriptCoordinator coordinator, ScriptRequest untrusted, CancellationToken caller)
     {
         var reply = new ScriptReply();
         switch (untrusted.Verb)
         {
             case ScriptVerb.Receive:
-                reply.Content = UnsafeByteOperations.UnsafeWrap(await coordinator.ReceiveAsync(Timeout(untrusted), caller).ConfigureAwait(false));
+                reply.Content = UnsafeByteOperations.UnsafeWrap(await coordinator.ReceiveAsync(Timeout(untrusted.TimeoutMs), caller).ConfigureAwait(false));
                 break;
             case ScriptVerb.Parameter:
                 reply.Content = UnsafeByteOperations.UnsafeWrap(coordinator.Parameter(untrusted.Name));
@@ -59,7 +71,7 @@ public sealed class ScriptServer : IAsyncDisposable
     private static ValueTask Tell(ScriptCoordinator coordinator, ScriptRequest untrusted, CancellationToken caller) => untrusted.Verb switch
     {
         ScriptVerb.Send => coordinator.SendAsync(untrusted.Content.Memory, caller),
-        ScriptVerb.Barrier => coordinator.BarrierAsync(untrusted.Name, Timeout(untrusted), caller),
+        ScriptVerb.Barrier => coordinator.BarrierAsync(untrusted.Name, Timeout(untrusted.TimeoutMs), caller),
         ScriptVerb.Progress => coordinator.ProgressAsync(Percent(untrusted.MilliPercent), untrusted.Text, caller),
         ScriptVerb.Step when untrusted.Name.Length == 0 => coordinator.CloseStepAsync(caller),
         ScriptVerb.Step => coordinator.OpenStepAsync(untrusted.Name, Percent(untrusted.MilliPercent), Percent(untrusted.ToMilliPercent), caller),
@@ -67,8 +79,6 @@ public sealed class ScriptServer : IAsyncDisposable
         ScriptVerb.Log => coordinator.LogAsync((InstallLogLevel)Math.Min(untrusted.Level, int.MaxValue), untrusted.Text, caller),
         _ => throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, $"{(int)untrusted.Verb} is no request of a script"),
     };
-
-    private static TimeSpan? Timeout(ScriptRequest untrusted) => untrusted.TimeoutMs == 0 ? null : TimeSpan.FromMilliseconds(untrusted.TimeoutMs);
 
     private static double Percent(uint thousandths) => thousandths / 1000.0;
 }

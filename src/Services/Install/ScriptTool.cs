@@ -14,6 +14,7 @@ namespace ChannelSdk.Services.Install;
 /// <param name="complain">A line for standard error, unescaped.</param>
 public sealed class ScriptTool(Stream input, Stream output, Action<string> complain)
 {
+    private const string DefaultStream = "stream";
     private static readonly string[] s_verbs = ["send", "receive", "barrier", "progress", "step", "result", "parameter", "log"];
 
     /// <summary>The verbs of the tool.</summary>
@@ -27,6 +28,8 @@ public sealed class ScriptTool(Stream input, Stream output, Action<string> compl
     public const string Help = """
           send [TEXT]                     a message to the other half: TEXT, or else standard input
           receive [--timeout S]           the next message of the other half, to standard output
+          send --stream [NAME] [--timeout S]      all of standard input to the other half's receive --stream
+          receive --stream [NAME] [--timeout S]   what the other half's send --stream sends, to standard output
           barrier NAME [--timeout S]      wait until both halves have come here
           progress PERCENT [TEXT]         how far the innermost step is
           step NAME FROM TO               open a step from FROM to TO percent of the innermost one
@@ -34,7 +37,8 @@ public sealed class ScriptTool(Stream input, Stream output, Action<string> compl
           result [TEXT]                   what the operation brings: TEXT, or else standard input
           parameter NAME                  the value of a parameter, to standard output
           log [--level LEVEL] [TEXT]      TEXT, or else each line of standard input; debug, info, warning or error
-        Messages and results have at most 65536 bytes. S is in seconds, for instance 0.5.
+        Messages and results have at most 65536 bytes. S is in seconds, for instance 0.5; of a stream it is the time that the other
+        half may take to come. Both ends of a stream succeed only if all of it has arrived.
         Exit codes: 0 done, 2 wrong arguments, 3 no operation ($CHANNELSDK_HALF), 4 not possible now, 5 failed,
         6 the other half has ended, 7 the timeout came first, 8 no such parameter.
         """;
@@ -50,14 +54,16 @@ public sealed class ScriptTool(Stream input, Stream output, Action<string> compl
         {
             // The arguments are checked before the call.
             var parsed = ScriptArguments.Parse(arguments);
-            var request = Request(parsed);
+            var pipe = parsed.IsStream ? PipeRequest(parsed) : null;
+            var request = pipe is null ? Request(parsed) : null;
             if (string.IsNullOrEmpty(socket))
             {
                 complain($"{ScriptVariables.Socket} is not set: this is for the scripts of an operation");
                 return ScriptExitCode.NotReached;
             }
 
-            await LocalSocket.CallAsync(socket, (channel, token) => CallAsync(parsed, request, channel, token), cancellationToken).ConfigureAwait(false);
+            await LocalSocket.CallAsync(socket, (channel, token) => pipe is null
+                ? CallAsync(parsed, request!, channel, token) : ScriptPipeTool.RunAsync(pipe, channel, input, output, token), cancellationToken).ConfigureAwait(false);
             return ScriptExitCode.Done;
         }
         catch (ChannelException e)
@@ -71,6 +77,13 @@ public sealed class ScriptTool(Stream input, Stream output, Action<string> compl
             return ScriptExitCode.Failed;
         }
     }
+
+    private static ScriptPipeRequest PipeRequest(ScriptArguments arguments) => new()
+    {
+        IsWriter = arguments.Verb == "send",
+        Name = arguments.RequireOperands(0, 1) is [var name] ? name : DefaultStream,
+        TimeoutMs = arguments.TimeoutMs,
+    };
 
     private static ScriptRequest Request(ScriptArguments arguments)
     {

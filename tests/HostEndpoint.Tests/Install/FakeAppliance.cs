@@ -34,6 +34,9 @@ internal sealed class FakeAppliance(Func<FakeScript, Task<ScriptEnded>> script) 
     public IReadOnlyList<byte[]> Media { get; private set; } = [];
     public ChannelException? OverlayRefusal { get; init; }
 
+    /// <summary>Serves install.Pipe.</summary>
+    public Func<PipeRequest, ChannelStream, CancellationToken, Task>? Pipe { get; init; }
+
     /// <summary>Serves install.Data, with the stream of the operation.</summary>
     public Func<DataRequest, ChannelStream, InstallStream, CancellationToken, Task>? Data { get; init; }
 
@@ -70,6 +73,7 @@ internal sealed class FakeAppliance(Func<FakeScript, Task<ScriptEnded>> script) 
                 var services = new ServiceRegistry();
                 services.Stream(InstallMethods.Run, (run, stream, context) => RunAsync(owner, run, stream, context));
                 services.Stream(InstallMethods.Overlay, (_, stream, context) => OverlayAsync(owner, stream, context));
+                services.Stream(InstallMethods.Pipe, async (request, stream, context) => await owner.Pipe!(request, stream, context.CancellationToken));
                 services.Stream(InstallMethods.Data, async (request, stream, context) =>
                     await owner.Data!(request, stream, await _run.Task, context.CancellationToken));
                 _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create($"unix-listen://{socket}"), services);

@@ -20,6 +20,15 @@ public sealed record QemuOptions
     /// <summary>Memory in MiB, 1 to 16,777,216.</summary>
     public int MemoryMiB { get; init; } = 256;
 
+    /// <summary>Processors, 1 to 255.</summary>
+    public int Cpus { get; init; } = 1;
+
+    /// <summary>Whether it has the virtio-serial port for the channel; without it nothing of the channel is in the guest.</summary>
+    public bool HasChannel { get; init; } = true;
+
+    /// <summary>Whether a reboot starts the guest again, or is its end.</summary>
+    public bool RestartOnReboot { get; init; }
+
     /// <summary>Name of the virtio-serial port in the guest.</summary>
     public string PortName { get; init; } = DefaultPortName;
 
@@ -85,6 +94,7 @@ public sealed record QemuOptions
         OptionCheck.PathOrNull(Initrd);
         OptionCheck.Text(Append);
         OptionCheck.Range(MemoryMiB, 1, 16 << 20);
+        OptionCheck.Range(Cpus, 1, 255);
         OptionCheck.Path(PortName);
         OptionCheck.PathOrNull(VsockSocket);
         OptionCheck.PathOrNull(RestoreFrom);

@@ -57,6 +57,7 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
             Operation = plan.Id,
             Folder = folder,
             Disks = plan.Request.Disks,
+            Hardware = plan.Hardware,
             Environment = new Dictionary<string, string> { [OperationProcesses.ApplianceVariable] = plan.Id },
             OnResource = onResource,
         }, cancellationToken);

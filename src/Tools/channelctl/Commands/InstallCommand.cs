@@ -1,7 +1,6 @@
 using System.CommandLine;
 using ChannelSdk.Cli.Shared;
 using ChannelSdk.Host;
-using ChannelSdk.Host.Launch;
 using ChannelSdk.Hypervisors.Qemu;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Limits;
@@ -39,7 +38,7 @@ internal static class InstallCommand
         var transport = ToolOptions.Choice<ApplianceTransport>("--transport", "How the appliance reaches this host; without it by virtio-serial",
             ("virtio-serial", ApplianceTransport.VirtioSerial), ("vsock", ApplianceTransport.Vsock), ("tap", ApplianceTransport.Tap), ("usernet", ApplianceTransport.UserNet));
         var forward = ToolOptions.Path("--forward-program", "Path of channel-forward, for usernet");
-        var disks = new Option<string[]>("--disk") { Description = "A disk of the instance, FILE or FILE:FORMAT (raw, qcow2); may be given several times" };
+        var disks = new Option<string[]>("--disk") { Description = $"{DiskOption.Help}; may be given several times; without it those of the record" };
         var deadline = ToolOptions.Seconds("--deadline", $"Seconds that all of it may take; {s_deadline.TotalSeconds:0} without it, or what the administrator allows", 1, 604_800);
         var secrets = new Option<string[]>("--secret") { Description = $"NAME=SOURCE: the value of a secret OS parameter; SOURCE is {SecretSource.Help}; may be given several times" };
         var user = new Option<string>("--package-user") { Description = "User for the server of the personalization package" };
@@ -106,7 +105,7 @@ internal static class InstallCommand
                 Action = action,
                 IsReinstall = action == InstallAction.Create && parsed.GetValue(reinstall),
                 DebugLevel = (int)parsed.GetValue(debug),
-                Disks = [.. (parsed.GetValue(disks) ?? []).Select(Disk)],
+                Disks = [.. (parsed.GetValue(disks) ?? []).Select(DiskOption.Parse)],
                 Data = data?.Read(parsed) ?? [],
                 Secrets = await SecretsAsync(parsed.GetValue(secrets) ?? [], cancel),
                 PackageCredentials = await CredentialsAsync(parsed.GetValue(user), parsed.GetValue(password), cancel),
@@ -144,12 +143,6 @@ internal static class InstallCommand
 
     private static System.Net.IPNetwork Network(string text, string option) => System.Net.IPNetwork.TryParse(text, out var network) ? network
         : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{option} takes an address, a slash and the bits of the network, for instance 10.1.0.0/16, not '{SafeText.Escape(text, 64)}'");
-
-    private static TargetDisk Disk(string text)
-    {
-        var colon = text.LastIndexOf(':');
-        return colon > 0 && text[(colon + 1)..] is "raw" or "qcow2" ? new TargetDisk(text[..colon], text[(colon + 1)..]) : new TargetDisk(text);
-    }
 
     private static async Task<SecretParameters> SecretsAsync(string[] options, CancellationToken cancellationToken)
     {

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using ChannelSdk.Cli.Shared;
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Operations;
@@ -21,6 +22,9 @@ internal static class InstanceCommand
         var hypervisor = new Option<string>("--hypervisor") { Description = "What runs it, by the name that its definition's scripts know, for instance kvm or xen-pvm" };
         var hypervisorParameters = new Option<string[]>("--hv") { Description = "NAME=VALUE: a parameter of the hypervisor; may be given several times" };
         var backendParameters = new Option<string[]>("--be") { Description = "NAME=VALUE: what it needs of the host, for instance maxmem=1024; may be given several times" };
+        var memory = ToolOptions.Number("--memory", $"Its memory in MiB, which is {InstanceRecord.MemoryParameter} of --be", 1, 16 << 20);
+        var cpus = ToolOptions.Number("--cpus", $"Its processors, which are {InstanceRecord.CpusParameter} of --be", 1, 255);
+        var disks = new Option<string[]>("--disk") { Description = $"{DiskOption.Help}; may be given several times, and then replaces all that the record has; empty: none" };
         var nics = new Option<string[]>("--nic") { Description = $"{NicOption.Help}; may be given several times, and then replaces all that the record has; empty: none" };
         var os = new Option<string>("--os") { Description = "Name of the OS definition, with +VARIANT behind it where it has variants" };
         var image = new Option<string>("--image") { Description = "The image that it installs itself from" };
@@ -30,7 +34,7 @@ internal static class InstanceCommand
         var secrets = new Option<string[]>("--secret") { Description = "NAME: an OS parameter whose value is given to each operation; may be given several times" };
         var selfInstall = new Option<string[]>("--self-install") { Description = "NAME=VALUE: with what it is started to install itself; may be given several times" };
         var remove = new Option<string[]>("--unset") { Description = "NAME: an OS parameter to be removed; may be given several times" };
-        var command = new Command("set", "Makes an instance's record or changes what is given.") { mode, communication, hypervisor, hypervisorParameters, backendParameters, nics, os, image, package, parameters, privates, secrets, selfInstall, remove };
+        var command = new Command("set", "Makes an instance's record or changes what is given.") { mode, communication, hypervisor, hypervisorParameters, backendParameters, memory, cpus, disks, nics, os, image, package, parameters, privates, secrets, selfInstall, remove };
         return Of(command, async (target, parsed, cancel) =>
         {
             var record = target.Store.Find(target.Name) ?? new InstanceRecord { Name = target.Name };
@@ -40,8 +44,13 @@ internal static class InstanceCommand
                 Communication = parsed.GetValue(communication) ?? record.Communication,
                 Hypervisor = parsed.GetValue(hypervisor) ?? record.Hypervisor,
                 HypervisorParameters = WithPairs(record.HypervisorParameters, parsed.GetValue(hypervisorParameters), "--hv"),
-                BackendParameters = WithPairs(record.BackendParameters, parsed.GetValue(backendParameters), "--be"),
+                BackendParameters = WithPairs(record.BackendParameters,
+                    [
+                        .. parsed.GetValue(backendParameters) ?? [],
+                        .. Pair(InstanceRecord.MemoryParameter, parsed.GetValue(memory)), .. Pair(InstanceRecord.CpusParameter, parsed.GetValue(cpus)),
+                    ], "--be"),
                 SelfInstall = WithPairs(record.SelfInstall, parsed.GetValue(selfInstall), "--self-install"),
+                Disks = parsed.GetValue(disks) is { Length: > 0 } images ? [.. images.Where(static text => text.Length > 0).Select(Disk)] : record.Disks,
                 Nics = parsed.GetValue(nics) is { Length: > 0 } given ? [.. given.Where(static text => text.Length > 0).Select(NicOption.Parse)] : record.Nics,
                 OsDefinition = parsed.GetValue(os) ?? (parsed.GetValue(image) is null ? record.OsDefinition : null),
                 OsImage = parsed.GetValue(image) ?? (parsed.GetValue(os) is null ? record.OsImage : null),
@@ -131,6 +140,11 @@ internal static class InstanceCommand
         }));
         return command;
     }
+
+    private static string[] Pair(string name, long? value) => value is { } number ? [FormattableString.Invariant($"{name}={number}")] : [];
+
+    // The record is read in other folders.
+    private static TargetDisk Disk(string text) => DiskOption.Parse(text) is var disk && ToolOptions.WhyNoPath(disk.Path) is null ? disk with { Path = Path.GetFullPath(disk.Path) } : disk;
 
     private static Dictionary<string, string> WithPairs(IReadOnlyDictionary<string, string> pairs, string[]? given, string option)
     {

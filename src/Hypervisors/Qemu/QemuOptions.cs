@@ -1,4 +1,5 @@
 using ChannelSdk.Host.Options;
+using ChannelSdk.Linux.Processes;
 
 namespace ChannelSdk.Hypervisors.Qemu;
 
@@ -85,6 +86,15 @@ public sealed record QemuOptions
     /// the names of its disks' nodes with their paths; null if not. The console's socket has one client at a time.
     /// </summary>
     internal IReadOnlyDictionary<string, string>? WatchedDisks { get; init; }
+
+    /// <summary>Whether QEMU goes on when this process ends, in a session of its own; <see cref="QemuGuest.Leave"/> leaves it so.</summary>
+    internal bool IsDetached { get; init; }
+
+    /// <summary>Told QEMU's process, or the guard that ends with it, and its control group as soon as they are there.</summary>
+    internal Action<ProcessIdentity, string?>? OnStarted { get; init; }
+
+    /// <summary>Called when QEMU has all of its devices, before the guest runs.</summary>
+    internal Action? OnReady { get; init; }
 
     /// <summary>Checks every value.</summary>
     /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>

@@ -3,6 +3,7 @@ using ChannelSdk.Cli.Shared;
 using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Machines;
 using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Records;
 using ChannelSdk.Metadata.Model;
@@ -10,14 +11,18 @@ using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Cli.Commands;
 
-/// <summary>channelctl instance set, show, list, rename, remove: the records of instances.</summary>
+/// <summary>channelctl instance: the records of instances here, their machines in <see cref="MachineCommands"/>.</summary>
 internal static class InstanceCommand
 {
-    public static Command Create() => new("instance", "Sets and shows what is kept of an instance for its installs and starts.") { Set(), Show(), List(), Rename(), Remove() };
+    public static Command Create(ToolSignals signals, string limits) => new("instance", "Sets and shows what is kept of an instance for its installs and starts; starts and stops it.")
+    {
+        Set(), Show(), List(), Rename(), Remove(),
+        MachineCommands.Start(signals, limits), MachineCommands.Stop(), MachineCommands.Reinstall(signals, limits), MachineCommands.Console(signals), MachineCommands.Status(),
+    };
 
     private static Command Set()
     {
-        var mode = ToolOptions.Choice<ExecutionMode?>("--mode", "What the instance is to do", ("run", ExecutionMode.Run), ("self_install", ExecutionMode.SelfInstall), ("install", ExecutionMode.Install));
+        var mode = ToolOptions.Choice<ExecutionMode?>("--mode", "What the instance is to do", [.. MachineCommands.Modes.Select(static m => (m.Word, (ExecutionMode?)m.Mode))]);
         var communication = ToolOptions.Choice<bool?>("--communication", "Whether it has a channel in run mode", ("true", true), ("false", false));
         var hypervisor = new Option<string>("--hypervisor") { Description = "What runs it, by the name that its definition's scripts know, for instance kvm or xen-pvm" };
         var hypervisorParameters = new Option<string[]>("--hv") { Description = "NAME=VALUE: a parameter of the hypervisor; may be given several times" };
@@ -101,6 +106,7 @@ internal static class InstanceCommand
         {
             target.Store.Get(target.Name);
             using var kept = InstanceLock.Take(target.State, target.Name, parsed.GetValue(newName)!);
+            InstanceMachines.RequireStopped(target.State, target.Name, "it is found by its name");
             target.Store.Rename(target.Name, parsed.GetValue(newName)!);
             return Task.CompletedTask;
         });
@@ -112,6 +118,7 @@ internal static class InstanceCommand
         if (target.Store.List().Contains(target.Name))
         {
             using var kept = InstanceLock.Take(target.State, target.Name);
+            InstanceMachines.RequireStopped(target.State, target.Name, "it is stopped by what its record says");
             target.Store.Remove(target.Name);
         }
         else

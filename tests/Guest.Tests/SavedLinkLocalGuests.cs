@@ -50,7 +50,7 @@ public sealed class SavedUserNetGuest : SavedGuest
         var network = NewNetwork(name);
         var guest = await RestoreAsync(options => options with { Network = network });
         Assert.False(File.Exists(TokenFile(name)), "the token is still on the disk");
-        return new AttachedGuest(guest, () => token.Listen(network.ChannelSocket), [guest]);
+        return new AttachedGuest(guest, () => token.Listen(network.ChannelSocket!), [guest]);
     }
 
     public override async Task DisposeAsync()

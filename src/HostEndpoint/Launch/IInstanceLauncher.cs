@@ -30,6 +30,12 @@ public sealed record LaunchRequest
     public IReadOnlyList<string> Media { get; init; } = [];
 
     /// <summary>
+    /// The instance's hardware. The appliance gets as much of it as it can use: the memory where that is more than its own, the processors, and
+    /// network interfaces with the same addresses, which are connected to nothing.
+    /// </summary>
+    public MachineHardware Hardware { get; init; } = new();
+
+    /// <summary>
     /// Variables that the processes of the appliance must have in their environment: they identify the processes to end
     /// after a crash.
     /// </summary>

@@ -20,9 +20,13 @@ internal static class QemuArguments
         [
             options.Program, "-accel", options.EffectiveAccelerator, "-M", isShared ? "pc,memory-backend=ram0" : "pc",
             "-m", memory,
-            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-S",
+            "-nodefaults", "-no-user-config", "-display", "none", "-S",
             "-chardev", $"socket,id=console,path={place}/console.sock,server=on,wait=off", "-serial", "chardev:console",
             "-chardev", $"socket,id=qmp,path={place}/qmp.sock,server=on,wait=off", "-mon", "chardev=qmp,mode=control",
+        ];
+        string[] machine = [.. options.Cpus > 1 ? ["-smp", Invariant((uint)options.Cpus)] : Array.Empty<string>(), .. options.RestartOnReboot ? [] : new[] { "-no-reboot" }];
+        string[] channel = !options.HasChannel ? [] :
+        [
             // A fixed slot: a state file can only be restored onto the same places.
             "-device", "virtio-serial-pci,id=vs0,addr=05",
             "-chardev", $"socket,id=channel,path={place}/channel.sock,server=on,wait=off",
@@ -37,7 +41,7 @@ internal static class QemuArguments
             : [];
         // The file is handed over once the monitor answers.
         string[] restore = options.RestoreFrom is null ? [] : ["-incoming", "defer"];
-        return [.. RunAs(options), .. start, .. Sandbox(options), .. kernel, .. initrd, .. shared, .. vsock, .. options.Network?.Arguments ?? [], .. restore, .. options.Arguments];
+        return [.. RunAs(options), .. start, .. machine, .. channel, .. Sandbox(options), .. kernel, .. initrd, .. shared, .. vsock, .. options.Network?.Arguments ?? [], .. restore, .. options.Arguments];
     }
 
     /// <summary>A text as a value in one of QEMU's option lists, where a comma ends it.</summary>

@@ -21,6 +21,7 @@ public sealed class QemuGuest : IAsyncDisposable
     private readonly string _folder;
     private readonly bool _ownsFolder;
     private QemuWitness? _witness;
+    private bool _isLeft;
 
     private QemuGuest(QemuProcess process, string folder, bool ownsFolder, QmpClient qmp) =>
         (_process, _folder, _ownsFolder, Qmp) = (process, folder, ownsFolder, qmp);
@@ -29,7 +30,7 @@ public sealed class QemuGuest : IAsyncDisposable
     public QmpClient Qmp { get; }
 
     /// <summary>URI of the channel's host side.</summary>
-    public string ChannelUri => $"virtio-serial://{ChannelSocket}";
+    public string ChannelUri => ChannelUriIn(_folder);
 
     /// <summary>Path of the channel's socket.</summary>
     public string ChannelSocket => Path.Combine(_folder, "channel.sock");
@@ -71,6 +72,11 @@ public sealed class QemuGuest : IAsyncDisposable
             }
 
             process = QemuProcess.Start(options, folder);
+            if (process.Guardian is { } identity)
+            {
+                options.OnStarted?.Invoke(identity, process.ControlGroup);
+            }
+
             guest = new QemuGuest(process, folder, options.Folder is null, await ConnectQmpAsync(process, folder, cancellationToken).ConfigureAwait(false));
             await guest.RunAsync(options, cancellationToken).ConfigureAwait(false);
             return guest;
@@ -155,10 +161,20 @@ public sealed class QemuGuest : IAsyncDisposable
         }
     }
 
+    /// <summary>URI of the channel's host side of a guest in a folder.</summary>
+    internal static string ChannelUriIn(string folder) => $"virtio-serial://{Path.Combine(folder, "channel.sock")}";
+
+    /// <summary>Lets a detached QEMU go on when this is disposed of, and when this process ends.</summary>
+    internal void Leave() => _isLeft = true;
+
     /// <summary>Ends QEMU: by QMP, and by force if that does not help within 3 s.</summary>
     public async ValueTask DisposeAsync()
     {
-        await EndAsync(s_endPatience, s_killPatience).ConfigureAwait(false);
+        if (!_isLeft)
+        {
+            await EndAsync(s_endPatience, s_killPatience).ConfigureAwait(false);
+        }
+
         await Qmp.DisposeAsync().ConfigureAwait(false);
         if (_witness is not null)
         {
@@ -211,6 +227,7 @@ public sealed class QemuGuest : IAsyncDisposable
             _witness = await QemuWitness.StartAsync(_process, Qmp, ConsoleSocket, disks, cancellationToken).ConfigureAwait(false);
         }
 
+        options.OnReady?.Invoke();
         await Qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);
     }
 

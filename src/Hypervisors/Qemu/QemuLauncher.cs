@@ -185,7 +185,8 @@ public sealed class QemuLauncher : IInstanceLauncher
             Kernel = _options.Kernel,
             Initrd = _options.Initrd,
             Append = $"{append} {_options.Append}".Trim(),
-            MemoryMiB = _options.MemoryMiB,
+            MemoryMiB = Math.Max(_options.MemoryMiB, request.Hardware.MemoryMiB ?? 0),
+            Cpus = request.Hardware.Cpus,
             Accelerator = _options.Accelerator,
             RunAs = _options.RunAs,
             Sandbox = _options.Sandbox,
@@ -198,22 +199,14 @@ public sealed class QemuLauncher : IInstanceLauncher
             [
                 // What an appliance was given may be secret: no core dump has its memory.
                 "-machine", "dump-guest-core=off",
-                .. overlay is not null ? Drive(overlay, "qcow2", OverlayNode, 8)
-                    : _options.Disk is { } shared ? Drive(shared, _options.DiskFormat, OverlayNode, 8, isReadOnly: true) : [],
-                .. request.Disks.SelectMany((disk, i) => Drive(disk.Path, disk.Format, NodeOf(i), 9 + i)),
-                .. request.Media.SelectMany((path, i) => Drive(path, "raw", $"medium{Invariant(i)}", 9 + request.Disks.Count + i, isReadOnly: true)),
+                .. overlay is not null ? QemuDevices.Disk(overlay, "qcow2", OverlayNode, 8)
+                    : _options.Disk is { } shared ? QemuDevices.Disk(shared, _options.DiskFormat, OverlayNode, 8, isReadOnly: true) : [],
+                .. request.Disks.SelectMany((disk, i) => QemuDevices.Disk(disk.Path, disk.Format, NodeOf(i), QemuDevices.FirstDiskSlot + i)),
+                .. request.Media.SelectMany((path, i) => QemuDevices.Disk(path, "raw", $"medium{Invariant(i)}", QemuDevices.FirstDiskSlot + request.Disks.Count + i, isReadOnly: true)),
+                .. QemuDevices.Nics([.. request.Hardware.Nics.Take(QemuDevices.MaxNics)], NicModel.Virtio, null),
             ],
         };
     }
-
-    // In slots of their own and in their order, so that the appliance's names follow it.
-    private static string[] Drive(string path, string format, string name, int slot, bool isReadOnly = false) =>
-    [
-        "-blockdev", $"{{\"driver\":{QemuImage.Json(format)},\"node-name\":\"{name}\",\"discard\":\"unmap\",\"read-only\":{(isReadOnly ? "true" : "false")},\"file\":{{\"driver\":{(IsDevice(path) ? "\"host_device\"" : "\"file\"")},\"filename\":{QemuImage.Json(path)},\"read-only\":{(isReadOnly ? "true" : "false")},\"discard\":\"unmap\"}}}}",
-        "-device", $"virtio-blk-pci,drive={name},id={name},serial={name},addr={slot.ToString("x", CultureInfo.InvariantCulture)}",
-    ];
-
-    private static bool IsDevice(string path) => path.StartsWith("/dev/", StringComparison.Ordinal);
 
     private static string[] Devices(int count, bool hasOwn) => [.. Enumerable.Range(hasOwn ? 1 : 0, count).Select(i => $"/dev/vd{(char)('a' + i)}")];
 

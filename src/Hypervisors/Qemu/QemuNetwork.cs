@@ -42,13 +42,13 @@ public abstract record QemuNetwork
 
     /// <summary>QEMU's user network: no privilege, and nothing in it but the forwards to this instance's sockets.</summary>
     /// <param name="ForwardProgram">Absolute path of <c>channel-forward</c>.</param>
-    /// <param name="ChannelSocket">Socket of the channel's <c>usernet://</c> endpoint.</param>
+    /// <param name="ChannelSocket">Socket of the channel's <c>usernet://</c> endpoint, or null for a guest whose channel goes another way.</param>
     /// <param name="HttpSocket">Socket of a <see cref="ForwardListener"/> for port 80, or null for none.</param>
     /// <param name="TokenFile">
     /// The file of a <see cref="UserNetToken"/>, by which the agent shows that it is no other process of the guest: QEMU gives it to
     /// root of the guest, and it is removed once QEMU has read it. Null: any process of the guest can take the agent's place.
     /// </param>
-    public sealed record User(string ForwardProgram, string ChannelSocket, string? HttpSocket = null, string? TokenFile = null) : QemuNetwork
+    public sealed record User(string ForwardProgram, string? ChannelSocket, string? HttpSocket = null, string? TokenFile = null) : QemuNetwork
     {
         /// <inheritdoc/>
         internal override string? SecretFile => TokenFile;
@@ -62,9 +62,9 @@ public abstract record QemuNetwork
             // The host's own address must not be the forwarded one; restrict=on closes it and everything behind it.
             $"user,id=link0,restrict=on,ipv6=off,net=169.254.169.0/24,host=169.254.169.2,dns=169.254.169.3,dhcpstart={LinkLocalAddresses.Guest}"
             + Forward(LinkLocalAddresses.ChannelPort, ChannelSocket)
-            + (HttpSocket is null ? "" : Forward(LinkLocalAddresses.HttpPort, HttpSocket));
+            + Forward(LinkLocalAddresses.HttpPort, HttpSocket);
 
-        private string Forward(int port, string socket) => $",guestfwd=tcp:{LinkLocalAddresses.Host}:{port}-cmd:{QemuArguments.Value($"{ShellQuote(ForwardProgram)} {ShellQuote(socket)}")}";
+        private string Forward(int port, string? socket) => socket is null ? "" : $",guestfwd=tcp:{LinkLocalAddresses.Host}:{port}-cmd:{QemuArguments.Value($"{ShellQuote(ForwardProgram)} {ShellQuote(socket)}")}";
 
         // The user network takes its command apart as a shell would.
         private static string ShellQuote(string text) => $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";

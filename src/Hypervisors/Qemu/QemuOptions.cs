@@ -1,4 +1,5 @@
 using ChannelSdk.Host.Options;
+using ChannelSdk.Linux.Processes;
 
 namespace ChannelSdk.Hypervisors.Qemu;
 
@@ -19,6 +20,15 @@ public sealed record QemuOptions
 
     /// <summary>Memory in MiB, 1 to 16,777,216.</summary>
     public int MemoryMiB { get; init; } = 256;
+
+    /// <summary>Processors, 1 to 255.</summary>
+    public int Cpus { get; init; } = 1;
+
+    /// <summary>Whether it has the virtio-serial port for the channel; without it nothing of the channel is in the guest.</summary>
+    public bool HasChannel { get; init; } = true;
+
+    /// <summary>Whether a reboot starts the guest again, or is its end.</summary>
+    public bool RestartOnReboot { get; init; }
 
     /// <summary>Name of the virtio-serial port in the guest.</summary>
     public string PortName { get; init; } = DefaultPortName;
@@ -77,6 +87,15 @@ public sealed record QemuOptions
     /// </summary>
     internal IReadOnlyDictionary<string, string>? WatchedDisks { get; init; }
 
+    /// <summary>Whether QEMU goes on when this process ends, in a session of its own; <see cref="QemuGuest.Leave"/> leaves it so.</summary>
+    internal bool IsDetached { get; init; }
+
+    /// <summary>Told QEMU's process, or the guard that ends with it, and its control group as soon as they are there.</summary>
+    internal Action<ProcessIdentity, string?>? OnStarted { get; init; }
+
+    /// <summary>Called when QEMU has all of its devices, before the guest runs.</summary>
+    internal Action? OnReady { get; init; }
+
     /// <summary>Checks every value.</summary>
     /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>
     internal void Validate()
@@ -85,6 +104,7 @@ public sealed record QemuOptions
         OptionCheck.PathOrNull(Initrd);
         OptionCheck.Text(Append);
         OptionCheck.Range(MemoryMiB, 1, 16 << 20);
+        OptionCheck.Range(Cpus, 1, 255);
         OptionCheck.Path(PortName);
         OptionCheck.PathOrNull(VsockSocket);
         OptionCheck.PathOrNull(RestoreFrom);

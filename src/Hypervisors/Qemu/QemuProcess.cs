@@ -35,6 +35,18 @@ internal sealed class QemuProcess : IDisposable
         exit $code
         """;
 
+    /// <summary>
+    /// Runs QEMU in the control group that the first argument names ("" for none) and in a session of its own, where nothing that ends us reaches
+    /// it. It is the process that was started. Once we have gone, what it writes has no reader, which it ignores.
+    /// </summary>
+    private const string Detached = """
+        group=$1
+        shift
+        [ -z "$group" ] || echo 0 2>/dev/null >"$group/cgroup.procs"
+        cd /
+        exec setsid -- "$@" </dev/null >&2
+        """;
+
     private const int MaxErrorOutput = 4096;
     private const int MaxLastWords = 512;
     private const int MaxProcesses = 4096;
@@ -60,7 +72,7 @@ internal sealed class QemuProcess : IDisposable
         Reading = ReadAsync(process.StandardError.BaseStream);
     }
 
-    /// <summary>The guard; null if it had ended at once.</summary>
+    /// <summary>The guard, or QEMU itself where it has none; null if it had ended at once.</summary>
     public ProcessIdentity? Guardian { get; }
 
     /// <summary>Folder of the control group; null if there is none.</summary>
@@ -100,7 +112,7 @@ internal sealed class QemuProcess : IDisposable
         var group = Cgroup.Create($"vm-{Guid.NewGuid():N}", MaxProcesses);
         var start = new ProcessStartInfo("/bin/sh") { RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
         SetEnvironment(start.Environment, options.Environment);
-        foreach (var argument in (IEnumerable<string>)["-c", Guard, "sh", group?.Path ?? "", .. QemuArguments.Of(options, folder)])
+        foreach (var argument in (IEnumerable<string>)["-c", options.IsDetached ? Detached : Guard, "sh", group?.Path ?? "", .. QemuArguments.Of(options, folder)])
         {
             start.ArgumentList.Add(argument);
         }

@@ -37,7 +37,9 @@ internal static class XlConfig
             Add(key, value);
         }
 
-        text.Append(CultureInfo.InvariantCulture, $"memory = {options.MemoryMiB}\nvcpus = 1\n");
+        text.Append(CultureInfo.InvariantCulture, $"memory = {options.MemoryMiB}\nvcpus = {options.Cpus}\n");
+        text.AppendJoin("", options.Nics.Select((nic, i) => $"{(i == 0 ? "vif = [" : ", ")}{Quoted("vif", $"mac={nic.Mac}{(nic.Bridge is null ? "" : $",bridge={nic.Bridge}")}")}"));
+        text.Append(options.Nics.Count > 0 ? "]\n" : "");
         List<(TargetDisk Disk, string Access)> disks = [.. options.Disks.Select(static disk => (disk, "rw")), .. options.Media.Select(static path => (new TargetDisk(path), "ro"))];
         if (disks.Count > MaxDisks)
         {

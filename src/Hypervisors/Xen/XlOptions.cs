@@ -30,6 +30,12 @@ public sealed record XlOptions
     /// <summary>Memory in MiB, 1 to 16,777,216.</summary>
     public int MemoryMiB { get; init; } = 256;
 
+    /// <summary>Processors, 1 to 255.</summary>
+    public int Cpus { get; init; } = 1;
+
+    /// <summary>Its network interfaces; each is a port of its bridge, or of xl's usual one.</summary>
+    public IReadOnlyList<MachineNic> Nics { get; init; } = [];
+
     /// <summary>How it is virtualized.</summary>
     public XenDomainType Type { get; init; }
 
@@ -63,6 +69,8 @@ public sealed record XlOptions
         OptionCheck.Path(Initrd);
         OptionCheck.Text(Append);
         OptionCheck.Range(MemoryMiB, 1, 16 << 20);
+        OptionCheck.Range(Cpus, 1, 255);
+        OptionCheck.NoNulls(Nics);
         OptionCheck.Defined(Type);
         OptionCheck.NoNulls(Disks);
         OptionCheck.NoNulls(Media);

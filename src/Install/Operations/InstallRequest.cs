@@ -26,7 +26,7 @@ public sealed record InstallRequest
     /// <summary>How much the scripts are to tell of their work: 0, as usual, to <see cref="MaxDebugLevel"/>.</summary>
     public int DebugLevel { get; init; }
 
-    /// <summary>The instance's disks, which the appliance gets.</summary>
+    /// <summary>The instance's disks, which the appliance gets; none: those of the record.</summary>
     public IReadOnlyList<TargetDisk> Disks { get; init; } = [];
 
     /// <summary>

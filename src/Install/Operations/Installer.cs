@@ -42,7 +42,7 @@ public sealed class Installer
     /// <summary>Begins an operation. The secrets of the request are wiped when it ends, and also if it cannot begin.</summary>
     /// <exception cref="ChannelException">
     /// What is missing or wrong: the record, the definition, parameters, a secret, a disk; <see cref="ChannelError.PermissionDenied"/> where the
-    /// administrator forbids it; <see cref="ChannelError.FailedPrecondition"/> while another operation on the instance is under way, and for a
+    /// administrator forbids it; <see cref="ChannelError.FailedPrecondition"/> while another operation on the instance is under way or its machine runs, and for a
     /// create of an instance that is in mode run, unless it is a reinstall.
     /// </exception>
     public InstallOperation Start(InstallRequest request)
@@ -55,6 +55,7 @@ public sealed class Installer
             _options.Records.Get(request.Instance);
             OperationPlan.CheckNames(request);
             instanceLock = request.NewName is { } newName ? InstanceLock.Take(_options.Folder, request.Instance, newName) : InstanceLock.Take(_options.Folder, request.Instance);
+            new MachineFile(_options.Folder, request.Instance).RequireStopped("its disks are in use");
             // As it is now that no other command can rename or remove it.
             var plan = OperationPlan.Make(request, _options.Records.Get(request.Instance), _options);
             RequireFree(request.NewName);

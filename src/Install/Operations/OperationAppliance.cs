@@ -63,6 +63,7 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
             Folder = folder,
             Disks = plan.Request.Disks,
             Media = image is null ? [] : [image.Path],
+            Hardware = plan.Hardware,
             Environment = new Dictionary<string, string> { [OperationProcesses.ApplianceVariable] = plan.Id },
             OnResource = onResource,
         }, cancellationToken);

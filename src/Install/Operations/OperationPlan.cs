@@ -1,5 +1,6 @@
 using System.Text;
 using ChannelSdk.Host;
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Images;
 using ChannelSdk.Install.Names;
@@ -36,6 +37,9 @@ internal sealed class OperationPlan
 
     /// <summary>The definition's variant; empty: it has none.</summary>
     public required string Variant { get; init; }
+
+    /// <summary>The instance's hardware, which an appliance gets as much of as it can use.</summary>
+    public required MachineHardware Hardware { get; init; }
 
     /// <summary>What an appliance is given; null: the action has no half in one.</summary>
     public IReadOnlyList<InstallScript>? Scripts { get; private init; }
@@ -91,6 +95,7 @@ internal sealed class OperationPlan
             throw Wrong($"the debug level is {request.DebugLevel}; it is 0 to {InstallRequest.MaxDebugLevel}");
         }
 
+        request = request.Disks.Count > 0 ? request : request with { Disks = record.Disks };
         foreach (var disk in request.Disks.Where(d => !File.Exists(d.Path)))
         {
             throw Wrong($"there is no disk {disk.Path}; make it before, as large as the instance needs it");
@@ -106,6 +111,7 @@ internal sealed class OperationPlan
         return new OperationPlan(request, record, definition, OperationParameters.Resolve(definition, record, request.Secrets))
         {
             Image = image,
+            Hardware = RecordHardware.Of(record, record.HypervisorParameters),
             Variant = variant,
             Scripts = definition.HasUntrusted(request.Action) ? definition.ReadUntrusted() : null,
             Package = request.Action == InstallAction.Create && record.PersonalizationUrl is { } url

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Names;
@@ -16,10 +17,18 @@ namespace ChannelSdk.Install.Records;
 /// </summary>
 public sealed partial record InstanceRecord
 {
+    /// <summary>The parameter of <see cref="BackendParameters"/> that is its memory in MiB, a number.</summary>
+    public const string MemoryParameter = "maxmem";
+
+    /// <summary>The parameter of <see cref="BackendParameters"/> that says how many processors it has.</summary>
+    public const string CpusParameter = "vcpus";
+
     private const int MaxParameters = 256;
     private const int MaxValue = 65536;
     private const int MaxNics = 32;
     private const int MaxImage = 4096;
+    private const int MaxDisks = 64;
+    private const int MaxPath = 4095;
     private const int MaxWord = 64;
     private const int MaxMachineValue = 1024;
 
@@ -43,6 +52,9 @@ public sealed partial record InstanceRecord
 
     /// <summary>What it needs of the host, such as maxmem in MiB and vcpus, which its definition's scripts are told (<c>INSTANCE_BE_*</c>).</summary>
     public IReadOnlyDictionary<string, string> BackendParameters { get; init; } = ReadOnlyOrderedDictionary.Empty;
+
+    /// <summary>Its disks, the first one first, by absolute paths.</summary>
+    public IReadOnlyList<TargetDisk> Disks { get; init; } = [];
 
     /// <summary>Its network interfaces, the first one first.</summary>
     public IReadOnlyList<InstanceNic> Nics { get; init; } = [];
@@ -148,9 +160,17 @@ public sealed partial record InstanceRecord
             throw Wrong($"'{SafeText.Escape(Hypervisor, MaxWord)}' is no name of a hypervisor, which is for instance kvm or xen-pvm");
         }
 
-        if (Nics.Count > MaxNics)
+        if (Nics.Count > MaxNics || Disks.Count > MaxDisks)
         {
-            throw Wrong($"it has more than {MaxNics} network interfaces");
+            throw Wrong($"it has more than {MaxNics} network interfaces or {MaxDisks} disks");
+        }
+
+        foreach (var (path, format) in Disks)
+        {
+            if (!Path.IsPathRooted(path) || path.Length > MaxPath || path.Any(char.IsControl) || format is not ("raw" or "qcow2"))
+            {
+                throw Wrong($"'{SafeText.Escape(path, MaxWord)}' ({SafeText.Escape(format, MaxWord)}) is no disk, which is an absolute path of at most {MaxPath} characters to a raw or qcow2 image, or a device");
+            }
         }
 
         foreach (var (index, nic) in Nics.Index())

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Metadata.Model;
@@ -22,7 +23,7 @@ internal static class InstanceRecordFile
         try
         {
             var document = JsonSerializer.Deserialize(json, RecordJson.Default.RecordDocument) ?? throw new JsonException("it is null");
-            if (document.Nics?.Any(static nic => nic is null) == true || new[] { document.SelfInstall, document.HypervisorParameters, document.BackendParameters }.Any(static map => map?.ContainsValue(null!) == true))
+            if (document.Nics?.Any(static nic => nic is null) == true || document.Disks?.Any(static disk => disk?.Path is null || disk.Format is null) == true || new[] { document.SelfInstall, document.HypervisorParameters, document.BackendParameters }.Any(static map => map?.ContainsValue(null!) == true))
             {
                 throw new JsonException("an entry of it is null");
             }
@@ -35,6 +36,7 @@ internal static class InstanceRecordFile
                 Hypervisor = document.Hypervisor,
                 HypervisorParameters = new ReadOnlyOrderedDictionary<string>(document.HypervisorParameters ?? []),
                 BackendParameters = new ReadOnlyOrderedDictionary<string>(document.BackendParameters ?? []),
+                Disks = document.Disks ?? [],
                 Nics = document.Nics ?? [],
                 OsDefinition = document.OsDefinition,
                 OsImage = document.OsImage,
@@ -67,6 +69,7 @@ internal static class InstanceRecordFile
         Hypervisor = record.Hypervisor,
         HypervisorParameters = record.HypervisorParameters.Count == 0 ? null : new Dictionary<string, string>(record.HypervisorParameters),
         BackendParameters = record.BackendParameters.Count == 0 ? null : new Dictionary<string, string>(record.BackendParameters),
+        Disks = record.Disks.Count == 0 ? null : [.. record.Disks],
         Nics = record.Nics.Count == 0 ? null : [.. record.Nics],
         OsDefinition = record.OsDefinition,
         OsImage = record.OsImage,
@@ -94,6 +97,7 @@ internal sealed record RecordDocument
 
     public Dictionary<string, string>? HypervisorParameters { get; init; }
     public Dictionary<string, string>? BackendParameters { get; init; }
+    public List<TargetDisk>? Disks { get; init; }
     public List<InstanceNic>? Nics { get; init; }
     public string? OsDefinition { get; init; }
     public string? OsImage { get; init; }

@@ -63,7 +63,7 @@ internal static class CommandTree
         MetadataCommand.Create(),
         ServeCommand.Create(),
         TapCommand.Create(),
-        InstanceCommand.Create(),
+        InstanceCommand.Create(signals, limits),
         InstallCommand.Create(signals, limits),
         ApplianceCommand.Create(),
         ScriptToolCommand.Create(),

@@ -57,6 +57,12 @@ public class InstallToolTests
         Assert.All(nic, text => Assert.Contains(text, shown.Out));
         Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--nic", "")));
         Assert.DoesNotContain("nics", (await RunAsync(null, At("instance", "show", "vm1"))).Out);
+        Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--memory", "2048", "--cpus", "3", "--disk", "/srv/vm1.img", "--disk", "/srv/vm1-data.img:qcow2")));
+        var machine = (await RunAsync(null, At("instance", "show", "vm1"))).Out;
+        string[] hardware = ["\"maxmem\": \"2048\"", "\"vcpus\": \"3\"", "\"path\": \"/srv/vm1.img\"", "\"path\": \"/srv/vm1-data.img\"", "\"format\": \"qcow2\""];
+        Assert.All(hardware, text => Assert.Contains(text, machine));
+        Assert.Equal((0, "", ""), await RunAsync(null, At("instance", "set", "vm1", "--disk", "")));
+        Assert.DoesNotContain("disks", (await RunAsync(null, At("instance", "show", "vm1"))).Out);
         Assert.DoesNotContain("hostname", shown.Out);
         Assert.DoesNotContain("MARKED", shown.Out);
         Assert.Equal("vm1\n", (await RunAsync(null, At("instance", "list"))).Out);

@@ -385,6 +385,37 @@ public class OperationTests
     }
 
     [Fact]
+    public async Task An_appliance_gets_the_hardware_of_the_record_and_its_disks_where_none_are_given()
+    {
+        using var rig = new InstallRig(static _ => Task.FromResult(InstallRig.Well));
+        rig.Records.Change("vm1", r => r with
+        {
+            Disks = [new TargetDisk(rig.Disk, "qcow2")],
+            BackendParameters = new Dictionary<string, string> { [InstanceRecord.MemoryParameter] = "1024", [InstanceRecord.CpusParameter] = "3" },
+            Nics = [new InstanceNic("aa:00:00:12:34:56") { Link = "br0" }],
+        });
+        Assert.Equal("", (await rig.RunAsync(static r => r with { Disks = [] })).Result.Reason);
+        Assert.Equal([new TargetDisk(rig.Disk, "qcow2")], rig.Appliance!.Request!.Disks);
+        var hardware = rig.Appliance.Request.Hardware;
+        Assert.Equal((1024, 3), (hardware.MemoryMiB, hardware.Cpus));
+        Assert.Equal([new MachineNic("aa:00:00:12:34:56", "br0")], hardware.Nics);
+        Assert.Equal("", (await rig.RunAsync()).Result.Reason);
+        Assert.Equal([new TargetDisk(rig.Disk)], rig.Appliance.Request.Disks);
+    }
+
+    [Theory]
+    [InlineData("maxmem", "1G")]
+    [InlineData("maxmem", "0")]
+    [InlineData("vcpus", "256")]
+    public void Memory_and_processors_that_cannot_be_are_told_before_anything_begins(string name, string value)
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/create", TrustedScript("true"));
+        rig.Records.Change("vm1", r => r with { BackendParameters = new Dictionary<string, string> { [name] = value } });
+        Assert.Contains($"the record of vm1 has {name}={value}; it takes 1 to", Assert.Throws<ChannelException>(() => rig.Start()).Message);
+    }
+
+    [Fact]
     public async Task What_does_not_install_is_done_in_any_mode()
     {
         using var rig = new InstallRig();

@@ -1,4 +1,5 @@
 using System.Text;
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Records;
@@ -27,6 +28,7 @@ public sealed class RecordTests : IDisposable
         Hypervisor = "xen-pvm",
         HypervisorParameters = new Dictionary<string, string> { ["kernel_path"] = "/boot/vmlinuz" },
         BackendParameters = new Dictionary<string, string> { ["maxmem"] = "1024" },
+        Disks = [new TargetDisk("/dev/vg/vm1"), new TargetDisk("/srv/data.qcow2", "qcow2")],
         Nics = [new InstanceNic("aa:00:00:12:34:56") { Ip = "2001:db8::7", Mode = NicMode.OpenVSwitch, Link = "br0" }],
     }
         .With("hostname", OsParameter.Public("guest")).With("license", OsParameter.Private("MARKED-PRIVATE")).With("root_password", OsParameter.Secret(null));
@@ -42,6 +44,7 @@ public sealed class RecordTests : IDisposable
         Assert.Equal("xen-pvm", read.Hypervisor);
         Assert.Equal(Sample.HypervisorParameters, read.HypervisorParameters);
         Assert.Equal(Sample.BackendParameters, read.BackendParameters);
+        Assert.Equal(Sample.Disks, read.Disks);
         Assert.Equal(Sample.Nics, read.Nics);
         Assert.Equal(["vm1"], _store.List());
     }
@@ -81,6 +84,9 @@ public sealed class RecordTests : IDisposable
         { Sample with { Nics = [Nic, Nic with { Ip = "192.0.2.300" }] }, "network interface 1: '192.0.2.300' is no IPv4 or IPv6 address" },
         { Sample with { Nics = [Nic with { Link = "br 0" }] }, "'br 0' is no name of a link or network" },
         { Sample with { Nics = [.. Enumerable.Repeat(Nic, 33)] }, "more than 32 network interfaces" },
+        { Sample with { Disks = [new TargetDisk("vm1.img")] }, "'vm1.img' (raw) is no disk, which is an absolute path" },
+        { Sample with { Disks = [new TargetDisk("/vm1.vdi", "vdi")] }, "'/vm1.vdi' (vdi) is no disk" },
+        { Sample with { Disks = [.. Enumerable.Repeat(new TargetDisk("/x"), 65)] }, "or 64 disks" },
     };
 
     private static InstanceNic Nic => new("aa:00:00:12:34:56");

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using ChannelSdk.Cli.Shared;
 using ChannelSdk.Host;
-using ChannelSdk.Host.Launch;
 using ChannelSdk.Hypervisors.Qemu;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Images;
@@ -30,7 +29,14 @@ internal static class InstallCommand
         OperationCommands.Log(),
     };
 
-    private static Command Operation(ToolSignals signals, string limitsFile, InstallAction action, string description)
+    /// <summary>A command that runs an operation.</summary>
+    /// <param name="signals">Stops it.</param>
+    /// <param name="limitsFile">The administrator's file.</param>
+    /// <param name="action">The operation.</param>
+    /// <param name="description">Of the command.</param>
+    /// <param name="name">Of the command; null: the action's.</param>
+    /// <param name="around">What a command does around a create, or in place of it; null: it is the create.</param>
+    internal static Command Operation(ToolSignals signals, string limitsFile, InstallAction action, string description, string? name = null, Func<InstallInputs, CancellationToken, Task<int>>? around = null)
     {
         var instance = new Argument<string>("INSTANCE") { Description = "Name of the instance, which has a record (channelctl instance set)" };
         var state = StateOption.Create();
@@ -40,8 +46,8 @@ internal static class InstallCommand
         var append = new Option<string>("--append") { Description = "What the appliance's kernel is told beside", DefaultValueFactory = _ => "" };
         var transport = ToolOptions.Choice<ApplianceTransport>("--transport", "How the appliance reaches this host; without it by virtio-serial",
             ("virtio-serial", ApplianceTransport.VirtioSerial), ("vsock", ApplianceTransport.Vsock), ("tap", ApplianceTransport.Tap), ("usernet", ApplianceTransport.UserNet));
-        var forward = ToolOptions.Path("--forward-program", "Path of channel-forward, for usernet");
-        var disks = new Option<string[]>("--disk") { Description = "A disk of the instance, FILE or FILE:FORMAT (raw, qcow2); may be given several times" };
+        var forward = ToolOptions.Path("--forward-program", "Path of channel-forward, for usernet, and for an instance that installs itself, where it is looked for beside this program");
+        var disks = new Option<string[]>("--disk") { Description = $"{DiskOption.Help}; may be given several times; without it those of the record" };
         var deadline = ToolOptions.Seconds("--deadline", $"Seconds that all of it may take; {s_deadline.TotalSeconds:0} without it, or what the administrator allows", 1, 604_800);
         var secrets = new Option<string[]>("--secret") { Description = $"NAME=SOURCE: the value of a secret OS parameter; SOURCE is {SecretSource.Help}; may be given several times" };
         var user = new Option<string>("--package-user") { Description = "User for the server of the personalization package" };
@@ -55,14 +61,14 @@ internal static class InstallCommand
         var reinstall = ToolOptions.Flag("--reinstall", "The instance had a system before, which is replaced; needed if its record is in mode run, and the scripts are told");
         var debug = ToolOptions.Number("--debug-level", "How much the scripts are to tell of their work", 0, 0, InstallRequest.MaxDebugLevel);
         var json = ToolOptions.Flag("--json", "Print the events as JSON, one a line");
-        var name = new Option<string>("--new-name") { Description = "The new name, which no instance has" };
-        var command = new Command(action.ToString().ToLowerInvariant(), $"{description} Exits with 0, {ExitCode.TimedOut} if the deadline passed, {ExitCode.Failed} if it failed.")
+        var newName = new Option<string>("--new-name") { Description = "The new name, which no instance has" };
+        var command = new Command(name ?? action.ToString().ToLowerInvariant(), $"{description} Exits with 0, {ExitCode.TimedOut} if the deadline passed, {ExitCode.Failed} if it failed.")
         {
             instance, state, definitions, appliance, append, transport, forward, disks, deadline, secrets, user, password, networks, mirrors, mirrorNetworks, forbid, confine, confineFiles, debug, json,
         };
         var data = DataOptions.Of(action);
         data?.AddTo(command);
-        if (action == InstallAction.Create)
+        if (action == InstallAction.Create && around is null)
         {
             command.Add(images);
             command.Add(reinstall);
@@ -70,14 +76,15 @@ internal static class InstallCommand
 
         if (action == InstallAction.Rename)
         {
-            name.Required = true;
-            command.Add(name);
+            newName.Required = true;
+            command.Add(newName);
         }
 
-        command.SetAction((parsed, cancel) => StateOption.RunAsync(async () =>
+        TimeSpan Longest(ParseResult parsed, HostLimits limits) => limits.DeadlineOf(parsed.GetValue(deadline) is { } seconds ? TimeSpan.FromSeconds(seconds) : null, s_deadline);
+        async Task<int> RunAsync(ParseResult parsed, bool isReinstall, CancellationToken cancel)
         {
             var limits = HostLimits.Load(limitsFile);
-            var longest = limits.DeadlineOf(parsed.GetValue(deadline) is { } seconds ? TimeSpan.FromSeconds(seconds) : null, s_deadline);
+            var longest = Longest(parsed, limits);
             var place = limits.ApplianceOf(parsed.GetValue(appliance));
             var inner = limits.PackageNetworksOf(Networks(parsed.GetValue(networks), networks.Name));
             var origins = limits.MirrorsOf([.. (parsed.GetValue(mirrors) ?? []).Select(Mirror)]);
@@ -110,13 +117,13 @@ internal static class InstallCommand
             {
                 Instance = parsed.GetValue(instance)!,
                 Action = action,
-                IsReinstall = action == InstallAction.Create && parsed.GetValue(reinstall),
+                IsReinstall = isReinstall,
                 DebugLevel = (int)parsed.GetValue(debug),
-                Disks = [.. (parsed.GetValue(disks) ?? []).Select(Disk)],
+                Disks = [.. (parsed.GetValue(disks) ?? []).Select(DiskOption.Parse)],
                 Data = data?.Read(parsed) ?? [],
                 Secrets = await SecretsAsync(parsed.GetValue(secrets) ?? [], cancel),
                 PackageCredentials = await CredentialsAsync(parsed.GetValue(user), parsed.GetValue(password), cancel),
-                NewName = action == InstallAction.Rename ? parsed.GetValue(name) : null,
+                NewName = action == InstallAction.Rename ? parsed.GetValue(newName) : null,
             });
             await using var stopping = cancel.Register(operation.Cancel);
             // The operation's processes are ended before this one ends.
@@ -139,7 +146,22 @@ internal static class InstallCommand
             }
 
             return ExitCode.Of(result.Outcome);
-        }));
+        }
+
+        command.SetAction((parsed, cancel) => StateOption.RunAsync(() => around is null
+            ? RunAsync(parsed, action == InstallAction.Create && parsed.GetValue(reinstall), cancel)
+            : around(new InstallInputs
+            {
+                Parsed = parsed,
+                Instance = parsed.GetValue(instance)!,
+                State = parsed.GetValue(state)!,
+                ForwardProgram = parsed.GetValue(forward),
+                IsJson = parsed.GetValue(json),
+                Signals = signals,
+                Deadline = () => Longest(parsed, HostLimits.Load(limitsFile)),
+                SecretsAsync = () => SecretsAsync(parsed.GetValue(secrets) ?? [], cancel),
+                CreateAsync = isReinstall => RunAsync(parsed, isReinstall, cancel),
+            }, cancel)));
         return command;
     }
 
@@ -157,12 +179,6 @@ internal static class InstallCommand
 
     private static System.Net.IPNetwork Network(string text, string option) => System.Net.IPNetwork.TryParse(text, out var network) ? network
         : throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{option} takes an address, a slash and the bits of the network, for instance 10.1.0.0/16, not '{SafeText.Escape(text, 64)}'");
-
-    private static TargetDisk Disk(string text)
-    {
-        var colon = text.LastIndexOf(':');
-        return colon > 0 && text[(colon + 1)..] is "raw" or "qcow2" ? new TargetDisk(text[..colon], text[(colon + 1)..]) : new TargetDisk(text);
-    }
 
     private static async Task<SecretParameters> SecretsAsync(string[] options, CancellationToken cancellationToken)
     {

@@ -1,7 +1,9 @@
 using System.CommandLine;
 using ChannelSdk.Cli.Shared;
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Machines;
 using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Records;
 using ChannelSdk.Metadata.Model;
@@ -9,18 +11,25 @@ using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Cli.Commands;
 
-/// <summary>channelctl instance set, show, list, rename, remove: the records of instances.</summary>
+/// <summary>channelctl instance: the records of instances here, their machines in <see cref="MachineCommands"/>.</summary>
 internal static class InstanceCommand
 {
-    public static Command Create() => new("instance", "Sets and shows what is kept of an instance for its installs and starts.") { Set(), Show(), List(), Rename(), Remove() };
+    public static Command Create(ToolSignals signals, string limits) => new("instance", "Sets and shows what is kept of an instance for its installs and starts; starts and stops it.")
+    {
+        Set(), Show(), List(), Rename(), Remove(),
+        MachineCommands.Start(signals, limits), MachineCommands.Stop(), MachineCommands.Reinstall(signals, limits), MachineCommands.Console(signals), MachineCommands.Status(),
+    };
 
     private static Command Set()
     {
-        var mode = ToolOptions.Choice<ExecutionMode?>("--mode", "What the instance is to do", ("run", ExecutionMode.Run), ("self_install", ExecutionMode.SelfInstall), ("install", ExecutionMode.Install));
+        var mode = ToolOptions.Choice<ExecutionMode?>("--mode", "What the instance is to do", [.. MachineCommands.Modes.Select(static m => (m.Word, (ExecutionMode?)m.Mode))]);
         var communication = ToolOptions.Choice<bool?>("--communication", "Whether it has a channel in run mode", ("true", true), ("false", false));
         var hypervisor = new Option<string>("--hypervisor") { Description = "What runs it, by the name that its definition's scripts know, for instance kvm or xen-pvm" };
         var hypervisorParameters = new Option<string[]>("--hv") { Description = "NAME=VALUE: a parameter of the hypervisor; may be given several times" };
         var backendParameters = new Option<string[]>("--be") { Description = "NAME=VALUE: what it needs of the host, for instance maxmem=1024; may be given several times" };
+        var memory = ToolOptions.Number("--memory", $"Its memory in MiB, which is {InstanceRecord.MemoryParameter} of --be", 1, 16 << 20);
+        var cpus = ToolOptions.Number("--cpus", $"Its processors, which are {InstanceRecord.CpusParameter} of --be", 1, 255);
+        var disks = new Option<string[]>("--disk") { Description = $"{DiskOption.Help}; may be given several times, and then replaces all that the record has; empty: none" };
         var nics = new Option<string[]>("--nic") { Description = $"{NicOption.Help}; may be given several times, and then replaces all that the record has; empty: none" };
         var os = new Option<string>("--os") { Description = "Name of the OS definition, with +VARIANT behind it where it has variants" };
         var image = new ImageOptionSet();
@@ -30,7 +39,7 @@ internal static class InstanceCommand
         var secrets = new Option<string[]>("--secret") { Description = "NAME: an OS parameter whose value is given to each operation; may be given several times" };
         var selfInstall = new Option<string[]>("--self-install") { Description = "NAME=VALUE: with what it is started to install itself; may be given several times" };
         var remove = new Option<string[]>("--unset") { Description = "NAME: an OS parameter to be removed; may be given several times" };
-        var command = new Command("set", "Makes an instance's record or changes what is given.") { mode, communication, hypervisor, hypervisorParameters, backendParameters, nics, os, package, parameters, privates, secrets, selfInstall, remove };
+        var command = new Command("set", "Makes an instance's record or changes what is given.") { mode, communication, hypervisor, hypervisorParameters, backendParameters, memory, cpus, disks, nics, os, package, parameters, privates, secrets, selfInstall, remove };
         image.AddTo(command);
         return Of(command, async (target, parsed, cancel) =>
         {
@@ -41,8 +50,13 @@ internal static class InstanceCommand
                 Communication = parsed.GetValue(communication) ?? record.Communication,
                 Hypervisor = parsed.GetValue(hypervisor) ?? record.Hypervisor,
                 HypervisorParameters = WithPairs(record.HypervisorParameters, parsed.GetValue(hypervisorParameters), "--hv"),
-                BackendParameters = WithPairs(record.BackendParameters, parsed.GetValue(backendParameters), "--be"),
+                BackendParameters = WithPairs(record.BackendParameters,
+                    [
+                        .. parsed.GetValue(backendParameters) ?? [],
+                        .. Pair(InstanceRecord.MemoryParameter, parsed.GetValue(memory)), .. Pair(InstanceRecord.CpusParameter, parsed.GetValue(cpus)),
+                    ], "--be"),
                 SelfInstall = WithPairs(record.SelfInstall, parsed.GetValue(selfInstall), "--self-install"),
+                Disks = parsed.GetValue(disks) is { Length: > 0 } images ? [.. images.Where(static text => text.Length > 0).Select(Disk)] : record.Disks,
                 Nics = parsed.GetValue(nics) is { Length: > 0 } given ? [.. given.Where(static text => text.Length > 0).Select(NicOption.Parse)] : record.Nics,
                 OsDefinition = parsed.GetValue(os) ?? (image.IsNamed(parsed) ? null : record.OsDefinition),
                 OsImage = parsed.GetValue(os) is null ? record.OsImage : null,
@@ -95,6 +109,7 @@ internal static class InstanceCommand
         {
             target.Store.Get(target.Name);
             using var kept = InstanceLock.Take(target.State, target.Name, parsed.GetValue(newName)!);
+            InstanceMachines.RequireStopped(target.State, target.Name, "it is found by its name");
             target.Store.Rename(target.Name, parsed.GetValue(newName)!);
             return Task.CompletedTask;
         });
@@ -106,6 +121,7 @@ internal static class InstanceCommand
         if (target.Store.List().Contains(target.Name))
         {
             using var kept = InstanceLock.Take(target.State, target.Name);
+            InstanceMachines.RequireStopped(target.State, target.Name, "it is stopped by what its record says");
             target.Store.Remove(target.Name);
         }
         else
@@ -134,6 +150,11 @@ internal static class InstanceCommand
         }));
         return command;
     }
+
+    private static string[] Pair(string name, long? value) => value is { } number ? [FormattableString.Invariant($"{name}={number}")] : [];
+
+    // The record is read in other folders.
+    private static TargetDisk Disk(string text) => DiskOption.Parse(text) is var disk && ToolOptions.WhyNoPath(disk.Path) is null ? disk with { Path = Path.GetFullPath(disk.Path) } : disk;
 
     private static Dictionary<string, string> WithPairs(IReadOnlyDictionary<string, string> pairs, string[]? given, string option)
     {

@@ -21,23 +21,13 @@ internal static class ToolOptions
     public static Option<double?> Seconds(string name, string description, double min, double max) =>
         new(name) { Description = description, HelpName = "SECONDS", CustomParser = result => ParseSeconds(result, name, min, max) };
 
-    /// <summary>A whole number.</summary>
-    public static Option<long> Number(string name, string description, long usual, long min, long max) => new(name)
-    {
-        Description = description,
-        HelpName = "NUMBER",
-        DefaultValueFactory = _ => usual,
-        CustomParser = result =>
-        {
-            if (long.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= min && value <= max)
-            {
-                return value;
-            }
+    /// <summary>A whole number, with a default.</summary>
+    public static Option<long> Number(string name, string description, long usual, long min, long max) =>
+        new(name) { Description = description, HelpName = "NUMBER", DefaultValueFactory = _ => usual, CustomParser = result => ParseNumber(result, name, min, max) };
 
-            result.AddError($"{name} takes {min} to {max}, not '{Shown(result)}'");
-            return usual;
-        },
-    };
+    /// <summary>A whole number that may be left out.</summary>
+    public static Option<long?> Number(string name, string description, long min, long max) =>
+        new(name) { Description = description, HelpName = "NUMBER", CustomParser = result => ParseNumber(result, name, min, max) };
 
     /// <summary>A switch.</summary>
     public static Option<bool> Flag(string name, string description, params string[] aliases) =>
@@ -96,6 +86,17 @@ internal static class ToolOptions
         }
 
         result.AddError(string.Create(CultureInfo.InvariantCulture, $"{name} takes {min} to {max} seconds, not '{Shown(result)}'"));
+        return min;
+    }
+
+    private static long ParseNumber(ArgumentResult result, string name, long min, long max)
+    {
+        if (long.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= min && value <= max)
+        {
+            return value;
+        }
+
+        result.AddError($"{name} takes {min} to {max}, not '{Shown(result)}'");
         return min;
     }
 

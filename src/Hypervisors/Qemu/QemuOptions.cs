@@ -45,8 +45,8 @@ public sealed record QemuOptions
     public string? Folder { get; init; }
 
     /// <summary>
-    /// Whom QEMU runs as; null, the default, for this process's user, as which images and devices are given to it today. Takes
-    /// root. The folder is given to the user; disks, kernel and vsock socket must be open to it.
+    /// Whom QEMU runs as; null, the default, for this process's user. Takes root. It is given its sockets, its tap and its token open
+    /// and cannot enter the folder; disks, kernel and RAM disk must be open to it.
     /// </summary>
     public QemuUser? RunAs { get; init; }
 
@@ -76,6 +76,12 @@ public sealed record QemuOptions
     /// the names of its disks' nodes with their paths; null if not. The console's socket has one client at a time.
     /// </summary>
     internal IReadOnlyDictionary<string, string>? WatchedDisks { get; init; }
+
+    /// <summary>What QEMU is given open besides, with the arguments for it; null for nothing. They are closed here once QEMU has been started.</summary>
+    internal QemuDescriptors? Descriptors { get; init; }
+
+    /// <summary>What keeps QEMU from the rest of the host, beside its user and its filter; null for nothing.</summary>
+    internal QemuConfinement? Confinement { get; init; }
 
     /// <summary>Checks every value.</summary>
     /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>

@@ -1,4 +1,5 @@
 using System.Net;
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Mirror;
 using ChannelSdk.Protocol.Errors;
@@ -22,6 +23,8 @@ public sealed record HostLimits
     private const string PackageNetworksKey = "package_networks";
     private const string MirrorsKey = "mirrors";
     private const string MirrorNetworksKey = "mirror_networks";
+    private const string UsersKey = "appliance_users";
+    private const string NoUsers = "none";
     private const string TrustedHalf = "trusted";
     private const int MaxDeadline = 604_800;
     private const int MaxText = 256;
@@ -35,6 +38,8 @@ public sealed record HostLimits
                 static half => half == TrustedHalf ? null : $"'{SafeText.Escape(half, MaxText)}' is no half that can be forbidden; write [\"{TrustedHalf}\"]",
                 static (limits, halves) => limits with { ForbidsTrusted = halves.Length > 0 }),
             TomlKey.Text<HostLimits>(ApplianceKey, "the absolute path of a folder", static (limits, path) => Path.IsPathRooted(path) ? limits with { Appliance = Path.GetFullPath(path) } : null),
+            TomlKey.Text<HostLimits>(UsersKey, $"a range of users such as \"{UserRange.Usual}\", or \"{NoUsers}\"",
+                static (limits, text) => text == NoUsers ? limits with { ApplianceUsers = null } : UserRange.TryParse(text, out var users) ? limits with { ApplianceUsers = users } : null),
             Networks(PackageNetworksKey, static (limits, networks) => limits with { PackageNetworks = networks }),
             Networks(MirrorNetworksKey, static (limits, networks) => limits with { MirrorNetworks = networks }),
             TomlKey.List<HostLimits>(MirrorsKey, "a list of URLs such as [\"http://deb.debian.org/debian/\"]", WhyNoMirror,
@@ -57,6 +62,9 @@ public sealed record HostLimits
     /// <summary>Folder of the appliance, the only one that may be used; null: any.</summary>
     public string? Appliance { get; init; }
 
+    /// <summary>The users of which the hypervisor's process of each appliance gets one of its own; null: none.</summary>
+    public UserRange? ApplianceUsers { get; init; } = UserRange.Usual;
+
     /// <summary>The inner networks that personalization packages may be fetched from; null: those that are asked for.</summary>
     public IReadOnlyList<IPNetwork>? PackageNetworks { get; init; }
 
@@ -68,7 +76,7 @@ public sealed record HostLimits
 
     /// <summary>
     /// Reads a TOML file of at most 64 KiB with the table <c>[install]</c> and the keys <c>deadline</c> in seconds, <c>forbid</c>,
-    /// <c>appliance</c>, <c>package_networks</c>, <c>mirrors</c> and <c>mirror_networks</c>. Without the file there are no limits.
+    /// <c>appliance</c>, <c>appliance_users</c>, <c>package_networks</c>, <c>mirrors</c> and <c>mirror_networks</c>. Without the file there are no limits.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <exception cref="ChannelException">

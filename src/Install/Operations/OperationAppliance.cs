@@ -5,6 +5,7 @@ using ChannelSdk.Install.Mirror;
 using ChannelSdk.Install.Processes;
 using ChannelSdk.Metadata.Relay;
 using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.Install.Operations;
 
@@ -57,6 +58,7 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
             Disks = plan.Request.Disks,
             Environment = new Dictionary<string, string> { [OperationProcesses.ApplianceVariable] = plan.Id },
             OnResource = onResource,
+            OnNote = text => reports.Note(InstallLogLevel.Warning, text),
         }, cancellationToken);
         if (_isOver)
         {

@@ -7,6 +7,8 @@ public readonly record struct FileIdentity(uint DeviceMajor, uint DeviceMinor, u
 {
     public bool IsRegular => (Mode & Abi.S_IFMT) == Abi.S_IFREG;
 
+    public bool IsBlockDevice => (Mode & Abi.S_IFMT) == Abi.S_IFBLK;
+
     public bool IsSocket => (Mode & Abi.S_IFMT) == Abi.S_IFSOCK;
 
     /// <summary>The file at a path, symbolic links not followed; null if there is none or it cannot be seen.</summary>

@@ -85,7 +85,7 @@ internal static class InstallCommand
                 Records = StateOption.Records(parsed.GetValue(state)!),
                 Definitions = new DefinitionCatalog(parsed.GetValue(definitions)!, limits.PolicyOf(parsed.GetValue(forbid))),
                 Launcher = place is null ? null
-                    : new QemuLauncher(ApplianceFolder.Options(place) with { Append = parsed.GetValue(append)!, Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward) }),
+                    : new QemuLauncher(ApplianceFolder.Options(place) with { Append = parsed.GetValue(append)!, Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward), Users = limits.ApplianceUsers }),
                 Deadline = longest,
                 PackageNetworks = inner,
                 Mirrors = origins,

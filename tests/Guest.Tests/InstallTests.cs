@@ -75,6 +75,7 @@ public class InstallTests(Appliance appliance)
     [InlineData(ApplianceTransport.VirtioSerial)]
     [InlineData(ApplianceTransport.Tap)]
     [InlineData(ApplianceTransport.UserNet)]
+    [InlineData(ApplianceTransport.Vsock)]
     public async Task Export_import_and_rename_run_as_pairs_over_every_transport(ApplianceTransport transport)
     {
         using var rig = new InstallRig(appliance, transport);

@@ -53,7 +53,7 @@ public sealed class ModeTests : IAsyncLifetime, IDisposable
         Assert.Equal("vm1 run stopped\n", await _tool.OkAsync("instance", "status", "vm1"));
         Assert.Equal("vm1 did not run\n", await _tool.OkAsync("instance", "stop", "vm1"));
         Assert.False(Directory.Exists(Path.Combine(_tool.State, "machines/vm1")));
-        Assert.True(machine.ControlGroup is null || !Directory.Exists(machine.ControlGroup));
+        Assert.All(machine.ControlGroups, group => Assert.False(Directory.Exists(group)));
     }
 
     [Fact]

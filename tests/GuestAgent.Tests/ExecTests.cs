@@ -93,7 +93,7 @@ public class ExecTests
         var request = new SpawnRequest("/bin/sh"u8.ToArray(),
             ["sh"u8.ToArray(), "-c"u8.ToArray(), "[ \"$(cat cgroup.procs)\" = $$ ]"u8.ToArray()], ["a.b=c"u8.ToArray()])
         {
-            ProcessesFile = processes,
+            ProcessesFiles = [processes],
             Folder = PathOpener.Open(RawPath.Parse(Google.Protobuf.ByteString.CopyFromUtf8(folder.FullName)), Abi.O_PATH | Abi.O_DIRECTORY),
         };
         Assert.Equal(0, ProcessSpawn.Start(request, out var pid, out var hasJoined));
@@ -102,7 +102,7 @@ public class ExecTests
         Assert.Equal(0, ChildProcess.ExitCode(status));
 
         Assert.Equal(2, ProcessSpawn.Start(request with { Program = "/nowhere"u8.ToArray() }, out _, out _));
-        Assert.Equal(0, ProcessSpawn.Start(request with { ProcessesFile = "/nowhere/cgroup.procs" }, out pid, out hasJoined));
+        Assert.Equal(0, ProcessSpawn.Start(request with { ProcessesFiles = ["/nowhere/cgroup.procs"] }, out pid, out hasJoined));
         Assert.False(hasJoined);
         ProcessCalls.WaitPid(pid, out _, 0);
         folder.Delete(recursive: true);

@@ -103,7 +103,7 @@ internal sealed class ExecProcess : IDisposable
                 IsQuiet = true,
                 Folder = folder,
                 NewSession = true,
-                ProcessesFile = cgroup?.ProcessesFile,
+                ProcessesFiles = cgroup is null ? [] : [cgroup.ProcessesFile],
             };
             var errno = ProcessSpawn.Start(request, out var pid, out var hasJoined);
             if (errno != 0)

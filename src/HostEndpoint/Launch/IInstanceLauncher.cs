@@ -43,6 +43,9 @@ public sealed record LaunchRequest
 
     /// <summary>Called for each resource outside of <see cref="Folder"/>, before it is made.</summary>
     public required Action<LaunchResource> OnResource { get; init; }
+
+    /// <summary>Takes a line for the log, as a part of a sentence, for each way in which this host cannot keep the appliance from the rest of it.</summary>
+    public Action<string> OnNote { get; init; } = static _ => { };
 }
 
 /// <summary>

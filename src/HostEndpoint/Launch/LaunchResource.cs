@@ -7,7 +7,7 @@ public enum LaunchResourceKind
 {
     /// <summary>A process: its number, and when it was started.</summary>
     Process,
-    /// <summary>The folder of a control group (cgroups v2).</summary>
+    /// <summary>The folder of a control group.</summary>
     ControlGroup,
     /// <summary>A link-local network, by its name.</summary>
     Network,

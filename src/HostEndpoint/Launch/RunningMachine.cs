@@ -14,8 +14,8 @@ public sealed record RunningMachine
     /// <summary>When it was started.</summary>
     public required DateTimeOffset Started { get; init; }
 
-    /// <summary>Folder of the control group that its processes are in; null: none.</summary>
-    public string? ControlGroup { get; init; }
+    /// <summary>Folders of the control groups that its processes are in; none where its host gives it none.</summary>
+    public IReadOnlyList<string> ControlGroups { get; init; } = [];
 
     /// <summary>URI of its channel's host side; null: it has none.</summary>
     public string? ChannelUri { get; init; }

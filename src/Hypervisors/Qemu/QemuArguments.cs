@@ -10,26 +10,29 @@ internal static class QemuArguments
     public const string VsockSlot = "06";
 
     /// <summary>Program and arguments.</summary>
-    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: options that exclude each other.</exception>
-    public static IEnumerable<string> Of(QemuOptions options, string folder)
+    /// <param name="options">What the guest is made of.</param>
+    /// <param name="folder">Where its sockets are.</param>
+    /// <param name="files">Gets what QEMU is given open: another user cannot use paths of this one's.</param>
+    /// <exception cref="ChannelException">Something that QEMU is given cannot be opened.</exception>
+    public static IEnumerable<string> Of(QemuOptions options, string folder, QemuDescriptors files)
     {
         var memory = options.MemoryMiB.ToString(CultureInfo.InvariantCulture);
         var isShared = options.SharedMemory || options.VsockSocket is not null;
-        var place = Value(folder);
+        string Listen(string name) => options.RunAs is null ? $"path={Value(folder)}/{name}" : $"fd={files.Add(QemuSockets.Listen(Path.Combine(folder, name)))}";
         string[] start =
         [
             options.Program, "-accel", options.EffectiveAccelerator, "-M", isShared ? "pc,memory-backend=ram0" : "pc",
             "-m", memory,
             "-nodefaults", "-no-user-config", "-display", "none", "-S",
-            "-chardev", $"socket,id=console,path={place}/console.sock,server=on,wait=off", "-serial", "chardev:console",
-            "-chardev", $"socket,id=qmp,path={place}/qmp.sock,server=on,wait=off", "-mon", "chardev=qmp,mode=control",
+            "-chardev", $"socket,id=console,{Listen("console.sock")},server=on,wait=off", "-serial", "chardev:console",
+            "-chardev", $"socket,id=qmp,{Listen("qmp.sock")},server=on,wait=off", "-mon", "chardev=qmp,mode=control",
         ];
         string[] machine = [.. options.Cpus > 1 ? ["-smp", Invariant((uint)options.Cpus)] : Array.Empty<string>(), .. options.RestartOnReboot ? [] : new[] { "-no-reboot" }];
         string[] channel = !options.HasChannel ? [] :
         [
             // A fixed slot: a state file can only be restored onto the same places.
             "-device", "virtio-serial-pci,id=vs0,addr=05",
-            "-chardev", $"socket,id=channel,path={place}/channel.sock,server=on,wait=off",
+            "-chardev", $"socket,id=channel,{Listen("channel.sock")},server=on,wait=off",
             "-device", $"virtserialport,bus=vs0.0,nr=1,chardev=channel,name={Value(options.PortName)},id=port0",
         ];
         // On a loaded machine an emulated timer is late, and the kernel's check of it panics.
@@ -37,11 +40,12 @@ internal static class QemuArguments
         string[] initrd = options.Initrd is null ? [] : ["-initrd", options.Initrd];
         string[] shared = isShared ? ["-object", $"memory-backend-memfd,id=ram0,size={memory}M,share=on"] : [];
         string[] vsock = options.VsockSocket is { } socket
-            ? ["-chardev", $"socket,id=vsock0,path={Value(socket)}", "-device", $"vhost-user-vsock-pci,id=vsock0,chardev=vsock0,addr={VsockSlot}"]
+            ? ["-chardev", $"socket,id=vsock0,{(options.RunAs is null ? $"path={Value(socket)}" : $"fd={files.Add(QemuSockets.Connect(socket))}")}", "-device", $"vhost-user-vsock-pci,id=vsock0,chardev=vsock0,addr={VsockSlot}"]
             : [];
         // The file is handed over once the monitor answers.
         string[] restore = options.RestoreFrom is null ? [] : ["-incoming", "defer"];
-        return [.. RunAs(options), .. start, .. machine, .. channel, .. Sandbox(options), .. kernel, .. initrd, .. shared, .. vsock, .. options.Network?.Arguments ?? [], .. restore, .. options.Arguments];
+        string[] network = [.. options.Network?.Arguments(files, options.RunAs) ?? []];
+        return [.. RunAs(options), .. start, .. machine, .. channel, .. Sandbox(options), .. kernel, .. initrd, .. shared, .. vsock, .. network, .. restore, .. files.Arguments, .. options.Arguments];
     }
 
     /// <summary>A text as a value in one of QEMU's option lists, where a comma ends it.</summary>
@@ -54,9 +58,8 @@ internal static class QemuArguments
 
     // Not by -runas: QEMU would have begun as the other user, and its sandbox forbids the change.
     private static string[] RunAs(QemuOptions options) => options.RunAs is not { } user ? []
-        : options.Network is QemuNetwork.Tap ? throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused,
-            "a QEMU that runs as another user cannot open the tap of its network; leave RunAs out, or take the user network, vsock or virtio-serial")
-        : ["setpriv", $"--reuid={Invariant(user.Uid)}", $"--regid={Invariant(user.Gid)}", "--clear-groups", "--no-new-privs", "--"];
+        : ["setpriv", $"--reuid={Invariant(user.Uid)}", $"--regid={Invariant(user.Gid)}",
+            options.Confinement?.Group is { } group ? $"--groups={Invariant(group)}" : "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"];
 
     private static string Invariant(uint number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -8,14 +8,20 @@ namespace ChannelSdk.Hypervisors.Qemu;
 /// <summary>The folder with the sockets of one guest.</summary>
 internal static class QemuFolder
 {
-    /// <summary>Makes what QEMU needs its user's.</summary>
+    /// <summary>Gives a file to QEMU's user, and opens it.</summary>
     /// <exception cref="ChannelException">Why it cannot be given away.</exception>
-    public static void Give(string folder, string? secret, QemuUser user)
+    public static SafeFileHandle Give(string path, QemuUser user)
     {
-        GiveTo(folder, user, Abi.O_DIRECTORY);
-        if (secret is not null)
+        var file = new SafeFileHandle(FileCalls.Open(path, Abi.O_NOFOLLOW | Abi.O_CLOEXEC, 0), ownsHandle: true);
+        try
         {
-            GiveTo(secret, user, Abi.O_NOFOLLOW);
+            LocalFile.SetOwner(file, user.Uid, user.Gid);
+            return file;
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or ObjectDisposedException)
+        {
+            file.Dispose();
+            throw LocalFile.ToException(e, path);
         }
     }
 
@@ -29,19 +35,6 @@ internal static class QemuFolder
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // A leftover in a folder of temporary files does no harm.
-        }
-    }
-
-    private static void GiveTo(string path, QemuUser user, int kind)
-    {
-        try
-        {
-            using var handle = new SafeFileHandle(FileCalls.Open(path, kind | Abi.O_CLOEXEC, 0), ownsHandle: true);
-            LocalFile.SetOwner(handle, user.Uid, user.Gid);
-        }
-        catch (Exception e) when (e is UnauthorizedAccessException or ObjectDisposedException)
-        {
-            throw LocalFile.ToException(e, path);
         }
     }
 }

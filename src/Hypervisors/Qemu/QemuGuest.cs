@@ -38,11 +38,11 @@ public sealed class QemuGuest : IAsyncDisposable
     /// <summary>Path of the serial console's socket.</summary>
     public string ConsoleSocket => Path.Combine(_folder, "console.sock");
 
-    /// <summary>The process that guards QEMU and ends with it; null if it had ended at once.</summary>
-    public ProcessIdentity? GuardProcess => _process.Guardian;
+    /// <summary>The process of QEMU; null if it had ended at once.</summary>
+    public ProcessIdentity? Process => _process.Identity;
 
-    /// <summary>Folder of the control group that QEMU is in; null where this machine gives it none.</summary>
-    internal string? ControlGroup => _process.ControlGroup;
+    /// <summary>Folders of the control groups that QEMU is in; none where this machine gives it none.</summary>
+    internal IReadOnlyList<string> ControlGroups => _process.ControlGroups;
 
     /// <summary>Ends when the QEMU process has ended.</summary>
     public Task Exited => _process.Exited;
@@ -66,15 +66,10 @@ public sealed class QemuGuest : IAsyncDisposable
         QemuGuest? guest = null;
         try
         {
-            if (options.RunAs is { } user)
-            {
-                QemuFolder.Give(folder, secret, user);
-            }
-
             process = QemuProcess.Start(options, folder);
-            if (process.Guardian is { } identity)
+            if (process.Identity is { } identity)
             {
-                options.OnStarted?.Invoke(identity, process.ControlGroup);
+                options.OnStarted?.Invoke(identity, process.ControlGroups);
             }
 
             guest = new QemuGuest(process, folder, options.Folder is null, await ConnectQmpAsync(process, folder, cancellationToken).ConfigureAwait(false));

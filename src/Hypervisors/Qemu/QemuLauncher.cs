@@ -59,8 +59,14 @@ public sealed record QemuLauncherOptions
     /// <summary>"kvm", "tcg", or null to take KVM where this machine has it.</summary>
     public string? Accelerator { get; init; }
 
-    /// <summary>Whom QEMU runs as (<see cref="QemuOptions.RunAs"/>); null for this process's user.</summary>
+    /// <summary>Whom each QEMU runs as (<see cref="QemuOptions.RunAs"/>); null for a user of its own out of <see cref="Users"/>.</summary>
     public QemuUser? RunAs { get; init; }
+
+    /// <summary>
+    /// The users of which each QEMU gets one that no other has, where this process runs as root; null for none: then QEMU runs as this
+    /// process's user. All programs of a host that start appliances must have the same range, or ranges apart.
+    /// </summary>
+    public UserRange? Users { get; init; } = UserRange.Usual;
 
     /// <summary>Whether QEMU filters its own system calls (<see cref="QemuOptions.Sandbox"/>).</summary>
     public bool Sandbox { get; init; } = true;
@@ -82,7 +88,7 @@ public sealed record QemuLauncherOptions
         OptionCheck.Range(MemoryMiB, 1, 16 << 20);
         OptionCheck.PathOrNull(Accelerator);
         OptionCheck.Path(ImageProgram);
-        return this;
+        return Users is not { IsValid: false } ? this : throw new ArgumentException($"{Users} is no range of users: 1 to 4294967293, the first not above the last", nameof(Users));
     }
 }
 
@@ -91,6 +97,7 @@ public sealed class QemuLauncher : IInstanceLauncher
 {
     private const uint VsockPort = 5000;
     private const string OverlayNode = "appliance";
+    private const int OverlaySlot = QemuDevices.FirstDiskSlot - 1;
     private readonly QemuLauncherOptions _options;
 
     /// <summary>Makes a launcher.</summary>
@@ -111,6 +118,8 @@ public sealed class QemuLauncher : IInstanceLauncher
         LinkLocalNetwork? tap = null;
         ITransportEndpoint? endpoint = null;
         VsockDevice? device = null;
+        var confinement = QemuConfinement.Of(_options, request.Operation, Memory(request), request.Hardware.Cpus, request.OnNote);
+        using var files = new QemuDescriptors();
         try
         {
             if (_options.Transport == ApplianceTransport.Tap)
@@ -126,33 +135,40 @@ public sealed class QemuLauncher : IInstanceLauncher
                 device.Start();
             }
 
-            var channelSocket = Path.Combine(request.Folder, "net.sock");
+            var channelSocket = confinement.ForwardSocket(request.Operation) ?? Path.Combine(request.Folder, "net.sock");
             var tokenFile = Path.Combine(request.Folder, "net.token");
+            if (confinement.ForwardSocket(request.Operation) is { } outside)
+            {
+                request.OnResource(new LaunchResource(LaunchResourceKind.File, outside));
+            }
+
             // Listening before the guest dials, where it is the guest that does.
             endpoint = _options.Transport switch
             {
                 ApplianceTransport.Tap => TransportEndpoints.Create($"tap://{tap!.Name}"),
-                ApplianceTransport.UserNet => UserNetToken.Create(tokenFile).Listen(channelSocket),
+                ApplianceTransport.UserNet => UserNetToken.Create(tokenFile).Listen(channelSocket, confinement.User?.Uid),
                 ApplianceTransport.Vsock => device!.Listen(VsockPort),
                 _ => null,
             };
             var overlay = _options.Disk is null || _options.IsDiskReadOnly ? null : await QemuImage.OverlayAsync(_options.ImageProgram, _options.Disk, _options.DiskFormat, Path.Combine(request.Folder, "disk.qcow2"), cancellationToken).ConfigureAwait(false);
-            var guest = await QemuGuest.StartAsync(Options(request, tap, channelSocket, tokenFile, overlay) with { VsockSocket = device?.SocketPath }, cancellationToken).ConfigureAwait(false);
-            if (guest.GuardProcess is { } process)
+            var options = Options(request, tap, channelSocket, tokenFile, overlay, confinement, files);
+            var guest = await QemuGuest.StartAsync(options with { VsockSocket = device?.SocketPath }, cancellationToken).ConfigureAwait(false);
+            if (guest.Process is { } process)
             {
                 request.OnResource(LaunchResource.Of(process));
             }
 
-            if (guest.ControlGroup is { } group)
+            foreach (var group in guest.ControlGroups)
             {
                 request.OnResource(new LaunchResource(LaunchResourceKind.ControlGroup, group));
             }
 
-            return new Launched(guest, endpoint ?? TransportEndpoints.Create(guest.ChannelUri), tap, device,
+            return new Launched(guest, endpoint ?? TransportEndpoints.Create(guest.ChannelUri), tap, device, confinement,
                 Devices(request.Disks.Count + request.Media.Count, _options.Disk is not null), request.Disks.Count);
         }
         catch
         {
+            confinement.Dispose();
             File.Delete(Path.Combine(request.Folder, "net.token"));
             if (endpoint is not null)
             {
@@ -169,7 +185,7 @@ public sealed class QemuLauncher : IInstanceLauncher
         }
     }
 
-    private QemuOptions Options(LaunchRequest request, LinkLocalNetwork? tap, string channelSocket, string tokenFile, string? overlay)
+    private QemuOptions Options(LaunchRequest request, LinkLocalNetwork? tap, string channelSocket, string tokenFile, string? overlay, QemuConfinement confinement, QemuDescriptors files)
     {
         var address = $"tcp://{LinkLocalAddresses.Host}:{LinkLocalAddresses.ChannelPort}";
         var (network, append) = _options.Transport switch
@@ -182,31 +198,36 @@ public sealed class QemuLauncher : IInstanceLauncher
         };
         return new QemuOptions
         {
-            Kernel = _options.Kernel,
-            Initrd = _options.Initrd,
+            Kernel = files.AddPath(ApplianceFiles.Open(_options.Kernel, confinement.User is not null)),
+            Initrd = files.AddPath(ApplianceFiles.Open(_options.Initrd, confinement.User is not null)),
             Append = $"{append} {_options.Append}".Trim(),
-            MemoryMiB = Math.Max(_options.MemoryMiB, request.Hardware.MemoryMiB ?? 0),
+            MemoryMiB = Memory(request),
             Cpus = request.Hardware.Cpus,
-            Accelerator = _options.Accelerator,
-            RunAs = _options.RunAs,
+            Accelerator = confinement.Accelerator,
+            RunAs = confinement.User,
             Sandbox = _options.Sandbox,
             Network = network,
             Folder = request.Folder,
             Environment = request.Environment,
+            Confinement = confinement,
+            Descriptors = files,
             WatchedDisks = request.Disks.Index().Select(d => KeyValuePair.Create(NodeOf(d.Index), d.Item.Path))
                 .Concat(overlay is null ? [] : [KeyValuePair.Create(OverlayNode, overlay)]).ToDictionary(),
             Arguments =
             [
                 // What an appliance was given may be secret: no core dump has its memory.
                 "-machine", "dump-guest-core=off",
-                .. overlay is not null ? QemuDevices.Disk(overlay, "qcow2", OverlayNode, 8)
-                    : _options.Disk is { } shared ? QemuDevices.Disk(shared, _options.DiskFormat, OverlayNode, 8, isReadOnly: true) : [],
-                .. request.Disks.SelectMany((disk, i) => QemuDevices.Disk(disk.Path, disk.Format, NodeOf(i), QemuDevices.FirstDiskSlot + i)),
-                .. request.Media.SelectMany((path, i) => QemuDevices.Disk(path, "raw", $"medium{Invariant(i)}", QemuDevices.FirstDiskSlot + request.Disks.Count + i, isReadOnly: true)),
+                // In slots of their own and in their order, so that the appliance's names follow it.
+                .. overlay is not null ? QemuDisk.Overlay(files, overlay, _options.Disk!, _options.DiskFormat, OverlayNode, OverlaySlot)
+                    : _options.Disk is { } shared ? QemuDisk.Arguments(files, shared, _options.DiskFormat, OverlayNode, OverlaySlot, isReadOnly: true) : [],
+                .. request.Disks.SelectMany((disk, i) => QemuDisk.Arguments(files, disk.Path, disk.Format, NodeOf(i), QemuDevices.FirstDiskSlot + i)),
+                .. request.Media.SelectMany((path, i) => QemuDisk.Arguments(files, path, "raw", $"medium{Invariant(i)}", QemuDevices.FirstDiskSlot + request.Disks.Count + i, isReadOnly: true)),
                 .. QemuDevices.Nics([.. request.Hardware.Nics.Take(QemuDevices.MaxNics)], NicModel.Virtio, null),
             ],
         };
     }
+
+    private int Memory(LaunchRequest request) => Math.Max(_options.MemoryMiB, request.Hardware.MemoryMiB ?? 0);
 
     private static string[] Devices(int count, bool hasOwn) => [.. Enumerable.Range(hasOwn ? 1 : 0, count).Select(i => $"/dev/vd{(char)('a' + i)}")];
 
@@ -214,7 +235,7 @@ public sealed class QemuLauncher : IInstanceLauncher
 
     private static string Invariant(int number) => number.ToString(CultureInfo.InvariantCulture);
 
-    private sealed class Launched(QemuGuest guest, ITransportEndpoint endpoint, LinkLocalNetwork? tap, VsockDevice? device, string[] devices, int disks) : ILaunchedInstance
+    private sealed class Launched(QemuGuest guest, ITransportEndpoint endpoint, LinkLocalNetwork? tap, VsockDevice? device, QemuConfinement confinement, string[] devices, int disks) : ILaunchedInstance
     {
         public ITransportEndpoint Endpoint => endpoint;
 
@@ -232,6 +253,7 @@ public sealed class QemuLauncher : IInstanceLauncher
         public async ValueTask DisposeAsync()
         {
             await guest.DisposeAsync().ConfigureAwait(false);
+            confinement.Dispose();
             if (device is not null)
             {
                 await device.DisposeAsync().ConfigureAwait(false);

@@ -107,7 +107,7 @@ public sealed class QemuMachineLauncher : IMachineLauncher
         }
 
         machine.Process.Kill();
-        if (machine.ControlGroup is { } group)
+        foreach (var group in machine.ControlGroups)
         {
             Cgroup.Kill(group);
         }
@@ -139,12 +139,12 @@ public sealed class QemuMachineLauncher : IMachineLauncher
             Cpus = request.Hardware.Cpus,
             HasChannel = request.HasChannel,
             Folder = request.Folder,
-            OnStarted = (process, group) => request.OnStarted(new RunningMachine
+            OnStarted = (process, groups) => request.OnStarted(new RunningMachine
             {
                 Instance = request.Instance,
                 Process = process,
                 Started = DateTimeOffset.UtcNow,
-                ControlGroup = group,
+                ControlGroups = groups,
                 ChannelUri = request.HasChannel ? QemuGuest.ChannelUriIn(request.Folder) : null,
                 MonitorSocket = Path.Combine(request.Folder, "qmp.sock"),
                 ConsoleSocket = Path.Combine(request.Folder, "console.sock"),

@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.LinkLocal;
 
 namespace ChannelSdk.Hypervisors.Qemu;
@@ -17,27 +17,30 @@ public abstract record QemuNetwork
     }
 
     /// <summary>QEMU's arguments.</summary>
-    internal virtual IEnumerable<string> Arguments =>
-        ["-netdev", Backend, "-device", $"virtio-net-pci,netdev=link0,id=link0,mac={MacAddress},addr={Slot},romfile="];
+    /// <param name="files">Gets what QEMU is given open.</param>
+    /// <param name="user">Whom QEMU runs as; null for this process's user.</param>
+    /// <exception cref="ChannelException">Something cannot be opened.</exception>
+    internal virtual IEnumerable<string> Arguments(QemuDescriptors files, QemuUser? user) =>
+        ["-netdev", Backend(files), "-device", $"virtio-net-pci,netdev=link0,id=link0,mac={MacAddress},addr={Slot},romfile="];
 
     /// <summary>The value of <c>-netdev</c>; its id is link0.</summary>
-    protected abstract string Backend { get; }
+    internal abstract string Backend(QemuDescriptors files);
 
     /// <summary>A file of this user's that QEMU reads when it starts and that is removed then; null if there is none.</summary>
     internal virtual string? SecretFile => null;
 
-    /// <summary>Starts QEMU where its network is.</summary>
-    internal virtual Process Start(ProcessStartInfo start) => Process.Start(start)!;
+    /// <summary>Runs what starts QEMU, where its network is unless it has an empty one.</summary>
+    internal virtual T Run<T>(Func<T> start) => start();
 
-    /// <summary>The tap of a namespace that is set up. QEMU runs inside the namespace and has no other network.</summary>
+    /// <summary>The tap of a namespace that is set up, which QEMU is given open. It has no other network.</summary>
     /// <param name="Network">The network.</param>
     public sealed record Tap(LinkLocalNetwork Network) : QemuNetwork
     {
         /// <inheritdoc/>
-        protected override string Backend => $"tap,id=link0,ifname={LinkLocalNetwork.TapName},script=no,downscript=no";
+        internal override string Backend(QemuDescriptors files) => $"tap,id=link0,fd={files.Add(Network.OpenTap())}";
 
         /// <inheritdoc/>
-        internal override Process Start(ProcessStartInfo start) => Network.Run(() => Process.Start(start)!);
+        internal override T Run<T>(Func<T> start) => Network.Run(start);
     }
 
     /// <summary>QEMU's user network: no privilege, and nothing in it but the forwards to this instance's sockets.</summary>
@@ -54,11 +57,11 @@ public abstract record QemuNetwork
         internal override string? SecretFile => TokenFile;
 
         /// <inheritdoc/>
-        internal override IEnumerable<string> Arguments => TokenFile is null ? base.Arguments
-            : [.. base.Arguments, "-fw_cfg", $"name={UserNetToken.FirmwareName},file={QemuArguments.Value(TokenFile)}"];
+        internal override IEnumerable<string> Arguments(QemuDescriptors files, QemuUser? user) => TokenFile is null ? base.Arguments(files, user)
+            : [.. base.Arguments(files, user), "-fw_cfg", $"name={UserNetToken.FirmwareName},file={QemuArguments.Value(user is { } other ? files.AddPath(QemuFolder.Give(TokenFile, other)) : TokenFile)}"];
 
         /// <inheritdoc/>
-        protected override string Backend =>
+        internal override string Backend(QemuDescriptors files) =>
             // The host's own address must not be the forwarded one; restrict=on closes it and everything behind it.
             $"user,id=link0,restrict=on,ipv6=off,net=169.254.169.0/24,host=169.254.169.2,dns=169.254.169.3,dhcpstart={LinkLocalAddresses.Guest}"
             + Forward(LinkLocalAddresses.ChannelPort, ChannelSocket)

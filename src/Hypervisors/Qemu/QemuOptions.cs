@@ -55,8 +55,8 @@ public sealed record QemuOptions
     public string? Folder { get; init; }
 
     /// <summary>
-    /// Whom QEMU runs as; null, the default, for this process's user, as which images and devices are given to it today. Takes
-    /// root. The folder is given to the user; disks, kernel and vsock socket must be open to it.
+    /// Whom QEMU runs as; null, the default, for this process's user. Takes root. It is given its sockets, its tap and its token open
+    /// and cannot enter the folder; disks, kernel and RAM disk must be open to it.
     /// </summary>
     public QemuUser? RunAs { get; init; }
 
@@ -90,11 +90,17 @@ public sealed record QemuOptions
     /// <summary>Whether QEMU goes on when this process ends, in a session of its own; <see cref="QemuGuest.Leave"/> leaves it so.</summary>
     internal bool IsDetached { get; init; }
 
-    /// <summary>Told QEMU's process, or the guard that ends with it, and its control group as soon as they are there.</summary>
-    internal Action<ProcessIdentity, string?>? OnStarted { get; init; }
+    /// <summary>Told QEMU's process and the folders of its control groups as soon as they are there.</summary>
+    internal Action<ProcessIdentity, IReadOnlyList<string>>? OnStarted { get; init; }
 
     /// <summary>Called when QEMU has all of its devices, before the guest runs.</summary>
     internal Action? OnReady { get; init; }
+
+    /// <summary>What QEMU is given open besides, with the arguments for it; null for nothing. They are closed here once QEMU has been started.</summary>
+    internal QemuDescriptors? Descriptors { get; init; }
+
+    /// <summary>What keeps QEMU from the rest of the host, beside its user and its filter; null for nothing.</summary>
+    internal QemuConfinement? Confinement { get; init; }
 
     /// <summary>Checks every value.</summary>
     /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>

@@ -1,58 +1,30 @@
 using System.ComponentModel;
-using System.Diagnostics;
+using System.IO.Pipes;
 using System.Text;
 using ChannelSdk.Host.Launch;
-using ChannelSdk.Linux.Files;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace ChannelSdk.Hypervisors.Qemu;
 
 /// <summary>
-/// The processes of one QEMU: a guard that dies with this process and takes QEMU along, and QEMU itself, both in a control
-/// group where this machine has one. QEMU cannot keep them from being killed.
+/// The process of one QEMU, in control groups where this machine has them, and its guard, which kills it when this process dies. QEMU
+/// cannot keep them from that. A QEMU that is detached has no guard.
 /// </summary>
 internal sealed class QemuProcess : IDisposable
 {
-    /// <summary>
-    /// Runs QEMU in the control group that the first argument names ("" for none), and kills it when our end of standard input
-    /// closes, which the kernel sees to however we die. (A parent-death signal would follow the thread that started QEMU, and
-    /// pool threads come and go.)
-    /// </summary>
-    private const string Guard = """
-        group=$1
-        shift
-        [ -z "$group" ] || echo 0 2>/dev/null >"$group/cgroup.procs"
-        exec 3<&0
-        "$@" 3<&- </dev/null >&2 &
-        qemu=$!
-        (read -r _ <&3; kill -9 $qemu; [ -z "$group" ] || echo 1 >"$group/cgroup.kill") 2>/dev/null >&2 &
-        guard=$!
-        wait $qemu 2>/dev/null
-        code=$?
-        kill $guard 2>/dev/null
-        exit $code
-        """;
-
-    /// <summary>
-    /// Runs QEMU in the control group that the first argument names ("" for none) and in a session of its own, where nothing that ends us reaches
-    /// it. It is the process that was started. Once we have gone, what it writes has no reader, which it ignores.
-    /// </summary>
-    private const string Detached = """
-        group=$1
-        shift
-        [ -z "$group" ] || echo 0 2>/dev/null >"$group/cgroup.procs"
-        cd /
-        exec setsid -- "$@" </dev/null >&2
-        """;
-
     private const int MaxErrorOutput = 4096;
     private const int MaxLastWords = 512;
-    private const int MaxProcesses = 4096;
 
     /// <summary>A shell's exit code for a program that signal 0 ended.</summary>
     private const int SignalBase = 128;
+
+    /// <summary>Of a QEMU that is bounded in nothing else.</summary>
+    private static readonly ResourceLimits s_usualLimits = new(null, 4096, null);
 
     private static readonly TimeSpan s_endWait = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(1);
@@ -60,23 +32,31 @@ internal sealed class QemuProcess : IDisposable
     // What a QEMU needs to find its files; nothing else of the environment of a host manager is its business.
     private static readonly string[] s_inherited = ["PATH", "TMPDIR"];
 
-    private readonly Process _process;
-    private readonly Cgroup? _group;
+    private readonly int _pid;
+    private readonly SafeFileHandle? _pidFd;
+    private readonly ResourceGroup _group;
+    private readonly QemuDescriptors _files;
     private readonly TailBuffer _errors = new(LaunchDiagnosis.MaxOutput);
+    private readonly AnonymousPipeClientStream _output;
+    private int _code;
 
-    private QemuProcess(Process process, Cgroup? group)
+    private QemuProcess(int pid, SafeFileHandle output, ProcessGuard? guard, ResourceGroup group, QemuDescriptors files)
     {
-        (_process, _group) = (process, group);
-        Guardian = ProcessIdentity.Of(process.Id);
-        Exited = process.WaitForExitAsync();
-        Reading = ReadAsync(process.StandardError.BaseStream);
+        (_pid, _group, _files) = (pid, group, files);
+        _pidFd = ProcessHandle.Open(pid);
+        Identity = ProcessIdentity.Of(pid);
+        // Read without a thread.
+        _output = new AnonymousPipeClientStream(PipeDirection.In, new SafePipeHandle(output.DangerousGetHandle(), ownsHandle: true));
+        output.SetHandleAsInvalid();
+        Exited = Task.Factory.StartNew(() => Wait(guard), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Reading = ReadAsync();
     }
 
-    /// <summary>The guard, or QEMU itself where it has none; null if it had ended at once.</summary>
-    public ProcessIdentity? Guardian { get; }
+    /// <summary>Which process it is; null if it had ended at once.</summary>
+    public ProcessIdentity? Identity { get; }
 
-    /// <summary>Folder of the control group; null if there is none.</summary>
-    public string? ControlGroup => _group?.Path;
+    /// <summary>Folders of the control groups.</summary>
+    public IReadOnlyList<string> ControlGroups => _group.Paths;
 
     /// <summary>Ends when QEMU has ended.</summary>
     public Task Exited { get; }
@@ -92,39 +72,63 @@ internal sealed class QemuProcess : IDisposable
 
     /// <summary>What it wrote, its lines in one, bounded and escaped.</summary>
     public string ErrorOutput => SafeText.Escape(
-        string.Join("; ", Encoding.UTF8.GetString(Errors).Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)), MaxErrorOutput);
+        string.Join("; ", Words.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)), MaxErrorOutput);
 
     /// <summary>The last line that it wrote, bounded and escaped; empty if it wrote nothing.</summary>
-    public string LastWords => SafeText.Escape(Encoding.UTF8.GetString(Errors).Trim().Split('\n')[^1], MaxLastWords);
+    public string LastWords => SafeText.Escape(Words.Trim().Split('\n')[^1], MaxLastWords);
 
     /// <summary>How QEMU ended, as a part of a sentence; only once it has.</summary>
-    public string HowEnded => _process.ExitCode switch
+    public string HowEnded => _code switch
     {
         0 => "QEMU ended",
         > SignalBase and var code => $"QEMU was ended by signal {code - SignalBase}",
         var code => $"QEMU ended with code {code}",
     };
 
+    private string Words => _files.Explain(Encoding.UTF8.GetString(Errors));
+
     /// <summary>Starts one.</summary>
-    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: there is no shell, or no namespace of the network.</exception>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: there is no shell, or no namespace of the network, or something that it is given cannot be opened.</exception>
     public static QemuProcess Start(QemuOptions options, string folder)
     {
-        var group = Cgroup.Create($"vm-{Guid.NewGuid():N}", MaxProcesses);
-        var start = new ProcessStartInfo("/bin/sh") { RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
-        SetEnvironment(start.Environment, options.Environment);
-        foreach (var argument in (IEnumerable<string>)["-c", options.IsDetached ? Detached : Guard, "sh", group?.Path ?? "", .. QemuArguments.Of(options, folder)])
-        {
-            start.ArgumentList.Add(argument);
-        }
-
+        using var files = options.Descriptors ?? new QemuDescriptors();
+        // These may open more.
+        string[] command = [.. QemuArguments.Of(options, folder, files)];
+        var group = ResourceGroup.Create($"vm-{Guid.NewGuid():N}", options.Confinement?.Limits ?? s_usualLimits);
+        ProcessGuard? guard = null;
         try
         {
-            return new QemuProcess(options.Network?.Start(start) ?? Process.Start(start)!, group);
+            Check(options.IsDetached ? 0 : ProcessGuard.Start(group.Paths, options.Confinement?.Lease?.File, out guard));
+            var (read, write) = Descriptor.Pipe() ?? throw Failed(Errno.Last);
+            using (write)
+            {
+                var program = "/bin/sh"u8.ToArray();
+                // Where it begins is kept from being unmounted.
+                string[] arguments = ["sh", "-c", options.IsDetached ? "cd / && exec \"$@\"" : "exec \"$@\"", "sh", .. options.Confinement?.Wrapper(group) ?? [], .. command];
+                var request = new SpawnRequest(program, [.. arguments.Select(Encoding.UTF8.GetBytes)], Environment(options.Environment))
+                {
+                    Output = write,
+                    Error = write,
+                    Kept = files.Files,
+                    NewSession = true,
+                    ProcessesFiles = group.ProcessesFiles,
+                };
+                if (Spawn(options, request, out var pid, out var hasJoined) is not 0 and var error)
+                {
+                    read.Dispose();
+                    throw Failed(error);
+                }
+
+                guard?.Watch(pid);
+                options.Confinement?.Told(group, hasJoined);
+                return new QemuProcess(pid, read, guard, group, files);
+            }
         }
-        catch (Exception e)
+        catch
         {
-            group?.Remove();
-            throw e is Win32Exception ? new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"/bin/sh cannot be started: {FileFault.Describe(e)}", e) : e;
+            guard?.Dispose();
+            group.End();
+            throw;
         }
     }
 
@@ -133,7 +137,7 @@ internal sealed class QemuProcess : IDisposable
     {
         // A child of it may hold the pipe open.
         await Reading.WaitAsync(s_lastWords).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"QEMU ended at once with code {_process.ExitCode}: {ErrorOutput}");
+        return new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"QEMU ended at once with code {_code}: {ErrorOutput}");
     }
 
     /// <summary>As <see cref="EndedAsync"/>, for a QEMU whose socket has gone; null if it does not end within 5 s.</summary>
@@ -147,48 +151,107 @@ internal sealed class QemuProcess : IDisposable
     /// <param name="within">How long their end is waited for; the kernel may still be busy with what they held.</param>
     public async ValueTask KillAsync(TimeSpan within)
     {
-        _group?.Kill();
-        try
+        if (!_group.Kill())
         {
-            _process.Kill(entireProcessTree: true);
-        }
-        catch (Exception e) when (e is InvalidOperationException or Win32Exception or AggregateException)
-        {
-            // It has ended, or the rest of it cannot be killed.
+            KillTree();
         }
 
+        Identity?.Kill();
         await Exited.WaitAsync(within).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (_group is not null)
-        {
-            await Task.Run(() => Cgroup.End(_group.Path)).ConfigureAwait(false);
-        }
+        await Task.Run(_group.End).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _process.Dispose();
+    public void Dispose() => _output.Dispose();
 
-    /// <summary>Makes the environment of a QEMU: what it needs of ours, and what it is given.</summary>
-    internal static void SetEnvironment(IDictionary<string, string?> environment, IReadOnlyDictionary<string, string> given)
+    // Where there are no control groups.
+    private void KillTree()
     {
-        foreach (var name in environment.Keys.Except(s_inherited).ToArray())
+        try
         {
-            environment.Remove(name);
+            using var process = System.Diagnostics.Process.GetProcessById(_pid);
+            process.Kill(entireProcessTree: true);
         }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException or Win32Exception or AggregateException)
+        {
+            // It has ended, or the rest of it cannot be killed.
+        }
+    }
 
+    // In an empty namespace of the network, or where its network is. A process is in the one of the thread that starts it.
+    private static int Spawn(QemuOptions options, SpawnRequest request, out int pid, out bool hasJoined)
+    {
+        var (started, joined) = (0, false);
+        int Start() => ProcessSpawn.Start(request, out started, out joined);
+        var error = options.Confinement is { IsAlone: true } confinement
+            ? NetworkIsolation.RunInEmpty(fault =>
+            {
+                confinement.ToldNetwork(fault);
+                return Start();
+            })
+            : options.Network is { } network ? network.Run(Start) : Start();
+        (pid, hasJoined) = (started, joined);
+        return error;
+    }
+
+    private static byte[][] Environment(IReadOnlyDictionary<string, string> given)
+    {
+        var environment = s_inherited.Where(name => System.Environment.GetEnvironmentVariable(name) is not null)
+            .ToDictionary(static name => name, static name => System.Environment.GetEnvironmentVariable(name)!);
         environment["LC_ALL"] = "C";
         foreach (var (name, value) in given)
         {
             environment[name] = value;
         }
+
+        return [.. environment.Select(static variable => Encoding.UTF8.GetBytes($"{variable.Key}={variable.Value}"))];
+    }
+
+    private static void Check(int error)
+    {
+        if (error != 0)
+        {
+            throw Failed(error);
+        }
+    }
+
+    private static ChannelException Failed(int error) =>
+        new(ChannelError.BadConfiguration, ErrorClass.Refused, $"/bin/sh cannot be started for QEMU: {Errno.Describe(error)}");
+
+    private unsafe void Wait(ProcessGuard? guard)
+    {
+        if (_pidFd is not null)
+        {
+            var entry = new PollFd { Fd = (int)_pidFd.DangerousGetHandle(), Events = Abi.POLLIN };
+            while (DescriptorCalls.Poll(&entry, 1, Timeout.Infinite) < 0)
+            {
+                // A signal of the runtime's.
+            }
+
+            // What it left in its process group: until it is reaped, the group's number can belong to no other group.
+            _ = ProcessCalls.Kill(-_pid, Abi.SIGKILL);
+            guard?.Dispose();
+        }
+
+        int result;
+        int status;
+        do
+        {
+            result = ProcessCalls.WaitPid(_pid, out status, 0);
+        }
+        while (result < 0 && Errno.Last == Errno.EINTR);
+        _code = result < 0 ? 0 : ChildProcess.ExitCode(status);
+        guard?.Dispose();
+        _pidFd?.Dispose();
     }
 
     // To its end, so that it never waits for us.
-    private async Task ReadAsync(Stream output)
+    private async Task ReadAsync()
     {
         var buffer = new byte[MaxErrorOutput];
         try
         {
-            while (await output.ReadAsync(buffer).ConfigureAwait(false) is > 0 and var count)
+            while (await _output.ReadAsync(buffer).ConfigureAwait(false) is > 0 and var count)
             {
                 _errors.Add(buffer.AsSpan(0, count));
             }

@@ -12,6 +12,7 @@ internal static class XlCommand
     public const string DefaultProgram = "xl";
 
     private const int MaxErrorOutput = 2048;
+    private static readonly string[] s_inherited = ["PATH", "TMPDIR", "HOME"];
     private static readonly TimeSpan s_destroyTime = TimeSpan.FromSeconds(20);
 
     /// <summary>Starts it with both outputs to be read.</summary>
@@ -22,6 +23,12 @@ internal static class XlCommand
         foreach (var argument in arguments)
         {
             start.ArgumentList.Add(argument);
+        }
+
+        // Nothing else of the environment of a host manager is its business, or that of the programs which it starts.
+        foreach (var name in start.Environment.Keys.Except(s_inherited).ToArray())
+        {
+            start.Environment.Remove(name);
         }
 
         foreach (var (name, value) in environment ?? new Dictionary<string, string>())

@@ -1,4 +1,5 @@
 using System.Net;
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Mirror;
 using ChannelSdk.Install.Names;
@@ -27,6 +28,8 @@ public sealed record HostLimits
     private const string ConfineFilesKey = "confine_files";
     private const string AllDefinitions = "all";
     private const string ImagesKey = "images";
+    private const string UsersKey = "appliance_users";
+    private const string NoUsers = "none";
     private const string TrustedHalf = "trusted";
     private const string OtherImages = "other_images";
     private const int MaxDeadline = 604_800;
@@ -48,6 +51,8 @@ public sealed record HostLimits
                 static (limits, paths) => limits with { ConfinedFiles = paths }),
             TomlKey.Text<HostLimits>(ApplianceKey, "the absolute path of a folder", static (limits, path) => Path.IsPathRooted(path) ? limits with { Appliance = Path.GetFullPath(path) } : null),
             TomlKey.Text<HostLimits>(ImagesKey, "the absolute path of a file", static (limits, path) => Path.IsPathRooted(path) ? limits with { Images = Path.GetFullPath(path) } : null),
+            TomlKey.Text<HostLimits>(UsersKey, $"a range of users such as \"{UserRange.Usual}\", or \"{NoUsers}\"",
+                static (limits, text) => text == NoUsers ? limits with { ApplianceUsers = null } : UserRange.TryParse(text, out var users) ? limits with { ApplianceUsers = users } : null),
             Networks(PackageNetworksKey, static (limits, networks) => limits with { PackageNetworks = networks }),
             Networks(MirrorNetworksKey, static (limits, networks) => limits with { MirrorNetworks = networks }),
             TomlKey.List<HostLimits>(MirrorsKey, "a list of URLs such as [\"http://deb.debian.org/debian/\"]", WhyNoMirror,
@@ -81,6 +86,9 @@ public sealed record HostLimits
     /// <summary>Folder of the appliance, the only one that may be used; null: any.</summary>
     public string? Appliance { get; init; }
 
+    /// <summary>The users of which the hypervisor's process of each appliance gets one of its own; null: none.</summary>
+    public UserRange? ApplianceUsers { get; init; } = UserRange.Usual;
+
     /// <summary>The inner networks that personalization packages may be fetched from; null: those that are asked for.</summary>
     public IReadOnlyList<IPNetwork>? PackageNetworks { get; init; }
 
@@ -92,7 +100,7 @@ public sealed record HostLimits
 
     /// <summary>
     /// Reads a TOML file of at most 64 KiB with the table <c>[install]</c> and the keys <c>deadline</c> in seconds, <c>forbid</c>,
-    /// <c>confine</c>, <c>confine_files</c>, <c>appliance</c>, <c>images</c>, <c>package_networks</c>, <c>mirrors</c> and <c>mirror_networks</c>. Without the file there are no limits.
+    /// <c>confine</c>, <c>confine_files</c>, <c>appliance</c>, <c>appliance_users</c>, <c>images</c>, <c>package_networks</c>, <c>mirrors</c> and <c>mirror_networks</c>. Without the file there are no limits.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <exception cref="ChannelException">

@@ -8,6 +8,7 @@ using ChannelSdk.Install.Processes;
 using ChannelSdk.Metadata.Relay;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
+using ChannelSdk.Services.Install;
 
 namespace ChannelSdk.Install.Operations;
 
@@ -66,6 +67,7 @@ internal sealed class OperationAppliance(OperationPlan plan, InstallerOptions op
             Hardware = plan.Hardware,
             Environment = new Dictionary<string, string> { [OperationProcesses.ApplianceVariable] = plan.Id },
             OnResource = onResource,
+            OnNote = text => reports.Note(InstallLogLevel.Warning, text),
         }, cancellationToken);
         if (_isOver)
         {

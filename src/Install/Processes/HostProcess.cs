@@ -22,7 +22,7 @@ internal sealed class HostProcess : IAsyncDisposable
 
     private readonly string _operation;
     private readonly Cgroup? _cgroup;
-    private readonly ScriptGuard _guard;
+    private readonly ProcessGuard _guard;
     private readonly int _pid;
     private readonly (SafeFileHandle Pipe, Action<ReadOnlyMemory<byte>> Said)[] _outputs;
     private readonly SafeFileHandle? _pidFd;
@@ -32,7 +32,7 @@ internal sealed class HostProcess : IAsyncDisposable
     private readonly Task _attending;
     private bool _isReaped;
 
-    private HostProcess(int pid, string operation, Cgroup? cgroup, ScriptGuard guard, int pieceBytes, InputPipe? input, (SafeFileHandle, Action<ReadOnlyMemory<byte>>)[] outputs)
+    private HostProcess(int pid, string operation, Cgroup? cgroup, ProcessGuard guard, int pieceBytes, InputPipe? input, (SafeFileHandle, Action<ReadOnlyMemory<byte>>)[] outputs)
     {
         (_pid, _operation, _cgroup, _guard, _pieceBytes, Input, _outputs) = (pid, operation, cgroup, guard, pieceBytes, input, outputs);
         Identity = ProcessIdentity.Of(pid) ?? new ProcessIdentity(pid, 0);
@@ -65,10 +65,14 @@ internal sealed class HostProcess : IAsyncDisposable
         using var begin = new SafeFileHandle(FileCalls.Open(folder, Abi.O_DIRECTORY | Abi.O_CLOEXEC, 0), ownsHandle: true);
         var ends = new List<SafeFileHandle>();
         var cgroup = Cgroup.Create(operation, MaxProcesses);
-        ScriptGuard? guard = null;
+        ProcessGuard? guard = null;
         try
         {
-            guard = ScriptGuard.Start(cgroup);
+            if (ProcessGuard.Start(cgroup is null ? [] : [cgroup.Path], null, out guard) is not 0 and var fault)
+            {
+                throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"/bin/sh cannot be started to guard a script: {Errno.Message(fault)}");
+            }
+
             (SafeFileHandle Read, SafeFileHandle Write) Pipe()
             {
                 var (read, write) = Descriptor.Pipe() ?? throw Failed(script.Path, Errno.Last);
@@ -94,14 +98,14 @@ internal sealed class HostProcess : IAsyncDisposable
                 Folder = begin,
                 Kept = extra is null ? [script.Handle] : [script.Handle, extra.Value.Write],
                 NewSession = true,
-                ProcessesFile = cgroup?.ProcessesFile,
+                ProcessesFiles = cgroup is null ? [] : [cgroup.ProcessesFile],
             };
             if (ProcessSpawn.Start(request, out var pid, out var hasJoined) is not 0 and var errno)
             {
                 throw Failed(script.Path, errno);
             }
 
-            guard.Watch(pid);
+            guard!.Watch(pid);
             if (!hasJoined)
             {
                 cgroup?.Remove();

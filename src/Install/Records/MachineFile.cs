@@ -46,7 +46,7 @@ internal sealed class MachineFile(string state, string instance)
         {
             if (Directory.Exists(Folder))
             {
-                if (Read()?.ControlGroup is { } group)
+                foreach (var group in Read()?.ControlGroups ?? [])
                 {
                     Cgroup.End(group);
                 }

@@ -75,6 +75,9 @@ public static unsafe class Descriptor
         }
     }
 
+    /// <summary>Makes writes and reads wait again.</summary>
+    public static void SetBlocking(SafeFileHandle file) => _ = DescriptorCalls.Fcntl(file, Abi.F_SETFL, 0);
+
     /// <summary>Makes writes and reads return instead of waiting.</summary>
     public static void SetNonBlocking(SafeFileHandle file) => _ = DescriptorCalls.Fcntl(file, Abi.F_SETFL, Abi.O_NONBLOCK);
 }

@@ -11,6 +11,8 @@ public readonly record struct FileIdentity(uint DeviceMajor, uint DeviceMinor, u
 
     public bool IsLink => (Mode & Abi.S_IFMT) == Abi.S_IFLNK;
 
+    public bool IsBlockDevice => (Mode & Abi.S_IFMT) == Abi.S_IFBLK;
+
     public bool IsSocket => (Mode & Abi.S_IFMT) == Abi.S_IFSOCK;
 
     /// <summary>The file at a path, symbolic links not followed; null if there is none or it cannot be seen.</summary>

@@ -86,6 +86,7 @@ public static class Abi
     public const uint STATX_BASIC_STATS = 0x7FF;
     public const int S_IFMT = 0xF000;
     public const int S_IFDIR = 0x4000;
+    public const int S_IFBLK = 0x6000;
     public const int S_IFREG = 0x8000;
     public const int S_IFLNK = 0xA000;
     public const int S_IFSOCK = 0xC000;

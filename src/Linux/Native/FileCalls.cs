@@ -83,6 +83,9 @@ public static unsafe partial class FileCalls
     [LibraryImport("libc", EntryPoint = "fchownat", SetLastError = true)]
     public static partial int FChOwnAt(SafeFileHandle folder, byte* path, uint uid, uint gid, int flags);
 
+    [LibraryImport("libc", EntryPoint = "lchown", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int LChOwn(string path, uint uid, uint gid);
+
     [LibraryImport("libc", EntryPoint = "utimensat", SetLastError = true)]
     public static partial int UTimeNsAt(SafeFileHandle folder, byte* path, TimeSpec* accessedAndModified, int flags);
 }

@@ -43,11 +43,9 @@ public sealed class Cgroup
                 return null;
             }
 
-            RemoveEmpty(parent);
             // Fails where the parent has processes of its own and is not the root: then there is no bound.
             var isDelegated = SmallFile.TryWrite($"{parent}/cgroup.subtree_control", "+pids");
-            var path = $"{parent}/{Prefix}{Environment.ProcessId}-{name}";
-            Directory.CreateDirectory(path);
+            var path = Make(parent, name);
             return new Cgroup(path)
             {
                 IsLimited = isDelegated && SmallFile.TryWrite($"{path}/pids.max", mostProcesses.ToString(CultureInfo.InvariantCulture)),
@@ -59,14 +57,14 @@ public sealed class Cgroup
         }
     }
 
-    /// <summary>Kills all that is in it. False where the kernel (before 5.14) cannot.</summary>
+    /// <summary>Kills all that is in it. False if it is not there.</summary>
     public bool Kill() => Kill(_path);
 
     /// <summary>Removes it, if nothing is left in it.</summary>
     public void Remove() => TryRemove(_path);
 
-    /// <summary>Kills all that is in the group of a folder.</summary>
-    public static bool Kill(string path) => SmallFile.TryWrite($"{path}/cgroup.kill", "1");
+    /// <summary>Kills all that is in the group of a folder, of either version. False if it is not there.</summary>
+    public static bool Kill(string path) => SmallFile.TryWrite($"{path}/cgroup.kill", "1") || KillEach(path);
 
     /// <summary>
     /// Kills the processes in the group of a folder and removes it: killed processes hold it until the kernel has removed them. Gives up after
@@ -85,12 +83,47 @@ public sealed class Cgroup
     /// <summary>Removes a group's folder, if nothing is left in it.</summary>
     public static void Remove(string path) => TryRemove(path);
 
-    private static string Parent()
+    /// <summary>Makes a group's folder in another's, and removes there what processes that are gone have left.</summary>
+    /// <exception cref="IOException">It cannot be made.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be made.</exception>
+    internal static string Make(string parent, string name)
+    {
+        RemoveEmpty(parent);
+        var path = $"{parent}/{Prefix}{Environment.ProcessId}-{name}";
+        Directory.CreateDirectory(path);
+        return path;
+    }
+
+    /// <summary>Where the unified hierarchy is.</summary>
+    internal static string UnifiedRoot => File.Exists($"{HybridRoot}/cgroup.procs") ? HybridRoot : Root;
+
+    /// <summary>Folder of this process's group in the unified hierarchy.</summary>
+    internal static string Parent()
     {
         // "0::/path" is the line of the unified hierarchy (cgroups(7)).
         var own = SmallFile.Read("/proc/self/cgroup").Split('\n').FirstOrDefault(static line => line.StartsWith("0::/", StringComparison.Ordinal)) ?? "0::/";
-        var root = File.Exists($"{HybridRoot}/cgroup.procs") ? HybridRoot : Root;
-        return own.Length == 4 ? root : root + own[3..];
+        return own.Length == 4 ? UnifiedRoot : UnifiedRoot + own[3..];
+    }
+
+    // The kernel cannot kill a group of the first version, nor any before Linux 5.14. What it starts meanwhile is found by the next pass.
+    private static bool KillEach(string path)
+    {
+        if (!File.Exists($"{path}/cgroup.procs"))
+        {
+            return false;
+        }
+
+        var place = $"/{System.IO.Path.GetFileName(path)}\n";
+        foreach (var line in SmallFile.Read($"{path}/cgroup.procs").Split('\n'))
+        {
+            if (int.TryParse(line, CultureInfo.InvariantCulture, out var id) && id > 0)
+            {
+                // A number that is another's by now is of a process elsewhere: a group's name is unique.
+                _ = ProcessMark.Kill(id, () => SmallFile.Read($"/proc/{id}/cgroup").Contains(place, StringComparison.Ordinal));
+            }
+        }
+
+        return true;
     }
 
     private static void RemoveEmpty(string parent)

@@ -35,8 +35,8 @@ public sealed record SpawnRequest(byte[] Program, IReadOnlyList<byte[]> Argv, IR
     /// <summary>In a session and process group of its own.</summary>
     public bool NewSession { get; init; }
 
-    /// <summary>The cgroup.procs of a control group that it is in from its first instruction on; null for the agent's own.</summary>
-    public string? ProcessesFile { get; init; }
+    /// <summary>The cgroup.procs of each control group that it is in from its first instruction on; none for the agent's own.</summary>
+    public IReadOnlyList<string> ProcessesFiles { get; init; } = [];
 }
 
 /// <summary>
@@ -57,18 +57,18 @@ public static unsafe class ProcessSpawn
     /// <summary>Starts it.</summary>
     /// <param name="request">What to start.</param>
     /// <param name="pid">Its number.</param>
-    /// <param name="hasJoined">Whether it is in the control group that was asked for.</param>
+    /// <param name="hasJoined">Whether it is in all control groups that were asked for.</param>
     /// <returns>0, or the errno.</returns>
     public static int Start(SpawnRequest request, out int pid, out bool hasJoined)
     {
         hasJoined = false;
-        if (request.ProcessesFile is null)
+        if (request.ProcessesFiles.Count == 0)
         {
             return Start(request, null, out pid);
         }
 
         var started = 0;
-        var error = SpawnGate.Start(request.ProcessesFile, gate => Start(request, gate, out started), out hasJoined);
+        var error = SpawnGate.Start(request.ProcessesFiles, gate => Start(request, gate, out started), out hasJoined);
         pid = started;
         return error;
     }

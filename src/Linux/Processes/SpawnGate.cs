@@ -22,12 +22,12 @@ public sealed class SpawnGate : IDisposable
     /// <summary>Where the child finds the pipe, which has no name any more.</summary>
     public string Path => string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{_pipe.DangerousGetHandle()}");
 
-    /// <summary>Starts a program and puts it into a control group before it runs.</summary>
-    /// <param name="processesFile">The group's cgroup.procs.</param>
+    /// <summary>Starts a program and puts it into control groups before it runs.</summary>
+    /// <param name="processesFiles">The groups' cgroup.procs.</param>
     /// <param name="start">Starts it through the gate at <see cref="Path"/>, or without one for null; gives its result.</param>
-    /// <param name="hasJoined">Whether the program is in the group.</param>
+    /// <param name="hasJoined">Whether the program is in all of the groups.</param>
     /// <returns>What <paramref name="start"/> gave.</returns>
-    public static int Start(string processesFile, Func<SpawnGate?, int> start, out bool hasJoined)
+    public static int Start(IReadOnlyList<string> processesFiles, Func<SpawnGate?, int> start, out bool hasJoined)
     {
         using var gate = Create();
         if (gate is null)
@@ -36,7 +36,7 @@ public sealed class SpawnGate : IDisposable
             return start(null);
         }
 
-        return gate.Through(processesFile, start, out hasJoined);
+        return gate.Through(processesFiles, start, out hasJoined);
     }
 
     /// <inheritdoc/>
@@ -61,7 +61,7 @@ public sealed class SpawnGate : IDisposable
     }
 
     // The thread that starts the program stands still until it runs, so another thread finds the child and lets it go.
-    private int Through(string processesFile, Func<SpawnGate?, int> start, out bool hasJoined)
+    private int Through(IReadOnlyList<string> processesFiles, Func<SpawnGate?, int> start, out bool hasJoined)
     {
         var thread = 0;
         var result = 0;
@@ -92,7 +92,7 @@ public sealed class SpawnGate : IDisposable
             {
                 if (Volatile.Read(ref thread) is not 0 and var id && ChildOf(id) is not "" and var child)
                 {
-                    hasJoined = child is not null && SmallFile.TryWrite(processesFile, child);
+                    hasJoined = child is not null && processesFiles.Count(file => SmallFile.TryWrite(file, child)) == processesFiles.Count;
                     break;
                 }
 

@@ -71,6 +71,10 @@ public sealed class LinkLocalNetwork
     /// <summary>Removes it; nothing happens if it is not there.</summary>
     public void Remove() => _namespace.Remove();
 
+    /// <summary>Opens the tap, for a QEMU that is given it open (<c>-netdev tap,fd=N</c>) and needs neither the namespace nor a right to it.</summary>
+    /// <exception cref="ChannelException">It is not set up, or another program has the tap.</exception>
+    public SafeFileHandle OpenTap() => ToHandle(Run(TapDevice.Open));
+
     /// <summary>
     /// Runs something on a thread inside the namespace, and waits for it. A process that it starts runs inside: QEMU with
     /// <c>-netdev tap,ifname=tap0,script=no,downscript=no</c> takes the tap and has no other network.

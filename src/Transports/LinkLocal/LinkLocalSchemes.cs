@@ -39,9 +39,9 @@ internal static class LinkLocalSchemes
         return OnUserNet(uri.ToString(), options.Path, file is null ? null : () => UserNetToken.Read(file));
     }
 
-    internal static ITransportEndpoint OnUserNet(string uri, string path, Func<UserNetToken>? tokenOf) =>
+    internal static ITransportEndpoint OnUserNet(string uri, string path, Func<UserNetToken>? tokenOf, uint? owner = null) =>
         new AcceptEndpoint(uri, new PeerIdentity(UserNet, path), () => new ForwardSource(
-            new UnixSocketAddress(UserNet, path, "make the directory that the socket shall be in")), tokenOf: tokenOf);
+            new UnixSocketAddress(UserNet, path, "make the directory that the socket shall be in") { Owner = owner }), tokenOf: tokenOf);
 
     /// <summary>The guest's side of both networks.</summary>
     internal static ITransportEndpoint Dial(EndpointUri uri)

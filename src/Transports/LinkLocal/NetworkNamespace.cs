@@ -1,5 +1,6 @@
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Linux.Native;
+using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Abstractions;
 
@@ -12,7 +13,6 @@ namespace ChannelSdk.Transports.LinkLocal;
 internal sealed class NetworkNamespace(string name)
 {
     private const string Folder = "/run/netns";
-    private const int CloneNewNet = 0x40000000;
     private const nuint BindMount = 0x1000;
     private const nuint SharedMount = 0x100000 | 0x4000;
     private const int DetachUnmount = 2;
@@ -47,11 +47,11 @@ internal sealed class NetworkNamespace(string name)
         {
         }
 
-        OnThread(() =>
+        NetworkIsolation.OnThread(() =>
         {
             unsafe
             {
-                if (SystemCalls.Unshare(CloneNewNet) < 0 || SystemCalls.Mount("/proc/thread-self/ns/net", Path, "none", BindMount, null) < 0)
+                if (SystemCalls.Unshare(NetworkIsolation.Kind) < 0 || SystemCalls.Mount("/proc/thread-self/ns/net", Path, "none", BindMount, null) < 0)
                 {
                     throw Failed("make", Errno.Last);
                 }
@@ -90,34 +90,9 @@ internal sealed class NetworkNamespace(string name)
         }
 
         using var fd = new SafeFd(number);
-        return OnThread(() => SystemCalls.SetNs(fd, CloneNewNet) < 0 ? throw Failed("enter", Errno.Last) : inside());
+        return NetworkIsolation.OnThread(() => SystemCalls.SetNs(fd, NetworkIsolation.Kind) < 0 ? throw Failed("enter", Errno.Last) : inside());
     }
 
     private ChannelException Failed(string action, int errno) => EndpointFault.ToException(errno, action, $"network namespace {name}",
         errno == Errno.EPERM ? "it takes root, or CAP_SYS_ADMIN and CAP_NET_ADMIN" : null);
-
-    private static T OnThread<T>(Func<T> work)
-    {
-        T? result = default;
-        Exception? failure = null;
-        var thread = new Thread(() =>
-        {
-            try
-            {
-                result = work();
-            }
-            catch (Exception e)
-            {
-                failure = e;
-            }
-        });
-        thread.Start();
-        thread.Join();
-        if (failure is not null)
-        {
-            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
-        }
-
-        return result!;
-    }
 }

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Text;
+using ChannelSdk.Linux.Descriptors;
 using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Abstractions;
@@ -18,12 +19,10 @@ internal static unsafe class TapDevice
     private const uint TunSetPersist = 0x400454CB;
     private const short TapWithoutHeader = 0x0002 | 0x1000 | 0x4000;
     private const uint GetFlags = 0x8913;
-    private const uint SetFlags = 0x8914;
     private const uint SetAddress = 0x8916;
     private const uint SetNetmask = 0x891C;
     private const uint SetHardwareAddress = 0x8924;
     private const uint GetIndex = 0x8933;
-    private const short Up = 1;
 
     // linux/if_arp.h: ARPHRD_ETHER.
     private const ushort Ethernet = 1;
@@ -44,7 +43,7 @@ internal static unsafe class TapDevice
     internal static void Ensure()
     {
         using var v4 = NewControlSocket(Abi.AF_INET);
-        Change(v4, "lo", GetFlags, SetFlags);
+        SwitchOn(NetworkDevice.Loopback);
         if (!IsHere(v4))
         {
             Create();
@@ -60,14 +59,37 @@ internal static unsafe class TapDevice
         SetMac(v4, LinkLocalAddresses.HostMac);
         SetV4(v4, SetAddress, LinkLocalAddresses.Host);
         SetV4(v4, SetNetmask, new IPAddress(BinaryPrimitives.ReverseEndianness(uint.MaxValue << (32 - LinkLocalAddresses.PrefixLength))));
-        Change(v4, Name, GetFlags, SetFlags);
+        SwitchOn(Name);
         if (Directory.Exists("/proc/sys/net/ipv6"))
         {
             SetV6(IndexOf(v4));
         }
     }
 
+    /// <summary>Opens it for a program that is given it open, as QEMU; one at a time.</summary>
+    internal static SafeFd Open()
+    {
+        var tun = OpenTun();
+        if (Attach(tun))
+        {
+            return tun;
+        }
+
+        var error = Errno.Last;
+        tun.Dispose();
+        throw Failed("open", error);
+    }
+
     private static void Create()
+    {
+        using var tun = OpenTun();
+        if (!Attach(tun) || DescriptorCalls.Ioctl(tun, TunSetPersist, (void*)1) < 0)
+        {
+            throw Failed("make", Errno.Last);
+        }
+    }
+
+    private static SafeFd OpenTun()
     {
         var number = FileCalls.Open("/dev/net/tun", Abi.O_RDWR | Abi.O_CLOEXEC, 0);
         if (number < 0)
@@ -75,14 +97,15 @@ internal static unsafe class TapDevice
             throw Failed("open /dev/net/tun for", Errno.Last);
         }
 
-        using var tun = new SafeFd(number);
+        return new SafeFd(number);
+    }
+
+    private static bool Attach(SafeFd tun)
+    {
         var request = stackalloc byte[RequestSize];
         Fill(request, Name);
         *(short*)(request + ValueAt) = TapWithoutHeader;
-        if (DescriptorCalls.Ioctl(tun, TunSetIff, request) < 0 || DescriptorCalls.Ioctl(tun, TunSetPersist, (void*)1) < 0)
-        {
-            throw Failed("make", Errno.Last);
-        }
+        return DescriptorCalls.Ioctl(tun, TunSetIff, request) >= 0;
     }
 
     /// <summary>The tap's number, which an IPv6 link-local address needs as its scope.</summary>
@@ -106,19 +129,11 @@ internal static unsafe class TapDevice
         return DescriptorCalls.Ioctl(socket, GetIndex, request) == 0 ? *(int*)(request + ValueAt) : throw Failed("find", Errno.Last);
     }
 
-    private static void Change(SafeFd socket, string device, uint get, uint set)
+    private static void SwitchOn(string device)
     {
-        var request = stackalloc byte[RequestSize];
-        Fill(request, device);
-        if (DescriptorCalls.Ioctl(socket, get, request) < 0)
+        if (NetworkDevice.SwitchOn(device) is not 0 and var error)
         {
-            throw Failed("ask the flags of", Errno.Last);
-        }
-
-        *(short*)(request + ValueAt) |= Up;
-        if (DescriptorCalls.Ioctl(socket, set, request) < 0)
-        {
-            throw Failed("switch on", Errno.Last);
+            throw Failed("switch on", error);
         }
     }
 

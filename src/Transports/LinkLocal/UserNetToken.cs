@@ -60,11 +60,12 @@ public sealed class UserNetToken : IDisposable
 
     /// <summary>Listens for a guest whose agent has this token; connections without it are dropped.</summary>
     /// <param name="socketPath">Absolute path of the Unix socket that <c>channel-forward</c> hands connections to, at most 107 bytes.</param>
+    /// <param name="owner">The user that the QEMU runs as, and its group's number; null for this process's user.</param>
     /// <returns>As <c>usernet://PATH?token-file=FILE</c>; nothing is opened before its first OpenAsync.</returns>
-    public ITransportEndpoint Listen(string socketPath)
+    public ITransportEndpoint Listen(string socketPath, uint? owner = null)
     {
         ArgumentNullException.ThrowIfNull(socketPath);
-        return LinkLocalSchemes.OnUserNet($"{LinkLocalSchemes.UserNet}://{socketPath}", socketPath, () => this);
+        return LinkLocalSchemes.OnUserNet($"{LinkLocalSchemes.UserNet}://{socketPath}", socketPath, () => this, owner);
     }
 
     /// <summary>Reads a token; null and the errno if the file cannot be opened.</summary>

@@ -50,6 +50,11 @@ internal sealed class UnixListener : IDisposable
                 throw EndpointFault.ToException(errno, "listen on", place.Uri, "make the directory that the socket shall be in");
             }
 
+            if (errno == 0 && place.Owner is { } owner && FileCalls.LChOwn(place.Path, owner, owner) != 0)
+            {
+                throw place.Error(Errno.Last, $"give to user {owner}");
+            }
+
             if (errno != 0 || SocketCalls.Listen(fd, Backlog) < 0)
             {
                 throw place.Error(errno != 0 ? errno : Errno.Last, "listen on");

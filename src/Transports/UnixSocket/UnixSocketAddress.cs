@@ -16,6 +16,9 @@ internal sealed record UnixSocketAddress(string Scheme, string Path, string Miss
     private const int PathRoom = 108;
     private const int AddressLength = 2 + PathRoom;
 
+    /// <summary>The user that may connect to it besides root, once this process listens there; null for this process's.</summary>
+    internal uint? Owner { get; init; }
+
     internal string Uri => $"{Scheme}://{Path}";
 
     /// <summary>A new, non-blocking stream socket.</summary>

@@ -1,4 +1,5 @@
 using System.Net;
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Limits;
 using ChannelSdk.Protocol.Errors;
 
@@ -49,6 +50,14 @@ public sealed class HostLimitsTests : IDisposable
             Assert.False(limits.PolicyOf(true, false, []).ConfineAll);
             Assert.True(limits.PolicyOf(false, true, []).ConfineAll);
         }
+    }
+
+    [Fact]
+    public void Appliances_have_users_of_the_usual_range_unless_the_file_says_otherwise()
+    {
+        Assert.Equal(UserRange.Usual, HostLimits.Load(_rig.At("host.toml")).ApplianceUsers);
+        Assert.Equal(new UserRange(70_000, 70_999), HostLimits.Load(Write("[install]\nappliance_users = \"70000-70999\"\n")).ApplianceUsers);
+        Assert.Null(HostLimits.Load(Write("[install]\nappliance_users = \"none\"\n")).ApplianceUsers);
     }
 
     [Fact]
@@ -123,6 +132,7 @@ public sealed class HostLimitsTests : IDisposable
     [InlineData("[install]\nconfine = [\"../os\"]", "host.toml:2: [install] confine: '../os' is no name of an OS definition")]
     [InlineData("[install]\nconfine_files = [\"etc\"]", "host.toml:2: [install] confine_files: 'etc' is no absolute path")]
     [InlineData("[install]\ndeadline = 0", "host.toml:2: [install] deadline: 0 is not allowed; allowed is a whole number from 1 to 604800")]
+    [InlineData("[install]\nappliance_users = \"9-8\"", "host.toml:2: [install] appliance_users: \"9-8\" is not allowed; allowed is a range of users such as \"1879048192-1879113727\", or \"none\"")]
     [InlineData("[install]\nappliance = \"relative\"", "host.toml:2: [install] appliance: \"relative\" is not allowed; allowed is the absolute path")]
     [InlineData("[install]\npackage_networks = [\"10.1.0.0\"]", "host.toml:2: [install] package_networks: '10.1.0.0' is no network")]
     [InlineData("[install]\nmirrors = [\"https://deb.example.org/debian/\"]", "host.toml:2: [install] mirrors: the mirror https://deb.example.org/debian/: what an appliance asks an https server is encrypted")]

@@ -65,7 +65,7 @@ public sealed class QemuGuestTests : IAsyncDisposable
         _monitor.Answer = (_, _) => answer;
         await guest.EndAsync(TimeSpan.FromMilliseconds(300), TimeSpan.FromSeconds(20));
         Assert.True(guest.Exited.IsCompleted);
-        Assert.False(guest.GuardProcess!.Value.IsRunning);
+        Assert.False(guest.Process!.Value.IsRunning);
         await guest.DisposeAsync();
         Assert.Null(ProcessIdentity.Of(child));
     }
@@ -76,7 +76,7 @@ public sealed class QemuGuestTests : IAsyncDisposable
         var place = _folder.At("pids");
         await using var guest = await QemuGuest.StartAsync(Options($"(setsid sh -c 'echo $$ >>{place}; exec sleep 1000' &)\nexec sleep 1000"), Soon);
         var child = int.Parse(await WrittenAsync("pids"), System.Globalization.CultureInfo.InvariantCulture);
-        if (guest.ControlGroup is not { } group)
+        if (guest.ControlGroups.Count == 0)
         {
             // A machine without control groups: only the tree can be ended.
             ProcessIdentity.Of(child)?.Kill();
@@ -84,9 +84,10 @@ public sealed class QemuGuestTests : IAsyncDisposable
             return;
         }
 
+        Assert.All(guest.ControlGroups, group => Assert.True(Directory.Exists(group)));
         await guest.DisposeAsync();
         Assert.Null(ProcessIdentity.Of(child));
-        Assert.False(Directory.Exists(group));
+        Assert.All(guest.ControlGroups, group => Assert.False(Directory.Exists(group)));
     }
 
     [Fact]
@@ -180,17 +181,21 @@ public sealed class QemuGuestTests : IAsyncDisposable
             Network = new QemuNetwork.User("/opt/my tools/f'w", "/tmp/a b,c"),
             RestoreFrom = "/tmp/s; reboot",
         };
-        var arguments = QemuArguments.Of(options, "/tmp/f,o").ToList();
+        var arguments = QemuArguments.Of(options, "/tmp/f,o", new QemuDescriptors()).ToList();
         Assert.Contains("socket,id=channel,path=/tmp/f,,o/channel.sock,server=on,wait=off", arguments);
         Assert.Contains("virtserialport,bus=vs0.0,nr=1,chardev=channel,name=a,,nr=9,id=port0", arguments);
         Assert.Contains("socket,id=vsock0,path=/tmp/v,,x", arguments);
         Assert.Contains(arguments, a => a.EndsWith("-cmd:'/opt/my tools/f'\\''w' '/tmp/a b,,c'", StringComparison.Ordinal));
         Assert.DoesNotContain(arguments, a => a.Contains("reboot;", StringComparison.Ordinal) || a.StartsWith("exec:", StringComparison.Ordinal));
         Assert.Contains("on,obsolete=deny,elevateprivileges=allow,spawn=allow,resourcecontrol=deny", arguments);
-        Assert.Contains("on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", QemuArguments.Of(options with { Network = null }, "/tmp"));
-        Assert.DoesNotContain("-sandbox", QemuArguments.Of(options with { Sandbox = false }, "/tmp"));
-        Assert.Equal(["setpriv", "--reuid=7", "--regid=8", "--clear-groups", "--no-new-privs", "--", options.Program],
-            QemuArguments.Of(options with { RunAs = new QemuUser(7, 8) }, "/tmp").Take(7));
+        Assert.Contains("on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny", QemuArguments.Of(options with { Network = null }, "/tmp", new QemuDescriptors()));
+        Assert.DoesNotContain("-sandbox", QemuArguments.Of(options with { Sandbox = false }, "/tmp", new QemuDescriptors()));
+        using var files = new QemuDescriptors();
+        var confined = QemuArguments.Of(Options() with { RunAs = new QemuUser(7, 8) }, _folder.Path, files).ToList();
+        Assert.Equal(["setpriv", "--reuid=7", "--regid=8", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--", options.Program], confined.Take(9));
+        Assert.Contains("socket,id=console,fd=3,server=on,wait=off", confined);
+        Assert.Contains("socket,id=channel,fd=5,server=on,wait=off", confined);
+        Assert.DoesNotContain(confined, argument => argument.Contains(".sock", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -198,7 +203,7 @@ public sealed class QemuGuestTests : IAsyncDisposable
     {
         using var token = UserNetToken.Create(_folder.At("a,token"));
         var options = Options() with { Network = new QemuNetwork.User("/f", "/s", TokenFile: _folder.At("a,token")) };
-        Assert.Contains($"name=opt/org.channelsdk/token,file={_folder.At("a,,token")}", QemuArguments.Of(options, "/tmp"));
+        Assert.Contains($"name=opt/org.channelsdk/token,file={_folder.At("a,,token")}", QemuArguments.Of(options, "/tmp", new QemuDescriptors()));
         await using (await QemuGuest.StartAsync(options, Soon))
         {
             Assert.False(File.Exists(_folder.At("a,token")));
@@ -220,9 +225,10 @@ public sealed class QemuGuestTests : IAsyncDisposable
         }
 
         File.SetUnixFileMode(_folder.Path, (UnixFileMode)0b111_101_101);
-        await using var guest = await QemuGuest.StartAsync(Options("echo \"$(id -u) $(id -g) $(id -G)\" >seen; exec sleep 1000".Replace("seen", _folder.At("vm", "seen"), StringComparison.Ordinal))
-            with
-        { RunAs = new QemuUser(65533, 65532) }, Soon);
+        File.SetUnixFileMode(_folder.At("vm"), (UnixFileMode)0b111_111_111);
+        await _monitor.DisposeAsync();
+        using var process = QemuProcess.Start(Options($"echo \"$(id -u) $(id -g) $(id -G)\" >{_folder.At("vm", "seen")}; exec sleep 1000") with { RunAs = new QemuUser(65533, 65532) }, _folder.At("vm"));
         Assert.Equal("65533 65532 65532\n", await WrittenAsync("vm/seen"));
+        await process.KillAsync(TimeSpan.FromSeconds(20));
     }
 }

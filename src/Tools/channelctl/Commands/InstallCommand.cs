@@ -100,7 +100,7 @@ internal static class InstallCommand
                 Images = catalog,
                 OnlyCatalogImages = limits.ForbidsOtherImages,
                 Launcher = place is null ? null
-                    : new QemuLauncher(ApplianceFolder.Options(place) with { Append = parsed.GetValue(append)!, Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward) }),
+                    : new QemuLauncher(ApplianceFolder.Options(place) with { Append = parsed.GetValue(append)!, Transport = parsed.GetValue(transport), ForwardProgram = parsed.GetValue(forward), Users = limits.ApplianceUsers }),
                 Deadline = longest,
                 PackageNetworks = inner,
                 Mirrors = origins,

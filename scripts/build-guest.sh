@@ -20,7 +20,8 @@ if [ ! -e "$out/vmlinuz" ]; then
   echo "build-guest: fetching $kernel"
   (cd .cache/debs && apt-get download -qq "$kernel")
   rm -rf .cache/kernel
-  dpkg-deb -x .cache/debs/"$kernel"_*.deb .cache/kernel
+  # The builder of appliances may have others of the name there.
+  dpkg-deb -x "$(ls -t .cache/debs/"$kernel"_*.deb | head -1)" .cache/kernel
   cp .cache/kernel/boot/vmlinuz-* "$out/vmlinuz"
 fi
 

@@ -10,7 +10,7 @@ namespace ChannelSdk.Guest.Tests;
 /// <summary>The appliance that this project builds: its bytes, and a system that its scripts install.</summary>
 [Collection("guest")]
 [System.Runtime.Versioning.SupportedOSPlatform("linux")]
-public sealed class ApplianceTests : IDisposable
+public sealed class ApplianceTests(SavedGuest saved) : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("channelsdk-appliance-");
     private readonly string _root = SavedGuest.FindRoot();
@@ -68,6 +68,26 @@ public sealed class ApplianceTests : IDisposable
         Assert.Contains("is not of an appliance of the kind small", (await Assert.ThrowsAnyAsync<Exception>(() => MakeAsync("--lock", other))).Message, StringComparison.Ordinal);
         await File.WriteAllTextAsync(other, "../../etc/passwd 1 0 x\n");
         Assert.Contains("is no list of packages: '../../etc/passwd 1 0 x'", (await Assert.ThrowsAnyAsync<Exception>(() => MakeAsync("--lock", other))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_the_host_lacks_is_named_with_the_command_that_installs_it()
+    {
+        var programs = _folder.CreateSubdirectory("programs").FullName;
+        await DiskGuest.RunAsync("sh", "-c", $"ln -s -f -t {programs} /usr/bin/* /usr/sbin/* && rm -f {programs}/mmdebstrap {programs}/mksquashfs");
+        var e = await Assert.ThrowsAnyAsync<Exception>(() => DiskGuest.RunAsync("env", $"PATH={programs}", "bash",
+            Path.Combine(_root, "src/Tools/channelctl/appliance/build.sh"), "--kind", "debian", "--output", $"{_folder.FullName}/none", "--agent", "/bin/true"));
+        Assert.Contains("apt-get install --no-install-recommends mmdebstrap squashfs-tools", e.Message, StringComparison.Ordinal);
+        Assert.False(Directory.Exists($"{_folder.FullName}/none"));
+    }
+
+    // The test guest begins with the same /etc/rc.
+    [Fact]
+    public async Task No_file_of_busybox_passes_for_a_program_of_packages()
+    {
+        await using var guest = await saved.RestoreAsync();
+        await using var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket);
+        Assert.Equal("/bin/wget", await console.ShAsync("which dpkg dpkg-deb rpm rpm2cpio wget"));
     }
 
     [Fact]

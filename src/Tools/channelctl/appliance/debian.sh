@@ -1,5 +1,6 @@
 # The Debian appliance, for build.sh: a root file system that is read only, over which each start has a layer in memory.
 results=(initrd root.squashfs appliance.toml)
+[ "$(id -u)" = 0 ] || fail "a Debian appliance is built as root"
 want mmdebstrap mmdebstrap
 want mksquashfs squashfs-tools
 

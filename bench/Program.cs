@@ -1,15 +1,19 @@
 using System.Globalization;
+using System.Runtime.Versioning;
 using ChannelSdk.Bench;
 using ChannelSdk.Bench.Core;
+using ChannelSdk.Bench.Data;
 using ChannelSdk.Bench.Files;
 using ChannelSdk.Bench.Guest;
 using ChannelSdk.Bench.Http;
 using ChannelSdk.Bench.Qga;
 using ChannelSdk.Bench.Wire;
 
+[assembly: SupportedOSPlatform("linux")]
+
 // Benches with a number of rounds take it behind their names.
 var rounds = 0;
-if (args is ["wire" or "http" or "files" or "transports" or "qga", var text, ..]
+if (args is ["wire" or "http" or "files" or "transports" or "data" or "qga", var text, ..]
     && (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out rounds) || rounds is < 1 or > 1000))
 {
     Console.Error.WriteLine($"bench: '{text}' is no number of rounds from 1 to 1000");
@@ -25,6 +29,8 @@ return args switch
         int.Parse(port, CultureInfo.InvariantCulture), int.Parse(instances, CultureInfo.InvariantCulture)),
     ["files", ..] => await FileBench.RunAsync(rounds > 0 ? rounds : 3),
     ["transports", ..] => await TransportBench.RunAsync(rounds > 0 ? rounds : 5),
+    ["data", _, var size] => await DataBench.RunAsync(rounds, int.Parse(size, CultureInfo.InvariantCulture)),
+    ["data", ..] => await DataBench.RunAsync(rounds > 0 ? rounds : 3, 1024),
     ["qga", ..] => await QgaBench.RunAsync(rounds > 0 ? rounds : 5),
     ["agent"] => await AgentBench.RunAsync(),
     ["core", .. var rest] => CoreBench.Run(rest),
@@ -34,6 +40,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("bench: expected wire [ROUNDS [CONTENDER...]], http [ROUNDS], files [ROUNDS], transports [ROUNDS], qga [ROUNDS], agent or core; run bench/run, which prepares what they need");
+    Console.Error.WriteLine("bench: expected wire [ROUNDS [CONTENDER...]], http [ROUNDS], files [ROUNDS], transports [ROUNDS], data [ROUNDS [MIB]], qga [ROUNDS], agent or core; run bench/run, which prepares what they need");
     return 2;
 }

@@ -21,6 +21,7 @@ public class DebianApplianceTests(Appliance appliance)
         [ "$(blockdev --getro /dev/vda)" = 1 ]
         for program in apt-get blkid curl debootstrap dpkg dump fdisk gdisk growpart gpgv parted qemu-img restore rsync sfdisk sgdisk wget zstd; do command -v $program; done
         dpkg --print-architecture
+        [ "$(cat <(echo substituted) /dev/stdin <<< read)" = "$(printf 'substituted\nread')" ]
         wget -O /dev/null http://nosuch.invalid/ && exit 1
         mnt=$(mktemp -d)
 

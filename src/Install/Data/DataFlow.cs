@@ -1,4 +1,3 @@
-using ChannelSdk.Install.Addresses;
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Protocol.Errors;
 
@@ -19,16 +18,16 @@ internal sealed class DataFlow : IAsyncDisposable
 
     /// <summary>Opens the place of a disk.</summary>
     /// <exception cref="ChannelException">Why it cannot be.</exception>
-    public static async Task<DataFlow> OpenAsync(DiskData place, bool isExport, ServerAddresses addresses, DataMeter meter, CancellationToken cancellationToken)
+    public static async Task<DataFlow> OpenAsync(DiskData place, bool isExport, DataMeans means, DataMeter meter, CancellationToken cancellationToken)
     {
         try
         {
             if (isExport)
             {
-                return new DataFlow(place, meter, await place.CreateAsync(addresses, cancellationToken).ConfigureAwait(false), null);
+                return new DataFlow(place, meter, await place.CreateAsync(means, cancellationToken).ConfigureAwait(false), null);
             }
 
-            var source = await place.OpenAsync(addresses, cancellationToken).ConfigureAwait(false);
+            var source = await place.OpenAsync(means, cancellationToken).ConfigureAwait(false);
             if (source.Length is { } length)
             {
                 meter.Expect((ulong)length);

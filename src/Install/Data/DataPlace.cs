@@ -1,4 +1,4 @@
-using ChannelSdk.Install.Addresses;
+using ChannelSdk.Install.Personalization;
 using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Install.Data;
@@ -6,15 +6,18 @@ namespace ChannelSdk.Install.Data;
 /// <summary>A kind of place for the data of a disk.</summary>
 internal abstract class DataPlace
 {
+    /// <summary>Where its server has it; null: there is none.</summary>
+    public virtual PackageUrl? Url => null;
+
     /// <summary>What can be checked before an operation begins.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: what is wrong.</exception>
     public abstract void Check(bool isExport);
 
     /// <summary>Opens it to be written.</summary>
-    public abstract Task<DataTarget> CreateAsync(ServerAddresses addresses, CancellationToken cancellationToken);
+    public abstract Task<DataTarget> CreateAsync(DataMeans means, CancellationToken cancellationToken);
 
     /// <summary>Opens it to be read.</summary>
-    public abstract Task<DataSource> OpenAsync(ServerAddresses addresses, CancellationToken cancellationToken);
+    public abstract Task<DataSource> OpenAsync(DataMeans means, CancellationToken cancellationToken);
 
     /// <summary>For a log or an error.</summary>
     public abstract override string ToString();

@@ -1,4 +1,3 @@
-using ChannelSdk.Install.Addresses;
 using ChannelSdk.Install.Personalization;
 using ChannelSdk.Protocol.Errors;
 
@@ -22,7 +21,7 @@ public sealed class DiskData
     }
 
     /// <summary>A URL: an export sends it by PUT, in chunks; an import gets it. The rules for the addresses of packages hold.</summary>
-    /// <param name="url">http or https, at most 2,048 characters, without a user or password.</param>
+    /// <param name="url">http or https, at most 2,048 characters, without a user or password, which the request has (<see cref="Operations.InstallRequest.DataCredentials"/>).</param>
     /// <param name="compression">How the data is packed there.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: what is wrong with it.</exception>
     public static DiskData AtUrl(string url, DataCompression compression = DataCompression.None)
@@ -43,23 +42,26 @@ public sealed class DiskData
     /// <summary>For a log or an error.</summary>
     public override string ToString() => _place.ToString()!;
 
+    /// <summary>Where its server has it; null: there is none.</summary>
+    internal PackageUrl? Url => _place.Url;
+
     /// <summary>What can be checked before an operation begins.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: what is wrong.</exception>
     internal void Check(bool isExport) => _place.Check(isExport);
 
     /// <summary>Where an export writes.</summary>
     /// <exception cref="ChannelException">Why it cannot.</exception>
-    internal async Task<DataTarget> CreateAsync(ServerAddresses addresses, CancellationToken cancellationToken)
+    internal async Task<DataTarget> CreateAsync(DataMeans means, CancellationToken cancellationToken)
     {
-        var target = await _place.CreateAsync(addresses, cancellationToken).ConfigureAwait(false);
+        var target = await _place.CreateAsync(means, cancellationToken).ConfigureAwait(false);
         return _compression == DataCompression.Gzip ? new GzipTarget(target) : target;
     }
 
     /// <summary>What an import reads.</summary>
     /// <exception cref="ChannelException">Why it cannot.</exception>
-    internal async Task<DataSource> OpenAsync(ServerAddresses addresses, CancellationToken cancellationToken)
+    internal async Task<DataSource> OpenAsync(DataMeans means, CancellationToken cancellationToken)
     {
-        var source = await _place.OpenAsync(addresses, cancellationToken).ConfigureAwait(false);
+        var source = await _place.OpenAsync(means, cancellationToken).ConfigureAwait(false);
         return _compression == DataCompression.Gzip ? new GzipSource(source) : source;
     }
 }

@@ -1,4 +1,4 @@
-using ChannelSdk.Install.Addresses;
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Personalization;
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Linux.Native;
@@ -25,10 +25,10 @@ internal sealed class FilePlace(string path) : DataPlace
         }
     }
 
-    public override Task<DataTarget> CreateAsync(ServerAddresses addresses, CancellationToken cancellationToken) =>
-        Task.Run<DataTarget>(() => new Pending(new PendingFile(Target())), cancellationToken);
+    public override Task<DataTarget> CreateAsync(DataMeans means, CancellationToken cancellationToken) =>
+        Task.Run<DataTarget>(() => new Pending(new PendingFile(Target(), made => means.OnResource(new LaunchResource(LaunchResourceKind.File, made)))), cancellationToken);
 
-    public override async Task<DataSource> OpenAsync(ServerAddresses addresses, CancellationToken cancellationToken) =>
+    public override async Task<DataSource> OpenAsync(DataMeans means, CancellationToken cancellationToken) =>
         new Open(await PackageFile.OpenAsync(path, cancellationToken).ConfigureAwait(false));
 
     public override string ToString() => SafeText.Escape(path, MaxShown);

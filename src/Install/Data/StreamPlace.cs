@@ -1,5 +1,3 @@
-using ChannelSdk.Install.Addresses;
-
 namespace ChannelSdk.Install.Data;
 
 /// <summary>A stream of the caller's, which stays open.</summary>
@@ -13,9 +11,9 @@ internal sealed class StreamPlace(Stream stream) : DataPlace
         }
     }
 
-    public override Task<DataTarget> CreateAsync(ServerAddresses addresses, CancellationToken cancellationToken) => Task.FromResult<DataTarget>(new Target(stream));
+    public override Task<DataTarget> CreateAsync(DataMeans means, CancellationToken cancellationToken) => Task.FromResult<DataTarget>(new Target(stream));
 
-    public override Task<DataSource> OpenAsync(ServerAddresses addresses, CancellationToken cancellationToken) => Task.FromResult<DataSource>(new Source(stream));
+    public override Task<DataSource> OpenAsync(DataMeans means, CancellationToken cancellationToken) => Task.FromResult<DataSource>(new Source(stream));
 
     public override string ToString() => "a stream";
 

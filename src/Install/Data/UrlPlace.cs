@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using ChannelSdk.Install.Addresses;
 using ChannelSdk.Install.Personalization;
 using ChannelSdk.Protocol.Errors;
 
@@ -9,14 +8,16 @@ namespace ChannelSdk.Install.Data;
 /// <summary>A server: an export sends to it by PUT, an import gets from it.</summary>
 internal sealed class UrlPlace(PackageUrl url) : DataPlace
 {
+    public override PackageUrl Url => url;
+
     public override void Check(bool isExport)
     {
         // Only the server knows.
     }
 
-    public override async Task<DataTarget> CreateAsync(ServerAddresses addresses, CancellationToken cancellationToken)
+    public override async Task<DataTarget> CreateAsync(DataMeans means, CancellationToken cancellationToken)
     {
-        var upload = new Upload(url, addresses);
+        var upload = new Upload(url, means);
         try
         {
             await upload.BeginAsync(cancellationToken).ConfigureAwait(false);
@@ -29,8 +30,8 @@ internal sealed class UrlPlace(PackageUrl url) : DataPlace
         }
     }
 
-    public override async Task<DataSource> OpenAsync(ServerAddresses addresses, CancellationToken cancellationToken) =>
-        new Download(await PackageSource.OpenAsync(url, null, addresses, cancellationToken).ConfigureAwait(false));
+    public override async Task<DataSource> OpenAsync(DataMeans means, CancellationToken cancellationToken) =>
+        new Download(await PackageSource.OpenAsync(url, means.Credentials, means.Addresses, cancellationToken).ConfigureAwait(false));
 
     public override string ToString() => url.ToString();
 
@@ -54,10 +55,10 @@ internal sealed class UrlPlace(PackageUrl url) : DataPlace
         private Task<HttpResponseMessage>? _sending;
         private Stream? _stream;
 
-        public Upload(PackageUrl url, ServerAddresses addresses)
+        public Upload(PackageUrl url, DataMeans means)
         {
             _url = url;
-            _client = new HttpClient(PackageServer.Handler(addresses)) { Timeout = Timeout.InfiniteTimeSpan };
+            var handler = PackageServer.Handler(means.Addresses);
             _body.Headers.ContentType = new MediaTypeHeaderValue("application/octet-stream");
             _request = new HttpRequestMessage(HttpMethod.Put, url.Uri)
             {
@@ -68,6 +69,8 @@ internal sealed class UrlPlace(PackageUrl url) : DataPlace
             _request.Headers.TransferEncodingChunked = true;
             // A server that refuses it says so before anything is sent.
             _request.Headers.ExpectContinue = true;
+            CredentialStream.Use(handler, _request, means.Credentials);
+            _client = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
         }
 
         public override Stream Stream => _stream!;

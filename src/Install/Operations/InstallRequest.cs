@@ -42,6 +42,9 @@ public sealed record InstallRequest
     /// <summary>For the personalization package's server; taken over, and always wiped.</summary>
     public PackageCredentials? PackageCredentials { get; init; }
 
+    /// <summary>For the server of the URLs in <see cref="Data"/>, all of which have its scheme, name and port; taken over, and always wiped.</summary>
+    public PackageCredentials? DataCredentials { get; init; }
+
     /// <summary>The name that a <see cref="InstallAction.Rename"/> tells the installed system, and gives the record when it has succeeded; no instance has it yet.</summary>
     public string? NewName { get; init; }
 

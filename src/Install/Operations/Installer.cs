@@ -67,6 +67,7 @@ public sealed class Installer
             instanceLock?.Dispose();
             request.Secrets?.Dispose();
             request.PackageCredentials?.Dispose();
+            request.DataCredentials?.Dispose();
             throw;
         }
     }

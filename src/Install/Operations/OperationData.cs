@@ -1,3 +1,4 @@
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Data;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
@@ -7,7 +8,7 @@ using ChannelSdk.Protocol.Errors;
 namespace ChannelSdk.Install.Operations;
 
 /// <summary>The data of an operation's disks at this host: the places, opened one after the other, and what was moved.</summary>
-internal sealed class OperationData(OperationPlan plan, InstallerOptions options, OperationReports reports) : IAsyncDisposable
+internal sealed class OperationData(OperationPlan plan, InstallerOptions options, OperationReports reports, Action<LaunchResource> onResource) : IAsyncDisposable
 {
     private readonly List<DataFlow> _flows = [];
     private readonly List<MovedData> _moved = [];
@@ -27,8 +28,9 @@ internal sealed class OperationData(OperationPlan plan, InstallerOptions options
     /// <exception cref="ChannelException">Why it cannot be.</exception>
     public async Task<DataFlow> OpenAsync(int disk, CancellationToken cancellationToken)
     {
+        var means = new DataMeans(options.DataServers, plan.Request.DataCredentials, onResource);
         var meter = new DataMeter(disk, options.Time, progress => reports.Data(progress));
-        var flow = await DataFlow.OpenAsync(plan.Request.Data[disk], IsExport, options.DataServers, meter, cancellationToken).ConfigureAwait(false);
+        var flow = await DataFlow.OpenAsync(plan.Request.Data[disk], IsExport, means, meter, cancellationToken).ConfigureAwait(false);
         lock (_gate)
         {
             if (!_isOver)

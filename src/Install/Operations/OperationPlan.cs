@@ -196,6 +196,11 @@ internal sealed class OperationPlan
 
     private static void CheckData(InstallRequest request)
     {
+        if (request.DataCredentials is not null)
+        {
+            CheckOrigin([.. request.Data.Select(static data => data.Url).OfType<PackageUrl>()]);
+        }
+
         if (request.Data.Count == 0)
         {
             return;
@@ -214,6 +219,20 @@ internal sealed class OperationPlan
         foreach (var data in request.Data)
         {
             data.Check(request.Action == InstallAction.Export);
+        }
+    }
+
+    /// <summary>Credentials are for one server, whose place is told by the URLs that they are given with.</summary>
+    private static void CheckOrigin(IReadOnlyList<PackageUrl> urls)
+    {
+        if (urls.Count == 0)
+        {
+            throw Wrong("credentials for the data of disks are given, and none of it is at a URL");
+        }
+
+        if (urls.FirstOrDefault(url => !url.HasOriginOf(urls[0])) is { } other)
+        {
+            throw Wrong($"the credentials for the data of disks are for one server, and its URLs {urls[0]} and {other} are on two");
         }
     }
 

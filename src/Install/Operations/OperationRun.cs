@@ -32,7 +32,7 @@ internal sealed class OperationRun : IAsyncDisposable
     {
         (_plan, _options, _folder, _reports, _onResource) = (plan, options, folder, reports, onResource);
         _script = new HostScript(plan, options, folder, reports, onResource);
-        _pair = new ScriptPair(plan, options, folder, reports, _script);
+        _pair = new ScriptPair(plan, options, folder, reports, _script, onResource);
     }
 
     /// <summary>The disks whose data was moved as a whole.</summary>

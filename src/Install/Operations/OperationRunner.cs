@@ -61,6 +61,7 @@ internal sealed class OperationRunner
         using var instanceLock = _instanceLock;
         using var secrets = _plan.Request.Secrets;
         using var credentials = _plan.Request.PackageCredentials;
+        using var dataCredentials = _plan.Request.DataCredentials;
         using var cancelled = cancel;
         using var deadline = new CancellationTokenSource(_options.Deadline, _options.Time);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancel.Token);
@@ -128,6 +129,7 @@ internal sealed class OperationRunner
 
         _plan.Request.Secrets?.Dispose();
         _plan.Request.PackageCredentials?.Dispose();
+        _plan.Request.DataCredentials?.Dispose();
         _reports.End(outcome, reason);
         await timing.ConfigureAwait(false);
         return new InstallResult

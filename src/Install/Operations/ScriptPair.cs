@@ -1,3 +1,4 @@
+using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Data;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Personalization;
@@ -24,11 +25,11 @@ internal sealed class ScriptPair : IAsyncDisposable
     private OperationAppliance? _appliance;
     private UntrustedScript? _untrusted;
 
-    public ScriptPair(OperationPlan plan, InstallerOptions options, OperationFolder folder, OperationReports reports, HostScript script)
+    public ScriptPair(OperationPlan plan, InstallerOptions options, OperationFolder folder, OperationReports reports, HostScript script, Action<LaunchResource> onResource)
     {
         (_plan, _options, _folder, _reports, _script) = (plan, options, folder, reports, script);
         _sink = new TrustedSink(reports);
-        _data = plan.Request.Data.Count > 0 ? new OperationData(plan, options, reports) : null;
+        _data = plan.Request.Data.Count > 0 ? new OperationData(plan, options, reports, onResource) : null;
         if (plan.HasTrusted)
         {
             _parameters = plan.ToScriptParameters();

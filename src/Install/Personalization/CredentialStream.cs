@@ -1,10 +1,11 @@
+using System.Net.Http.Headers;
 using System.Text;
 
 namespace ChannelSdk.Install.Personalization;
 
 /// <summary>
-/// A connection to a server on which the credentials take the place of a placeholder in the Authorization line of a request, and
-/// nowhere else: a URL may hold the word, too. An HTTP client keeps headers as
+/// A connection to a server on which the credentials take the place of a placeholder in the Authorization line of its first request, and
+/// nowhere else: a URL or a body may hold the word, too. An HTTP client keeps headers as
 /// text and in buffers of its own, where they could not be wiped.
 /// </summary>
 internal sealed class CredentialStream(Stream connection, PackageCredentials credentials) : Stream
@@ -14,6 +15,17 @@ internal sealed class CredentialStream(Stream connection, PackageCredentials cre
 
     private static readonly byte[] s_before = Encoding.ASCII.GetBytes("\r\nAuthorization: ");
     private static readonly byte[] s_line = [.. s_before, .. Encoding.ASCII.GetBytes(Placeholder + "\r\n")];
+    private bool _isGiven;
+
+    /// <summary>Lets the one request of a handler have credentials; null: it has none.</summary>
+    public static void Use(SocketsHttpHandler handler, HttpRequestMessage request, PackageCredentials? credentials)
+    {
+        if (credentials is not null)
+        {
+            handler.PlaintextStreamFilter = (context, _) => ValueTask.FromResult<Stream>(new CredentialStream(context.PlaintextStream, credentials));
+            request.Headers.Authorization = new AuthenticationHeaderValue(Placeholder);
+        }
+    }
 
     public override bool CanRead => true;
 
@@ -37,8 +49,9 @@ internal sealed class CredentialStream(Stream connection, PackageCredentials cre
 
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        // The head of a request without a body is one write of the client.
-        var at = buffer.Span.IndexOf(s_line);
+        // The head of a request is one write of the client, and the first. A body may hold the line, too.
+        var at = _isGiven ? -1 : buffer.Span.IndexOf(s_line);
+        _isGiven = true;
         if (at < 0)
         {
             await connection.WriteAsync(buffer, cancellationToken).ConfigureAwait(false);

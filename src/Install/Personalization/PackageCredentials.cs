@@ -4,7 +4,7 @@ using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Install.Personalization;
 
-/// <summary>User and password for the server of a personalization package (HTTP Basic, RFC 7617).</summary>
+/// <summary>User and password for the server of a personalization package, or of the data of disks (HTTP Basic, RFC 7617).</summary>
 public sealed class PackageCredentials : IDisposable
 {
     private const int MaxUser = 256;
@@ -20,7 +20,7 @@ public sealed class PackageCredentials : IDisposable
         if (user.Length is 0 or > MaxUser || user.Contains(':', StringComparison.Ordinal) || user.Any(char.IsControl))
         {
             password.Dispose();
-            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the user of the personalization package has 1 to {MaxUser} characters, no colon and no control character among them");
+            throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"the user for a server has 1 to {MaxUser} characters, no colon and no control character among them");
         }
 
         (User, Password) = (user, password);

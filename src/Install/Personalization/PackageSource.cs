@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Http.Headers;
 using ChannelSdk.Install.Addresses;
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Protocol.Errors;
@@ -131,12 +130,7 @@ internal sealed class PackageSource : IAsyncDisposable
     {
         var handler = PackageServer.Handler(addresses);
         using var request = new HttpRequestMessage(method, url.Uri) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        if (credentials is not null)
-        {
-            handler.PlaintextStreamFilter = (context, _) => ValueTask.FromResult<Stream>(new CredentialStream(context.PlaintextStream, credentials));
-            request.Headers.Authorization = new AuthenticationHeaderValue(CredentialStream.Placeholder);
-        }
-
+        CredentialStream.Use(handler, request, credentials);
         var client = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
         try
         {

@@ -10,11 +10,13 @@ public sealed class PendingFile : IDisposable
 
     /// <summary>Makes the file beside its place; only its owner may read it.</summary>
     /// <param name="path">Its place; a file there stays as it is until the commit.</param>
-    public PendingFile(string path)
+    /// <param name="making">Told the path that it has until then, before it is made there: a killed process leaves it behind. Null: nobody wants to know.</param>
+    public PendingFile(string path, Action<string>? making = null)
     {
         _path = path;
         // Without the file's own name, which may be as long as a name can be.
         _temporary = Path.Combine(Path.GetDirectoryName(path)!, $".{Guid.NewGuid():N}{AtomicFile.TemporarySuffix}");
+        making?.Invoke(_temporary);
         Stream = new FileStream(_temporary, new FileStreamOptions
         {
             Mode = FileMode.CreateNew,

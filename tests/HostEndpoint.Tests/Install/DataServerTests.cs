@@ -9,6 +9,9 @@ using ChannelSdk.Install.Data;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Personalization;
+using ChannelSdk.Install.Secrets;
+using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
 
@@ -76,14 +79,67 @@ public class DataServerTests
         Assert.Empty(server.Requests);
     }
 
+    [Theory]
+    [InlineData(InstallAction.Export)]
+    [InlineData(InstallAction.Import)]
+    public async Task A_server_gets_the_credentials_for_the_data_and_nothing_else_does(InstallAction action)
+    {
+        // What looks like the place of the credentials stays as it is in the data.
+        byte[] content = [.. "\r\nAuthorization: channelsdk-credentials\r\n"u8, .. _content];
+        using var server = new Server(200) { Content = action == InstallAction.Import ? content : [] };
+        var disks = new FakeDisks(action == InstallAction.Export, content);
+        Assert.Equal("", (await RunAsync(disks, action, server.Url + "/x", credentials: Credentials())).Reason);
+        var (head, body, _) = Assert.Single(server.Requests);
+        Assert.Contains("\r\nAuthorization: Basic dXNlcjpwYXNzd29yZA==\r\n", head);
+        Assert.Equal(action == InstallAction.Export ? content : [], body);
+        Assert.Equal(content, disks.Contents[0]);
+    }
+
+    [Fact]
+    public async Task Credentials_do_not_follow_a_redirect_to_another_server()
+    {
+        using var target = new Server(200) { Content = _content };
+        using var first = new Server(302) { Location = target.Url + "/y" };
+        var disks = new FakeDisks(isExport: false, Array.Empty<byte>());
+        Assert.Equal("", (await RunAsync(disks, InstallAction.Import, first.Url + "/x", credentials: Credentials())).Reason);
+        Assert.Contains("\r\nAuthorization: Basic ", Assert.Single(first.Requests).Head);
+        Assert.DoesNotContain("Authorization", Assert.Single(target.Requests).Head);
+    }
+
+    [Fact]
+    public async Task Credentials_for_data_on_two_servers_or_on_none_are_refused_and_wiped()
+    {
+        using var rig = new InstallRig { Appliance = new FakeDisks(isExport: true, _content, _content).Appliance };
+        rig.Write("os/untrusted/export", "#!/bin/sh\n");
+        foreach (var (places, why) in ((DiskData[], string)[])
+        [
+            ([DiskData.AtUrl("http://127.0.0.1:1/a"), DiskData.AtUrl("http://127.0.0.1:2/b")], "its URLs http://127.0.0.1:1/a and http://127.0.0.1:2/b are on two"),
+            ([DiskData.InFile(rig.At("a")), DiskData.InFile(rig.At("b"))], "none of it is at a URL"),
+        ])
+        {
+            var credentials = Credentials();
+            var e = await Assert.ThrowsAsync<ChannelException>(() => rig.RunAsync(r => r with
+            {
+                Action = InstallAction.Export,
+                Disks = [new TargetDisk(rig.Disk), new TargetDisk(rig.Disk)],
+                Data = places,
+                DataCredentials = credentials,
+            }));
+            Assert.Contains(why, e.Message);
+            Assert.Throws<ObjectDisposedException>(() => credentials.Password.GetSpan());
+        }
+    }
+
+    private static PackageCredentials Credentials() => new("user", SecretValue.CopyOf("password"u8));
+
     private Task<InstallResult> ExportAsync(string url) => RunAsync(new FakeDisks(isExport: true, _content), InstallAction.Export, url);
 
-    private static async Task<InstallResult> RunAsync(FakeDisks disks, InstallAction action, string url, bool isAllowed = true)
+    private static async Task<InstallResult> RunAsync(FakeDisks disks, InstallAction action, string url, bool isAllowed = true, PackageCredentials? credentials = null)
     {
         using var rig = new InstallRig { Appliance = disks.Appliance };
         rig.Networks = isAllowed ? rig.Networks : [];
         rig.Write($"os/untrusted/{OsDefinition.ScriptName(action)}", "#!/bin/sh\n");
-        return (await rig.RunAsync(r => r with { Action = action, Disks = [new TargetDisk(rig.Disk)], Data = [DiskData.AtUrl(url)] })).Result;
+        return (await rig.RunAsync(r => r with { Action = action, Disks = [new TargetDisk(rig.Disk)], Data = [DiskData.AtUrl(url)], DataCredentials = credentials })).Result;
     }
 
     /// <summary>Takes one PUT or answers one GET for each connection.</summary>
@@ -104,6 +160,7 @@ public class DataServerTests
         public byte[] Content { get; init; } = [];
         public int? SentBytes { get; init; }
         public bool RefusesAtOnce { get; init; }
+        public string? Location { get; init; }
         public ConcurrentQueue<(string Head, byte[] Body, bool IsWhole)> Requests { get; } = [];
         public TaskCompletionSource Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -140,7 +197,7 @@ public class DataServerTests
             Requests.Enqueue((head, body.ToArray(), isWhole));
             if (isWhole)
             {
-                await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {_status} x\r\nContent-Length: {Content.Length}\r\n\r\n"));
+                await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {_status} x\r\n{(Location is null ? "" : $"Location: {Location}\r\n")}Content-Length: {Content.Length}\r\n\r\n"));
                 await stream.WriteAsync(Content.AsMemory(0, SentBytes ?? Content.Length));
             }
         }

@@ -80,6 +80,28 @@ public class RecoveryTests
         Assert.Equal(InstallOutcome.Succeeded, (await rig.RunAsync()).Result.Outcome);
     }
 
+    [Fact]
+    public async Task A_host_that_was_killed_in_an_export_leaves_no_part_of_the_data_beside_its_place()
+    {
+        using var rig = new InstallRig();
+        rig.Write("os/export", "#!/bin/sh\nhead -c 1000 /dev/zero\necho begun >&2\nsleep 1000\n");
+        using var host = Run(rig, "export", [.. Create(rig), "--disk", rig.Disk, "--to", rig.At("vm1.dump")]);
+        for (var line = ""; line is not null && !line.Contains("err| begun", StringComparison.Ordinal);)
+        {
+            line = await host.StandardOutput.ReadLineAsync(InstallRig.Soon);
+            Assert.NotNull(line);
+        }
+
+        host.Kill();
+        await host.WaitForExitAsync(InstallRig.Soon);
+        Assert.Single(Parts(rig));
+        Assert.Single(rig.Open().Interrupted);
+        Assert.Empty(Parts(rig));
+        Assert.False(File.Exists(rig.At("vm1.dump")));
+
+        static string[] Parts(InstallRig rig) => Directory.GetFiles(Path.GetDirectoryName(rig.At("vm1.dump"))!, ".*.tmp");
+    }
+
     /// <summary>As if all of the host's processes had been killed: nobody is left to end what the scripts have started.</summary>
     private static void KillGuards(int host, IReadOnlyList<int> scripts)
     {

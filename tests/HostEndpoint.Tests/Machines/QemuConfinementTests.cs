@@ -55,7 +55,7 @@ public sealed class QemuConfinementTests : IDisposable
     public void What_is_switched_off_is_told_in_a_line_each()
     {
         var told = new List<string>();
-        using var confinement = QemuConfinement.Of(new QemuLauncherOptions { Kernel = "k", Initrd = "i", Users = null, Sandbox = false, Accelerator = "tcg" }, new string('a', 32), 1, told.Add);
+        using var confinement = QemuConfinement.Of(new QemuLauncherOptions { Kernel = "k", Initrd = "i", Users = null, Sandbox = false, Accelerator = "tcg" }, new string('a', 32), 512, 1, told.Add);
         Assert.Null(confinement.User);
         Assert.Equal(
             ["the appliance's QEMU runs as this program's user, as no range of users is set for it", "the system calls of the appliance's QEMU are not filtered, as its sandbox is switched off"],

@@ -57,7 +57,8 @@ public class QemuDevicesTests
     [InlineData(false, false)]
     public void A_machine_without_a_channel_has_no_port_for_it(bool hasChannel, bool hasPort)
     {
-        string[] arguments = [.. QemuArguments.Of(new QemuOptions { Accelerator = "tcg", HasChannel = hasChannel }, "/run/vm1")];
+        using var files = new QemuDescriptors();
+        string[] arguments = [.. QemuArguments.Of(new QemuOptions { Accelerator = "tcg", HasChannel = hasChannel }, "/run/vm1", files)];
         Assert.Equal(hasPort, arguments.Any(static text => text.Contains("channel.sock", StringComparison.Ordinal) || text.Contains("virtio-serial", StringComparison.Ordinal) || text.Contains("virtserialport", StringComparison.Ordinal)));
     }
 }

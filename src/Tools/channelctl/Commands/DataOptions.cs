@@ -28,6 +28,12 @@ internal sealed class DataOptions
             ("gzip", DataCompression.Gzip), ("none", DataCompression.None));
     }
 
+    /// <summary>The user for the servers of the data.</summary>
+    public Option<string> User { get; } = new("--data-user") { Description = "User for the server of the URLs that the data of disks goes to or comes from" };
+
+    /// <summary>Where the user's password is.</summary>
+    public Option<string> Password { get; } = new("--data-password") { Description = $"Where its password is: {SecretSource.Help}" };
+
     /// <summary>The options of an action; null: it moves no data.</summary>
     public static DataOptions? Of(InstallAction action) => action is InstallAction.Export or InstallAction.Import ? new DataOptions(action == InstallAction.Export) : null;
 
@@ -36,6 +42,8 @@ internal sealed class DataOptions
     {
         command.Add(_places);
         command.Add(_compression);
+        command.Add(User);
+        command.Add(Password);
     }
 
     /// <summary>Whether the data goes to standard output, so that people are told on standard error.</summary>

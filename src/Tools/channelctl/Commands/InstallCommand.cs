@@ -122,7 +122,8 @@ internal static class InstallCommand
                 Disks = [.. (parsed.GetValue(disks) ?? []).Select(DiskOption.Parse)],
                 Data = data?.Read(parsed) ?? [],
                 Secrets = await SecretsAsync(parsed.GetValue(secrets) ?? [], cancel),
-                PackageCredentials = await CredentialsAsync(parsed.GetValue(user), parsed.GetValue(password), cancel),
+                PackageCredentials = await CredentialsAsync(parsed, user, password, cancel),
+                DataCredentials = data is null ? null : await CredentialsAsync(parsed, data.User, data.Password, cancel),
                 NewName = action == InstallAction.Rename ? parsed.GetValue(newName) : null,
             });
             await using var stopping = cancel.Register(operation.Cancel);
@@ -200,11 +201,11 @@ internal static class InstallCommand
         }
     }
 
-    private static async Task<PackageCredentials?> CredentialsAsync(string? user, string? source, CancellationToken cancellationToken) =>
-        (user, source) switch
+    private static async Task<PackageCredentials?> CredentialsAsync(ParseResult parsed, Option<string> user, Option<string> password, CancellationToken cancellationToken) =>
+        (parsed.GetValue(user), parsed.GetValue(password)) switch
         {
             (null, null) => null,
             ({ } name, { } place) => new PackageCredentials(name, await SecretSource.ReadAsync(place, cancellationToken)),
-            _ => throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, "--package-user and --package-password go together"),
+            _ => throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"{user.Name} and {password.Name} go together"),
         };
 }

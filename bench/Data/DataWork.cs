@@ -1,0 +1,92 @@
+using System.Diagnostics;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Files;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Install.Data;
+using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Events;
+using ChannelSdk.Install.Operations;
+using ChannelSdk.Install.Records;
+using ChannelSdk.Transports.Faulty;
+
+namespace ChannelSdk.Bench.Data;
+
+/// <summary>A way to move the bytes, and the copy that it is measured against, the way over links with faults. Both say how long they took, and have checked the bytes.</summary>
+internal sealed record DataRow(string Name, bool IsToHost, Func<Task<TimeSpan>> Copy, Func<FaultPlan, Task<TimeSpan>> Move);
+
+/// <summary>The operations and copies of a bench, in one appliance.</summary>
+internal sealed class DataWork
+{
+    private readonly KeptAppliance _appliance;
+    private readonly DataDisks _disks;
+    private readonly string _dump;
+    private readonly Installer _installer;
+
+    public DataWork(KeptAppliance appliance, DataDisks disks, string folder)
+    {
+        (_appliance, _disks, _dump) = (appliance, disks, Path.Combine(folder, "dump"));
+        var records = new InstanceRecordStore(Path.Combine(folder, "records"));
+        records.Put(new InstanceRecord { Name = "vm1", Mode = ExecutionMode.Install, OsDefinition = "data" });
+        Write(folder, "data/untrusted/export", "cat $EXPORT_DEVICE");
+        Write(folder, "data/untrusted/import", "cat > $IMPORT_DEVICE");
+        _installer = new Installer(new InstallerOptions
+        {
+            Folder = Path.Combine(folder, "state"),
+            Records = records,
+            Definitions = new DefinitionCatalog(Path.Combine(folder, "definitions")),
+            Launcher = appliance,
+        });
+        Rows =
+        [
+            new DataRow("export", IsToHost: true, CopyOutAsync, faults => MoveAsync(InstallAction.Export, _dump, faults)),
+            new DataRow("import", IsToHost: false, CopyInAsync, faults => MoveAsync(InstallAction.Import, _disks.Disk, faults)),
+        ];
+    }
+
+    public IReadOnlyList<DataRow> Rows { get; }
+
+    private Task<TimeSpan> CopyOutAsync() => TimedAsync(_dump, instance => instance.Files.CopyOutAsync("/mnt/out", _dump, new FileCopyOptions { Overwrite = true }));
+
+    private Task<TimeSpan> CopyInAsync() => TimedAsync(null, instance => instance.Files.CopyInAsync(_dump, "/mnt/in", new FileCopyOptions()));
+
+    private async Task<TimeSpan> TimedAsync(string? written, Func<Instance, Task<FileCopyResult>> copy)
+    {
+        var time = await _appliance.AttachAsync(async instance =>
+        {
+            var start = Stopwatch.GetTimestamp();
+            await copy(instance);
+            return Stopwatch.GetElapsedTime(start);
+        });
+        // A copy in is checked by its hash.
+        await (written is null ? Task.CompletedTask : _disks.CheckAsync(written));
+        return time;
+    }
+
+    private async Task<TimeSpan> MoveAsync(InstallAction action, string written, FaultPlan faults)
+    {
+        if (action == InstallAction.Import)
+        {
+            // What stands there is not what shall come.
+            await _appliance.ShellAsync("dd if=/dev/zero of=/dev/vda bs=1M count=1 2>/dev/null");
+        }
+
+        _appliance.Faults = faults;
+        var request = new InstallRequest { Instance = "vm1", Action = action, Disks = [new TargetDisk(_disks.Disk)], Data = [DiskData.InFile(_dump)] };
+        var result = await _installer.Start(request).Completion;
+        if (result.Outcome != InstallOutcome.Succeeded || result.Data[0].Sha256 != _disks.Sha256)
+        {
+            throw new InvalidOperationException($"the {action} has failed, or other bytes: {result.Reason}");
+        }
+
+        await _disks.CheckAsync(written);
+        return result.Times.Single(t => t.Key == InstallPhase.Running).Value;
+    }
+
+    private static void Write(string folder, string name, string command)
+    {
+        var path = Path.Combine(folder, "definitions", name);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllText(path, $"#!/bin/sh\nset -e\nPATH=$PATH:/bin:/sbin\n{command}\n");
+        File.SetUnixFileMode(path, (UnixFileMode)0b111_101_101);
+    }
+}

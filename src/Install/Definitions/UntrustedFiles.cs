@@ -48,17 +48,27 @@ internal sealed class UntrustedFiles
         using var parent = SourceFolder.Open(Path.GetDirectoryName(path) ?? throw SourceFolder.Wrong(path, "an appliance has its own; name files and folders in it"));
         var name = Path.GetFileName(path);
         using var folder = parent.HasFolder(name) ? parent.Folder(name) : null;
-        if (folder is null)
+        var depth = path.Count('/') + (folder is null ? 0 : 1);
+        if (depth > ScriptLimits.MaxFileDepth)
         {
-            using var file = parent.LinkedFile(name) ?? throw SourceFolder.Wrong(path, "there is no such file or folder, and confined definitions are to find it");
-            _entries++;
-            _place = "";
-            Add(file, path);
+            throw SourceFolder.Wrong(path, $"an appliance is given files whose paths have at most {ScriptLimits.MaxFileDepth} parts");
+        }
+
+        if (folder is not null)
+        {
+            (_root, _place) = (folder, path + "/");
+            Add(folder, "", depth);
             return;
         }
 
-        (_root, _place) = (folder, path + "/");
-        Add(folder, "", path.Count('/') + 1);
+        using var file = parent.LinkedFile(name) ?? throw SourceFolder.Wrong(path, "there is no such file or folder, and confined definitions are to find it");
+        if (++_entries > ScriptLimits.MaxFiles)
+        {
+            throw TooMuch();
+        }
+
+        _place = "";
+        Add(file, path);
     }
 
     private void Add(SourceFolder folder, string prefix, int depth)

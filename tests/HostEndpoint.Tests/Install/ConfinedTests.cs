@@ -152,7 +152,8 @@ public sealed class ConfinedTests : IDisposable
             [("create", ""), (config, "MIRROR=http://deb.example.org/\n"), (folder + "/main/default.conf", "SUITE=bookworm\n"), (folder + "/variants/default.conf", "SUITE=bookworm\n")],
             Assert.Single(_ran).Scripts.Select(static file => (file.Name, file.Content.ToStringUtf8())));
 
-        foreach (var (path, said) in ((string, string)[])[(config + ".old", "there is no such file or folder"), ("/", "an appliance has its own"), ("/nonexistent/a", "/nonexistent: No such file")])
+        var deep = Path.GetDirectoryName(_rig.Write("etc/1/2/3/4/5/6/7", ""))!;
+        foreach (var (path, said) in ((string, string)[])[(config + ".old", "there is no such file or folder"), ("/", "an appliance has its own"), ("/nonexistent/a", "/nonexistent: No such file"), (deep, "at most 8 parts")])
         {
             _rig.Policy = _rig.Policy! with { ConfineFiles = [path] };
             Assert.Contains(said, Assert.Throws<ChannelException>(() => _rig.Start()).Message);

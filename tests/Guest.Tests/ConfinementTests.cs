@@ -76,7 +76,7 @@ public sealed class ConfinementTests(Appliance appliance) : IDisposable
         var otherProcess = _resources.Last(t => t.Kind == LaunchResourceKind.Process).Name;
         var otherStatus = await FinalStatusAsync(int.Parse(otherProcess, CultureInfo.InvariantCulture));
 
-        using var confinement = QemuConfinement.Of(new QemuLauncherOptions { Kernel = "k", Initrd = "i", Accelerator = "tcg", MemoryMiB = 32 }, Guid.NewGuid().ToString("N"), 1, _notes.Add);
+        using var confinement = QemuConfinement.Of(new QemuLauncherOptions { Kernel = "k", Initrd = "i", Accelerator = "tcg", MemoryMiB = 32 }, Guid.NewGuid().ToString("N"), 32, 1, _notes.Add);
         Assert.NotEqual(otherStatus["Uid"].Split('\t')[0], confinement.User!.Value.Uid.ToString(CultureInfo.InvariantCulture));
         using var files = new QemuDescriptors();
         await using var guest = await QemuGuest.StartAsync(new QemuOptions

@@ -254,7 +254,8 @@ public class InstallTests(Appliance appliance)
         Assert.Equal(0, process.ExitCode);
     }
 
-    private static async Task WritePackageAsync(string path, string name = "etc/motd")
+    /// <summary>A package with one file.</summary>
+    internal static async Task WritePackageAsync(string path, string name = "etc/motd")
     {
         await using var file = File.Create(path);
         await using var zip = new GZipStream(file, CompressionLevel.Fastest);

@@ -50,6 +50,7 @@ if [[ $asked == *" guest "* ]]; then
   want dpkg-deb dpkg
   want mkfs.xfs xfsprogs
   want mmdebstrap mmdebstrap
+  want debootstrap debootstrap
   want mksquashfs squashfs-tools
   want qemu-img qemu-utils
   want /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring

@@ -23,8 +23,10 @@ public partial class DocumentationTests
         }
     }
 
-    [Fact]
-    public Task The_demo_works() => RunAsync("./demo");
+    [Theory]
+    [InlineData("./demo")]
+    [InlineData("./demo --small")]
+    public Task The_demo_works(string command) => RunAsync(command);
 
     [Fact]
     public async Task Every_file_that_a_document_names_is_there()
@@ -50,7 +52,7 @@ public partial class DocumentationTests
         var (output, error) = (shell.StandardOutput.ReadToEndAsync(), shell.StandardError.ReadToEndAsync());
         try
         {
-            await shell.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromMinutes(5)).Token);
+            await shell.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromMinutes(15)).Token);
         }
         finally
         {

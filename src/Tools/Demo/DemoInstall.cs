@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using ChannelSdk.Cli.Commands;
 using ChannelSdk.Host;
 using ChannelSdk.Host.Launch;
@@ -7,23 +6,20 @@ using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Records;
-using ChannelSdk.Install.Secrets;
-using ChannelSdk.Metadata.Model;
 using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Demo;
 
-/// <summary>Installs a system onto a blank disk: a script in an appliance, a script on this host, one deadline.</summary>
+/// <summary>Installs a system onto a blank disk in an appliance, with one deadline.</summary>
+/// <param name="system">The system.</param>
 /// <param name="folder">For all files of the demo.</param>
 /// <param name="appliance">The appliance's folder.</param>
 /// <param name="definitions">The folder of OS definitions.</param>
 /// <param name="transport">How the appliance's agent reaches this host.</param>
 /// <param name="forwardProgram">Path of channel-forward.</param>
 /// <param name="guestEndpoint">Where the agent of the installed system will find this host.</param>
-internal sealed class DemoInstall(string folder, string appliance, string definitions, ApplianceTransport transport, string forwardProgram, string guestEndpoint)
+internal sealed class DemoInstall(DemoSystem system, string folder, string appliance, string definitions, ApplianceTransport transport, string forwardProgram, string guestEndpoint)
 {
-    private const long DiskBytes = 128 << 20;
-
     /// <summary>The disk.</summary>
     public string Disk { get; } = Path.Combine(folder, "disk.img");
 
@@ -33,24 +29,13 @@ internal sealed class DemoInstall(string folder, string appliance, string defini
     {
         using (var disk = File.Create(Disk))
         {
-            disk.SetLength(DiskBytes);
+            disk.SetLength(system.DiskBytes);
         }
 
         var package = Path.Combine(folder, "personal.tar.gz");
-        DemoPackage.Write(package);
+        DemoPackage.Write(package, system.Files(guestEndpoint));
         var records = new InstanceRecordStore(Path.Combine(folder, "records"));
-        records.Put(new InstanceRecord
-        {
-            Name = "demo",
-            Mode = ExecutionMode.Install,
-            OsDefinition = "busybox-os",
-            PersonalizationUrl = $"file://{package}",
-            Parameters = new Dictionary<string, OsParameter>
-            {
-                ["greeting"] = OsParameter.Public("Installed by the demo"),
-                ["endpoint"] = OsParameter.Public(guestEndpoint),
-            },
-        });
+        records.Put(system.Describe(new InstanceRecord { Name = "demo", Mode = ExecutionMode.Install, PersonalizationUrl = $"file://{package}" }, guestEndpoint));
         var installer = new Installer(new InstallerOptions
         {
             Folder = Path.Combine(folder, "state"),
@@ -61,10 +46,7 @@ internal sealed class DemoInstall(string folder, string appliance, string defini
             // Scripts on this host find channelctl, which is built beside this program, without a path.
             TrustedPath = $"{AppContext.BaseDirectory}:{InstallerOptions.DefaultPath}",
         });
-        // Never stored: it goes from here to the appliance, and its memory is wiped at the end.
-        var secrets = new SecretParameters();
-        secrets.Add("root_password", SecretValue.CopyOf(RandomNumberGenerator.GetHexString(16).Select(c => (byte)c).ToArray()));
-        var operation = installer.Start(new InstallRequest { Instance = "demo", Disks = [new TargetDisk(Disk)], Secrets = secrets });
+        var operation = installer.Start(new InstallRequest { Instance = "demo", Disks = [new TargetDisk(Disk)], Secrets = system.Secrets() });
         await using var stopping = cancellationToken.Register(operation.Cancel);
         await InstallView.ShowAsync(operation.Events.ReadAsync(0, CancellationToken.None), json: false);
         var result = await operation.Completion;

@@ -32,9 +32,10 @@ internal sealed class DemoMachine(string folder, ApplianceTransport transport, s
 
     /// <summary>Boots a disk by its BIOS.</summary>
     /// <param name="disk">The disk.</param>
+    /// <param name="memoryMiB">The machine's memory in MiB.</param>
     /// <param name="metadata">Served on the NIC, where there is one; elsewhere the agent relays it.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    public async Task<QemuGuest> StartAsync(string disk, MetadataInstance metadata, CancellationToken cancellationToken)
+    public async Task<QemuGuest> StartAsync(string disk, int memoryMiB, MetadataInstance metadata, CancellationToken cancellationToken)
     {
         QemuNetwork? nic = null;
         _listeners = new MetadataListeners(metadata);
@@ -62,6 +63,7 @@ internal sealed class DemoMachine(string folder, ApplianceTransport transport, s
         return await QemuGuest.StartAsync(new QemuOptions
         {
             Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
+            MemoryMiB = memoryMiB,
             VsockSocket = _device?.SocketPath,
             Network = nic,
             Arguments = ["-drive", $"file={disk},if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,bootindex=1"],

@@ -13,15 +13,25 @@ internal static class DemoPackage
     /// <summary>Where.</summary>
     public const string Path = "/etc/motd";
 
+    private const UnixFileMode Readable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+    private const UnixFileMode Executable = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+
     /// <summary>Writes it.</summary>
-    public static void Write(string file)
+    /// <param name="file">Where to.</param>
+    /// <param name="others">What it has besides.</param>
+    public static void Write(string file, IEnumerable<DemoFile> others)
     {
-        using var gzip = new GZipStream(File.Create(file), CompressionLevel.Optimal);
+        using var gzip = new GZipStream(File.Create(file), CompressionLevel.Fastest);
         using var tar = new TarWriter(gzip);
-        tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, Path[1..])
+        foreach (var next in others.Prepend(new DemoFile(Path, Encoding.UTF8.GetBytes(Motd))))
         {
-            Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead,
-            DataStream = new MemoryStream(Encoding.UTF8.GetBytes(Motd)),
-        });
+            tar.WriteEntry(next.IsLink
+                ? new PaxTarEntry(TarEntryType.SymbolicLink, next.Path[1..]) { LinkName = Encoding.UTF8.GetString(next.Content.Span) }
+                : new PaxTarEntry(TarEntryType.RegularFile, next.Path[1..])
+                {
+                    Mode = next.IsExecutable ? Readable | Executable : Readable,
+                    DataStream = new MemoryStream(next.Content.ToArray()),
+                });
+        }
     }
 }

@@ -11,27 +11,28 @@ namespace ChannelSdk.Demo;
 
 /// <summary>The life of one instance: installed, booted, told who it is, frozen for a snapshot, shut down. A step that does not hold ends it with an error.</summary>
 /// <param name="folder">For all files of the demo.</param>
+/// <param name="system">What is installed.</param>
 /// <param name="install">How it is installed.</param>
 /// <param name="machine">How the installed disk is run.</param>
-internal sealed class DemoScript(string folder, DemoInstall install, DemoMachine machine)
+internal sealed class DemoScript(string folder, DemoSystem system, DemoInstall install, DemoMachine machine)
 {
     private readonly List<(string Step, TimeSpan Time)> _times = [];
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        Say("[bold]1. An appliance installs a system onto a blank disk[/]", isMarkup: true);
+        Say($"[bold]1. An appliance installs {system.Name} onto a blank disk[/]", isMarkup: true);
         var result = await TimeAsync("installed", () => install.RunAsync(cancellationToken));
         _times.AddRange(result.Times.Select(t => ($"  {t.Key}", t.Value)));
 
         Say("[bold]2. The disk boots by itself, in run mode[/]", isMarkup: true);
         await using var metadata = await DemoMetadata.StartAsync();
-        await using var guest = await machine.StartAsync(install.Disk, metadata.Instance, cancellationToken);
+        await using var guest = await machine.StartAsync(install.Disk, system.MemoryMiB, metadata.Instance, cancellationToken);
         await using var host = new ChannelHost();
         var instance = host.Attach("demo", machine.Endpoint(guest), new InstanceOptions { Serve = services => services.ServeMetadata(metadata.Instance), Alarm = Console.Error.WriteLine });
         var events = ShowEventsAsync(instance, cancellationToken);
         await TimeAsync("booted, agent connected", async () =>
         {
-            await instance.WaitReadyAsync(TimeSpan.FromSeconds(120), cancellationToken);
+            await instance.WaitReadyAsync(TimeSpan.FromMinutes(5), cancellationToken);
             return 0;
         });
         await ShowInfoAsync(instance, cancellationToken);
@@ -40,7 +41,7 @@ internal sealed class DemoScript(string folder, DemoInstall install, DemoMachine
         Say("[bold]3. It fetches its metadata, which change under it[/]", isMarkup: true);
         await TimeAsync("metadata fetched, changed, fetched again", async () =>
         {
-            await metadata.ShowAsync(guest.ConsoleSocket, text => Say(text), cancellationToken);
+            await metadata.ShowAsync(url => system.FetchAsync(instance, guest, url, cancellationToken), text => Say(text));
             return 0;
         });
 

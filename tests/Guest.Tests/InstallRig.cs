@@ -87,11 +87,14 @@ internal sealed class InstallRig : IDisposable
 
     public InstallOperation Start(InstallRequest request) => new Installer(Options).Start(request);
 
-    public async Task<(InstallResult Result, List<InstallEvent> Events)> RunAsync(InstallRequest request)
+    public Task<(InstallResult Result, List<InstallEvent> Events)> RunAsync(InstallRequest request) => RunAsync(request, Soon);
+
+    /// <summary>As the other, with an end of its own.</summary>
+    public async Task<(InstallResult Result, List<InstallEvent> Events)> RunAsync(InstallRequest request, CancellationToken end)
     {
         var operation = Start(request);
-        var events = await operation.Events.ReadAsync(0, Soon).ToListAsync(Soon);
-        return (await operation.Completion.WaitAsync(Soon), events);
+        var events = await operation.Events.ReadAsync(0, end).ToListAsync(end);
+        return (await operation.Completion.WaitAsync(end), events);
     }
 
     /// <summary>Contents of all files below it but the disks and the definitions.</summary>

@@ -26,12 +26,19 @@ internal sealed class MarkedSecret
     /// <summary>The secret as the value of a parameter.</summary>
     public SecretParameters As(string parameter)
     {
+        var secrets = new SecretParameters();
+        secrets.Add(parameter, Value());
+        return secrets;
+    }
+
+    /// <summary>The secret.</summary>
+    public SecretValue Value()
+    {
         Span<byte> plain = stackalloc byte[Length];
         Turn(_turned, plain);
-        var secrets = new SecretParameters();
-        secrets.Add(parameter, SecretValue.CopyOf(plain));
+        var value = SecretValue.CopyOf(plain);
         CryptographicOperations.ZeroMemory(plain);
-        return secrets;
+        return value;
     }
 
     /// <summary>Whether it is in some bytes, which are turned by this.</summary>

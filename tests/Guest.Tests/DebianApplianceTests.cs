@@ -109,15 +109,11 @@ public class DebianApplianceTests(Appliance appliance)
         Assert.Equal("appliance 0", Encoding.UTF8.GetString(result.UntrustedResult!.Value.Span));
     }
 
-    // Two builds of a minute or more each; only ./test --long has the time.
+    // Two builds of a minute or more each.
     [Fact]
+    [Trait(Lane.Name, Lane.Lengthy)]
     public async Task The_same_packages_give_the_same_bytes_and_a_hook_changes_them()
     {
-        if (Environment.GetEnvironmentVariable("CHANNELSDK_LONG") != "1")
-        {
-            return;
-        }
-
         var first = await DebianAppliance.FolderAsync();
         var folder = Directory.CreateTempSubdirectory("channelsdk-debian-");
         try

@@ -1,7 +1,5 @@
 using System.Text;
-using ChannelSdk.Host;
 using ChannelSdk.Install.Definitions;
-using ChannelSdk.Install.Names;
 using ChannelSdk.Install.Personalization;
 using ChannelSdk.Install.Records;
 using ChannelSdk.Protocol.Errors;

@@ -53,7 +53,7 @@ public sealed class Installer
         {
             // An instance without a record gets no lock.
             _options.Records.Get(request.Instance);
-            OperationPlan.CheckNames(request);
+            RequestCheck.Names(request);
             instanceLock = request.NewName is { } newName ? InstanceLock.Take(_options.Folder, request.Instance, newName) : InstanceLock.Take(_options.Folder, request.Instance);
             new MachineFile(_options.Folder, request.Instance).RequireStopped("its disks are in use");
             // As it is now that no other command can rename or remove it.

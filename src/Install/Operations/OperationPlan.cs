@@ -1,5 +1,4 @@
 using System.Text;
-using ChannelSdk.Host;
 using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Images;
@@ -9,9 +8,7 @@ using ChannelSdk.Install.Processes;
 using ChannelSdk.Install.Records;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
-using ChannelSdk.Protocol.Text;
 using ChannelSdk.Services.Install;
-using ChannelSdk.Transports.Abstractions;
 using Google.Protobuf;
 
 namespace ChannelSdk.Install.Operations;
@@ -49,65 +46,21 @@ internal sealed class OperationPlan
 
     public bool HasTrusted => Definition.HasTrusted(Request.Action);
 
-    /// <summary>Checks the names of a request, which are locked before anything else is looked at.</summary>
-    /// <exception cref="ChannelException">What is missing or wrong.</exception>
-    public static void CheckNames(InstallRequest request)
-    {
-        if (request.Action == InstallAction.Rename != request.NewName is not null)
-        {
-            throw Wrong(request.NewName is null ? "a rename needs the new name of the instance" : "a new name is for a rename only");
-        }
-
-        if (request.NewName is not null)
-        {
-            InstanceName.Check(request.NewName);
-            if (request.NewName == request.Instance)
-            {
-                throw Wrong($"{request.Instance} has that name already");
-            }
-        }
-    }
-
     /// <param name="request">What is asked for.</param>
     /// <param name="record">The instance.</param>
     /// <param name="options">What all operations have in common.</param>
     /// <exception cref="ChannelException">What is missing or wrong, and where.</exception>
     public static OperationPlan Make(InstallRequest request, InstanceRecord record, InstallerOptions options)
     {
-        if (record.OsDefinition is null && record.OsImage is null)
-        {
-            throw Wrong($"the record of {record.Name} names neither an OS definition nor an OS image, and a system is installed from one of them");
-        }
-
-        if (record.OsImage is not null && request.Action != InstallAction.Create)
-        {
-            throw Wrong($"{record.Name} is made from the image {SafeText.Escape(record.OsImage, 128)}, which a create writes to its disk; {OsDefinition.ScriptName(request.Action)} is done by the scripts of an OS definition");
-        }
-
-        if (request.Action == InstallAction.Create && record.Mode == ExecutionMode.Run && !request.IsReinstall)
-        {
-            throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Refused,
-                $"{record.Name} is in mode run, and a create would write over the system that it runs; ask for a reinstall ({nameof(InstallRequest.IsReinstall)}, --reinstall), or set the record's mode to install");
-        }
-
-        if (request.DebugLevel is < 0 or > InstallRequest.MaxDebugLevel)
-        {
-            throw Wrong($"the debug level is {request.DebugLevel}; it is 0 to {InstallRequest.MaxDebugLevel}");
-        }
-
+        RequestCheck.Of(request, record);
         request = request.Disks.Count > 0 ? request : request with { Disks = record.Disks };
-        foreach (var disk in request.Disks.Where(d => !File.Exists(d.Path)))
-        {
-            throw Wrong($"there is no disk {disk.Path}; make it before, as large as the instance needs it");
-        }
-
-        CheckData(request);
+        RequestCheck.Disks(request);
         // Scripts begin elsewhere than this program.
         request = request with { Disks = [.. request.Disks.Select(static disk => disk with { Path = Path.GetFullPath(disk.Path) })] };
         var image = record.OsImage is null ? null : ImagePlan.Make(record, request.Disks, options.Images, options.OnlyCatalogImages);
         var definition = image?.Definition ?? options.Definitions.Load(record.OsDefinition!, request.Action);
         var variant = definition.Interface.Choose(definition.Name, record.OsDefinition is { } name ? DefinitionName.Parts(name).Variant : null);
-        CheckDescription(request, record, definition, variant);
+        RequestCheck.Description(request, record, definition, variant);
         return new OperationPlan(request, record, definition, OperationParameters.Resolve(definition, record, request.Secrets))
         {
             Image = image,
@@ -116,7 +69,7 @@ internal sealed class OperationPlan
             Scripts = definition.HasUntrusted(request.Action) ? definition.ReadUntrusted() : null,
             Package = request.Action == InstallAction.Create && record.PersonalizationUrl is { } url
                 ? definition.HasUntrusted(request.Action) ? PackageUrl.Parse(url)
-                    : throw Wrong($"{record.Name} has a personalization package, and the OS definition {definition.Name} has no half in an appliance, where it could be unpacked")
+                    : throw RequestCheck.Wrong($"{record.Name} has a personalization package, and the OS definition {definition.Name} has no half in an appliance, where it could be unpacked")
                 : null,
         };
     }
@@ -194,63 +147,6 @@ internal sealed class OperationPlan
         return result;
     }
 
-    private static void CheckData(InstallRequest request)
-    {
-        if (request.DataCredentials is not null)
-        {
-            CheckOrigin([.. request.Data.Select(static data => data.Url).OfType<PackageUrl>()]);
-        }
-
-        if (request.Data.Count == 0)
-        {
-            return;
-        }
-
-        if (request.Action is not (InstallAction.Export or InstallAction.Import))
-        {
-            throw Wrong($"a {OsDefinition.ScriptName(request.Action)} moves no data of disks; an export or import does");
-        }
-
-        if (request.Data.Count != request.Disks.Count || request.Disks.Count > ScriptLimits.MaxDisks)
-        {
-            throw Wrong($"there are {request.Disks.Count} disks and {request.Data.Count} places for their data; each disk needs one, and {ScriptLimits.MaxDisks} disks are allowed");
-        }
-
-        foreach (var data in request.Data)
-        {
-            data.Check(request.Action == InstallAction.Export);
-        }
-    }
-
-    /// <summary>Credentials are for one server, whose place is told by the URLs that they are given with.</summary>
-    private static void CheckOrigin(IReadOnlyList<PackageUrl> urls)
-    {
-        if (urls.Count == 0)
-        {
-            throw Wrong("credentials for the data of disks are given, and none of it is at a URL");
-        }
-
-        if (urls.FirstOrDefault(url => !url.HasOriginOf(urls[0])) is { } other)
-        {
-            throw Wrong($"the credentials for the data of disks are for one server, and its URLs {urls[0]} and {other} are on two");
-        }
-    }
-
-    private static void CheckDescription(InstallRequest request, InstanceRecord record, OsDefinition definition, string variant)
-    {
-        var (count, bytes) = (0, 0);
-        foreach (var (name, value) in InstanceDescription.Of(request, record, definition, variant, [.. request.Disks.Select(static disk => disk.Path)]))
-        {
-            count++;
-            bytes += name.Length + 1 + Encoding.UTF8.GetByteCount(value);
-        }
-
-        if (count > ScriptLimits.MaxVariables || bytes > InstanceDescription.MaxBytes)
-        {
-            throw Wrong($"what the record of {record.Name} tells of its machine is {count} variables with {bytes} bytes; a script takes {ScriptLimits.MaxVariables} with {InstanceDescription.MaxBytes}");
-        }
-    }
-
     private IEnumerable<KeyValuePair<string, string>> Description(IReadOnlyList<string> diskPaths) =>
         InstanceDescription.Of(Request, Record, Definition, Variant, diskPaths);
 
@@ -262,6 +158,4 @@ internal sealed class OperationPlan
         parameter.Value.Span.CopyTo(result.AsSpan(name.Length));
         return result;
     }
-
-    private static ChannelException Wrong(string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, text);
 }

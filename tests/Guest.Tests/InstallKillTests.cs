@@ -73,14 +73,16 @@ public class InstallKillTests(Appliance appliance)
         AssertNothingIsLeft(rig, Directory.GetDirectories(Path.Combine(rig.Options.Folder, "operations")).Single());
     }
 
-    /// <summary>channelctl, which installs by the rig's definition over a tap.</summary>
-    internal static Process StartTool(InstallRig rig, Appliance appliance)
+    /// <summary>channelctl, which installs by the rig's definition. It takes SIGHUP, even where these tests were told to ignore it.</summary>
+    internal static Process StartTool(InstallRig rig, Appliance appliance, string action = "create", string transport = "tap", params string[] more)
     {
         var guest = Directory.CreateDirectory(rig.At("appliance")).FullName;
         File.CreateSymbolicLink(Path.Combine(guest, "vmlinuz"), Path.Combine(appliance.Root, ".cache/guest/vmlinuz"));
         File.CreateSymbolicLink(Path.Combine(guest, "initrd"), Path.Combine(appliance.Root, ".cache/guest/initrd"));
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "channelctl")) { RedirectStandardOutput = true };
-        foreach (var argument in (string[])["install", "create", "vm1", "--state", rig.Options.Folder, "--definitions", rig.At("definitions"), "--appliance", guest, "--append", Appliance.Append, "--transport", "tap"])
+        var start = new ProcessStartInfo("env") { RedirectStandardOutput = true };
+        foreach (var argument in (string[])[
+            "--default-signal=HUP", Path.Combine(AppContext.BaseDirectory, "channelctl"), "install", action, "vm1", "--state", rig.Options.Folder, "--definitions", rig.At("definitions"),
+            "--appliance", guest, "--append", Appliance.Append, "--transport", transport, .. more])
         {
             start.ArgumentList.Add(argument);
         }

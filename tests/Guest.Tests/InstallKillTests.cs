@@ -6,14 +6,16 @@ using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Processes;
 using ChannelSdk.Install.Records;
+using Xunit.Abstractions;
 
 namespace ChannelSdk.Guest.Tests;
 
 /// <summary>Kill -9 of each party of an operation while both halves are at work: each ends in an explained state, and nothing is left.</summary>
 [Collection("appliance")]
-public class InstallKillTests(Appliance appliance)
+public class InstallKillTests(Appliance appliance, ITestOutputHelper output)
 {
     private const string Untrusted = "#!/bin/sh\nPATH=$PATH:/bin:/sbin\nchannel-agent barrier begun\n";
+    private static readonly TimeSpan s_bound = TimeSpan.FromSeconds(30);
     private const string Wait = "#!/bin/sh\nchannelctl half barrier begun\necho begun\nsleep 1000\n";
 
     [Theory]
@@ -31,11 +33,12 @@ public class InstallKillTests(Appliance appliance)
 
     [Theory]
     [InlineData("qemu-system-x86", "the appliance ended before its work was done: QEMU was ended by signal 9")]
-    [InlineData("/proc/self/fd/", "the half on the host failed (ended by signal 9)")]
+    [InlineData("/bin/sh\0/proc/self/fd/", "the half on the host failed (ended by signal 9)")]
     public async Task Killed_on_the_host(string words, string reason)
     {
         using var rig = NewRig(Untrusted + "sleep 1000\n");
         var operation = rig.Start(new InstallRequest { Instance = "vm1" });
+        var killed = DateTimeOffset.MaxValue;
         await foreach (var next in operation.Events.ReadAsync(0, InstallRig.Soon))
         {
             if (next is OutputEvent { Text: "begun" })
@@ -43,7 +46,14 @@ public class InstallKillTests(Appliance appliance)
                 // The script's child is its copy until it runs its program.
                 int[] found = [.. OperationProcesses.Find(operation.Id).Where(id => File.ReadAllText($"/proc/{id}/{(words[0] == '/' ? "cmdline" : "comm")}").Contains(words, StringComparison.Ordinal))];
                 var victim = found.Single(id => !found.Contains(ParentOf(id)));
+                killed = DateTimeOffset.UtcNow;
                 Process.GetProcessById(victim).Kill();
+            }
+
+            if (InstallEventText.Text(next).Contains(reason, StringComparison.Ordinal))
+            {
+                output.WriteLine($"told after {(next.At - killed).TotalSeconds:0.00} s: {InstallEventText.Text(next)}");
+                Assert.InRange(next.At - killed, TimeSpan.Zero, s_bound);
             }
         }
 
@@ -73,14 +83,16 @@ public class InstallKillTests(Appliance appliance)
         AssertNothingIsLeft(rig, Directory.GetDirectories(Path.Combine(rig.Options.Folder, "operations")).Single());
     }
 
-    /// <summary>channelctl, which installs by the rig's definition over a tap.</summary>
-    internal static Process StartTool(InstallRig rig, Appliance appliance)
+    /// <summary>channelctl, which installs by the rig's definition. It takes SIGHUP, even where these tests were told to ignore it.</summary>
+    internal static Process StartTool(InstallRig rig, Appliance appliance, string action = "create", string transport = "tap", params string[] more)
     {
         var guest = Directory.CreateDirectory(rig.At("appliance")).FullName;
         File.CreateSymbolicLink(Path.Combine(guest, "vmlinuz"), Path.Combine(appliance.Root, ".cache/guest/vmlinuz"));
         File.CreateSymbolicLink(Path.Combine(guest, "initrd"), Path.Combine(appliance.Root, ".cache/guest/initrd"));
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "channelctl")) { RedirectStandardOutput = true };
-        foreach (var argument in (string[])["install", "create", "vm1", "--state", rig.Options.Folder, "--definitions", rig.At("definitions"), "--appliance", guest, "--append", Appliance.Append, "--transport", "tap"])
+        var start = new ProcessStartInfo("env") { RedirectStandardOutput = true };
+        foreach (var argument in (string[])[
+            "--default-signal=HUP", Path.Combine(AppContext.BaseDirectory, "channelctl"), "install", action, "vm1", "--state", rig.Options.Folder, "--definitions", rig.At("definitions"),
+            "--appliance", guest, "--append", Appliance.Append, "--transport", transport, .. more])
         {
             start.ArgumentList.Add(argument);
         }

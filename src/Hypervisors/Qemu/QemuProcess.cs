@@ -98,7 +98,7 @@ internal sealed class QemuProcess : IDisposable
         ProcessGuard? guard = null;
         try
         {
-            Check(options.IsDetached ? 0 : ProcessGuard.Start(group.Paths, options.Confinement?.Lease?.File, out guard));
+            Check(options.IsDetached ? 0 : ProcessGuard.Start(group.Paths, options.Confinement?.Lease?.File, options.Confinement?.Lease?.Path, out guard));
             var (read, write) = Descriptor.Pipe() ?? throw Failed(Errno.Last);
             using (write)
             {

@@ -9,19 +9,20 @@ namespace ChannelSdk.Hypervisors.Qemu;
 
 /// <summary>
 /// One user of a range, which no other QEMU of this machine has meanwhile: the kernel's lock on a file with its number. The guard of
-/// the QEMU has the file open too, so the lock outlives this process until QEMU has ended.
+/// the QEMU has the file open too, so the lock outlives this process until QEMU was killed, and then removes the file.
 /// </summary>
 internal sealed class QemuUserLease : IDisposable
 {
-    private readonly string _path;
-
-    private QemuUserLease(uint user, string path, SafeFileHandle file) => (User, _path, File) = (user, path, file);
+    private QemuUserLease(uint user, string path, SafeFileHandle file) => (User, Path, File) = (user, path, file);
 
     /// <summary>The user, and its group.</summary>
     public uint User { get; }
 
     /// <summary>The open file.</summary>
     public SafeFileHandle File { get; }
+
+    /// <summary>Where it is.</summary>
+    public string Path { get; }
 
     /// <summary>Takes a user that is free.</summary>
     /// <param name="range">Those that may be taken.</param>
@@ -32,7 +33,7 @@ internal sealed class QemuUserLease : IDisposable
     {
         try
         {
-            PublicFolder.Ensure(Path.GetDirectoryName(folder)!);
+            PublicFolder.Ensure(System.IO.Path.GetDirectoryName(folder)!);
             Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -43,7 +44,7 @@ internal sealed class QemuUserLease : IDisposable
         for (uint i = 0; i < range.Count; i++)
         {
             var user = range.First + (uint)(((ulong)begin + i) % range.Count);
-            var path = Path.Combine(folder, user.ToString(CultureInfo.InvariantCulture));
+            var path = System.IO.Path.Combine(folder, user.ToString(CultureInfo.InvariantCulture));
             if (TryTake(path) is { } file)
             {
                 return new QemuUserLease(user, path, file);
@@ -59,7 +60,7 @@ internal sealed class QemuUserLease : IDisposable
         if (!File.IsClosed)
         {
             // While it is locked: who opens the file from now on makes a new one.
-            _ = FileCalls.Unlink(_path);
+            _ = FileCalls.Unlink(Path);
             File.Dispose();
         }
     }

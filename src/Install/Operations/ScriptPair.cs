@@ -83,12 +83,22 @@ internal sealed class ScriptPair : IAsyncDisposable
             if (!half.IsCompletedSuccessfully && failed is null)
             {
                 failed = half;
+                TellEarly(half, halves);
                 giveUp.CancelAfter(_options.ScriptGrace);
             }
         }
 
         await (failed ?? Task.CompletedTask).ConfigureAwait(false);
         _data?.Commit();
+    }
+
+    // The end is told only when the other half has ended, too.
+    private void TellEarly(Task failed, IReadOnlyList<Task> halves)
+    {
+        if (failed.Exception?.InnerException is ChannelException e && halves.Any(static half => !half.IsCompleted))
+        {
+            _reports.Note(InstallLogLevel.Error, $"{_reports.Clean(e.Message, ScriptLimits.MaxText)}; the other half has {_options.ScriptGrace.TotalSeconds:0.#} s to end by itself");
+        }
     }
 
     /// <summary>The operation is over: calls of the half on the host that wait come back.</summary>

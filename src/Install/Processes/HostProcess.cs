@@ -68,7 +68,7 @@ internal sealed class HostProcess : IAsyncDisposable
         ProcessGuard? guard = null;
         try
         {
-            if (ProcessGuard.Start(cgroup is null ? [] : [cgroup.Path], null, out guard) is not 0 and var fault)
+            if (ProcessGuard.Start(cgroup is null ? [] : [cgroup.Path], null, null, out guard) is not 0 and var fault)
             {
                 throw new ChannelException(ChannelError.BadConfiguration, ErrorClass.Refused, $"/bin/sh cannot be started to guard a script: {Errno.Message(fault)}");
             }

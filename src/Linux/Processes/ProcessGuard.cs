@@ -16,10 +16,13 @@ public sealed class ProcessGuard : IDisposable
     private const string Guard = """
         read -r program
         read -r _
+        held=$1
+        shift
         for group; do
             echo 1 >"$group/cgroup.kill" || kill -9 $(cat "$group/cgroup.procs")
         done
         [ -z "$program" ] || kill -9 "-$program"
+        [ -z "$held" ] || rm -f -- "$held"
         """;
 
     private readonly int _pid;
@@ -31,9 +34,10 @@ public sealed class ProcessGuard : IDisposable
     /// <summary>Starts one, before there is a program.</summary>
     /// <param name="groups">Folders of the program's control groups.</param>
     /// <param name="held">A file that it keeps open as long as it lives; null for none.</param>
+    /// <param name="heldPath">Where that file is: it is removed when this process dies, and stays when the guard is disposed of. Null: there is none.</param>
     /// <param name="guard">The guard; null after a failure.</param>
     /// <returns>0, or the errno.</returns>
-    public static int Start(IReadOnlyList<string> groups, SafeFileHandle? held, out ProcessGuard? guard)
+    public static int Start(IReadOnlyList<string> groups, SafeFileHandle? held, string? heldPath, out ProcessGuard? guard)
     {
         guard = null;
         if (Descriptor.Pipe() is not var (read, write))
@@ -43,7 +47,7 @@ public sealed class ProcessGuard : IDisposable
 
         using (read)
         {
-            string[] arguments = ["sh", "-c", Guard, "sh", .. groups];
+            string[] arguments = ["sh", "-c", Guard, "sh", heldPath ?? "", .. groups];
             var request = new SpawnRequest("/bin/sh"u8.ToArray(), [.. arguments.Select(Encoding.UTF8.GetBytes)], [Encoding.UTF8.GetBytes($"PATH={ProcessSpawn.SearchPath}")])
             {
                 Input = read,

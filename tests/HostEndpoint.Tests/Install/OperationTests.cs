@@ -167,9 +167,11 @@ public class OperationTests
         using var rig = new InstallRig(_ => Task.FromResult(InstallWire.Ended(1, 0, ""))) { Grace = TimeSpan.FromMilliseconds(300) };
         rig.Write("os/create", TrustedScript("sleep 1000"));
         var started = Stopwatch.GetTimestamp();
-        var (result, _) = await rig.RunAsync();
+        var (result, events) = await rig.RunAsync();
         Assert.Contains("in the appliance failed", result.Reason);
         Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 0.3, 20);
+        // It is told why at once.
+        Assert.Contains(events, e => e is LogEvent { Level: InstallLogLevel.Error } log && log.Text == $"{result.Reason}; the other half has 0.3 s to end by itself");
     }
 
     [Fact]

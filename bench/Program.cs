@@ -29,8 +29,9 @@ return args switch
         int.Parse(port, CultureInfo.InvariantCulture), int.Parse(instances, CultureInfo.InvariantCulture)),
     ["files", ..] => await FileBench.RunAsync(rounds > 0 ? rounds : 3),
     ["transports", ..] => await TransportBench.RunAsync(rounds > 0 ? rounds : 5),
-    ["data", _, var size] => await DataBench.RunAsync(rounds, int.Parse(size, CultureInfo.InvariantCulture)),
-    ["data", ..] => await DataBench.RunAsync(rounds > 0 ? rounds : 3, 1024),
+    ["data", _, var size, ("export" or "import") and var only] => await DataBench.RunAsync(rounds, int.Parse(size, CultureInfo.InvariantCulture), only),
+    ["data", _, var size] => await DataBench.RunAsync(rounds, int.Parse(size, CultureInfo.InvariantCulture), ""),
+    ["data", ..] => await DataBench.RunAsync(rounds > 0 ? rounds : 3, 1024, ""),
     ["qga", ..] => await QgaBench.RunAsync(rounds > 0 ? rounds : 5),
     ["agent"] => await AgentBench.RunAsync(),
     ["core", .. var rest] => CoreBench.Run(rest),
@@ -40,6 +41,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("bench: expected wire [ROUNDS [CONTENDER...]], http [ROUNDS], files [ROUNDS], transports [ROUNDS], data [ROUNDS [MIB]], qga [ROUNDS], agent or core; run bench/run, which prepares what they need");
+    Console.Error.WriteLine("bench: expected wire [ROUNDS [CONTENDER...]], http [ROUNDS], files [ROUNDS], transports [ROUNDS], data [ROUNDS [MIB [export|import]]], qga [ROUNDS], agent or core; run bench/run, which prepares what they need");
     return 2;
 }

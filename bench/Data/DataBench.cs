@@ -4,15 +4,15 @@ using ChannelSdk.Transports.Faulty;
 namespace ChannelSdk.Bench.Data;
 
 /// <summary>
-/// Export and import of a disk beside copies of a file, in one appliance for each transport. The disk is read and written by cat, the file
-/// is one of the same bytes on an ext4 of another disk; the page cache of the appliance is dropped before each. Turns are interleaved, the
+/// Export and import of a disk beside copies of a file, in one appliance for each transport. The disk is read by cat and written by dd, the
+/// file is one of the same bytes on an ext4 of another disk; the page cache of the appliance is dropped before each. Turns are interleaved, the
 /// last has links that are cut five times.
 /// </summary>
 internal static class DataBench
 {
     private const int Cuts = 5;
 
-    public static async Task<int> RunAsync(int rounds, int mebibytes)
+    public static async Task<int> RunAsync(int rounds, int mebibytes, string only)
     {
         var bytes = (long)mebibytes << 20;
         // Beside the repository: what it writes may not fit into memory.
@@ -29,7 +29,7 @@ internal static class DataBench
                 await using var appliance = await KeptAppliance.BootAsync(folder, isVsock, source.Disk, source.FileSystem);
                 await appliance.ShellAsync("mkdir -p /mnt; mount -t ext4 /dev/vdb /mnt");
                 var work = new DataWork(appliance, source, folder);
-                foreach (var row in work.Rows)
+                foreach (var row in work.Rows.Where(row => row.Name.Contains(only, StringComparison.Ordinal)))
                 {
                     await MeasureAsync($"{(isVsock ? "vsock" : "virtio-serial")}, {row.Name}", row, appliance, bytes, rounds);
                 }

@@ -6,8 +6,9 @@ namespace ChannelSdk.Bench.Data;
 /// <summary>What is moved: a disk of random bytes, and an ext4 with a file of the same bytes and room for another.</summary>
 /// <param name="Disk">The disk's image.</param>
 /// <param name="FileSystem">The image with the file <c>out</c>.</param>
+/// <param name="Dump">A file of the bytes, which exports write and imports read.</param>
 /// <param name="Sha256">Of the bytes, in hexadecimal digits.</param>
-internal sealed record DataDisks(string Disk, string FileSystem, string Sha256)
+internal sealed record DataDisks(string Disk, string FileSystem, string Dump, string Sha256)
 {
     public static async Task<DataDisks> MakeAsync(string folder, long bytes)
     {
@@ -29,8 +30,9 @@ internal sealed record DataDisks(string Disk, string FileSystem, string Sha256)
         File.Copy(disk, Path.Combine(content, "out"));
         await RunAsync("truncate", "-s", $"{(bytes / 4 * 9) + (64 << 20)}", fileSystem);
         await RunAsync("mkfs.ext4", "-q", "-F", "-d", content, fileSystem);
-        Directory.Delete(content, recursive: true);
-        return new DataDisks(disk, fileSystem, Convert.ToHexStringLower(hash.GetHashAndReset()));
+        var dump = Path.Combine(folder, "dump");
+        File.Move(Path.Combine(content, "out"), dump);
+        return new DataDisks(disk, fileSystem, dump, Convert.ToHexStringLower(hash.GetHashAndReset()));
     }
 
     /// <summary>Whether a file of this host has the bytes.</summary>

@@ -19,16 +19,16 @@ internal sealed class DataWork
 {
     private readonly KeptAppliance _appliance;
     private readonly DataDisks _disks;
-    private readonly string _dump;
     private readonly Installer _installer;
 
     public DataWork(KeptAppliance appliance, DataDisks disks, string folder)
     {
-        (_appliance, _disks, _dump) = (appliance, disks, Path.Combine(folder, "dump"));
+        (_appliance, _disks) = (appliance, disks);
         var records = new InstanceRecordStore(Path.Combine(folder, "records"));
         records.Put(new InstanceRecord { Name = "vm1", Mode = ExecutionMode.Install, OsDefinition = "data" });
         Write(folder, "data/untrusted/export", "cat $EXPORT_DEVICE");
-        Write(folder, "data/untrusted/import", "cat > $IMPORT_DEVICE");
+        // As a copy does, it ends when the disk has flushed its own cache too; a close does not do that.
+        Write(folder, "data/untrusted/import", "dd of=$IMPORT_DEVICE bs=128k conv=fsync 2>/dev/null");
         _installer = new Installer(new InstallerOptions
         {
             Folder = Path.Combine(folder, "state"),
@@ -38,16 +38,16 @@ internal sealed class DataWork
         });
         Rows =
         [
-            new DataRow("export", IsToHost: true, CopyOutAsync, faults => MoveAsync(InstallAction.Export, _dump, faults)),
+            new DataRow("export", IsToHost: true, CopyOutAsync, faults => MoveAsync(InstallAction.Export, _disks.Dump, faults)),
             new DataRow("import", IsToHost: false, CopyInAsync, faults => MoveAsync(InstallAction.Import, _disks.Disk, faults)),
         ];
     }
 
     public IReadOnlyList<DataRow> Rows { get; }
 
-    private Task<TimeSpan> CopyOutAsync() => TimedAsync(_dump, instance => instance.Files.CopyOutAsync("/mnt/out", _dump, new FileCopyOptions { Overwrite = true }));
+    private Task<TimeSpan> CopyOutAsync() => TimedAsync(_disks.Dump, instance => instance.Files.CopyOutAsync("/mnt/out", _disks.Dump, new FileCopyOptions { Overwrite = true }));
 
-    private Task<TimeSpan> CopyInAsync() => TimedAsync(null, instance => instance.Files.CopyInAsync(_dump, "/mnt/in", new FileCopyOptions()));
+    private Task<TimeSpan> CopyInAsync() => TimedAsync(null, instance => instance.Files.CopyInAsync(_disks.Dump, "/mnt/in", new FileCopyOptions()));
 
     private async Task<TimeSpan> TimedAsync(string? written, Func<Instance, Task<FileCopyResult>> copy)
     {
@@ -71,7 +71,7 @@ internal sealed class DataWork
         }
 
         _appliance.Faults = faults;
-        var request = new InstallRequest { Instance = "vm1", Action = action, Disks = [new TargetDisk(_disks.Disk)], Data = [DiskData.InFile(_dump)] };
+        var request = new InstallRequest { Instance = "vm1", Action = action, Disks = [new TargetDisk(_disks.Disk)], Data = [DiskData.InFile(_disks.Dump)] };
         var result = await _installer.Start(request).Completion;
         if (result.Outcome != InstallOutcome.Succeeded || result.Data[0].Sha256 != _disks.Sha256)
         {

@@ -72,7 +72,8 @@ public class DebootstrapTests(Appliance appliance, ITestOutputHelper output)
             Arguments =
             [
                 "-drive", $"file={disk.Path},if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0,bootindex=1",
-                "-device", "virtio-net-pci,mac=52:54:00:12:34:56", "-device", "virtio-net-pci,mac=52:54:00:12:34:57",
+                // An address is set where there is a carrier.
+                "-netdev", "user,id=n0,restrict=on", "-device", "virtio-net-pci,mac=52:54:00:12:34:56,netdev=n0", "-device", "virtio-net-pci,mac=52:54:00:12:34:57",
             ],
         });
         await using var host = new ChannelHost();

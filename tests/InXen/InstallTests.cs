@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using ChannelSdk.Host;
 using ChannelSdk.Host.Launch;
 using ChannelSdk.Hypervisors.Xen;
@@ -44,8 +43,8 @@ public sealed class InstallTests : IDisposable
         var result = await operation.Completion.WaitAsync(Soon);
         Assert.Equal((InstallOutcome.Succeeded, ""), (result.Outcome, result.Reason));
         Assert.Equal([10, 40, 100], events.OfType<ProgressMadeEvent>().Select(e => e.Percent ?? -1));
-        Assert.Equal("", await ShAsync($"xl list | grep channelsdk- || true"));
-        Assert.Equal("vm1", await ShAsync($"mkdir -p {At("m")} && mount -o loop,ro -t ext4 {disk} {At("m")} && cat {At("m")}/hostname && umount {At("m")}"));
+        Assert.Equal("", await Dom0.ShAsync($"xl list | grep channelsdk- || true"));
+        Assert.Equal("vm1", await Dom0.ShAsync($"mkdir -p {At("m")} && mount -o loop,ro -t ext4 {disk} {At("m")} && cat {At("m")}/hostname && umount {At("m")}"));
     }
 
     [Fact]
@@ -65,7 +64,7 @@ public sealed class InstallTests : IDisposable
 
         var result = await operation.Completion.WaitAsync(Soon);
         Assert.Equal((InstallOutcome.TimedOut, "the deadline of 120 s passed in the phase Running"), (result.Outcome, result.Reason));
-        Assert.Equal("", await ShAsync("xl list | grep channelsdk- || true"));
+        Assert.Equal("", await Dom0.ShAsync("xl list | grep channelsdk- || true"));
     }
 
     [Fact]
@@ -93,7 +92,7 @@ public sealed class InstallTests : IDisposable
         Assert.Equal(InstallOutcome.Interrupted, found.Outcome);
         Assert.DoesNotContain("could not be removed", found.Reason, StringComparison.Ordinal);
         await gone.WaitAsync(Soon);
-        Assert.Equal("", await ShAsync($"xl list | grep {name} || true"));
+        Assert.Equal("", await Dom0.ShAsync($"xl list | grep {name} || true"));
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -124,13 +123,5 @@ public sealed class InstallTests : IDisposable
                 Settings = TestDomain.Settings,
             }),
         });
-    }
-
-    private static async Task<string> ShAsync(string line)
-    {
-        using var shell = Process.Start(new ProcessStartInfo("sh", ["-c", line]) { RedirectStandardOutput = true })!;
-        var output = await shell.StandardOutput.ReadToEndAsync(Soon);
-        await shell.WaitForExitAsync(Soon);
-        return output.Trim();
     }
 }

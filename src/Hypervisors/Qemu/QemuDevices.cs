@@ -22,9 +22,11 @@ internal static class QemuDevices
     /// <summary>Most disks: as there are slots, places at the controller, and places without the one of the optical disk.</summary>
     private static readonly Dictionary<DiskBus, int> s_mostDisks = new() { [DiskBus.Virtio] = 32 - FirstDiskSlot, [DiskBus.Scsi] = 64, [DiskBus.Ide] = 3 };
 
-    /// <summary>A virtio disk.</summary>
-    public static string[] Disk(string path, string format, string name, int slot, bool isReadOnly = false, string more = "") =>
-        [.. Block(path, format, name, isReadOnly), "-device", $"virtio-blk-pci,drive={name},id={name},serial={name},addr={Hex(slot)}{more}"];
+    /// <summary>The device of a virtio disk.</summary>
+    /// <param name="name">Name of its node.</param>
+    /// <param name="slot">Its PCI slot.</param>
+    /// <param name="more">Further properties, each behind a comma.</param>
+    public static string[] VirtioDisk(string name, int slot, string more = "") => ["-device", $"virtio-blk-pci,drive={name},id={name},serial={name},addr={Hex(slot)}{more}"];
 
     /// <summary>All disks of a machine.</summary>
     /// <param name="disks">The disks.</param>
@@ -41,14 +43,14 @@ internal static class QemuDevices
         string Boot(int i) => i == 0 ? BootIndex(bootIndex) : "";
         string[] Device(int i, string name) => bus switch
         {
+            DiskBus.Virtio => VirtioDisk(name, FirstDiskSlot + i, Boot(i)),
             DiskBus.Scsi => ["-device", $"scsi-hd,drive={name},id={name},serial={name},bus={Scsi}.0,scsi-id={Invariant(i)}{Boot(i)}"],
             _ => ["-device", $"ide-hd,drive={name},id={name},serial={name},bus=ide.{Invariant(i / 2)},unit={Invariant(i % 2)}{Boot(i)}"],
         };
         return
         [
             .. bus == DiskBus.Scsi && disks.Count > 0 ? ["-device", $"virtio-scsi-pci,id={Scsi},addr={Hex(FirstDiskSlot)}"] : Array.Empty<string>(),
-            .. disks.SelectMany((disk, i) => bus == DiskBus.Virtio ? Disk(disk.Path, disk.Format, NameOf(i), FirstDiskSlot + i, more: Boot(i))
-                : [.. Block(disk.Path, disk.Format, NameOf(i), isReadOnly: false), .. Device(i, NameOf(i))]),
+            .. disks.SelectMany((disk, i) => (string[])[.. Block(disk.Path, disk.Format, NameOf(i), isReadOnly: false), .. Device(i, NameOf(i))]),
         ];
     }
 

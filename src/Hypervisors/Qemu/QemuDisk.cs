@@ -1,4 +1,3 @@
-using System.Globalization;
 using ChannelSdk.Linux.Descriptors;
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Linux.Native;
@@ -30,7 +29,7 @@ internal static class QemuDisk
             Node(files, disk, diskFormat, isReadOnly: true, "")));
 
     private static string[] Arguments(string node, int slot, string description) =>
-        ["-blockdev", description, "-device", $"virtio-blk-pci,drive={node},id={node},serial={node},addr={slot.ToString("x", CultureInfo.InvariantCulture)}"];
+        ["-blockdev", description, .. QemuDevices.VirtioDisk(node, slot)];
 
     private static string Node(QemuDescriptors files, string path, string format, bool isReadOnly, string more)
     {

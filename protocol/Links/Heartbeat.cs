@@ -34,7 +34,7 @@ internal static class HeartbeatCodec
     {
         heartbeat = default;
         peerSent = 0;
-        if (untrusted.Length != Size || untrusted[0] > (byte)StateWord.Stopping)
+        if (untrusted.Length != Size || untrusted[0] > (byte)StateWord.Repairing)
         {
             return false;
         }

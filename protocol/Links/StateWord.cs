@@ -19,4 +19,6 @@ public enum StateWord : byte
     Installing = 6,
     /// <summary>Going down.</summary>
     Stopping = 7,
+    /// <summary>A copy of a guest that is being made a guest of its own; nothing else is answered before that.</summary>
+    Repairing = 8,
 }

@@ -61,6 +61,7 @@ public class DiagnosisTests
     [InlineData(StateWord.Frozen, Condition.Frozen)]
     [InlineData(StateWord.Starting, Condition.Booting)]
     [InlineData(StateWord.Stopping, Condition.Stopping)]
+    [InlineData(StateWord.Repairing, Condition.Repairing)]
     public void A_connected_agent_is_taken_by_its_word(StateWord word, Condition condition) =>
         Assert.Equal(condition, Diagnostician.Judge(Connected(word), s_running).Condition);
 

@@ -18,6 +18,7 @@ internal static class StateNames
         StateWord.Frozen => "frozen",
         StateWord.Installing => "installing",
         StateWord.Stopping => "stopping",
+        StateWord.Repairing => "repairing",
         _ => "unknown",
     };
 

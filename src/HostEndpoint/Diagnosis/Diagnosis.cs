@@ -27,6 +27,8 @@ public enum Condition
     Dead,
     /// <summary>Another client holds the channel's socket, which takes one at a time.</summary>
     InUse,
+    /// <summary>It is a copy of a guest that is being repaired, or whose repair has failed.</summary>
+    Repairing,
 }
 
 /// <summary>The answer to "why does this instance not answer?".</summary>

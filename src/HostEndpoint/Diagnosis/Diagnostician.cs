@@ -53,6 +53,7 @@ public static class Diagnostician
             StateWord.Frozen => new Diagnosis(Condition.Frozen, $"its file systems are frozen {ends}; it thaws by itself then, or now by a thaw", until),
             StateWord.Busy or StateWord.Installing => new Diagnosis(Condition.Busy, $"its agent is alive and busy ({status.State}); wait", until),
             StateWord.Starting or StateWord.Unknown => new Diagnosis(Condition.Booting, "its agent is connected and not ready yet; wait"),
+            StateWord.Repairing => new Diagnosis(Condition.Repairing, "it is a copy that is being repaired, or whose repair has failed; snapshot.Status tells which step"),
             StateWord.Stopping => new Diagnosis(Condition.Stopping, "it is on its way down"),
             _ => new Diagnosis(Condition.Ready, "its agent is connected and ready"),
         };

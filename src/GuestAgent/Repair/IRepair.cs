@@ -25,4 +25,11 @@ internal interface IRepair
     /// <param name="request">Of a restored guest or a clone, checked before.</param>
     /// <param name="mustStop">Asked all the time; true ends the repair as failed.</param>
     RepairResult Run(CompleteRequest request, Func<bool> mustStop);
+
+    /// <summary>
+    /// Does what has to wait until other programs run again, after a <see cref="Run"/> without a failure and before the guest is ready; at most
+    /// 5 s. <see cref="Last"/> has these steps too then. A repair without it is unfinished. It throws nothing.
+    /// </summary>
+    /// <returns>Its steps, none of them mandatory.</returns>
+    IReadOnlyList<StepResult> Settle();
 }

@@ -95,7 +95,7 @@ public sealed class Cgroup
     }
 
     /// <summary>Where the unified hierarchy is.</summary>
-    internal static string UnifiedRoot => File.Exists($"{HybridRoot}/cgroup.procs") ? HybridRoot : Root;
+    public static string UnifiedRoot => File.Exists($"{HybridRoot}/cgroup.procs") ? HybridRoot : Root;
 
     /// <summary>Folder of this process's group in the unified hierarchy.</summary>
     internal static string Parent()

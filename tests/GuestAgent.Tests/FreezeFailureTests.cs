@@ -1,3 +1,4 @@
+using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
 
@@ -74,12 +75,12 @@ public sealed class FreezeFailureTests : IDisposable
     [Fact]
     public async Task A_thaw_during_a_freeze_calls_it_off()
     {
-        Task<FreezeReport>? thaw = null;
+        Task<RestReport?>? thaw = null;
         _rig.Platform.OnFreeze = mount =>
         {
             if (mount.Path == "/data")
             {
-                thaw = _rig.Service.EndAsync("the host thawed it")!;
+                thaw = _rig.Control.EndAsync("the host thawed it");
             }
         };
 
@@ -87,7 +88,7 @@ public sealed class FreezeFailureTests : IDisposable
 
         Assert.Equal("the host thawed it", report.Failure);
         Assert.Empty(_rig.Platform.Frozen);
-        Assert.Equal(FreezeState.Thawed, (await thaw!).State);
+        Assert.Equal(FreezeState.Thawed, (await thaw!)!.Freeze.State);
     }
 
     [Theory]

@@ -1,4 +1,5 @@
 using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Gate;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Services;
@@ -12,10 +13,15 @@ public sealed class FreezeHookTests : IDisposable
     private const UnixFileMode Executable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("agent-test-");
     private readonly FakeFreezePlatform _platform = new();
+    private FreezeControl? _control;
 
     private string Trace => File.Exists($"{_folder.FullName}/trace") ? File.ReadAllText($"{_folder.FullName}/trace").ReplaceLineEndings(" ").Trim() : "";
 
-    public void Dispose() => _folder.Delete(recursive: true);
+    public void Dispose()
+    {
+        _control?.Dispose();
+        _folder.Delete(recursive: true);
+    }
 
     [Fact]
     public async Task Hooks_run_in_order_before_the_freeze_and_in_reverse_after_the_thaw()
@@ -24,7 +30,7 @@ public sealed class FreezeHookTests : IDisposable
         Hook("10-first", "echo \"first $1\" >> ../trace");
         Hook("30-old.bak", "echo never >> ../trace");
         File.WriteAllText($"{_folder.FullName}/hooks.d/README", "not executable");
-        using var service = Service();
+        var service = Service();
 
         var frozen = await FreezeAsync(service);
         Assert.Equal("first freeze second freeze", Trace);
@@ -41,7 +47,7 @@ public sealed class FreezeHookTests : IDisposable
         Hook("10-first", "echo \"first $1\" >> ../trace");
         Hook("20-bad", "echo \"bad $1\" >> ../trace; [ $1 = thaw ] || { echo broken >&2; exit 3; }");
         Hook("30-last", "echo \"last $1\" >> ../trace");
-        using var service = Service();
+        var service = Service();
 
         var report = await FreezeAsync(service);
 
@@ -55,7 +61,7 @@ public sealed class FreezeHookTests : IDisposable
     public async Task A_hook_that_hangs_is_killed_with_its_children_when_its_time_is_over()
     {
         Hook("10-hangs", "echo waiting; sleep 1000 & sleep 1000");
-        using var service = Service(TimeSpan.FromMilliseconds(300));
+        var service = Service(TimeSpan.FromMilliseconds(300));
 
         var report = await FreezeAsync(service);
 
@@ -68,7 +74,7 @@ public sealed class FreezeHookTests : IDisposable
     public async Task A_hook_that_writes_gigabytes_is_cut_and_harms_nothing()
     {
         Hook("10-loud", "[ $1 = thaw ] || dd if=/dev/zero bs=1M count=2000 2>/dev/null");
-        using var service = Service(TimeSpan.FromSeconds(60));
+        var service = Service(TimeSpan.FromSeconds(60));
 
         var report = await FreezeAsync(service);
 
@@ -82,7 +88,7 @@ public sealed class FreezeHookTests : IDisposable
     {
         Hook("10-open", "echo ran >> ../trace");
         File.SetUnixFileMode($"{_folder.FullName}/hooks.d/10-open", Executable | UnixFileMode.OtherWrite);
-        using var service = Service();
+        var service = Service();
 
         var report = await FreezeAsync(service);
 
@@ -95,12 +101,26 @@ public sealed class FreezeHookTests : IDisposable
     public async Task A_lease_that_ends_during_a_hook_kills_it()
     {
         Hook("10-slow", "[ $1 = thaw ] || sleep 1000");
-        using var service = Service(TimeSpan.FromSeconds(60));
+        var service = Service(TimeSpan.FromSeconds(60));
 
         var report = await FreezeAsync(service, 1000);
 
         Assert.Equal(FreezeState.Thawed, report.State);
         Assert.True(report.Hooks[0].TimedOut);
+    }
+
+    [Fact]
+    public async Task Hooks_of_a_snapshot_are_told_its_kind()
+    {
+        Hook("10-first", "echo \"$#: $*\" >> ../trace");
+        var service = Service();
+
+        await service.FreezeAsync(new FreezeRequest { LeaseMs = 60_000 });
+        await service.ThawAsync(new ThawRequest());
+        await _control!.BeginAsync(new FreezeOrder([]) { Kind = SnapshotKind.Disk, FileSystems = false }, TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1));
+        await _control.EndAsync("the test");
+
+        Assert.Equal("1: freeze 1: thaw 2: freeze disk 2: thaw disk", Trace);
     }
 
     private void Hook(string name, string script)
@@ -117,7 +137,8 @@ public sealed class FreezeHookTests : IDisposable
     {
         var log = new AgentLog(static _ => { }, TimeProvider.System, withTime: false);
         var hooks = new HookFolder($"{_folder.FullName}/hooks.d", limit ?? TimeSpan.FromSeconds(30));
-        var run = new FreezeRun(_platform, new FreezeMarker($"{_folder.FullName}/frozen"), () => hooks, log);
-        return new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), run, static () => 1, static (_, _) => { }, log, TimeProvider.System);
+        var run = new FreezeRun(_platform, new FreezeMarker($"{_folder.FullName}/frozen"), () => hooks, new ProcessGate(new FakeGatePlatform()), new SystemInhibitor("/nonexistent", "/nonexistent"), log);
+        _control = new FreezeControl(run, static () => 1, static (_, _) => { }, log, TimeProvider.System);
+        return new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), _control);
     }
 }

@@ -40,12 +40,12 @@ public sealed class FreezeMountTests : IDisposable
         _rig.Platform.Frozen.Add("254:99");
         _rig.Platform.Mounts += "\n40 20 254:99 / /others rw - ext4 /dev/vdz rw";
 
-        Assert.True(FreezeRecovery.Run(_rig.Marker, _rig.Platform, _rig.Log));
+        Assert.Equal(TimeSpan.Zero, FreezeRecovery.Run(_rig.Marker, _rig.Platform, _rig.Gate, static () => true, _rig.Log));
 
         Assert.Equal(["thaw /", "thaw /data"], _rig.Platform.Done.TakeLast(2));
         Assert.Equal(["254:99"], _rig.Platform.Frozen);
         Assert.False(_rig.Marker.Exists);
-        Assert.False(FreezeRecovery.Run(_rig.Marker, _rig.Platform, _rig.Log));
+        Assert.Null(FreezeRecovery.Run(_rig.Marker, _rig.Platform, _rig.Gate, static () => true, _rig.Log));
     }
 
     [Fact]

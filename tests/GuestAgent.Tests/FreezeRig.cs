@@ -1,7 +1,10 @@
 using System.Collections.Concurrent;
-using System.Threading.Channels;
+using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Gate;
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Policy;
+using ChannelSdk.GuestAgent.Snapshot;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Services;
 using Microsoft.Extensions.Time.Testing;
@@ -11,13 +14,28 @@ namespace ChannelSdk.GuestAgent.Tests;
 /// <summary>A freeze service with a clock, a kernel and a session that the test controls.</summary>
 internal sealed class FreezeRig : IDisposable
 {
-    private readonly Channel<(StateWord Word, DateTimeOffset? Until)> _states = Channel.CreateUnbounded<(StateWord, DateTimeOffset?)>();
+    private readonly System.Threading.Channels.Channel<(StateWord Word, DateTimeOffset? Until)> _states = System.Threading.Channels.Channel.CreateUnbounded<(StateWord, DateTimeOffset?)>();
 
     internal FreezeRig()
     {
         Marker = new FreezeMarker($"{Folder.FullName}/state/frozen");
         Log = new AgentLog(Lines.Enqueue, Time, withTime: false) { Rate = 1000 };
-        Service = NewService();
+        GatePlatform = new FakeGatePlatform(Platform.Done);
+        Gate = new ProcessGate(GatePlatform, TimeSpan.FromMilliseconds(200));
+        States = new SnapshotStates((word, until) =>
+        {
+            OnState();
+            _states.Writer.TryWrite((word, until));
+        });
+        Control = NewControl();
+        var options = new FreezeOptions(() => TimeSpan.FromMinutes(10)) { MayGate = () => MayGate };
+        Service = new FreezeService(options, Control);
+        Snapshot = new SnapshotService(options, Control, States, Repair, nanoseconds =>
+        {
+            Platform.Done.Enqueue($"clock {nanoseconds}");
+            return 0;
+        }, Log);
+        Snapshot.Register(new ServiceGate(new ServiceRegistry(), new AgentPolicy(new PolicyRules(), new AuditLog(Log)), static _ => null));
     }
 
     internal FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
@@ -36,7 +54,22 @@ internal sealed class FreezeRig : IDisposable
 
     internal AgentLog Log { get; }
 
+    internal FakeGatePlatform GatePlatform { get; }
+
+    internal ProcessGate Gate { get; }
+
+    internal FakeRepair Repair { get; } = new();
+
+    internal SnapshotStates States { get; }
+
+    internal FreezeControl Control { get; }
+
     internal FreezeService Service { get; }
+
+    internal SnapshotService Snapshot { get; }
+
+    /// <summary>Whether the image lets the host shut the gate.</summary>
+    internal bool MayGate { get; set; } = true;
 
     /// <summary>The session whose link is up.</summary>
     internal UInt128? Session { get; set; } = 7;
@@ -49,7 +82,8 @@ internal sealed class FreezeRig : IDisposable
 
     public void Dispose()
     {
-        Service.Dispose();
+        Control.Dispose();
+        Snapshot.Dispose();
         Timeout.Dispose();
         Folder.Delete(recursive: true);
     }
@@ -100,19 +134,13 @@ internal sealed class FreezeRig : IDisposable
         return words;
     }
 
-    private FreezeService NewService()
+    private FreezeControl NewControl()
     {
         var run = new FreezeRun(Platform, Marker, () =>
         {
             OnHooks();
             return new HookFolder($"{Folder.FullName}/hooks.d", TimeSpan.FromSeconds(10));
-        }, Log);
-        return new(new FreezeOptions(() => TimeSpan.FromMinutes(10)), run, () => Session,
-            (word, until) =>
-            {
-                OnState();
-                _states.Writer.TryWrite((word, until));
-            },
-            Log, Time);
+        }, Gate, new SystemInhibitor("/nonexistent", "/nonexistent"), Log);
+        return new FreezeControl(run, () => Session, States.Show, Log, Time);
     }
 }

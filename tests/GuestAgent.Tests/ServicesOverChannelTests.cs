@@ -4,6 +4,7 @@ using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Exec;
 using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Gate;
 using ChannelSdk.GuestAgent.Info;
 using ChannelSdk.GuestAgent.Install;
 using ChannelSdk.GuestAgent.Logging;
@@ -42,7 +43,7 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("agent-test-");
     private readonly FakeFreezePlatform _freezePlatform = new();
     private readonly FakeClock _clock = new();
-    private readonly FreezeService _freeze;
+    private readonly FreezeControl _freeze;
     private readonly ManualResetEventSlim _fileSystems = new(initialState: true);
 
     public ServicesOverChannelTests()
@@ -54,13 +55,14 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         var gate = new ServiceGate(services, _policy, new ServicePermissions(() => _policy.Current).WhyNot);
         var power = new PowerService(_platform, state => _guest!.SetState(state), () => Task.CompletedTask, log, time);
         var info = new InfoService(new GuestFacts("1.2.3", 1, time, new FileSystemFacts(AskFileSystem)), () => gate.Allowed, () => _policy.Current, time);
-        var run = new FreezeRun(_freezePlatform, new FreezeMarker($"{_folder.FullName}/frozen"), () => new HookFolder("/nonexistent", TimeSpan.Zero), log);
-        _freeze = new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), run,
+        var run = new FreezeRun(_freezePlatform, new FreezeMarker($"{_folder.FullName}/frozen"), () => new HookFolder("/nonexistent", TimeSpan.Zero),
+            new ProcessGate(new FakeGatePlatform()), new SystemInhibitor("/nonexistent", "/nonexistent"), log);
+        _freeze = new FreezeControl(run,
             () => _guest!.Status is { LinkState: LinkState.Up, SessionId: { } id } ? id : null, (state, until) => _guest!.SetState(state, until), log, time);
         var install = new InstallService(_folder.FullName, static _ => { }, () => ProxyRelay.Start(_guest!, log), log);
         foreach (var service in (ReadOnlySpan<IAgentService>)
         [
-            info, power, _freeze, new TimeService(_clock.Set, time), new TrimService(_freezePlatform), new MeasureService(time),
+            info, power, new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), _freeze), new TimeService(_clock.Set, time), new TrimService(_freezePlatform), new MeasureService(time),
             new FilesService(_policy, log, time), new ExecService(_policy, static () => 32, log, static () => null), install, new OverlayService(install, static () => 0, log),
         ])
         {

@@ -2,6 +2,7 @@ using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Daemon;
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.GuestAgent.Snapshot;
 using ChannelSdk.GuestAgent.Xen;
 using ChannelSdk.Linux.Descriptors;
 using ChannelSdk.Linux.Native;
@@ -23,19 +24,27 @@ internal static class RunCommand
             Rate = new AgentConfig().LogRate,
         };
         // Before any other file: it may lie on a frozen file system.
-        var hasThawed = FreezeRecovery.Run(system.Marker, system.Freeze, log);
+        var left = FreezeRecovery.Run(system.Marker, system.Freeze, system.Gate, () => SnapshotService.IsUnrepaired(system.Repair), log);
         AgentConfig Load(AgentNames names) => XenGuest.Resolve(ConfigReader.Load(arguments.ConfigFile, arguments.Overrides, names));
         // Threads that wait for a frozen file system must not keep heartbeats and the thaw waiting; they are made on demand.
         ThreadPool.SetMinThreads(8, 8);
-        return RunAsync(new AgentDaemon(Load, system, log, TimeProvider.System), hasThawed).GetAwaiter().GetResult();
+        try
+        {
+            return RunAsync(new AgentDaemon(Load, system, log, TimeProvider.System), left).GetAwaiter().GetResult();
+        }
+        finally
+        {
+            // An agent that cannot start, as with a wrong configuration, must leave nothing stopped.
+            _ = system.Gate.Open();
+        }
     }
 
-    private static async Task<int> RunAsync(AgentDaemon daemon, bool hasThawed)
+    private static async Task<int> RunAsync(AgentDaemon daemon, TimeSpan? left)
     {
         await using (daemon.ConfigureAwait(false))
         {
             // The ways in are open once this returns; signals can wait so long, clients measure it.
-            var running = daemon.RunAsync(hasThawed);
+            var running = daemon.RunAsync(left);
             using var signals = new SignalHandlers(daemon);
             await running.ConfigureAwait(false);
         }

@@ -48,6 +48,9 @@ internal sealed record AgentConfig
     /// <summary>The longest lease of a freeze, 1 s to 3600 s.</summary>
     public TimeSpan FreezeMaxLease { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>Whether the host may stop every other process for a snapshot.</summary>
+    public bool SnapshotGate { get; init; } = true;
+
     /// <summary>Where the agent serves the host's HTTP metadata in the guest.</summary>
     public RelaySetting MetadataRelay { get; init; } = RelaySetting.Auto;
 

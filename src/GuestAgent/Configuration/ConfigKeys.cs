@@ -49,6 +49,10 @@ internal static class ConfigKeys
             Time("hook_timeout", "100ms", "300s", static (config, time) => config with { FreezeHookTimeout = time }),
             Time("max_lease", "1s", "3600s", static (config, time) => config with { FreezeMaxLease = time }),
         ]),
+        new("snapshot",
+        [
+            TomlKey.Switch<AgentConfig>("gate", static (config, isAllowed) => config with { SnapshotGate = isAllowed }),
+        ]),
         new("qga",
         [
             Text("listen", "\"auto\", \"off\", a path below /dev of a virtio port, or the path of a Unix socket to listen on",

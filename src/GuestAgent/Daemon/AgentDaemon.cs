@@ -14,6 +14,7 @@ using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.GuestAgent.Power;
 using ChannelSdk.GuestAgent.Qga;
 using ChannelSdk.GuestAgent.Relay;
+using ChannelSdk.GuestAgent.Snapshot;
 using ChannelSdk.GuestAgent.Status;
 using ChannelSdk.GuestAgent.Storage;
 using ChannelSdk.GuestAgent.Time;
@@ -41,7 +42,9 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private readonly MetadataRelay _relay;
     private readonly QgaServer _qga;
     private readonly ShutdownNode _shutdown;
-    private readonly FreezeService _freeze;
+    private readonly FreezeControl _freeze;
+    private readonly SnapshotStates _states;
+    private readonly SnapshotService _snapshot;
     private readonly InstallService _install;
     private readonly AgentPolicy _policy;
     private readonly ServiceGate _gate;
@@ -67,8 +70,13 @@ internal sealed class AgentDaemon : IAsyncDisposable
         _gate = new ServiceGate(services, _policy, new ServicePermissions(() => _policy.Current).WhyNot);
         var power = new PowerService(system.Power, state => SetState(state), SayGoodbyeAsync, log, time);
         var info = new InfoService(facts, () => _gate.Allowed, () => _policy.Current, time);
-        var run = new FreezeRun(system.Freeze, system.Marker, () => new HookFolder(_config.FreezeHooks, _config.FreezeHookTimeout), log);
-        _freeze = new FreezeService(new FreezeOptions(() => _config.FreezeMaxLease), run, UpSession, OnFreezeState, log, time);
+        var run = new FreezeRun(
+            system.Freeze, system.Marker, () => new HookFolder(_config.FreezeHooks, _config.FreezeHookTimeout), system.Gate, system.Inhibitor, log);
+        _states = new SnapshotStates(OnState);
+        _freeze = new FreezeControl(run, UpSession, _states.Show, log, time);
+        var bounds = new FreezeOptions(() => _config.FreezeMaxLease) { MayGate = () => _config.SnapshotGate };
+        var freeze = new FreezeService(bounds, _freeze);
+        _snapshot = new SnapshotService(bounds, _freeze, _states, system.Repair, system.SetClock, log);
         _install = new InstallService(system.RunFolder, OnInstall, () => ProxyRelay.Start(_channel!, log), log);
         var clock = new TimeService(system.SetClock, time);
         var trim = new TrimService(system.Freeze);
@@ -78,7 +86,8 @@ internal sealed class AgentDaemon : IAsyncDisposable
             info,
             new WatchService(() => Shown),
             power,
-            _freeze,
+            freeze,
+            _snapshot,
             clock,
             trim,
             new MeasureService(time),
@@ -91,7 +100,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
             service.Register(_gate);
         }
 
-        var commands = new QgaCommands(new QgaCommandServices(_policy, power, _freeze, clock, trim, exec, system.FileSystems), _gate, () => _config);
+        var commands = new QgaCommands(new QgaCommandServices(_policy, power, freeze, clock, trim, exec, system.FileSystems), _gate, () => _config);
         // What the file may name is known once all that serves it is there.
         _load = () => load(new AgentNames(services.Methods, commands.Names));
         var config = _config = _load();
@@ -105,12 +114,13 @@ internal sealed class AgentDaemon : IAsyncDisposable
     }
 
     /// <summary>Runs until <see cref="Stop"/>.</summary>
-    /// <param name="hasThawed">Whether a predecessor was found to have left file systems frozen, so that the thaw hooks are due.</param>
-    public async Task RunAsync(bool hasThawed = false)
+    /// <param name="left">How much of the lease of a gate that a predecessor left shut is left; null if it left nothing frozen.</param>
+    public async Task RunAsync(TimeSpan? left = null)
     {
-        if (hasThawed)
+        _snapshot.Recover();
+        if (left is { } rest)
         {
-            await Task.Run(_freeze.FinishRecovery).ConfigureAwait(false);
+            await Task.Run(() => _freeze.Recover(rest)).ConfigureAwait(false);
         }
 
         if (_policy.Current.AllowInstall)
@@ -130,9 +140,10 @@ internal sealed class AgentDaemon : IAsyncDisposable
         }
 
         using var trim = MemoryTrim.OfProcess(_time);
-        SetState(StateWord.Ready);
+        _states.Show(StateWord.Ready, null);
         _log.Info($"version {AgentVersion.Text} ready, endpoint {_config.Endpoint}");
         await _stopAsked.Task.ConfigureAwait(false);
+        _snapshot.Stop();
         // Without the agent the guest would stay frozen.
         await _freeze.EndAsync("the agent stops").ConfigureAwait(false);
         SetState(StateWord.Stopping);
@@ -154,6 +165,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         await Task.WhenAny(_install.WaitIdleAsync(), Task.Delay(s_installEndTime)).ConfigureAwait(false);
         await _control.DisposeAsync().ConfigureAwait(false);
         _freeze.Dispose();
+        _snapshot.Dispose();
     }
 
     /// <summary>Asks the daemon to end; callable from any thread, more than once.</summary>
@@ -242,7 +254,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
 
     private void PublishState() => _channel.SetState(Shown, _stateUntil, Shown == StateWord.Installing ? _installing ?? 0 : (ushort)0);
 
-    private void OnFreezeState(StateWord state, DateTimeOffset? until)
+    private void OnState(StateWord state, DateTimeOffset? until)
     {
         SetState(state, until);
         if (state == StateWord.Ready && _isReloadDue)

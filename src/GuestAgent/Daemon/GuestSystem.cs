@@ -1,6 +1,8 @@
 using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Gate;
 using ChannelSdk.GuestAgent.Platform.Mounts;
 using ChannelSdk.GuestAgent.Power;
+using ChannelSdk.GuestAgent.Repair;
 using ChannelSdk.GuestAgent.Time;
 using ChannelSdk.GuestAgent.Xen;
 
@@ -18,6 +20,15 @@ internal sealed record GuestSystem(IPowerPlatform Power, IFreezePlatform Freeze,
 
     /// <summary>Behind info.Get.</summary>
     public FileSystemFacts FileSystems { get; init; } = new();
+
+    /// <summary>Stops every other process for a snapshot.</summary>
+    public ProcessGate Gate { get; init; } = new(new LinuxGatePlatform());
+
+    /// <summary>Keeps the guest from going down meanwhile.</summary>
+    public SystemInhibitor Inhibitor { get; init; } = new("/usr/bin/systemd-inhibit", "/run/systemd/inhibit");
+
+    /// <summary>Behind snapshot.Complete.</summary>
+    public IRepair Repair { get; init; } = new NoRepair();
 
     /// <summary>Whether a toolstack of Xen may ask for a shutdown.</summary>
     public bool IsXen { get; init; }

@@ -5,7 +5,7 @@ using ChannelSdk.Protocol.Services;
 namespace ChannelSdk.GuestAgent.Freeze;
 
 /// <summary>
-/// The states between thawed and frozen with the lease that holds them, and what is said of them: in reports, in the
+/// The states between thawed and frozen, and what is held half thawed, with the lease that holds them, and what is said of them: in reports, in the
 /// heartbeats and to calls that must wait. Does nothing to a file system. Thread-safe; nothing waits under its lock.
 /// </summary>
 internal sealed class FreezeStates : IDisposable
@@ -15,11 +15,13 @@ internal sealed class FreezeStates : IDisposable
     private readonly TimeProvider _time;
     private readonly Lock _lock = new();
     private FreezeState _state = FreezeState.Thawed;
-    private TaskCompletionSource<FreezeReport> _ended = new();
+    private TaskCompletionSource<RestReport> _ended = new();
+    private FreezeOrder _order = new([]);
+    private volatile bool _isHeld;
     private UInt128? _owner;
     private int _version;
     private string? _why;
-    private string _lastEnd = "";
+    private volatile string _lastEnd = "";
     private MountResult[] _mounts = [];
 
     /// <summary>Begins thawed.</summary>
@@ -41,20 +43,8 @@ internal sealed class FreezeStates : IDisposable
     /// <summary>How the last freeze ended; empty if there was none.</summary>
     public string LastEnd
     {
-        get
-        {
-            lock (_lock)
-            {
-                return _lastEnd;
-            }
-        }
-        set
-        {
-            lock (_lock)
-            {
-                _lastEnd = value;
-            }
-        }
+        get => _lastEnd;
+        set => _lastEnd = value;
     }
 
     /// <summary>Why other calls must wait now, or null.</summary>
@@ -65,7 +55,22 @@ internal sealed class FreezeStates : IDisposable
             lock (_lock)
             {
                 return _state == FreezeState.Thawed ? null
-                    : $"the guest is {NameOf(_state)}, by itself no longer than {_time.GetUtcNow() + Lease.Left:u}; until then only freeze.Thaw, freeze.Renew, freeze.Status and info.Ping are answered";
+                    : FreezeWords.Restriction(_state, _time.GetUtcNow() + Lease.Left);
+            }
+        }
+    }
+
+    /// <summary>Whether the file systems are thawed and the rest waits: for a repair, or for the end of the lease.</summary>
+    public bool IsHeld => _isHeld;
+
+    /// <summary>Whether what is at rest, or on its way to it, is so for a snapshot.</summary>
+    public bool IsPrepared
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _state != FreezeState.Thawed && _order.IsSnapshot;
             }
         }
     }
@@ -82,26 +87,25 @@ internal sealed class FreezeStates : IDisposable
     }
 
     /// <summary>From thawed to freezing.</summary>
+    /// <param name="order">What is brought to rest.</param>
     /// <param name="owner">The session that holds the lease, or null.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.FailedPrecondition"/>: not thawed, or the last freeze is stuck.</exception>
-    public void BeginFreeze(UInt128? owner)
+    public void BeginFreeze(FreezeOrder order, UInt128? owner)
     {
         lock (_lock)
         {
             if (_state != FreezeState.Thawed)
             {
-                throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Refused,
-                    $"the guest is {NameOf(_state)} already; freeze.Renew prolongs the lease, freeze.Thaw ends it");
+                throw FreezeWords.Already(_state, _order);
             }
 
             if (_run.StuckIn is { } place)
             {
-                throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Retry,
-                    $"the last freeze, whose time is over, is still stuck in {place}; nothing can be frozen before that has come back");
+                throw FreezeWords.Stuck(place);
             }
 
-            (_state, _owner, _why, _version) = (FreezeState.Freezing, owner, null, _version + 1);
-            _ended = new TaskCompletionSource<FreezeReport>(TaskCreationOptions.RunContinuationsAsynchronously);
+            (_state, _order, _owner, _why, _version) = (FreezeState.Freezing, order, owner, null, _version + 1);
+            _ended = new TaskCompletionSource<RestReport>(TaskCreationOptions.RunContinuationsAsynchronously);
             _mounts = [];
             _run.Begin(() => _why is not null);
         }
@@ -113,7 +117,7 @@ internal sealed class FreezeStates : IDisposable
     /// <returns>Whether it is frozen; if not, why: null if there was nothing to freeze.</returns>
     public (bool IsFrozen, string? Failure) EndFreeze(string? failure, FreezeReport report)
     {
-        var isNothing = failure is null && !report.Mounts.Any(static result => result.Outcome == MountOutcome.Frozen);
+        var isNothing = failure is null && !_order.IsSnapshot && !report.Mounts.Any(static result => result.Outcome == MountOutcome.Frozen);
         lock (_lock)
         {
             failure = _why is null ? failure : _run.StuckIn is { } place ? $"{_why}; stuck in {place}" : _why;
@@ -137,13 +141,13 @@ internal sealed class FreezeStates : IDisposable
         }
     }
 
-    /// <summary>From frozen to thawing; calls a freeze off that is under way. The first reason stays.</summary>
-    /// <returns>The state before, and the report once everything is thawed.</returns>
-    public (FreezeState Was, Task<FreezeReport> Ended) BeginThaw(string why)
+    /// <summary>From frozen, or from held, to thawing; calls a freeze off that is under way. The first reason stays.</summary>
+    /// <returns>The state before, where held counts as frozen, and the report once everything is thawed.</returns>
+    public (FreezeState Was, Task<RestReport> Ended) BeginThaw(string why)
     {
         lock (_lock)
         {
-            var was = _state;
+            var was = _isHeld ? FreezeState.Frozen : _state;
             if (was != FreezeState.Thawed)
             {
                 _why ??= why;
@@ -151,10 +155,36 @@ internal sealed class FreezeStates : IDisposable
 
             if (was == FreezeState.Frozen)
             {
-                (_state, _version) = (FreezeState.Thawing, _version + 1);
+                (_state, _isHeld, _version) = (FreezeState.Thawing, false, _version + 1);
             }
 
             return (was, _ended.Task);
+        }
+    }
+
+    /// <summary>From frozen to held: the file systems are to be thawed, and the rest stays as it is. False from every other state.</summary>
+    /// <param name="owner">The session that holds the lease from now on, or null.</param>
+    public bool TryHold(UInt128? owner)
+    {
+        lock (_lock)
+        {
+            if (_state == FreezeState.Frozen)
+            {
+                (_state, _isHeld, _mounts, _version) = (FreezeState.Thawing, true, [], _version + 1);
+            }
+
+            _owner = _isHeld ? owner : _owner;
+            return _isHeld;
+        }
+    }
+
+    /// <summary>Begins held: a predecessor has stopped the processes, for a snapshot.</summary>
+    public void BeginHeld()
+    {
+        lock (_lock)
+        {
+            (_state, _isHeld, _order, _version) = (FreezeState.Thawing, true, new FreezeOrder([]) { Kind = SnapshotKind.Memory, Gate = true }, _version + 1);
+            (_why, _ended) = (null, new TaskCompletionSource<RestReport>(TaskCreationOptions.RunContinuationsAsynchronously));
         }
     }
 
@@ -164,7 +194,7 @@ internal sealed class FreezeStates : IDisposable
     /// <summary>To thawed, from any state.</summary>
     /// <param name="why">How the freeze ended.</param>
     /// <returns>Gets the report; the next freeze has its own.</returns>
-    public TaskCompletionSource<FreezeReport> EndThaw(string why)
+    public TaskCompletionSource<RestReport> EndThaw(string why)
     {
         lock (_lock)
         {
@@ -178,7 +208,7 @@ internal sealed class FreezeStates : IDisposable
     {
         lock (_lock)
         {
-            if (_state is not (FreezeState.Frozen or FreezeState.Freezing) || _why is not null || !Lease.Renew(length))
+            if ((!_isHeld && _state is not (FreezeState.Frozen or FreezeState.Freezing)) || _why is not null || !Lease.Renew(length))
             {
                 return false;
             }
@@ -195,19 +225,15 @@ internal sealed class FreezeStates : IDisposable
         do
         {
             StateWord word;
+            bool isLeased;
             lock (_lock)
             {
                 version = _version;
-                word = _state switch
-                {
-                    FreezeState.Thawed => StateWord.Ready,
-                    FreezeState.Freezing => StateWord.Freezing,
-                    FreezeState.Frozen => StateWord.Frozen,
-                    _ => StateWord.Busy,
-                };
+                isLeased = _isHeld || _state is FreezeState.Freezing or FreezeState.Frozen;
+                word = FreezeWords.Word(_state);
             }
 
-            _setState(word, word is StateWord.Freezing or StateWord.Frozen ? _time.GetUtcNow() + Lease.Left : null);
+            _setState(word, isLeased ? _time.GetUtcNow() + Lease.Left : null);
         }
         while (version != Volatile.Read(ref _version));
     }
@@ -239,11 +265,4 @@ internal sealed class FreezeStates : IDisposable
 
     /// <summary>Ends the lease's thread.</summary>
     public void Dispose() => Lease.Dispose();
-
-    private static string NameOf(FreezeState state) => state switch
-    {
-        FreezeState.Freezing => "being frozen",
-        FreezeState.Frozen => "frozen",
-        _ => "being thawed",
-    };
 }

@@ -8,7 +8,8 @@ namespace ChannelSdk.GuestAgent.Freeze;
 
 /// <summary>
 /// The programs that bring services to rest: run by name before a freeze with "freeze", and in reverse after it with
-/// "thaw". A hook that was asked to freeze is always asked to thaw, whether it or the freeze succeeded or not.
+/// "thaw". A hook that was asked to freeze is always asked to thaw, whether it or the freeze succeeded or not. For a snapshot there is a
+/// second argument: its kind, "memory" or "disk".
 /// </summary>
 /// <param name="folder">Where they are; it may be missing.</param>
 /// <param name="limit">How long each may take.</param>
@@ -45,9 +46,9 @@ internal sealed class HookFolder(string folder, TimeSpan limit)
 
     /// <summary>Runs one hook on this thread.</summary>
     /// <param name="hook">Its path.</param>
-    /// <param name="argument">"freeze" or "thaw".</param>
+    /// <param name="arguments">"freeze" or "thaw", and for a snapshot its kind.</param>
     /// <param name="mustStop">Asked all the time; true kills it.</param>
-    public HookResult Run(string hook, string argument, Func<bool> mustStop)
+    public HookResult Run(string hook, string[] arguments, Func<bool> mustStop)
     {
         var name = LogText.Escape(Path.GetFileName(hook), 255);
         // A user that may write a hook becomes root with the next freeze.
@@ -57,7 +58,7 @@ internal sealed class HookFolder(string folder, TimeSpan limit)
             return new HookResult { Name = name, ExitCode = NotRun, Output = "not run: others than its owner may write it or its folder (chmod go-w)" };
         }
 
-        var result = CapturedProcess.Run(hook, [argument], limit, mustStop);
+        var result = CapturedProcess.Run(hook, arguments, limit, mustStop);
         return new HookResult
         {
             Name = name,

@@ -20,6 +20,10 @@ internal sealed class TimeService(Func<long, int> setClock, TimeProvider time) :
         gate.Unary(TimeMethods.Set, (request, _) => new(OwnThread.RunAsync(() => Set(request))));
     }
 
+    /// <summary>Whether a clock can show a time: no guest lives before the year 2000, or after 2199.</summary>
+    /// <param name="unixNs">Nanoseconds since 1970.</param>
+    public static bool IsAllowed(long unixNs) => unixNs >= Nanoseconds(s_earliest) && unixNs < Nanoseconds(s_latest);
+
     /// <summary>The clocks now.</summary>
     public TimeReply Get() => new()
     {
@@ -31,7 +35,7 @@ internal sealed class TimeService(Func<long, int> setClock, TimeProvider time) :
     /// <exception cref="ChannelException"><see cref="ChannelError.InvalidArgument"/> for a time that no guest lives in, <see cref="ChannelError.Unsupported"/> where the agent may not.</exception>
     public TimeReply Set(TimeSetRequest request)
     {
-        if (request.UnixNs < Nanoseconds(s_earliest) || request.UnixNs >= Nanoseconds(s_latest))
+        if (!IsAllowed(request.UnixNs))
         {
             throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused,
                 $"unix_ns is {request.UnixNs}; allowed are the years 2000 to 2199, in nanoseconds since 1970");

@@ -25,6 +25,8 @@ internal static class Program
                     return RunCommand.Execute(arguments);
                 case AgentCommand.Status:
                     return StatusCommand.Execute(arguments);
+                case AgentCommand.Generation:
+                    return GenerationCommand.Execute(arguments);
                 case AgentCommand.Version:
                     StandardStream.WriteLine(StandardStream.Output, $"channel-agent {AgentVersion.Text}, protocol {AgentVersion.Protocol}");
                     return ExitCode.Success;

@@ -28,6 +28,7 @@ internal static class ConfigKeyCases
         [("freeze", "hook_timeout")] = new("\"150ms\"", static c => c.FreezeHookTimeout == TimeSpan.FromMilliseconds(150), "\"99ms\"", "\"301s\"", "10"),
         [("freeze", "max_lease")] = new("\"30s\"", static c => c.FreezeMaxLease == TimeSpan.FromSeconds(30), "\"999ms\"", "\"3601s\"", "600"),
         [("snapshot", "gate")] = new("false", static c => !c.SnapshotGate, "\"off\"", "0"),
+        [("snapshot", "hooks")] = new("\"/etc/g\"", static c => c.SnapshotHooks == "/etc/g", "\"g\"", "\"/\"", "\"/g/\"", "[]"),
         [("qga", "listen")] = new("\"/run/qga.sock\"", static c => c.Qga == QgaSetting.Parse("/run/qga.sock"), "\"relative\"", "\"/run/\"", "true"),
         [("qga", "allow")] = new("[\"guest-ping\"]", static c => c.QgaCommands.Allows("guest-ping") && !c.QgaCommands.Allows("guest-exec"), "[\"guest-pin\"]", "\"*\""),
         [("qga", "deny")] = new("[\"guest-exec\"]", static c => c.QgaCommands.Allows("guest-ping") && !c.QgaCommands.Allows("guest-exec"), "[\"ping\"]", "\"guest-exec\""),

@@ -8,9 +8,10 @@ namespace ChannelSdk.GuestAgent.CommandLine;
 /// <summary>Parses the command line; small on purpose, as the binary is.</summary>
 internal static class ArgumentParser
 {
-    private static readonly string[] s_commands = ["run", "status", "version", "help"];
+    private static readonly string[] s_commands = ["run", "status", "generation", "version", "help"];
     private static readonly string[] s_runFlags = ["--endpoint", "--config", "--control-socket", "--log-level", "--help"];
     private static readonly string[] s_statusFlags = ["--json", "--config", "--control-socket", "--help"];
+    private static readonly string[] s_generationFlags = ["--wait", "--timeout", "--json", "--file", "--help"];
     private static readonly string[] s_noFlags = ["--help"];
 
     /// <summary>Parses the arguments after the program's name.</summary>
@@ -34,6 +35,7 @@ internal static class ArgumentParser
         {
             AgentCommand.Run => s_runFlags,
             AgentCommand.Status => s_statusFlags,
+            AgentCommand.Generation => s_generationFlags,
             _ => s_noFlags,
         };
         string? configFile = null;
@@ -89,6 +91,7 @@ internal static class ArgumentParser
     {
         "run" => AgentCommand.Run,
         "status" => AgentCommand.Status,
+        "generation" => AgentCommand.Generation,
         "version" => AgentCommand.Version,
         "help" => AgentCommand.Help,
         _ => throw Error($"'{Quote(word)}' is not a command; {Hint(word, s_commands)}"),

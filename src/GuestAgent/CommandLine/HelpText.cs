@@ -16,6 +16,12 @@ internal static class HelpText
           --json                        print JSON
           --control-socket PATH, --config FILE
                                         where to find the daemon, as for run
+        channel-agent generation        print the generation: 32 hexadecimal digits, of which each restore and each
+                                        clone of this guest has others; zeros before the first
+          --wait OLD                    wait until it is another one
+          --timeout TIME                how long, for instance 500ms or 30s (without limit)
+          --json                        print JSON
+          --file PATH                   where it is (/run/channelsdk/generation)
         channel-agent VERB ...          for scripts of an installation; "channel-agent send --help" lists them
         channel-agent version
         channel-agent help
@@ -24,6 +30,6 @@ internal static class HelpText
         [qga] listen take effect at the next start, everything else at once. SIGTERM and SIGINT stop the daemon.
 
         Exit codes of status: 0 ready, 1 running without a ready channel to the host, 3 not running,
-        4 unknown (no permission, no answer). Of all commands: 2 wrong command line or configuration.
+        4 unknown (no permission, no answer). Of generation: 0 printed, 1 still the same, 3 not there, 4 cannot be read. Of all commands: 2 wrong command line or configuration.
         """;
 }

@@ -33,6 +33,7 @@ internal static class StatusRenderer
         Line(result, "bytes", $"{status.BytesIn} in, {status.BytesOut} out");
         Line(result, "agent", $"version {status.Version}, pid {status.Pid}, up {Seconds(status.UptimeMs)}, {status.RssBytes / 1024} KiB resident");
         Line(result, "config", status.ConfigFile.Length > 0 ? status.ConfigFile : "built-in defaults");
+        Line(result, "generation", status.Generation.Length > 0 ? status.Generation : "none yet");
         Line(result, "methods", string.Join(' ', status.Methods));
         if (status.LastErrorCode != 0)
         {
@@ -76,6 +77,7 @@ internal static class StatusRenderer
             json.WriteNumber("uptime_ms"u8, status.UptimeMs);
             json.WriteNumber("rss_bytes"u8, status.RssBytes);
             WriteText(json, "config_file"u8, status.ConfigFile);
+            WriteText(json, "generation"u8, status.Generation);
             json.WriteStartArray("methods"u8);
             foreach (var method in status.Methods)
             {

@@ -51,6 +51,9 @@ internal sealed record AgentConfig
     /// <summary>Whether the host may stop every other process for a snapshot.</summary>
     public bool SnapshotGate { get; init; } = true;
 
+    /// <summary>Folder of the hooks of a restored guest and of a clone.</summary>
+    public string SnapshotHooks { get; init; } = "/etc/channel-agent/generation.d";
+
     /// <summary>Where the agent serves the host's HTTP metadata in the guest.</summary>
     public RelaySetting MetadataRelay { get; init; } = RelaySetting.Auto;
 

@@ -52,6 +52,7 @@ internal static class ConfigKeys
         new("snapshot",
         [
             TomlKey.Switch<AgentConfig>("gate", static (config, isAllowed) => config with { SnapshotGate = isAllowed }),
+            Text("hooks", "an absolute path", static (config, value) => IsPath(value) ? config with { SnapshotHooks = value } : null),
         ]),
         new("qga",
         [
@@ -83,7 +84,8 @@ internal static class ConfigKeys
         _ => null,
     };
 
-    private static TimeSpan? ParseTime(string value)
+    /// <summary>Reads a time such as "500ms" or "30s", at most an hour; null if it is none.</summary>
+    internal static TimeSpan? ParseTime(string value)
     {
         var (digits, unit) = value.EndsWith("ms", StringComparison.Ordinal) ? (value[..^2], 1)
             : value.EndsWith('s') ? (value[..^1], 1000) : ("", 0);

@@ -1,8 +1,11 @@
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Gate;
+using ChannelSdk.GuestAgent.Generation;
 using ChannelSdk.GuestAgent.Platform.Mounts;
 using ChannelSdk.GuestAgent.Power;
 using ChannelSdk.GuestAgent.Repair;
+using ChannelSdk.GuestAgent.Repair.Hints;
+using ChannelSdk.GuestAgent.Repair.Steps;
 using ChannelSdk.GuestAgent.Time;
 using ChannelSdk.GuestAgent.Xen;
 
@@ -17,6 +20,15 @@ internal sealed record GuestSystem(IPowerPlatform Power, IFreezePlatform Freeze,
 {
     /// <summary>Where the agent keeps what must not outlive a boot; its own user's alone.</summary>
     public string RunFolder { get; init; } = "/run/channel-agent";
+
+    /// <summary>Where programs see the generation; null: nowhere.</summary>
+    public GenerationPage? Generation { get; init; }
+
+    /// <summary>Behind a repair of a restored guest or a clone; null: there is none.</summary>
+    public IRepairPlatform? Repair { get; init; }
+
+    /// <summary>What may hint that this guest is a copy, beside the session and the wall clock.</summary>
+    public IReadOnlyList<IHintSource> Hints { get; init; } = [];
 
     /// <summary>Behind info.Get.</summary>
     public FileSystemFacts FileSystems { get; init; } = new();
@@ -37,5 +49,8 @@ internal sealed record GuestSystem(IPowerPlatform Power, IFreezePlatform Freeze,
     public static GuestSystem Linux() => new(new LinuxPowerPlatform(), new LinuxFreezePlatform(), new FreezeMarker(FreezeMarker.DefaultPath), WallClock.Set)
     {
         IsXen = XenGuest.IsHere,
+        Generation = new GenerationPage(GenerationPage.DefaultPath),
+        Repair = new LinuxRepairPlatform(WallClock.Set),
+        Hints = [new KernelLogHint("/dev/kmsg"), new VmClockHint("/dev/vmclock0"), new ClockHint(ClockHint.OfSystem)],
     };
 }

@@ -14,8 +14,9 @@ namespace ChannelSdk.GuestAgent.Status;
 /// <param name="state">Our own state word.</param>
 /// <param name="channel">The status of the channel to the host.</param>
 /// <param name="methods">The methods that the policy allows.</param>
+/// <param name="generation">The present generation; empty before the first.</param>
 internal sealed class StatusService(
-    GuestFacts facts, Func<AgentConfig> config, Func<StateWord> state, Func<ChannelStatus> channel, Func<IEnumerable<string>> methods)
+    GuestFacts facts, Func<AgentConfig> config, Func<StateWord> state, Func<ChannelStatus> channel, Func<IEnumerable<string>> methods, Func<byte[]> generation)
 {
     /// <summary>The status at this moment.</summary>
     public AgentStatus Get()
@@ -40,6 +41,7 @@ internal sealed class StatusService(
             LastErrorCode = (uint)(link.LastError?.Code ?? ChannelError.None),
             LastError = link.LastError?.Message ?? "",
             ConfigFile = config().SourceFile,
+            Generation = Convert.ToHexStringLower(generation()),
         };
         if (link.HeartbeatAge is { } age)
         {

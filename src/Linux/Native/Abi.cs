@@ -134,6 +134,7 @@ public static class Abi
     public const short POLLHUP = 0x10;
     public const short POLLNVAL = 0x20;
 
+    public const int SIGHUP = 1;
     public const int SIGKILL = 9;
     public const int SIGUSR1 = 10;
     public const int SIGUSR2 = 12;
@@ -143,6 +144,8 @@ public static class Abi
     public const short POSIX_SPAWN_SETSIGMASK = 0x08;
     public const short POSIX_SPAWN_SETSID = 0x80;
     public const int CLOCK_REALTIME = 0;
+    public const int CLOCK_BOOTTIME = 7;
+    public const uint IN_MODIFY = 0x2;
     public const int M_ARENA_MAX = -8;
 
     // A constant for the compiler, which leaves one of the two out.

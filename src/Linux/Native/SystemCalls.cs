@@ -69,6 +69,12 @@ public static unsafe partial class SystemCalls
     [LibraryImport("libc", EntryPoint = "clock_settime", SetLastError = true)]
     public static partial int ClockSetTime(int clock, TimeSpec* time);
 
+    [LibraryImport("libc", EntryPoint = "clock_gettime", SetLastError = true)]
+    public static partial int ClockGetTime(int clock, TimeSpec* time);
+
+    [LibraryImport("libc", EntryPoint = "sethostname", SetLastError = true)]
+    public static partial int SetHostName(byte* name, nuint length);
+
     [LibraryImport("libc", EntryPoint = "tzset")]
     public static partial void TzSet();
 

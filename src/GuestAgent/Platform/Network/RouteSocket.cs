@@ -3,13 +3,14 @@ using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.GuestAgent.Platform.Network;
 
-/// <summary>Reads the kernel's tables of the network by rtnetlink(7): whole, and as they are at one moment.</summary>
+/// <summary>Reads the kernel's tables of the network by rtnetlink(7), whole and as they are at one moment, and changes entries of them.</summary>
 internal static unsafe class RouteSocket
 {
     private const int HeaderBytes = 16;
 
     // linux/netlink.h
     private const ushort Request = 1;
+    private const ushort Acknowledge = 4;
     private const ushort Dump = 0x300;
     private const ushort WasInterrupted = 0x10;
     private const int ErrorType = 2;
@@ -28,12 +29,8 @@ internal static unsafe class RouteSocket
     /// <returns>0, or the errno of what failed.</returns>
     public static int Read(ushort type, ReadOnlySpan<byte> request, INetworkTable table)
     {
-        using var socket = new SafeFd(SocketCalls.Socket(Abi.AF_NETLINK, Abi.SOCK_RAW | Abi.SOCK_CLOEXEC, 0));
-        var kernel = stackalloc byte[12];
-        new Span<byte>(kernel, 12).Clear();
-        *(ushort*)kernel = Abi.AF_NETLINK;
-        // A connected socket receives from the kernel alone.
-        if (socket.IsInvalid || SocketCalls.Connect(socket, kernel, 12) != 0)
+        using var socket = Open();
+        if (socket.IsInvalid)
         {
             return Errno.Last;
         }
@@ -42,7 +39,7 @@ internal static unsafe class RouteSocket
         for (uint sequence = 1; ; sequence++)
         {
             table.Clear();
-            var error = Send(socket, type, sequence, request);
+            var error = Send(socket, type, Request | Dump, sequence, request);
             var isConsistent = true;
             error = error != 0 ? error : Receive(socket, buffer, sequence, table, ref isConsistent);
             if (error != 0 || isConsistent || sequence == Attempts)
@@ -52,13 +49,41 @@ internal static unsafe class RouteSocket
         }
     }
 
-    private static int Send(SafeFd socket, ushort type, uint sequence, ReadOnlySpan<byte> request)
+    /// <summary>Changes an entry.</summary>
+    /// <param name="type">What is asked for, an RTM_NEW number.</param>
+    /// <param name="request">The body of the message.</param>
+    /// <returns>0, or the errno of what failed.</returns>
+    public static int Change(ushort type, ReadOnlySpan<byte> request)
+    {
+        using var socket = Open();
+        var isConsistent = true;
+        var error = socket.IsInvalid ? Errno.Last : Send(socket, type, Request | Acknowledge, 1, request);
+        return error != 0 ? error : Receive(socket, new byte[4096], 1, new NoTable(), ref isConsistent);
+    }
+
+    private static SafeFd Open()
+    {
+        var socket = new SafeFd(SocketCalls.Socket(Abi.AF_NETLINK, Abi.SOCK_RAW | Abi.SOCK_CLOEXEC, 0));
+        var kernel = stackalloc byte[12];
+        new Span<byte>(kernel, 12).Clear();
+        *(ushort*)kernel = Abi.AF_NETLINK;
+        // A connected socket receives from the kernel alone.
+        if (socket.IsInvalid || SocketCalls.Connect(socket, kernel, 12) == 0)
+        {
+            return socket;
+        }
+
+        socket.Dispose();
+        return new SafeFd(-1);
+    }
+
+    private static int Send(SafeFd socket, ushort type, ushort flags, uint sequence, ReadOnlySpan<byte> request)
     {
         Span<byte> message = stackalloc byte[HeaderBytes + request.Length];
         message.Clear();
         BinaryPrimitives.WriteInt32LittleEndian(message, message.Length);
         BinaryPrimitives.WriteUInt16LittleEndian(message[4..], type);
-        BinaryPrimitives.WriteUInt16LittleEndian(message[6..], Request | Dump);
+        BinaryPrimitives.WriteUInt16LittleEndian(message[6..], flags);
         BinaryPrimitives.WriteUInt32LittleEndian(message[8..], sequence);
         request.CopyTo(message[HeaderBytes..]);
         fixed (byte* start = message)
@@ -131,4 +156,16 @@ internal static unsafe class RouteSocket
     }
 
     private static int Aligned(int size) => (size + 3) & ~3;
+
+    // An acknowledgement has no entries.
+    private sealed class NoTable : INetworkTable
+    {
+        public void Clear()
+        {
+        }
+
+        public void Add(int type, ReadOnlySpan<byte> body)
+        {
+        }
+    }
 }

@@ -1,0 +1,173 @@
+using System.Globalization;
+using ChannelSdk.GuestAgent.Generation;
+using ChannelSdk.Linux.Files;
+using ChannelSdk.Protocol.Services;
+
+namespace ChannelSdk.GuestAgent.Repair;
+
+/// <summary>
+/// What a successor of the agent has to know of repairs: a small file on a tmpfs, a fact a line, its fields separated by tabs. It has no
+/// secrets, and ends with the boot.
+/// </summary>
+internal sealed class RepairNotes
+{
+    /// <summary>Generations that are remembered as left; older ones are forgotten.</summary>
+    public const int MaxLeft = 64;
+
+    private const int MaxBytes = 256 << 10;
+    private readonly string _path;
+    private readonly List<byte[]> _left = [];
+    private readonly List<string> _due = [];
+    private byte[]? _begun;
+
+    /// <summary>Reads what a predecessor has left.</summary>
+    /// <param name="path">Where it is.</param>
+    public RepairNotes(string path)
+    {
+        _path = path;
+        if (SmallFile.TryRead(path, MaxBytes, out var bytes) == 0)
+        {
+            Read(System.Text.Encoding.UTF8.GetString(bytes));
+        }
+    }
+
+    /// <summary>The present generation; empty before the first.</summary>
+    public byte[] Generation { get; private set; } = [];
+
+    /// <summary>The last repair that came to its end.</summary>
+    public RepairResult? Last { get; private set; }
+
+    /// <summary>Whether a repair was begun that did not come to its end.</summary>
+    public bool IsUnfinished => _begun is not null;
+
+    /// <summary>What has to be done once other programs run again.</summary>
+    public IReadOnlyList<string> Due => _due;
+
+    /// <summary>Whether a generation was left for another.</summary>
+    public bool HasLeft(ReadOnlySpan<byte> generation)
+    {
+        foreach (var left in _left)
+        {
+            if (generation.SequenceEqual(left))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Notes that a repair begins.</summary>
+    public void Begin(byte[] generation)
+    {
+        _begun = generation;
+        Save();
+    }
+
+    /// <summary>Notes that the guest has a generation now.</summary>
+    public void Enter(byte[] generation)
+    {
+        if (Generation.Length > 0 && !Generation.AsSpan().SequenceEqual(generation))
+        {
+            _left.Add(Generation);
+            if (_left.Count > MaxLeft)
+            {
+                _left.RemoveAt(0);
+            }
+        }
+
+        Generation = generation;
+        Save();
+    }
+
+    /// <summary>Notes what has to be done once other programs run again; before what makes it necessary is done.</summary>
+    public void Owe(string what)
+    {
+        if (!_due.Contains(what))
+        {
+            _due.Add(what);
+            Save();
+        }
+    }
+
+    /// <summary>Notes how a repair ended; with a failure, or without anything that is due, it is finished.</summary>
+    public void End(RepairResult result)
+    {
+        Last = result;
+        if (result.Failure.Length > 0 || _due.Count == 0)
+        {
+            _begun = null;
+            Save();
+        }
+    }
+
+    /// <summary>Notes that what was due was done.</summary>
+    public void Settle(IReadOnlyList<StepResult> steps)
+    {
+        Last = Last is { } last ? last with { Steps = [.. last.Steps, .. steps] } : null;
+        _due.Clear();
+        _begun = null;
+        Save();
+    }
+
+    private void Save()
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(_path)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        List<string> lines = [$"generation\t{Hex(Generation)}", .. _left.Select(static left => $"left\t{Hex(left)}"), .. _due.Select(static due => $"due\t{due}")];
+        if (_begun is { } begun)
+        {
+            lines.Add($"begun\t{Hex(begun)}");
+        }
+        else if (Last is { } last)
+        {
+            lines.Add($"result\t{Hex(last.Generation)}\t{last.Failure}");
+            lines.AddRange(last.Steps.Select(static step => string.Create(CultureInfo.InvariantCulture,
+                $"step\t{(int)step.Outcome}\t{step.ElapsedUs}\t{(step.Mandatory ? 1 : 0)}\t{step.Name}\t{step.Reason}")));
+        }
+
+        AtomicFile.Write(_path, System.Text.Encoding.UTF8.GetBytes(string.Join('\n', lines) + "\n"));
+    }
+
+    private void Read(string text)
+    {
+        var steps = new List<StepResult>();
+        foreach (var line in text.Split('\n'))
+        {
+            var fields = line.Split('\t');
+            switch (fields)
+            {
+                case ["generation", var hex]:
+                    Generation = Bytes(hex);
+                    break;
+                case ["left", var hex] when _left.Count < MaxLeft:
+                    _left.Add(Bytes(hex));
+                    break;
+                case ["due", ..]:
+                    _due.Add(line["due\t".Length..]);
+                    break;
+                case ["begun", var hex]:
+                    _begun = Bytes(hex);
+                    break;
+                case ["result", var hex, var failure]:
+                    Last = new RepairResult(Bytes(hex), steps, failure);
+                    break;
+                case ["step", var outcome, var elapsed, var mandatory, var name, var reason]:
+                    steps.Add(new StepResult
+                    {
+                        Outcome = (StepOutcome)Number(outcome),
+                        ElapsedUs = Number(elapsed),
+                        Mandatory = mandatory == "1",
+                        Name = name,
+                        Reason = reason,
+                    });
+                    break;
+            }
+        }
+    }
+
+    private static ulong Number(string text) => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
+
+    private static string Hex(byte[] bytes) => Convert.ToHexStringLower(bytes);
+
+    private static byte[] Bytes(string hex) => GenerationText.Parse(hex) ?? [];
+}

@@ -23,6 +23,7 @@ public class StatusRendererTests
             bytes       10 in, 20 out
             agent       version 1.2.3, pid 42, up 61.5 s, 4096 KiB resident
             config      built-in defaults
+            generation  none yet
             methods     info.Ping info.Get
             """, text);
         Assert.Equal(ExitCode.Success, StatusRenderer.ExitCodeOf(status));

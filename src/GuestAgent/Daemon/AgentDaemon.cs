@@ -3,6 +3,7 @@ using ChannelSdk.GuestAgent.Configuration;
 using ChannelSdk.GuestAgent.Exec;
 using ChannelSdk.GuestAgent.Files;
 using ChannelSdk.GuestAgent.Freeze;
+using ChannelSdk.GuestAgent.Generation;
 using ChannelSdk.GuestAgent.Info;
 using ChannelSdk.GuestAgent.Install;
 using ChannelSdk.GuestAgent.Logging;
@@ -20,6 +21,7 @@ using ChannelSdk.GuestAgent.Storage;
 using ChannelSdk.GuestAgent.Time;
 using ChannelSdk.GuestAgent.Watch;
 using ChannelSdk.GuestAgent.Xen;
+using ChannelSdk.Linux.Files;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Transports.Schemes;
@@ -48,6 +50,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private readonly InstallService _install;
     private readonly AgentPolicy _policy;
     private readonly ServiceGate _gate;
+    private readonly GenerationPage? _generation;
     private volatile AgentConfig _config = new();
     private volatile bool _isReloadDue;
     private readonly Lock _stateGate = new();
@@ -63,7 +66,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     /// <exception cref="ChannelException"><see cref="ChannelError.BadEndpointUri"/> for a wrong endpoint, <see cref="ChannelError.BadConfiguration"/> for a wrong configuration.</exception>
     public AgentDaemon(Func<AgentNames, AgentConfig> load, GuestSystem system, AgentLog log, TimeProvider time)
     {
-        (_log, _time) = (log, time);
+        (_log, _time, _generation) = (log, time, system.Generation);
         var facts = new GuestFacts(AgentVersion.Text, AgentVersion.Protocol, time, system.FileSystems);
         var services = new ServiceRegistry();
         _policy = new AgentPolicy(new PolicyRules(), new AuditLog(log));
@@ -109,7 +112,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         _shutdown = new ShutdownNode(system.IsXen, power, _gate, log);
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);
         _relay = new MetadataRelay(_channel, log);
-        var status = new StatusService(facts, () => _config, () => Shown, () => _channel.Status, () => _gate.Allowed);
+        var status = new StatusService(facts, () => _config, () => Shown, () => _channel.Status, () => _gate.Allowed, () => system.Generation?.Read() ?? []);
         _control = new ControlSocket(config.ControlSocket, status, log, time);
     }
 
@@ -127,6 +130,8 @@ internal sealed class AgentDaemon : IAsyncDisposable
         {
             await _install.RemoveLeftoversAsync().ConfigureAwait(false);
         }
+
+        ShowGeneration();
         // First, as its clients measure how soon it answers.
         _qga.Start();
         _control.Start();
@@ -222,6 +227,18 @@ internal sealed class AgentDaemon : IAsyncDisposable
         if (needsRestart)
         {
             _log.Warning("endpoint, heartbeat_interval, control_socket, metadata_relay and [qga] listen take effect at the next start");
+        }
+    }
+
+    private void ShowGeneration()
+    {
+        try
+        {
+            _generation?.Ensure();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            _log.Warning($"programs cannot see the generation at {_generation!.Path}: {FileFault.Describe(e)}");
         }
     }
 

@@ -3,9 +3,7 @@ using ChannelSdk.GuestAgent.Gate;
 using ChannelSdk.GuestAgent.Generation;
 using ChannelSdk.GuestAgent.Platform.Mounts;
 using ChannelSdk.GuestAgent.Power;
-using ChannelSdk.GuestAgent.Repair;
 using ChannelSdk.GuestAgent.Repair.Hints;
-using ChannelSdk.GuestAgent.Repair.Steps;
 using ChannelSdk.GuestAgent.Time;
 using ChannelSdk.GuestAgent.Xen;
 
@@ -24,10 +22,7 @@ internal sealed record GuestSystem(IPowerPlatform Power, IFreezePlatform Freeze,
     /// <summary>Where programs see the generation; null: nowhere.</summary>
     public GenerationPage? Generation { get; init; }
 
-    /// <summary>Behind a repair of a restored guest or a clone; null: there is none.</summary>
-    public IRepairPlatform? Repair { get; init; }
-
-    /// <summary>What may hint that this guest is a copy, beside the session and the wall clock.</summary>
+    /// <summary>What may hint that this guest is a copy, beside the session.</summary>
     public IReadOnlyList<IHintSource> Hints { get; init; } = [];
 
     /// <summary>Behind info.Get.</summary>
@@ -50,7 +45,6 @@ internal sealed record GuestSystem(IPowerPlatform Power, IFreezePlatform Freeze,
     {
         IsXen = XenGuest.IsHere,
         Generation = new GenerationPage(GenerationPage.DefaultPath),
-        Repair = new LinuxRepairPlatform(WallClock.Set),
         Hints = [new KernelLogHint("/dev/kmsg"), new VmClockHint("/dev/vmclock0"), new ClockHint(ClockHint.OfSystem)],
     };
 }

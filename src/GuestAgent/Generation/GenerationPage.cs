@@ -39,6 +39,20 @@ internal sealed class GenerationPage(string path)
         }
     }
 
+    /// <summary>The generation that it shows; empty before the first, or where it cannot be read.</summary>
+    public byte[] Read()
+    {
+        try
+        {
+            using var page = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            return GenerationReading.Of(page) is { Counter: not 0 } reading ? reading.Generation : [];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
     /// <summary>Shows a generation. A repeated call for the same one changes nothing.</summary>
     /// <param name="generation">16 bytes.</param>
     /// <exception cref="IOException">It cannot be written.</exception>

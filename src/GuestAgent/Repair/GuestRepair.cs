@@ -15,13 +15,14 @@ namespace ChannelSdk.GuestAgent.Repair;
 /// <param name="platform">The guest.</param>
 /// <param name="page">Where programs see the generation.</param>
 /// <param name="state">What outlives the agent.</param>
-/// <param name="hooks">The hooks at the time of a repair.</param>
 /// <param name="log">The log.</param>
-internal sealed class GuestRepair(IRepairPlatform platform, GenerationPage page, RepairNotes state, Func<HookFolder> hooks, AgentLog log) : IRepair
+internal sealed class GuestRepair(IRepairPlatform platform, GenerationPage page, RepairNotes state, AgentLog log) : IRepair
 {
     // With its escapes, of which a character may take three bytes, a reason is at most 1024 bytes.
     private const int MaxReason = 330;
     private static readonly TimeSpan s_settleTime = TimeSpan.FromSeconds(5);
+
+    public Func<HookFolder> Hooks { get; set; } = static () => new HookFolder("/nowhere", TimeSpan.Zero);
 
     public RepairResult? Last => state.Last;
 
@@ -39,7 +40,7 @@ internal sealed class GuestRepair(IRepairPlatform platform, GenerationPage page,
         try
         {
             Note(() => state.Begin(run.Generation));
-            foreach (var step in RepairSteps.Of(run, page, hooks()))
+            foreach (var step in RepairSteps.Of(run, page, Hooks()))
             {
                 var result = Perform(step, run);
                 steps.Add(result);
@@ -52,6 +53,11 @@ internal sealed class GuestRepair(IRepairPlatform platform, GenerationPage page,
         finally
         {
             Wipe(request.Entropy);
+        }
+
+        if (failure.Length == 0 && mustStop())
+        {
+            failure = "the repair was stopped";
         }
 
         var end = new RepairResult(run.Generation, steps, failure);

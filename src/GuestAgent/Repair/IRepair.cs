@@ -1,3 +1,4 @@
+using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Repair;
@@ -8,6 +9,9 @@ namespace ChannelSdk.GuestAgent.Repair;
 /// </summary>
 internal interface IRepair
 {
+    /// <summary>The image's hooks at the time of a repair.</summary>
+    Func<HookFolder> Hooks { get; set; }
+
     /// <summary>The result of the last repair that came to its end, failed or not; null before the first. It survives the agent's end, but no boot.</summary>
     RepairResult? Last { get; }
 

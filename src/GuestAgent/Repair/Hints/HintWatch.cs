@@ -1,5 +1,4 @@
 using ChannelSdk.GuestAgent.Logging;
-using ChannelSdk.GuestAgent.Repair.Steps;
 using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Services;
@@ -12,14 +11,14 @@ namespace ChannelSdk.GuestAgent.Repair.Hints;
 /// then the host is asked, and only what it says changes who the guest is.
 /// </summary>
 /// <param name="sources">Where hints come from.</param>
-/// <param name="platform">The kernel's random numbers.</param>
+/// <param name="reseed">Has the kernel reseed its random numbers; an errno number, 0 for success.</param>
 /// <param name="ask">Asks the host. A <see cref="ChannelException"/> means that it did not answer.</param>
 /// <param name="act">Acts on the host's word as on snapshot.Complete.</param>
 /// <param name="generation">The present generation.</param>
 /// <param name="log">The log.</param>
 /// <param name="time">The clock of the looks.</param>
 internal sealed class HintWatch(
-    IReadOnlyList<IHintSource> sources, IRepairPlatform platform, Func<InquireRequest, Task<InquireReply>> ask, Func<CompleteRequest, Task> act,
+    IReadOnlyList<IHintSource> sources, Func<int> reseed, Func<InquireRequest, Task<InquireReply>> ask, Func<CompleteRequest, Task> act,
     Func<byte[]> generation, AgentLog log, TimeProvider time) : IAsyncDisposable
 {
     /// <summary>The hint that the host did not know the session.</summary>
@@ -158,10 +157,7 @@ internal sealed class HintWatch(
 
     private void Reseed()
     {
-        Span<byte> jitter = stackalloc byte[KernelPool.JitterBytes];
-        KernelPool.Jitter(jitter);
-        _ = platform.AddEntropy(jitter, 0);
-        if (platform.Reseed() is var error and not 0)
+        if (reseed() is var error and not 0)
         {
             log.Warning($"the kernel does not reseed its random numbers (RNDRESEEDCRNG): {Errno.Describe(error)}");
         }

@@ -44,6 +44,16 @@ internal static unsafe class KernelPool
     /// <returns>0, or an errno.</returns>
     public static int Reseed() => Call(ReseedRequest, null);
 
+    /// <summary>Has the kernel begin again with a little that differs between copies, for want of more.</summary>
+    /// <returns>0, or an errno.</returns>
+    public static int Refresh()
+    {
+        Span<byte> jitter = stackalloc byte[JitterBytes];
+        Jitter(jitter);
+        var error = Add(jitter, 0);
+        return Reseed() is var reseeding and not 0 ? reseeding : error;
+    }
+
     /// <summary>Fills 32 bytes with what differs a little between two runs of the same code: how long its steps take.</summary>
     public static void Jitter(Span<byte> bytes)
     {

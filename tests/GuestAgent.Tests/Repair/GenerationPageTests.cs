@@ -35,7 +35,8 @@ public sealed class GenerationPageTests : IDisposable
     {
         Page.Ensure();
         using var watch = new GenerationWatch(Page.Path);
-        Assert.Equal((0ul, new byte[16]), Both(watch));
+        Assert.Equal(0ul, Both(watch).Counter);
+        Assert.Equal(new byte[16], Both(watch).Generation);
         var seen = new HashSet<ulong> { 0 };
         for (var i = 1; i < 100; i++)
         {

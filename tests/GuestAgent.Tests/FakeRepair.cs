@@ -1,3 +1,4 @@
+using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Repair;
 using ChannelSdk.Protocol.Services;
 
@@ -10,6 +11,8 @@ internal sealed class FakeRepair : IRepair
 
     /// <summary>Runs within a repair; its text is the failure.</summary>
     public Func<Func<bool>, string> OnRun { get; set; } = static _ => "";
+
+    public Func<HookFolder> Hooks { get; set; } = static () => new HookFolder("/nowhere", TimeSpan.Zero);
 
     public Action OnSettle { get; set; } = static () => { };
 

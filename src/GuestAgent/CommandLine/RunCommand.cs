@@ -18,11 +18,11 @@ internal static class RunCommand
         _ = SystemCalls.MallOpt(Abi.M_ARENA_MAX, 1);
         // The journal stamps lines itself (systemd.exec(5), JOURNAL_STREAM).
         var withTime = Environment.GetEnvironmentVariable("JOURNAL_STREAM") is null;
-        var system = GuestSystem.Linux();
         var log = new AgentLog(new LogOutput(StandardStream.Error).Write, TimeProvider.System, withTime)
         {
             Rate = new AgentConfig().LogRate,
         };
+        var system = GuestSystem.Linux(log);
         // Before any other file: it may lie on a frozen file system.
         var left = FreezeRecovery.Run(system.Marker, system.Freeze, system.Gate, () => SnapshotService.IsUnrepaired(system.Repair), log);
         AgentConfig Load(AgentNames names) => XenGuest.Resolve(ConfigReader.Load(arguments.ConfigFile, arguments.Overrides, names));

@@ -15,6 +15,8 @@ using ChannelSdk.GuestAgent.Policy;
 using ChannelSdk.GuestAgent.Power;
 using ChannelSdk.GuestAgent.Qga;
 using ChannelSdk.GuestAgent.Relay;
+using ChannelSdk.GuestAgent.Repair.Hints;
+using ChannelSdk.GuestAgent.Repair.Steps;
 using ChannelSdk.GuestAgent.Snapshot;
 using ChannelSdk.GuestAgent.Status;
 using ChannelSdk.GuestAgent.Storage;
@@ -24,6 +26,8 @@ using ChannelSdk.GuestAgent.Xen;
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Services.Snapshots;
 using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.GuestAgent.Daemon;
@@ -34,6 +38,8 @@ internal sealed class AgentDaemon : IAsyncDisposable
     // A host that does not read must not keep the agent from ending.
     private static readonly TimeSpan s_farewellTime = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_installEndTime = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan s_inquiryTime = TimeSpan.FromSeconds(10);
 
     private readonly Func<AgentConfig> _load;
     private readonly AgentLog _log;
@@ -51,6 +57,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private readonly AgentPolicy _policy;
     private readonly ServiceGate _gate;
     private readonly GenerationPage? _generation;
+    private readonly HintWatch _hints;
     private volatile AgentConfig _config = new();
     private volatile bool _isReloadDue;
     private readonly Lock _stateGate = new();
@@ -80,6 +87,8 @@ internal sealed class AgentDaemon : IAsyncDisposable
         var bounds = new FreezeOptions(() => _config.FreezeMaxLease) { MayGate = () => _config.SnapshotGate };
         var freeze = new FreezeService(bounds, _freeze);
         _snapshot = new SnapshotService(bounds, _freeze, _states, system.Repair, system.SetClock, log);
+        system.Repair.Hooks = () => new HookFolder(_config.SnapshotHooks, _config.FreezeHookTimeout);
+        _hints = new HintWatch(system.Hints, KernelPool.Refresh, InquireAsync, request => _snapshot.CompleteAsync(request).AsTask(), () => system.Repair.Generation, log, time);
         _install = new InstallService(system.RunFolder, OnInstall, () => ProxyRelay.Start(_channel!, log), log);
         var clock = new TimeService(system.SetClock, time);
         var trim = new TrimService(system.Freeze);
@@ -137,8 +146,9 @@ internal sealed class AgentDaemon : IAsyncDisposable
         _control.Start();
         _shutdown.Start();
         var watch = new CancellationTokenSource();
-        var watching = ChannelEventLog.RunAsync(_channel, _log, watch.Token);
+        var watching = ChannelEventLog.RunAsync(_channel, _log, () => _hints.Notice(HintWatch.Session), watch.Token);
         _channel.Start();
+        _hints.Start();
         if (_config.MetadataRelay.PlaceFor(_config.Endpoint, LocalAddress.HasNetwork()) is { } place)
         {
             _relay.Start(place.Address, place.Port);
@@ -162,6 +172,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        await _hints.DisposeAsync().ConfigureAwait(false);
         await _relay.DisposeAsync().ConfigureAwait(false);
         await _qga.DisposeAsync().ConfigureAwait(false);
         await _shutdown.DisposeAsync().ConfigureAwait(false);
@@ -229,6 +240,9 @@ internal sealed class AgentDaemon : IAsyncDisposable
             _log.Warning("endpoint, heartbeat_interval, control_socket, metadata_relay and [qga] listen take effect at the next start");
         }
     }
+
+    private Task<InquireReply> InquireAsync(InquireRequest request) =>
+        _channel.CallAsync(SnapshotMethods.Inquire, request, new CallOptions(s_inquiryTime)).AsTask();
 
     private void ShowGeneration()
     {

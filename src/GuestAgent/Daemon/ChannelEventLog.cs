@@ -8,12 +8,21 @@ namespace ChannelSdk.GuestAgent.Daemon;
 internal static class ChannelEventLog
 {
     /// <summary>Runs until the token fires or the channel is disposed of.</summary>
-    public static async Task RunAsync(Channel channel, AgentLog log, CancellationToken cancellationToken)
+    /// <param name="channel">The channel.</param>
+    /// <param name="log">The log.</param>
+    /// <param name="onStale">The session has gone on elsewhere: this guest may be a copy.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public static async Task RunAsync(Channel channel, AgentLog log, Action onStale, CancellationToken cancellationToken)
     {
         try
         {
             await foreach (var happened in channel.WatchAsync(cancellationToken).ConfigureAwait(false))
             {
+                if (happened.Error == ChannelError.StaleSession)
+                {
+                    onStale();
+                }
+
                 switch (happened.Kind)
                 {
                     case ChannelEventKind.EndpointFailed:

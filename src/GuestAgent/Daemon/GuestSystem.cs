@@ -1,8 +1,10 @@
 using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.GuestAgent.Gate;
 using ChannelSdk.GuestAgent.Generation;
+using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Platform.Mounts;
 using ChannelSdk.GuestAgent.Power;
+using ChannelSdk.GuestAgent.Repair;
 using ChannelSdk.GuestAgent.Repair.Hints;
 using ChannelSdk.GuestAgent.Time;
 using ChannelSdk.GuestAgent.Xen;
@@ -41,10 +43,24 @@ internal sealed record GuestSystem(IPowerPlatform Power, IFreezePlatform Freeze,
     public bool IsXen { get; init; }
 
     /// <summary>The guest that this process runs in.</summary>
-    public static GuestSystem Linux() => new(new LinuxPowerPlatform(), new LinuxFreezePlatform(), new FreezeMarker(FreezeMarker.DefaultPath), WallClock.Set)
+    /// <param name="log">The log.</param>
+    public static GuestSystem Linux(AgentLog log)
     {
-        IsXen = XenGuest.IsHere,
-        Generation = new GenerationPage(GenerationPage.DefaultPath),
-        Hints = [new KernelLogHint("/dev/kmsg"), new VmClockHint("/dev/vmclock0"), new ClockHint(ClockHint.OfSystem)],
-    };
+        var clock = new ClockHint(ClockHint.OfSystem);
+        int SetClock(long nanoseconds)
+        {
+            // Before the jump, which is seen at any moment from then on.
+            clock.Forgive();
+            return WallClock.Set(nanoseconds);
+        }
+
+        var page = new GenerationPage(GenerationPage.DefaultPath);
+        return new(new LinuxPowerPlatform(), new LinuxFreezePlatform(), new FreezeMarker(FreezeMarker.DefaultPath), SetClock)
+        {
+            IsXen = XenGuest.IsHere,
+            Generation = page,
+            Repair = new GuestRepair(new LinuxRepairPlatform(SetClock), page, new RepairNotes(RepairNotes.DefaultPath), log),
+            Hints = [new KernelLogHint("/dev/kmsg"), new VmClockHint("/dev/vmclock0"), clock],
+        };
+    }
 }

@@ -1,3 +1,4 @@
+using ChannelSdk.GuestAgent.Freeze;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Repair;
@@ -5,6 +6,8 @@ namespace ChannelSdk.GuestAgent.Repair;
 /// <summary>Of a guest that cannot be made another: each repair fails.</summary>
 internal sealed class NoRepair : IRepair
 {
+    public Func<HookFolder> Hooks { get; set; } = static () => new HookFolder("/nowhere", TimeSpan.Zero);
+
     public RepairResult? Last { get; private set; }
 
     public bool IsUnfinished => false;

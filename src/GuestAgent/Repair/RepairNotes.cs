@@ -11,6 +11,9 @@ namespace ChannelSdk.GuestAgent.Repair;
 /// </summary>
 internal sealed class RepairNotes
 {
+    /// <summary>Where the agent of a guest keeps them.</summary>
+    public const string DefaultPath = "/run/channel-agent/repair";
+
     /// <summary>Generations that are remembered as left; older ones are forgotten.</summary>
     public const int MaxLeft = 64;
 

@@ -13,7 +13,7 @@ namespace ChannelSdk.Guest.Tests;
 public class GateTests
 {
     // A service that counts; the console's shell is stopped with it.
-    private const string Start = "systemd-run -q --unit=counter sh -c 'i=0; while :; do i=$((i+1)); echo $i > /run/count; done'";
+    private const string Start = "echo 'i=0; while :; do i=$((i+1)); echo $i > /run/count; done' > /run/counter; systemd-run -q --unit=counter sh /run/counter";
 
     [Fact]
     public async Task Services_and_logins_stand_still_and_systemd_brings_back_an_agent_that_is_killed_meanwhile()
@@ -37,7 +37,7 @@ public class GateTests
                 // The shell of the console is a service as well, and does not answer.
                 await Assert.ThrowsAsync<TimeoutException>(() => console.ShAsync("true", TimeSpan.FromSeconds(3)));
                 Assert.Equal(ChannelError.FailedPrecondition, (await Assert.ThrowsAsync<ChannelException>(
-                    () => host.CallAsync(SnapshotMethods.Prepare, new PrepareRequest { Kind = SnapshotKind.Memory, LeaseMs = 5000 }, default, DebianGuest.Soon))).Code);
+                    () => host.CallAsync(SnapshotMethods.Prepare, new PrepareRequest { Kind = SnapshotKind.Memory, LeaseMs = 5000 }, default, DebianGuest.Soon).AsTask())).Code);
 
                 var ended = await host.CallAsync(SnapshotMethods.Complete, new CompleteRequest { Origin = SnapshotOrigin.GoesOn }, default, DebianGuest.Soon);
                 Assert.Equal(SnapshotState.Idle, ended.State);
@@ -45,7 +45,7 @@ public class GateTests
 
             // A timer of systemd starts a service, which no gate stops, that kills the agent while all else stands still.
             await console.WaitForAsync("DONE-", TimeSpan.FromMinutes(1));
-            await console.ShAsync("systemd-run -q --on-active=40 --timer-property=AccuracySec=100ms sh -c 'cat /run/count > /run/first; sleep 1; cat /run/count > /run/second; kill -9 $(systemctl show -P MainPID channel-agent)'");
+            await console.ShAsync("echo 'cat /run/count > /run/first; sleep 1; cat /run/count > /run/second; kill -9 $(systemctl show -P MainPID channel-agent)' > /run/killer; systemd-run -q --on-active=40 --timer-property=AccuracySec=100ms sh /run/killer");
             await using (var host = Attach(guest))
             {
                 var prepared = await host.CallAsync(SnapshotMethods.Prepare,

@@ -25,12 +25,21 @@ public sealed record MachineSnapshotPlan
 }
 
 /// <summary>Takes snapshots of machines, and starts machines from them, from the guest's rest to its repair.</summary>
-/// <param name="launcher">Starts and ends machines.</param>
-/// <param name="snapshots">Saves them; null: the hypervisor cannot, and there are snapshots of disks by a command alone.</param>
-public sealed class MachineSnapshots(IMachineLauncher launcher, IMachineSnapshots? snapshots)
+public sealed class MachineSnapshots
 {
     private static readonly TimeSpan s_undoTime = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_killTime = TimeSpan.FromSeconds(10);
+    private readonly IMachineLauncher _launcher;
+    private readonly IMachineSnapshots? _snapshots;
+
+    /// <summary>Makes one.</summary>
+    /// <param name="launcher">Starts and ends machines.</param>
+    /// <param name="snapshots">Saves them; null: the hypervisor cannot, and there are snapshots of disks by a command alone.</param>
+    public MachineSnapshots(IMachineLauncher launcher, IMachineSnapshots? snapshots)
+    {
+        ArgumentNullException.ThrowIfNull(launcher);
+        (_launcher, _snapshots) = (launcher, snapshots);
+    }
 
     /// <summary>Takes a snapshot. When this throws, there is none, and the machine and its guest go on.</summary>
     /// <param name="instance">The guest, whose agent is there.</param>
@@ -47,7 +56,7 @@ public sealed class MachineSnapshots(IMachineLauncher launcher, IMachineSnapshot
         ArgumentNullException.ThrowIfNull(folder);
         ArgumentNullException.ThrowIfNull(plan);
         var hasMemory = plan.Rest.Kind == SnapshotKind.Memory;
-        if (snapshots is null && (hasMemory || plan.Overlays.Count > 0))
+        if (_snapshots is null && (hasMemory || plan.Overlays.Count > 0))
         {
             throw new ChannelException(ChannelError.Unsupported, ErrorClass.Refused, "this hypervisor's machines cannot be saved here; take a snapshot of the disks by a command");
         }
@@ -58,7 +67,7 @@ public sealed class MachineSnapshots(IMachineLauncher launcher, IMachineSnapshot
             var info = await instance.Info.GetAsync(cancellationToken).ConfigureAwait(false);
             var disks = plan.Machine.Disks;
             var (saved, rest) = await AtRestAsync(instance, plan.Rest, async () => hasMemory || plan.Overlays.Count > 0
-                ? await snapshots!.SaveAsync(machine, new MachineSave
+                ? await _snapshots!.SaveAsync(machine, new MachineSave
                 {
                     Machine = plan.Machine,
                     Folder = hasMemory ? folder.Path : null,
@@ -69,7 +78,7 @@ public sealed class MachineSnapshots(IMachineLauncher launcher, IMachineSnapshot
                 : await CopyAsync(plan, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
             if (hasMemory)
             {
-                await snapshots!.FinishAsync(plan.Machine with { Disks = disks }, folder.Path, cancellationToken).ConfigureAwait(false);
+                await _snapshots!.FinishAsync(plan.Machine with { Disks = disks }, folder.Path, cancellationToken).ConfigureAwait(false);
             }
 
             var stamp = new SnapshotStamp
@@ -127,7 +136,7 @@ public sealed class MachineSnapshots(IMachineLauncher launcher, IMachineSnapshot
         };
         try
         {
-            await (stamp.Kind == SnapshotKind.Memory ? snapshots!.StartAsync(told, folder.Path, stamp.Machine, limit.Token) : launcher.StartAsync(told, limit.Token)).ConfigureAwait(false);
+            await (stamp.Kind == SnapshotKind.Memory ? _snapshots!.StartAsync(told, folder.Path, stamp.Machine, limit.Token) : _launcher.StartAsync(told, limit.Token)).ConfigureAwait(false);
             var instance = attach(machine ?? throw new ChannelException(ChannelError.Internal, ErrorClass.Fatal, $"the launcher of {request.Instance} did not tell of its machine"));
             await instance.WaitReadyAsync(limit.Token).ConfigureAwait(false);
             var report = await instance.Snapshot.CompleteAsync(completion, within, limit.Token).ConfigureAwait(false);
@@ -143,7 +152,7 @@ public sealed class MachineSnapshots(IMachineLauncher launcher, IMachineSnapshot
             if (machine is not null)
             {
                 // A copy that is not repaired may use what the other copies use.
-                await launcher.KillAsync(machine, s_killTime).ConfigureAwait(false);
+                await _launcher.KillAsync(machine, s_killTime).ConfigureAwait(false);
             }
 
             if (e is OperationCanceledException && !cancellationToken.IsCancellationRequested)
@@ -168,7 +177,7 @@ public sealed class MachineSnapshots(IMachineLauncher launcher, IMachineSnapshot
             throw Refused($"{request.Instance} has no channel, by which the guest of a snapshot is told what it is");
         }
 
-        if (stamp.Kind == SnapshotKind.Memory && snapshots is null)
+        if (stamp.Kind == SnapshotKind.Memory && _snapshots is null)
         {
             throw Refused("this hypervisor's machines cannot be started from memory");
         }

@@ -112,8 +112,8 @@ public sealed class SnapshotClient
         SnapshotReport.Of(await _connection.Channel.CallAsync(method, request, new CallOptions(deadline), cancellationToken).ConfigureAwait(false));
 
     // A deadline that has passed is the end of the time for all.
-    private static bool IsLost(ChannelException e) => e.Code != ChannelError.SessionClosed && (e.Class == ErrorClass.MayHaveRun
-        || e is { Class: ErrorClass.Retry, Origin: ErrorOrigin.Link or ErrorOrigin.Session or ErrorOrigin.Stream or ErrorOrigin.Transport });
+    private static bool IsLost(ChannelException e) => e.Class == ErrorClass.MayHaveRun
+        || (e is { Class: ErrorClass.Retry, Origin: ErrorOrigin.Link or ErrorOrigin.Session or ErrorOrigin.Stream or ErrorOrigin.Transport } && e.Code != ChannelError.SessionClosed);
 
     private static ChannelException Late(TimeSpan within, ChannelException? last) => new(ChannelError.DeadlineExceeded, ErrorClass.MayHaveRun,
         string.Create(System.Globalization.CultureInfo.InvariantCulture, $"the guest was not complete within {within.TotalSeconds:0.###} s{(last is null ? "" : $": {last.Message}")}"), last);

@@ -9,8 +9,7 @@ namespace ChannelSdk.Hypervisors.Qemu;
 /// Snapshots of the machines that a <see cref="QemuMachineLauncher"/> starts. The memory of a snapshot is one file that all machines which start from it share, each
 /// with its own writes in memory; disks are qcow2 overlays.
 /// </summary>
-/// <param name="launcher">How machines run.</param>
-public sealed class QemuSnapshots(QemuMachineLauncher launcher) : IMachineSnapshots
+public sealed class QemuSnapshots : IMachineSnapshots
 {
     private const string Stream = "stream";
     private const string Memory = "memory";
@@ -20,6 +19,15 @@ public sealed class QemuSnapshots(QemuMachineLauncher launcher) : IMachineSnapsh
     private const int EmptyDisk = 1 << 20;
 
     private static readonly TimeSpan s_undoTime = TimeSpan.FromSeconds(10);
+    private readonly QemuMachineLauncher _launcher;
+
+    /// <summary>Makes one.</summary>
+    /// <param name="launcher">How machines run.</param>
+    public QemuSnapshots(QemuMachineLauncher launcher)
+    {
+        ArgumentNullException.ThrowIfNull(launcher);
+        _launcher = launcher;
+    }
 
     /// <inheritdoc/>
     public async Task<IReadOnlyDictionary<string, string>> SaveAsync(RunningMachine machine, MachineSave save, CancellationToken cancellationToken = default)
@@ -57,7 +65,7 @@ public sealed class QemuSnapshots(QemuMachineLauncher launcher) : IMachineSnapsh
             if (!isCut)
             {
                 save.OnDisks(save.Machine.Disks);
-                save.Overlays.ToList().ForEach(File.Delete);
+                save.Overlays.Where(File.Exists).ToList().ForEach(File.Delete);
             }
 
             throw;
@@ -68,7 +76,7 @@ public sealed class QemuSnapshots(QemuMachineLauncher launcher) : IMachineSnapsh
             await qmp.ExecuteAsync("cont", null, soon.Token).ConfigureAwait(false);
         }
 
-        return new Dictionary<string, string>(Describe(launcher.Options(save.Machine))) { [Version] = qmp.Version };
+        return new Dictionary<string, string>(Describe(_launcher.Options(save.Machine))) { [Version] = qmp.Version };
     }
 
     /// <inheritdoc/>
@@ -79,7 +87,7 @@ public sealed class QemuSnapshots(QemuMachineLauncher launcher) : IMachineSnapsh
         var (stream, memory, devices) = (Path.Combine(folder, Stream), Path.Combine(folder, Memory), Path.Combine(folder, Devices));
         // The running machine has the disks, and taps of these names.
         var empty = request.Disks.Select((_, i) => new TargetDisk(Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"empty{i}")))).ToList();
-        var options = launcher.Options(request with { Instance = $"{request.Instance}/snapshot", Disks = empty, OnStarted = static _ => { } });
+        var options = _launcher.Options(request with { Instance = $"{request.Instance}/snapshot", Disks = empty, OnStarted = static _ => { } });
         try
         {
             empty.ForEach(static disk => Make(disk.Path, EmptyDisk));
@@ -128,7 +136,7 @@ public sealed class QemuSnapshots(QemuMachineLauncher launcher) : IMachineSnapsh
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(folder);
         ArgumentNullException.ThrowIfNull(saved);
-        var (options, memory) = (launcher.Options(request), Path.Combine(folder, Memory));
+        var (options, memory) = (_launcher.Options(request), Path.Combine(folder, Memory));
         Require(request, saved, Describe(options));
         if (new FileInfo(memory) is not { Exists: true } file || file.Length != (long)options.MemoryMiB << 20)
         {

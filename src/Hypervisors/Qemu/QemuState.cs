@@ -39,11 +39,8 @@ internal sealed class QemuState(QmpClient qmp, Func<string> words, bool hasMemor
     /// <summary>Lets QEMU write its state to a file, or read it: an open one, so that no path is in any command.</summary>
     private async Task MoveAsync(string command, FileStream file, CancellationToken cancellationToken)
     {
-        if (!hasMemory)
-        {
-            await qmp.ExecuteAsync("migrate-set-capabilities", "{\"capabilities\":[{\"capability\":\"x-ignore-shared\",\"state\":true}]}", cancellationToken).ConfigureAwait(false);
-        }
-
+        // Also when it is off: a QEMU that was restored without its memory is saved with it.
+        await qmp.ExecuteAsync("migrate-set-capabilities", $"{{\"capabilities\":[{{\"capability\":\"x-ignore-shared\",\"state\":{(hasMemory ? "false" : "true")}}}]}}", cancellationToken).ConfigureAwait(false);
         await qmp.ExecuteAsync("getfd", $"{{\"fdname\":\"{DescriptorName}\"}}", file.SafeFileHandle, cancellationToken).ConfigureAwait(false);
         await qmp.ExecuteAsync(command, $"{{\"uri\":\"fd:{DescriptorName}\"}}", cancellationToken).ConfigureAwait(false);
         for (var status = ""; status != "completed";)

@@ -179,7 +179,7 @@ public sealed class InstanceSnapshots
         {
             undo();
             file.Remove();
-            overlays.ToList().ForEach(File.Delete);
+            overlays.Where(File.Exists).ToList().ForEach(File.Delete);
             throw;
         }
     }

@@ -15,6 +15,8 @@ public sealed class MachineSnapshotsTests : IAsyncDisposable
     private readonly ChannelHost _host = new();
     private readonly Hypervisor _hypervisor = new();
 
+    public MachineSnapshotsTests() => _folder.Write("disk.img", "content");
+
     private static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token;
 
     private MachineSnapshots Machines => new(_hypervisor, _hypervisor);
@@ -34,7 +36,7 @@ public sealed class MachineSnapshotsTests : IAsyncDisposable
     {
         Instance = name,
         Folder = _folder.Path,
-        Disks = [new TargetDisk(_folder.Write("disk.img", "content"))],
+        Disks = [new TargetDisk(_folder.At("disk.img"))],
         Hardware = new MachineHardware { Nics = [new MachineNic("52:54:00:00:00:01")] },
         HasChannel = true,
         OnStarted = _ => { },

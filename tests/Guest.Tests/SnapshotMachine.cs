@@ -2,6 +2,7 @@ using System.Text;
 using ChannelSdk.Host;
 using ChannelSdk.Host.Exec;
 using ChannelSdk.Host.Launch;
+using ChannelSdk.Host.Snapshots;
 using ChannelSdk.Hypervisors.Qemu;
 
 namespace ChannelSdk.Guest.Tests;
@@ -90,10 +91,35 @@ internal sealed class SnapshotMachine : IAsyncDisposable
     public async Task StartAsync(string name, string folder, TargetDisk disk) => await Snapshots.StartAsync(
         Request(name, await Snapshots.OverlayAsync(disk, At($"{name}-{++_count}.qcow2"), SavedGuest.Soon)), folder, Saved, SavedGuest.Soon);
 
+    /// <summary>Lets the gate of a guest shut: the agent has a control group to itself, and all others another one.</summary>
+    public async Task SeparateAsync(string name)
+    {
+        await using var console = await GuestConsole.ConnectAsync(Of(name).ConsoleSocket!);
+        Assert.Equal("1 1", await console.ShAsync(
+            "mount -t cgroup2 groups /sys/fs/cgroup; cd /sys/fs/cgroup; mkdir init agent; for p in $(cat cgroup.procs); do echo $p > init/cgroup.procs 2>/dev/null; done; "
+            + "echo $(pidof channel-agent) > agent/cgroup.procs; cd /; echo $(wc -l < /sys/fs/cgroup/agent/cgroup.procs) $(grep -c agent /proc/$(pidof channel-agent)/cgroup)"));
+    }
+
+    /// <summary>Takes a snapshot of a guest that the gate stops.</summary>
+    public async Task<SnapshotStamp> CreateAsync(string name, SnapshotFolder folder, TargetDisk disk, Action<IReadOnlyList<TargetDisk>> onDisks) => await new MachineSnapshots(Launcher, Snapshots).CreateAsync(
+        _host.Instances.Single(instance => instance.Name == name), Of(name), folder,
+        new MachineSnapshotPlan { Machine = Request(name, disk), Overlays = [At($"{name}-{++_count}.qcow2")], OnDisks = onDisks }, SavedGuest.Soon);
+
+    /// <summary>Starts a machine from a snapshot, and waits until its guest is ready.</summary>
+    public async Task<(Instance Instance, SnapshotReport Report)> RestoreAsync(string name, SnapshotFolder folder, SnapshotCompletion completion)
+    {
+        var stamp = folder.Read();
+        var overlay = await Snapshots.OverlayAsync(new TargetDisk(stamp.Disks[0].Path, stamp.Disks[0].Format), At($"{name}-{++_count}.qcow2"), SavedGuest.Soon);
+        Instance? instance = null;
+        var report = await new MachineSnapshots(Launcher, Snapshots).RestoreAsync(
+            folder, Request(name, overlay), completion, machine => instance = _host.Attach(name, machine.ChannelUri!), TimeSpan.FromSeconds(60), SavedGuest.Soon);
+        return (instance!, report);
+    }
+
     /// <summary>What a command of the guest's shell prints.</summary>
     public static async Task<string> ShAsync(Instance instance, string command)
     {
-        var result = await instance.Exec.RunAsync(new ExecOptions { Command = ["/bin/busybox", "sh", "-c", command] }, cancellationToken: SavedGuest.Soon);
+        var result = await instance.Exec.RunAsync(new ExecOptions { Command = ["/bin/busybox", "sh", "-c", command] }, maxOutput: 16 << 20, cancellationToken: SavedGuest.Soon);
         Assert.True(result.Exit.ShellCode == 0, $"{command}: {Encoding.UTF8.GetString(result.Error.Span)}");
         return Encoding.UTF8.GetString(result.Output.Span).Trim();
     }
@@ -107,7 +133,8 @@ internal sealed class SnapshotMachine : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _host.DisposeAsync();
-        foreach (var machine in _machines)
+        // Those that were killed have ended.
+        foreach (var machine in _machines.Where(static machine => machine.IsRunning))
         {
             await Launcher.KillAsync(machine, TimeSpan.FromSeconds(10));
         }

@@ -9,7 +9,7 @@ namespace ChannelSdk.Guest.Tests;
 
 /// <summary>Machines that are saved while they run, and others that start from their memory.</summary>
 [Collection("guest")]
-public sealed class SnapshotTests : IAsyncDisposable
+public sealed class SnapshotTests : IAsyncLifetime, IAsyncDisposable
 {
     private readonly ITestOutputHelper _output;
     private readonly SnapshotMachine _machine = new();
@@ -21,7 +21,11 @@ public sealed class SnapshotTests : IAsyncDisposable
         _output = output;
     }
 
+    public Task InitializeAsync() => Task.CompletedTask;
+
     public ValueTask DisposeAsync() => _machine.DisposeAsync();
+
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     [Fact]
     public async Task Eight_machines_share_one_memory_and_write_to_disks_of_their_own_while_the_first_goes_on()

@@ -8,7 +8,7 @@ using ChannelSdk.Protocol.Errors;
 namespace ChannelSdk.HostEndpoint.Tests.Snapshots;
 
 /// <summary>The order of a snapshot and of a restore, and the way back from each step, with a hypervisor of the test's.</summary>
-public sealed class MachineSnapshotsTests : IAsyncDisposable
+public sealed class MachineSnapshotsTests : IAsyncLifetime, IAsyncDisposable
 {
     private readonly TestFolder _folder = new();
     private readonly SnapshotDouble _guest = new();
@@ -24,6 +24,10 @@ public sealed class MachineSnapshotsTests : IAsyncDisposable
     private SnapshotFolder Folder => new(_folder.At("s1"));
 
     private RunningMachine Machine => new() { Instance = "vm1", Process = ProcessIdentity.Of(Environment.ProcessId)!.Value, Started = DateTimeOffset.UtcNow, ChannelUri = _guest.Guest.Uri };
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     public async ValueTask DisposeAsync()
     {

@@ -32,23 +32,25 @@ public sealed class CopyTests : IAsyncLifetime, IAsyncDisposable
     [Fact]
     public async Task Copies_that_are_not_repaired_draw_the_same_random_numbers()
     {
-        await BootSamplerAsync();
+        var guest = await BootSamplerAsync();
+        // Not by the agent, so that it knows nothing of the snapshot; thus it is known which values were drawn before.
+        await SnapshotMachine.ShAsync(guest, "echo 1 > /sys/fs/cgroup/draw/cgroup.freeze; until grep -q 'frozen 1' /sys/fs/cgroup/draw/cgroup.events; do :; done");
+        var before = (await ReadAsync(guest)).Length;
         await _machine.SaveAsync("vm1", _machine.Memory, _machine.Disk);
         List<string[]> drawn = [];
         foreach (var name in (string[])["c1", "c2"])
         {
             await _machine.StartAsync(name, _machine.Memory, _machine.Disk);
             var copy = await _machine.AttachAsync(name);
+            await SnapshotMachine.ShAsync(copy, "echo 0 > /sys/fs/cgroup/draw/cgroup.freeze");
             await Task.Delay(s_drawing);
-            drawn.Add(await ReadAsync(copy));
+            drawn.Add((await ReadAsync(copy))[before..]);
             await _machine.EndAsync(name);
         }
 
-        // By the end of the shorter one both had run on for a second and more.
-        var end = Math.Min(drawn[0].Length, drawn[1].Length);
-        var equal = Values(drawn[0][..end]).Intersect(Values(drawn[1][..end])).Count();
-        _output.WriteLine($"{equal} of {end} values are equal");
-        Assert.InRange(equal, end * 9 / 10, end);
+        var equal = Values(drawn[0]).Intersect(Values(drawn[1])).Count();
+        _output.WriteLine($"{equal} of {drawn[0].Length} and {drawn[1].Length} values are equal");
+        Assert.InRange(equal, 50, int.MaxValue);
     }
 
     [Theory]
@@ -118,7 +120,7 @@ public sealed class CopyTests : IAsyncLifetime, IAsyncDisposable
         await guest.Files.CopyInAsync(program, "/tmp/sample", cancellationToken: SavedGuest.Soon);
         await _machine.SeparateAsync("vm1");
         await using var console = await GuestConsole.ConnectAsync(_machine.Of("vm1").ConsoleSocket!);
-        await console.ShAsync($"chmod 755 /tmp/sample; /tmp/sample {Samples} & sleep 1");
+        await console.ShAsync($"chmod 755 /tmp/sample; mkdir /sys/fs/cgroup/draw; /tmp/sample {Samples} & echo $! > /sys/fs/cgroup/draw/cgroup.procs; sleep 1");
         return guest;
     }
 

@@ -96,7 +96,7 @@ internal sealed class SnapshotMachine : IAsyncDisposable
     {
         await using var console = await GuestConsole.ConnectAsync(Of(name).ConsoleSocket!);
         Assert.Equal("1 1", await console.ShAsync(
-            "mount -t cgroup2 groups /sys/fs/cgroup; cd /sys/fs/cgroup; mkdir init agent; for p in $(cat cgroup.procs); do echo $p > init/cgroup.procs 2>/dev/null; done; "
+            "grep -q cgroup2 /proc/mounts || mount -t cgroup2 groups /sys/fs/cgroup; cd /sys/fs/cgroup; mkdir init agent; for p in $(cat cgroup.procs); do echo $p > init/cgroup.procs 2>/dev/null; done; "
             + "echo $(pidof channel-agent) > agent/cgroup.procs; cd /; echo $(wc -l < /sys/fs/cgroup/agent/cgroup.procs) $(grep -c agent /proc/$(pidof channel-agent)/cgroup)"));
     }
 

@@ -10,6 +10,7 @@ using ChannelSdk.Host.Options;
 using ChannelSdk.Host.Policy;
 using ChannelSdk.Host.Power;
 using ChannelSdk.Host.Qga;
+using ChannelSdk.Host.Snapshots;
 using ChannelSdk.Host.Storage;
 using ChannelSdk.Host.Telemetry;
 using ChannelSdk.Host.Time;
@@ -32,6 +33,11 @@ public sealed class Instance : IAsyncDisposable
         (Name, EndpointUri, _telemetry) = (name, endpoint.Uri, telemetry);
         var services = new ServiceRegistry();
         options.Serve?.Invoke(services);
+        if (options.Copy is { } copy)
+        {
+            InquiryService.Serve(services, copy, time);
+        }
+
         var guard = new InstanceGuard(name, options.Policy, options.Audit, Alarm, telemetry, time) { SinkFailed = e => Channel.ReportFault("the audit sink failed", e) };
         var bounds = options.Channel with { Guard = guard, Observer = telemetry };
         var ownQga = endpoint as QgaEndpoint;
@@ -52,6 +58,7 @@ public sealed class Instance : IAsyncDisposable
         Info = new InfoClient(Connection);
         Power = new PowerClient(Connection);
         Freeze = new FreezeClient(Connection);
+        Snapshot = new SnapshotClient(Connection);
         Time = new TimeClient(Connection);
         Storage = new StorageClient(Connection);
         Measure = new MeasureClient(Connection);
@@ -82,6 +89,9 @@ public sealed class Instance : IAsyncDisposable
 
     /// <summary>File systems that stand still for a snapshot.</summary>
     public FreezeClient Freeze { get; }
+
+    /// <summary>Rest for a snapshot, and what becomes of a guest after it.</summary>
+    public SnapshotClient Snapshot { get; }
 
     /// <summary>The guest's wall clock.</summary>
     public TimeClient Time { get; }

@@ -1,6 +1,7 @@
 using ChannelSdk.Channels;
 using ChannelSdk.Host.Files;
 using ChannelSdk.Host.Policy;
+using ChannelSdk.Host.Snapshots;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Options;
 
@@ -18,6 +19,12 @@ public sealed record InstanceOptions
     /// network its HTTP metadata.
     /// </summary>
     public Action<ServiceRegistry>? Serve { get; init; }
+
+    /// <summary>
+    /// What this instance is after a snapshot, for a guest that notices that it may be a copy and asks (<c>snapshot.Inquire</c>); a null that it returns: the
+    /// host knows of no copy. The same copy gets the same record each time. It runs within the call: return at once. Null: the guest is told that it is no copy.
+    /// </summary>
+    public Func<SnapshotInquiry, SnapshotCompletion?>? Copy { get; init; }
 
     /// <summary>What this host may ask of the guest, and the guest of it.</summary>
     public HostPolicy Policy { get; init; } = HostPolicy.Open;

@@ -1,104 +1,138 @@
-using System.Security.Cryptography;
-using ChannelSdk.Channels;
-using ChannelSdk.Hypervisors.Qemu;
-using ChannelSdk.Protocol.Links;
-using ChannelSdk.Protocol.Services;
-using ChannelSdk.Services.Snapshots;
-using ChannelSdk.Transports.Schemes;
-using Google.Protobuf;
+using System.Diagnostics;
+using System.Globalization;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Launch;
+using ChannelSdk.Host.Snapshots;
+using Xunit.Abstractions;
 
 namespace ChannelSdk.Guest.Tests;
 
-/// <summary>Two copies of one saved guest, and what the repair of each makes of it.</summary>
+/// <summary>What copies of a running guest have in common, with and without the gate and the repair.</summary>
 [Collection("guest")]
-public sealed class CopyTests(SavedGuest saved)
+public sealed class CopyTests : IAsyncLifetime, IAsyncDisposable
 {
-    private static CancellationToken Soon => SavedGuest.Soon;
+    private const string Samples = "/tmp/samples";
+    private static readonly TimeSpan s_drawing = TimeSpan.FromSeconds(1.5);
+    private readonly ITestOutputHelper _output;
+    private readonly SnapshotMachine _machine = new();
 
-    [Fact]
-    public async Task Two_clones_of_one_guest_have_other_random_numbers_ids_and_names()
+    // The guest is built by the fixture.
+    public CopyTests(SavedGuest saved, ITestOutputHelper output)
     {
-        await using var first = await saved.RestoreAsync();
-        await using var second = await saved.RestoreAsync();
-        var one = await CloneAsync(first, "one");
-        var two = await CloneAsync(second, "two");
-
-        // Random numbers of the kernel, /etc/machine-id and the generation.
-        Assert.Equal(3, one.Length);
-        Assert.Equal(3, two.Length);
-        Assert.Empty(one.Intersect(two));
+        Assert.True(File.Exists(saved.State));
+        _output = output;
     }
 
-    [Fact]
-    public async Task A_restored_guest_has_another_generation_and_the_same_name()
-    {
-        await using var guest = await saved.RestoreAsync();
-        await using var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket);
-        await using var host = Attach(guest);
-        await console.ShAsync("echo 0123456789abcdef0123456789abcdef > /etc/machine-id");
+    public Task InitializeAsync() => Task.CompletedTask;
 
-        var report = await host.CallAsync(SnapshotMethods.Complete, Request(SnapshotOrigin.Restored), new CallOptions(TimeSpan.FromSeconds(60)), Soon);
+    public ValueTask DisposeAsync() => _machine.DisposeAsync();
 
-        Assert.Equal("", report.Failure);
-        Assert.Equal(StepOutcome.Done, report.Steps.Single(static step => step.Name == "random").Outcome);
-        Assert.Equal("guest 0123456789abcdef0123456789abcdef", await console.ShAsync("echo $(hostname) $(cat /etc/machine-id)"));
-        Assert.Equal(Convert.ToHexStringLower(report.Generation.ToByteArray()), await console.ShAsync("channel-agent generation"));
-        Assert.Equal("2", await console.ShAsync("channel-agent generation --wait nonsense 2>/dev/null; echo $?"));
-        Assert.Equal("1", await console.ShAsync("channel-agent generation --wait $(channel-agent generation) --timeout 100ms 2>/dev/null; echo $?"));
-        Assert.Equal("3", await console.ShAsync("channel-agent generation --file /nowhere 2>/dev/null; echo $?"));
-    }
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     [Fact]
-    public async Task An_agent_that_may_not_reseed_leaves_the_clone_unrepaired()
+    public async Task Copies_that_are_not_repaired_draw_the_same_random_numbers()
     {
-        await using var guest = await saved.RestoreAsync();
-        await using var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket);
-        await using var host = Attach(guest);
-        // No ioctl of random(4) is known to this file; the next agent has the real one again.
-        await console.ShAsync("cp /dev/null /tmp/none; mount --bind /tmp/none /dev/urandom");
-
-        var report = await host.CallAsync(SnapshotMethods.Complete, Request(SnapshotOrigin.Cloned), new CallOptions(TimeSpan.FromSeconds(60)), Soon);
-
-        Assert.StartsWith("random: the kernel takes no entropy", report.Failure, StringComparison.Ordinal);
-        Assert.Equal(SnapshotState.Unrepaired, report.State);
-        Assert.Contains("\"state\":\"repairing\"", await console.ShAsync("channel-agent status --json"), StringComparison.Ordinal);
-        await console.ShAsync("umount /dev/urandom");
-        var again = await host.CallAsync(SnapshotMethods.Complete, Request(SnapshotOrigin.Cloned), new CallOptions(TimeSpan.FromSeconds(60)), Soon);
-        Assert.Equal(("", SnapshotState.Idle), (again.Failure, again.State));
-    }
-
-    private static async Task<string[]> CloneAsync(QemuGuest guest, string name)
-    {
-        await using var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket);
-        await using var host = Attach(guest);
-        await console.ShAsync("echo 0123456789abcdef0123456789abcdef > /etc/machine-id; channel-agent generation --wait 00000000000000000000000000000000 > /tmp/waited & sleep 1");
-        var request = Request(SnapshotOrigin.Cloned);
-        request.Identity = new SnapshotIdentity { HostName = name };
-
-        var report = await host.CallAsync(SnapshotMethods.Complete, request, new CallOptions(TimeSpan.FromSeconds(60)), Soon);
-
-        Assert.Equal(("", SnapshotState.Idle), (report.Failure, report.State));
-        foreach (var step in (string[])["random", "generation", "machine-id", "host-name"])
+        var guest = await BootSamplerAsync();
+        // Not by the agent, so that it knows nothing of the snapshot; thus it is known which values were drawn before.
+        await SnapshotMachine.ShAsync(guest, "echo 1 > /sys/fs/cgroup/draw/cgroup.freeze; until grep -q 'frozen 1' /sys/fs/cgroup/draw/cgroup.events; do :; done");
+        var before = (await ReadAsync(guest)).Length;
+        await _machine.SaveAsync("vm1", _machine.Memory, _machine.Disk);
+        List<string[]> drawn = [];
+        foreach (var name in (string[])["c1", "c2"])
         {
-            Assert.Equal((step, StepOutcome.Done), (step, report.Steps.Single(s => s.Name == step).Outcome));
+            await _machine.StartAsync(name, _machine.Memory, _machine.Disk);
+            var copy = await _machine.AttachAsync(name);
+            await SnapshotMachine.ShAsync(copy, "echo 0 > /sys/fs/cgroup/draw/cgroup.freeze");
+            await Task.Delay(s_drawing);
+            drawn.Add((await ReadAsync(copy))[before..]);
+            await _machine.EndAsync(name);
         }
 
-        var random = await console.ShAsync("head -c 32 /dev/urandom | md5sum");
-        Assert.Equal(name, await console.ShAsync("hostname"));
-        return [random, await console.ShAsync("cat /etc/machine-id"), await console.ShAsync("wait; cat /tmp/waited")];
+        var equal = Values(drawn[0]).Intersect(Values(drawn[1])).Count();
+        _output.WriteLine($"{equal} of {drawn[0].Length} and {drawn[1].Length} values are equal");
+        Assert.InRange(equal, 50, int.MaxValue);
     }
 
-    private static CompleteRequest Request(SnapshotOrigin origin) => new()
+    [Theory]
+    [InlineData(2)]
+    [InlineData(8)]
+    public async Task Copies_that_are_gated_and_repaired_have_no_random_number_in_common(int copies)
     {
-        Origin = origin,
-        Generation = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(16)),
-        Entropy = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(32)),
-    };
+        await BootSamplerAsync();
+        var folder = new SnapshotFolder(_machine.At("s1"));
+        await _machine.CreateAsync("vm1", folder, _machine.Disk, static _ => { });
+        await _machine.EndAsync("vm1");
+        List<(string[] Before, string[] After)> drawn = [];
+        List<double> times = [];
+        for (var i = 0; i < copies; i++)
+        {
+            var start = Stopwatch.GetTimestamp();
+            var (copy, report) = await _machine.RestoreAsync($"c{i}", folder, new SnapshotCompletion { Origin = SnapshotOrigin.Cloned, Identity = new SnapshotIdentity { HostName = $"c{i}" } });
+            times.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+            Assert.True(report.IsGated, string.Join(' ', report.Steps));
+            Assert.Equal($"c{i}", await SnapshotMachine.ShAsync(copy, "hostname"));
+            await Task.Delay(s_drawing);
+            drawn.Add(AtGap(await ReadAsync(copy)));
+            await _machine.EndAsync($"c{i}");
+        }
 
-    private static Channel Attach(QemuGuest guest)
+        _output.WriteLine($"to ready: {string.Join(' ', times.Select(static t => t.ToString("0.000", CultureInfo.InvariantCulture)))} s; {string.Join(' ', drawn.Select(static d => d.After.Length))} values behind the gate");
+        Assert.All(drawn, one =>
+        {
+            // They are copies: until the gate shut there is one history.
+            Assert.Equal(drawn[0].Before, one.Before);
+            Assert.InRange(one.After.Length, 100, int.MaxValue);
+        });
+        var all = drawn.SelectMany(static d => Values(d.After)).ToList();
+        Assert.Equal(all.Count, all.Distinct().Count());
+    }
+
+    [Fact]
+    public async Task A_guest_that_is_restored_again_and_again_under_calls_is_ready_each_time()
     {
-        var host = new Channel(PeerRole.Host, TransportEndpoints.Create(guest.ChannelUri), new ServiceRegistry());
-        host.Start();
-        return host;
+        await _machine.BootAsync("vm1");
+        await _machine.SeparateAsync("vm1");
+        var folder = new SnapshotFolder(_machine.At("s1"));
+        await _machine.CreateAsync("vm1", folder, _machine.Disk, static _ => { });
+        await _machine.EndAsync("vm1");
+        List<double> times = [];
+        HashSet<Guid?> generations = [];
+        for (var i = 0; i < 30; i++)
+        {
+            var start = Stopwatch.GetTimestamp();
+            var (copy, report) = await _machine.RestoreAsync("vm1", folder, new SnapshotCompletion { Origin = SnapshotOrigin.Restored });
+            times.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+            Assert.True(generations.Add(report.Generation));
+            await Task.WhenAll(Enumerable.Range(0, 64).Select(_ => copy.Info.PingAsync(SavedGuest.Soon)));
+            Assert.Equal(SnapshotState.Idle, (await copy.Snapshot.StatusAsync(SavedGuest.Soon)).State);
+            await _machine.EndAsync("vm1");
+        }
+
+        _output.WriteLine($"to ready: p50 {times.Order().ElementAt(15):0.000} s, {times.Min():0.000} to {times.Max():0.000} s");
+        Assert.InRange(times.Order().ElementAt(15), 0, 10);
+    }
+
+    private async Task<Instance> BootSamplerAsync()
+    {
+        var program = _machine.At("sample");
+        await DiskGuest.RunAsync("gcc", "-O2", "-static", "-nostdlib", "-fno-stack-protector", "-o", program, Path.Combine(SavedGuest.FindRoot(), "tests/Guest.Tests/c/sample.c"));
+        var guest = await _machine.BootAsync("vm1");
+        await guest.Files.CopyInAsync(program, "/tmp/sample", cancellationToken: SavedGuest.Soon);
+        await _machine.SeparateAsync("vm1");
+        await using var console = await GuestConsole.ConnectAsync(_machine.Of("vm1").ConsoleSocket!);
+        await console.ShAsync($"chmod 755 /tmp/sample; mkdir /sys/fs/cgroup/draw; /tmp/sample {Samples} & echo $! > /sys/fs/cgroup/draw/cgroup.procs; sleep 1");
+        return guest;
+    }
+
+    private static async Task<string[]> ReadAsync(Instance guest) => (await SnapshotMachine.ShAsync(guest, $"cat {Samples}")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+    private static IEnumerable<string> Values(IEnumerable<string> lines) => lines.Select(static line => line[17..]);
+
+    /// <summary>What was drawn before the gate shut, and what when it was open again: nothing was drawn for longest meanwhile.</summary>
+    private static (string[] Before, string[] After) AtGap(string[] lines)
+    {
+        var times = lines.Select(static line => long.Parse(line.AsSpan(0, 16), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture)).ToList();
+        var at = Enumerable.Range(1, times.Count - 1).MaxBy(i => times[i] - times[i - 1]);
+        return (lines[..at], lines[at..]);
     }
 }

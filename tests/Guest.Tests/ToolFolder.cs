@@ -31,7 +31,7 @@ internal sealed class ToolFolder : IDisposable
     /// <summary>Runs it to its end.</summary>
     public async Task<(int Code, string Out, string Error)> RunAsync(params string[] arguments)
     {
-        string[] state = arguments[0] is "instance" or "install" ? ["--state", State] : [];
+        string[] state = arguments[0] is "instance" or "install" or "snapshot" ? ["--state", State] : [];
         using var process = Process.Start(Start([.. arguments, .. state]))!;
         process.StandardInput.Close();
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(6));

@@ -21,12 +21,14 @@ internal static class QemuArguments
         string Listen(string name) => options.RunAs is null ? $"path={Value(folder)}/{name}" : $"fd={files.Add(QemuSockets.Listen(Path.Combine(folder, name)))}";
         string[] start =
         [
-            options.Program, "-accel", options.EffectiveAccelerator, "-M", isShared ? "pc,memory-backend=ram0" : "pc",
+            options.Program, "-accel", options.EffectiveAccelerator, "-M", options.Memory is not null ? $"pc,memory-backend={QemuMemory.Id}" : isShared ? "pc,memory-backend=ram0" : "pc",
             "-m", memory,
             "-nodefaults", "-no-user-config", "-display", "none", "-S",
             "-chardev", $"socket,id=console,{Listen("console.sock")},server=on,wait=off", "-serial", "chardev:console",
             "-chardev", $"socket,id=qmp,{Listen("qmp.sock")},server=on,wait=off", "-mon", "chardev=qmp,mode=control",
         ];
+        var backend = options.Memory?.Arguments(options.MemoryMiB) ?? [];
+        string[] generation = options.HasGenerationId ? ["-device", "vmgenid,guid=auto"] : [];
         string[] machine = [.. options.Cpus > 1 ? ["-smp", Invariant((uint)options.Cpus)] : Array.Empty<string>(), .. options.RestartOnReboot ? [] : new[] { "-no-reboot" }];
         string[] channel = !options.HasChannel ? [] :
         [
@@ -45,7 +47,7 @@ internal static class QemuArguments
         // The file is handed over once the monitor answers.
         string[] restore = options.RestoreFrom is null ? [] : ["-incoming", "defer"];
         string[] network = [.. options.Network?.Arguments(files, options.RunAs) ?? []];
-        return [.. RunAs(options), .. start, .. machine, .. channel, .. Sandbox(options), .. kernel, .. initrd, .. shared, .. vsock, .. network, .. restore, .. files.Arguments, .. options.Arguments];
+        return [.. RunAs(options), .. start, .. backend, .. generation, .. machine, .. channel, .. Sandbox(options), .. kernel, .. initrd, .. shared, .. vsock, .. network, .. restore, .. files.Arguments, .. options.Arguments];
     }
 
     /// <summary>A text as a value in one of QEMU's option lists, where a comma ends it.</summary>

@@ -9,8 +9,6 @@ namespace ChannelSdk.Hypervisors.Qemu;
 /// <summary>Disks that this process opens, and QEMU's arguments for them.</summary>
 internal static class QemuDisk
 {
-    private const string Qcow2 = "qcow2";
-
     /// <summary>Opens a disk.</summary>
     /// <param name="files">Gets the open file.</param>
     /// <param name="path">Path of the image or block device.</param>
@@ -25,7 +23,7 @@ internal static class QemuDisk
     /// <summary>Opens a disk that takes all writes to itself, and the one that it begins as, which is only read.</summary>
     /// <inheritdoc cref="Arguments(QemuDescriptors, string, string, string, int, bool)"/>
     public static string[] Overlay(QemuDescriptors files, string path, string disk, string diskFormat, string node, int slot) =>
-        Arguments(node, slot, Format(Qcow2, isReadOnly: false, $",\"node-name\":\"{node}\",\"discard\":\"unmap\"", FileNode(files, Open(path, isReadOnly: false), path, isReadOnly: false),
+        Arguments(node, slot, Format(QemuImage.Qcow2, isReadOnly: false, $",\"node-name\":\"{node}\",\"discard\":\"unmap\"", FileNode(files, Open(path, isReadOnly: false), path, isReadOnly: false),
             Node(files, disk, diskFormat, isReadOnly: true, "")));
 
     private static string[] Arguments(string node, int slot, string description) =>
@@ -36,7 +34,7 @@ internal static class QemuDisk
         var file = Open(path, isReadOnly);
         try
         {
-            if (format == Qcow2)
+            if (format == QemuImage.Qcow2)
             {
                 Qcow2Header.RequireAlone(file, path);
             }
@@ -52,7 +50,7 @@ internal static class QemuDisk
 
     // Of an image that names no other file the header is not asked for one either.
     private static string Format(string format, bool isReadOnly, string more, string file, string backing) =>
-        $"{{\"driver\":{QemuImage.Json(format)}{more}{ReadOnly(isReadOnly)}{(format == Qcow2 ? $",\"backing\":{backing}" : "")},\"file\":{file}}}";
+        $"{{\"driver\":{QemuImage.Json(format)}{more}{ReadOnly(isReadOnly)}{(format == QemuImage.Qcow2 ? $",\"backing\":{backing}" : "")},\"file\":{file}}}";
 
     private static string FileNode(QemuDescriptors files, SafeFileHandle file, string path, bool isReadOnly) =>
         $"{{\"driver\":\"{(FileIdentity.Of((int)file.DangerousGetHandle()) is { IsBlockDevice: true } ? "host_device" : "file")}\",\"filename\":{QemuImage.Json(files.AddDisk(file, path))},\"discard\":\"unmap\"{ReadOnly(isReadOnly)}}}";

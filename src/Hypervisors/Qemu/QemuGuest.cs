@@ -105,12 +105,15 @@ public sealed class QemuGuest : IAsyncDisposable
     public async Task SaveAsync(string path, bool goOn = false, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(path);
-        await new QemuState(Qmp, _process).SaveAsync(path, cancellationToken).ConfigureAwait(false);
+        await new QemuState(Qmp, () => _process.ErrorOutput).SaveAsync(path, cancellationToken).ConfigureAwait(false);
         if (goOn)
         {
             await Qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);
         }
     }
+
+    /// <summary>Writes the state of a guest that stands still, without the memory, which is a file.</summary>
+    internal Task SaveDevicesAsync(string path, CancellationToken cancellationToken) => new QemuState(Qmp, () => _process.ErrorOutput, hasMemory: false).SaveAsync(path, cancellationToken);
 
     /// <summary>Plugs a vsock device into a running guest with <see cref="QemuOptions.SharedMemory"/>.</summary>
     /// <param name="socket">Path of the device's socket, which must be listening.</param>
@@ -214,7 +217,13 @@ public sealed class QemuGuest : IAsyncDisposable
     {
         if (options.RestoreFrom is { } file)
         {
-            await new QemuState(Qmp, _process).LoadAsync(file, cancellationToken).ConfigureAwait(false);
+            options.OnConnected?.Invoke(Qmp.Version);
+            await new QemuState(Qmp, () => _process.ErrorOutput, options.Memory is not { IsCopied: true }).LoadAsync(file, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (options.StaysStopped)
+        {
+            return;
         }
 
         if (options.WatchedDisks is { } disks)

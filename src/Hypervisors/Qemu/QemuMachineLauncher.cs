@@ -116,7 +116,8 @@ public sealed class QemuMachineLauncher : IMachineLauncher
         return await GoneAsync(machine, rest.Token).ConfigureAwait(false);
     }
 
-    private QemuOptions Options(MachineRequest request)
+    /// <summary>What the machine of a request is made of.</summary>
+    internal QemuOptions Options(MachineRequest request)
     {
         if (request.Folder.Length > 90)
         {
@@ -138,6 +139,7 @@ public sealed class QemuMachineLauncher : IMachineLauncher
             MemoryMiB = request.Hardware.MemoryMiB ?? _options.MemoryMiB,
             Cpus = request.Hardware.Cpus,
             HasChannel = request.HasChannel,
+            HasGenerationId = true,
             Folder = request.Folder,
             OnStarted = (process, groups) => request.OnStarted(new RunningMachine
             {
@@ -160,7 +162,8 @@ public sealed class QemuMachineLauncher : IMachineLauncher
         };
     }
 
-    private static string MonitorOf(RunningMachine machine) => machine.MonitorSocket ?? throw Wrong($"the machine of {machine.Instance} is none of QEMU");
+    /// <summary>The socket of a machine's monitor.</summary>
+    internal static string MonitorOf(RunningMachine machine) => machine.MonitorSocket ?? throw Wrong($"the machine of {machine.Instance} is none of QEMU");
 
     private static async Task<bool> GoneAsync(RunningMachine machine, CancellationToken cancellationToken)
     {

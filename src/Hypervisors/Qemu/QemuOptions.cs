@@ -69,6 +69,12 @@ public sealed record QemuOptions
     /// <summary>Variables that the QEMU process has in its environment; of this process's it has PATH and TMPDIR only.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>
+    /// Whether it has a VMGenID device, with a new number each time that QEMU starts: a guest whose kernel has the driver reseeds its random numbers when it was
+    /// restored. A guest must be restored with it if it was saved with it.
+    /// </summary>
+    public bool HasGenerationId { get; init; }
+
     /// <summary>Further QEMU arguments.</summary>
     public IReadOnlyList<string> Arguments { get; init; } = [];
 
@@ -89,6 +95,15 @@ public sealed record QemuOptions
 
     /// <summary>Whether QEMU goes on when this process ends, in a session of its own; <see cref="QemuGuest.Leave"/> leaves it so.</summary>
     internal bool IsDetached { get; init; }
+
+    /// <summary>The file that is the guest's memory; null: none is.</summary>
+    internal QemuMemory? Memory { get; init; }
+
+    /// <summary>Whether it is never let run.</summary>
+    internal bool StaysStopped { get; init; }
+
+    /// <summary>Told QEMU's version before it reads what it is to be restored from.</summary>
+    internal Action<string>? OnConnected { get; init; }
 
     /// <summary>Told QEMU's process and the folders of its control groups as soon as they are there.</summary>
     internal Action<ProcessIdentity, IReadOnlyList<string>>? OnStarted { get; init; }

@@ -18,6 +18,7 @@ namespace ChannelSdk.Hypervisors.Qemu;
 public sealed class QmpClient : IAsyncDisposable
 {
     private const int MaxEvents = 256;
+    private const int MaxVersion = 128;
     private const int MaxEventBytes = 16 << 10;
     private readonly Socket _socket;
     private readonly QmpReader _reader;
@@ -31,6 +32,9 @@ public sealed class QmpClient : IAsyncDisposable
 
     /// <summary>Events, which are taken when a command waits for its answer; the oldest are dropped beyond 256, and one of more than 16 KiB is.</summary>
     public ChannelReader<JsonElement> Events => _events.Reader;
+
+    /// <summary>QEMU's version, as it greets; escaped.</summary>
+    internal string Version { get; private set; } = "";
 
     /// <summary>Connects and negotiates.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.EndpointMissing"/>, <see cref="ChannelError.TransportFailed"/> if it is no QMP server, or <see cref="ChannelError.LinkLost"/> if it goes away.</exception>
@@ -63,11 +67,8 @@ public sealed class QmpClient : IAsyncDisposable
                 throw AcceptQueue.Busy(path);
             }
 
-            if (UntrustedJson.Member(await client.ReadAsync(cancellationToken).ConfigureAwait(false), "QMP") is null)
-            {
-                throw NotQmp("it does not greet as QEMU does");
-            }
-
+            var greeting = UntrustedJson.Member(await client.ReadAsync(cancellationToken).ConfigureAwait(false), "QMP") ?? throw NotQmp("it does not greet as QEMU does");
+            client.Version = VersionOf(greeting);
             await client.ExecuteAsync("qmp_capabilities", null, cancellationToken).ConfigureAwait(false);
             return client;
         }
@@ -174,6 +175,14 @@ public sealed class QmpClient : IAsyncDisposable
     /// <summary>The error for a server that does not speak the protocol.</summary>
     internal static ChannelException NotQmp(string why) =>
         new(ChannelError.TransportFailed, ErrorClass.Fatal, $"what answers on the QMP socket is not QMP: {why}");
+
+    private static string VersionOf(JsonElement greeting)
+    {
+        var version = UntrustedJson.Member(greeting, "version");
+        var numbers = version is { } known ? UntrustedJson.Member(known, "qemu") : null;
+        string Number(string name) => numbers is { } all && UntrustedJson.Number(all, name) is { } number ? number.ToString(System.Globalization.CultureInfo.InvariantCulture) : "?";
+        return SafeText.Escape($"{Number("major")}.{Number("minor")}.{Number("micro")} {(version is { } told ? UntrustedJson.Text(told, "package") : "")}".Trim(), MaxVersion);
+    }
 
     private async ValueTask SendAsync(ReadOnlyMemory<byte> line, SafeFileHandle? file, CancellationToken cancellationToken)
     {

@@ -64,6 +64,7 @@ internal static class CommandTree
         ServeCommand.Create(),
         TapCommand.Create(),
         InstanceCommand.Create(signals, limits),
+        SnapshotCommands.Create(),
         InstallCommand.Create(signals, limits),
         ApplianceCommand.Create(),
         ScriptToolCommand.Create(),

@@ -96,7 +96,8 @@ public class ToolOptionTests
             "OPERATION" => "none",
             "WORD" => "progress",
             "JSON" => "{}",
-            "NEW-NAME" => "vm2",
+            "NEW-NAME" or "NEW-INSTANCE" => "vm2",
+            "NAME" => "s1",
             _ => throw new InvalidOperationException($"this test has no harmless value for {name}"),
         };
         (string Name, string Value)[] safe = [("--state", folder), ("--store", folder), ("--script", "/dev/null/x"), ("--new-name", "n"), ("--patience", "0.1")];

@@ -136,7 +136,8 @@ internal static class MachineCommands
     private static RunningMachine Running(string state, string instance) => InstanceMachines.Find(state, instance)
         ?? throw new ChannelException(ChannelError.FailedPrecondition, ErrorClass.Refused, $"{instance} does not run");
 
-    private static IMachineLauncher Launcher(InstanceRecord record, string? forward) => record.Hypervisor switch
+    /// <summary>What starts and ends the machine of a record.</summary>
+    public static IMachineLauncher Launcher(InstanceRecord record, string? forward) => record.Hypervisor switch
     {
         "kvm" => new QemuMachineLauncher(new QemuMachineOptions { ForwardProgram = forward ?? Path.Combine(AppContext.BaseDirectory, "channel-forward") }),
         "xen-pvm" => new XlMachineLauncher(new XlMachineOptions()),

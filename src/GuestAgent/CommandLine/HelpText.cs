@@ -16,6 +16,8 @@ internal static class HelpText
           --json                        print JSON
           --control-socket PATH, --config FILE
                                         where to find the daemon, as for run
+        channel-agent sysprep ...       remove from a template what an image should not have;
+                                        "channel-agent sysprep --help" lists it
         channel-agent VERB ...          for scripts of an installation; "channel-agent send --help" lists them
         channel-agent version
         channel-agent help

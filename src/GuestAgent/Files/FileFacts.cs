@@ -67,6 +67,18 @@ internal static class FileFacts
         }
     }
 
+    /// <summary>The facts of an entry of a folder as the kernel gives them, a link not followed; null if there is none.</summary>
+    public static unsafe StatxResult? RawOfEntry(SafeFileHandle folder, ReadOnlySpan<byte> name, string shown)
+    {
+        StatxResult raw;
+        fixed (byte* bytes = name)
+        {
+            return FileCalls.Statx(folder, bytes, Abi.AT_SYMLINK_NOFOLLOW, Abi.STATX_BASIC_STATS, &raw) == 0 ? raw
+                : Errno.Last == Errno.ENOENT ? null
+                : throw FileFailure.OfLast("look at an entry of", shown);
+        }
+    }
+
     /// <summary>The kind in the type bits of a mode.</summary>
     public static FileKind KindOf(int mode) => (mode & Abi.S_IFMT) switch
     {

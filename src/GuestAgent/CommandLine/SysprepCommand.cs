@@ -23,7 +23,7 @@ internal static class SysprepCommand
     {
         string? root = null;
         var (isDry, isJson) = (false, false);
-        var items = new HashSet<SysprepItem>();
+        var items = new List<SysprepItem>();
         foreach (var item in SysprepItems.All)
         {
             if (item.IsDefault)
@@ -74,14 +74,14 @@ internal static class SysprepCommand
             {
                 items.Remove(Item(value));
             }
-            else
+            else if (!items.Contains(Item(value)))
             {
                 items.Add(Item(value));
             }
         }
 
         // Not without being told where: on a system that stays, what it removes is missed.
-        return Report(SysprepRun.Execute(root ?? throw Wrong("--root DIR is needed, the root folder of the template; / is this system's"), InOrder(items), isDry), isJson);
+        return Report(SysprepRun.Execute(root ?? throw Wrong("--root DIR is needed, the root folder of the template; / is this system's"), items, isDry), isJson);
     }
 
     private static int Report(SysprepReport report, bool isJson)
@@ -103,22 +103,11 @@ internal static class SysprepCommand
         return report.HasFailed ? ExitCode.Failed : ExitCode.Success;
     }
 
-    private static IEnumerable<SysprepItem> InOrder(HashSet<SysprepItem> items)
-    {
-        foreach (var item in SysprepItems.All)
-        {
-            if (items.Contains(item))
-            {
-                yield return item;
-            }
-        }
-    }
-
     private static SysprepItem Item(string name) => SysprepItems.Find(name) ?? throw Wrong($"'{LogText.Escape(name, 80)}' is no item; {Hint(name, Names())}");
 
     private static string[] Names()
     {
-        var names = new string[SysprepItems.All.Count];
+        var names = new string[SysprepItems.All.Length];
         for (var i = 0; i < names.Length; i++)
         {
             names[i] = SysprepItems.All[i].Name;

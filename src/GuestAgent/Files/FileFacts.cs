@@ -67,15 +67,15 @@ internal static class FileFacts
         }
     }
 
-    /// <summary>The facts of an entry of a folder as the kernel gives them, a link not followed; null if there is none.</summary>
-    public static unsafe StatxResult? RawOfEntry(SafeFileHandle folder, ReadOnlySpan<byte> name, string shown)
+    /// <summary>The facts of an entry of a folder as the kernel gives them, a link not followed.</summary>
+    /// <returns>Whether there is such an entry.</returns>
+    public static unsafe bool TryOfEntry(SafeFileHandle folder, ReadOnlySpan<byte> name, string shown, out StatxResult facts)
     {
-        StatxResult raw;
         fixed (byte* bytes = name)
+        fixed (StatxResult* raw = &facts)
         {
-            return FileCalls.Statx(folder, bytes, Abi.AT_SYMLINK_NOFOLLOW, Abi.STATX_BASIC_STATS, &raw) == 0 ? raw
-                : Errno.Last == Errno.ENOENT ? null
-                : throw FileFailure.OfLast("look at an entry of", shown);
+            return FileCalls.Statx(folder, bytes, Abi.AT_SYMLINK_NOFOLLOW, Abi.STATX_BASIC_STATS, raw) == 0
+                || (Errno.Last == Errno.ENOENT ? false : throw FileFailure.OfLast("look at an entry of", shown));
         }
     }
 

@@ -1,37 +1,39 @@
 namespace ChannelSdk.GuestAgent.Sysprep;
 
-/// <summary>What becomes of what a place names.</summary>
+/// <summary>What becomes of what a place names; the value is the sign for it in the list.</summary>
 internal enum SysprepAction
 {
     /// <summary>It is removed, a folder with all in it.</summary>
-    Remove,
+    Remove = '-',
 
     /// <summary>It is removed if it is a regular file.</summary>
-    RemoveRegular,
+    RemoveRegular = '?',
 
     /// <summary>All in the folder is removed; the folder stays.</summary>
-    RemoveContent,
+    RemoveContent = '+',
 
     /// <summary>All in the folder is removed but folders, which programs expect with their owners.</summary>
-    RemoveFiles,
+    RemoveFiles = '%',
 
     /// <summary>The regular file stays, without content.</summary>
-    Empty,
+    Empty = '=',
 }
 
-/// <summary>A place in a system, from its root folder.</summary>
-/// <param name="Action">What becomes of it.</param>
-/// <param name="Pattern">Names with slashes between them; an asterisk in a name stands for any characters.</param>
-/// <param name="Except">An entry of the folder that another place is about; empty: none.</param>
-internal readonly record struct SysprepPlace(SysprepAction Action, string Pattern, string Except = "");
-
-/// <summary>One thing that an image should not have.</summary>
-/// <param name="Name">Its name for <c>--keep</c> and <c>--also</c>.</param>
-/// <param name="What">What it is, for a person.</param>
-/// <param name="IsDefault">Whether it is removed without being asked for.</param>
-/// <param name="Places">Where it is.</param>
-internal sealed record SysprepItem(string Name, string What, bool IsDefault, params SysprepPlace[] Places)
+/// <summary>One thing that an image should not have. Not a record: the comparison that one brings along is a tenth of this command's size.</summary>
+/// <param name="name">Its name for <c>--keep</c> and <c>--also</c>.</param>
+/// <param name="what">What it is, for a person.</param>
+/// <param name="isDefault">Whether it is removed without being asked for.</param>
+/// <param name="places">Where it is: each a sign of <see cref="SysprepAction"/>, and names with slashes between them, in which an asterisk stands for any characters.</param>
+internal sealed class SysprepItem(string name, string what, bool isDefault, string[] places)
 {
+    public string Name => name;
+
+    public string What => what;
+
+    public bool IsDefault => isDefault;
+
+    public string[] Places => places;
+
     /// <summary>Whether it is left alone in the system that runs, whose agent needs it.</summary>
-    public bool IsOfRunningSystem { get; init; }
+    public bool IsOfRunningSystem => name == SysprepItems.AgentState;
 }

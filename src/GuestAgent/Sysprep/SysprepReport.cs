@@ -6,18 +6,21 @@ using System.Text.Json;
 namespace ChannelSdk.GuestAgent.Sysprep;
 
 /// <summary>What a run of sysprep has removed, or would remove.</summary>
-/// <param name="Root">The system's root folder.</param>
-/// <param name="IsDry">Whether nothing was removed.</param>
-/// <param name="IsRunning">Whether it is the system that runs.</param>
-/// <param name="Items">What was found of each item.</param>
-internal sealed record SysprepReport(string Root, bool IsDry, bool IsRunning, IReadOnlyList<SysprepCount> Items)
+/// <param name="root">The system's root folder.</param>
+/// <param name="isDry">Whether nothing was removed.</param>
+/// <param name="isRunning">Whether it is the system that runs.</param>
+/// <param name="items">What was found of each item.</param>
+internal sealed class SysprepReport(string root, bool isDry, bool isRunning, List<SysprepCount> items)
 {
+    /// <summary>What was found of each item.</summary>
+    public IReadOnlyList<SysprepCount> Items => items;
+
     /// <summary>Whether something is left that was to be removed.</summary>
     public bool HasFailed
     {
         get
         {
-            foreach (var item in Items)
+            foreach (var item in items)
             {
                 if (item.FailureCount > 0)
                 {
@@ -34,21 +37,21 @@ internal sealed record SysprepReport(string Root, bool IsDry, bool IsRunning, IR
     {
         var text = new StringBuilder();
         long entries = 0, bytes = 0;
-        foreach (var item in Items)
+        foreach (var item in items)
         {
             entries += item.Entries;
             bytes += item.Bytes;
             if (item.Entries > 0)
             {
-                text.Append(CultureInfo.InvariantCulture, $"{item.Name,-16}{item.Entries,8} entries{item.Bytes,14} bytes\n");
+                text.Append(item.Name.PadRight(16)).Append(Number(item.Entries).PadLeft(8)).Append(" entries").Append(Number(item.Bytes).PadLeft(14)).Append(" bytes\n");
             }
 
             foreach (var link in item.Links)
             {
-                text.Append(CultureInfo.InvariantCulture, $"{item.Name,-16}{link} is a link, which is not followed\n");
+                text.Append(item.Name.PadRight(16)).Append(link).Append(" is a link, which is not followed\n");
             }
 
-            if (IsDry && item.Entries > 0)
+            if (isDry && item.Entries > 0)
             {
                 foreach (var place in item.Places)
                 {
@@ -57,13 +60,13 @@ internal sealed record SysprepReport(string Root, bool IsDry, bool IsRunning, IR
 
                 if (item.Entries > item.Places.Count)
                 {
-                    text.Append(CultureInfo.InvariantCulture, $"    and {item.Entries - item.Places.Count} more\n");
+                    text.Append("    and ").Append(Number(item.Entries - item.Places.Count)).Append(" more\n");
                 }
             }
         }
 
-        text.Append(CultureInfo.InvariantCulture, $"{(IsDry ? "would remove" : "removed")} {entries} entries of {bytes} bytes on the disk below {Root}");
-        if (IsRunning && !IsDry)
+        text.Append(isDry ? "would remove " : "removed ").Append(Number(entries)).Append(" entries of ").Append(Number(bytes)).Append(" bytes on the disk below ").Append(root);
+        if (isRunning && !isDry)
         {
             text.Append("\nthis system runs: stop it now; what its programs write until then is in the image");
         }
@@ -78,11 +81,11 @@ internal sealed record SysprepReport(string Root, bool IsDry, bool IsRunning, IR
         using (var json = new Utf8JsonWriter(buffer))
         {
             json.WriteStartObject();
-            json.WriteString("root"u8, Root);
-            json.WriteBoolean("dry_run"u8, IsDry);
-            json.WriteBoolean("running"u8, IsRunning);
+            json.WriteString("root"u8, root);
+            json.WriteBoolean("dry_run"u8, isDry);
+            json.WriteBoolean("running"u8, isRunning);
             json.WriteStartArray("items"u8);
-            foreach (var item in Items)
+            foreach (var item in items)
             {
                 json.WriteStartObject();
                 json.WriteString("name"u8, item.Name);
@@ -101,6 +104,8 @@ internal sealed record SysprepReport(string Root, bool IsDry, bool IsRunning, IR
 
         return Encoding.UTF8.GetString(buffer.WrittenSpan);
     }
+
+    private static string Number(long number) => number.ToString(CultureInfo.InvariantCulture);
 
     private static void Write(Utf8JsonWriter json, ReadOnlySpan<byte> name, IReadOnlyList<string> texts)
     {

@@ -17,24 +17,25 @@ internal static class SysprepRun
     /// <param name="items">What is removed.</param>
     /// <param name="isDry">Whether nothing is.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it is no root folder of a system; or it cannot be opened.</exception>
-    public static SysprepReport Execute(string root, IEnumerable<SysprepItem> items, bool isDry)
+    public static SysprepReport Execute(string root, IReadOnlyList<SysprepItem> items, bool isDry)
     {
         var path = RealPath.Of(root) ?? throw Wrong(root, "there is no such folder");
         using var folder = PathOpener.Open(RawPath.Parse(ByteString.CopyFromUtf8(path)), Abi.O_RDONLY | Abi.O_DIRECTORY);
-        if (FileFacts.RawOfEntry(folder, "etc\0"u8, path) is null)
+        if (!FileFacts.TryOfEntry(folder, "etc\0"u8, path, out _))
         {
             throw Wrong(root, "it is no root folder of a system, as there is no etc in it");
         }
 
         using var own = PathOpener.Open(RawPath.Parse(ByteString.CopyFromUtf8("/")), Abi.O_RDONLY | Abi.O_DIRECTORY);
-        var isRunning = Identity(FileFacts.Raw(folder, path)) == Identity(FileFacts.Raw(own, "/"));
+        var (there, here) = (FileFacts.Of(folder, path), FileFacts.Of(own, "/"));
+        var isRunning = there.Device == here.Device && there.Inode == here.Inode;
         var walk = new SysprepWalk(folder, isDry);
         var counts = new List<SysprepCount>();
-        foreach (var item in items)
+        for (var i = 0; i < items.Count; i++)
         {
-            if (!isRunning || !item.IsOfRunningSystem)
+            if (!isRunning || !items[i].IsOfRunningSystem)
             {
-                counts.Add(walk.Remove(item));
+                counts.Add(walk.Remove(items[i]));
             }
         }
 
@@ -46,8 +47,6 @@ internal static class SysprepRun
 
         return new SysprepReport(path, isDry, isRunning, counts);
     }
-
-    private static (uint, uint, ulong) Identity(StatxResult facts) => (facts.DeviceMajor, facts.DeviceMinor, facts.Inode);
 
     private static ChannelException Wrong(string root, string why) =>
         new(ChannelError.BadConfiguration, ErrorClass.Refused, $"--root {LogText.Escape(root, MaxShown)}: {why}");

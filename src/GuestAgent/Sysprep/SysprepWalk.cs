@@ -25,7 +25,7 @@ internal sealed class SysprepWalk(SafeFileHandle root, bool isDry)
         var count = new SysprepCount(item);
         foreach (var place in item.Places)
         {
-            Descend(root, "", place.Pattern.Split('/'), place, count);
+            Descend(root, "", place[1..].Split('/'), 0, (SysprepAction)place[0], count);
         }
 
         return count;
@@ -37,11 +37,11 @@ internal sealed class SysprepWalk(SafeFileHandle root, bool isDry)
     public static string Show(string folder, ReadOnlySpan<byte> name) =>
         $"{folder}/{LogText.Escape(Encoding.UTF8.GetString(name.TrimEnd((byte)0)), MaxShownName)}";
 
-    private void Descend(SafeFileHandle folder, string shown, ReadOnlySpan<string> parts, SysprepPlace place, SysprepCount count)
+    private void Descend(SafeFileHandle folder, string shown, string[] parts, int at, SysprepAction action, SysprepCount count)
     {
-        if (!parts[0].Contains('*'))
+        if (!parts[at].Contains('*'))
         {
-            Visit(folder, [.. Encoding.UTF8.GetBytes(parts[0]), 0], shown, parts, place, count);
+            Visit(folder, [.. Encoding.UTF8.GetBytes(parts[at]), 0], shown, parts, at, action, count);
             return;
         }
 
@@ -53,9 +53,9 @@ internal sealed class SysprepWalk(SafeFileHandle root, bool isDry)
             {
                 foreach (var entry in list.Entries)
                 {
-                    if (FileSystemName.MatchesSimpleExpression(parts[0], Encoding.UTF8.GetString(entry.Name.Span), ignoreCase: false))
+                    if (FileSystemName.MatchesSimpleExpression(parts[at], Encoding.UTF8.GetString(entry.Name.Span), ignoreCase: false))
                     {
-                        Visit(folder, [.. entry.Name.Span, 0], shown, parts, place, count);
+                        Visit(folder, [.. entry.Name.Span, 0], shown, parts, at, action, count);
                     }
                 }
             }
@@ -66,23 +66,23 @@ internal sealed class SysprepWalk(SafeFileHandle root, bool isDry)
         }
     }
 
-    private void Visit(SafeFileHandle folder, byte[] name, string shown, ReadOnlySpan<string> parts, SysprepPlace place, SysprepCount count)
+    private void Visit(SafeFileHandle folder, byte[] name, string shown, string[] parts, int at, SysprepAction action, SysprepCount count)
     {
         try
         {
-            if (FileFacts.RawOfEntry(folder, name, shown) is not { } facts)
+            if (!FileFacts.TryOfEntry(folder, name, shown, out var facts))
             {
                 return;
             }
 
-            if (parts.Length == 1)
+            if (at == parts.Length - 1)
             {
-                Apply(folder, name, shown, facts, place, count);
+                Apply(folder, name, shown, facts, action, count);
             }
             else if (IsFolder(facts))
             {
                 using var next = OpenFolder(folder, name, shown);
-                Descend(next, Show(shown, name), parts[1..], place, count);
+                Descend(next, Show(shown, name), parts, at + 1, action, count);
             }
             else if (IsLink(facts))
             {
@@ -95,9 +95,9 @@ internal sealed class SysprepWalk(SafeFileHandle root, bool isDry)
         }
     }
 
-    private void Apply(SafeFileHandle folder, byte[] name, string shown, StatxResult facts, SysprepPlace place, SysprepCount count)
+    private void Apply(SafeFileHandle folder, byte[] name, string shown, in StatxResult facts, SysprepAction action, SysprepCount count)
     {
-        switch (place.Action)
+        switch (action)
         {
             case SysprepAction.Empty when IsRegular(facts):
                 Empty(folder, name, shown, facts, count);
@@ -105,13 +105,13 @@ internal sealed class SysprepWalk(SafeFileHandle root, bool isDry)
             case SysprepAction.RemoveContent or SysprepAction.RemoveFiles when IsFolder(facts):
                 using (var content = OpenFolder(folder, name, shown))
                 {
-                    RemoveAll(content, Show(shown, name), facts, place, depth: 1, count);
+                    RemoveAll(content, Show(shown, name), facts, action, depth: 1, count);
                 }
 
                 break;
             case SysprepAction.Remove:
             case SysprepAction.RemoveRegular when IsRegular(facts):
-                RemoveEntry(folder, name, shown, facts, facts, place, depth: 0, count);
+                RemoveEntry(folder, name, shown, facts, facts, action, depth: 0, count);
                 break;
             case not SysprepAction.RemoveRegular when IsLink(facts):
                 count.AddLink(shown, name);
@@ -119,7 +119,7 @@ internal sealed class SysprepWalk(SafeFileHandle root, bool isDry)
         }
     }
 
-    private void Empty(SafeFileHandle folder, byte[] name, string shown, StatxResult facts, SysprepCount count)
+    private void Empty(SafeFileHandle folder, byte[] name, string shown, in StatxResult facts, SysprepCount count)
     {
         if (facts.Size == 0)
         {
@@ -144,7 +144,7 @@ internal sealed class SysprepWalk(SafeFileHandle root, bool isDry)
         count.Add((long)facts.Blocks512 * 512, shown, name);
     }
 
-    private void RemoveAll(SafeFileHandle folder, string shown, StatxResult top, SysprepPlace place, int depth, SysprepCount count)
+    private void RemoveAll(SafeFileHandle folder, string shown, in StatxResult top, SysprepAction action, int depth, SysprepCount count)
     {
         var reader = new FolderReader(folder, shown);
         while (reader.Next() is { } list)
@@ -152,16 +152,17 @@ internal sealed class SysprepWalk(SafeFileHandle root, bool isDry)
             foreach (var entry in list.Entries)
             {
                 byte[] name = [.. entry.Name.Span, 0];
-                if (depth == 1 && place.Except.Length > 0 && entry.Name.ToStringUtf8() == place.Except)
+                if (action == SysprepAction.RemoveFiles && depth == 1 && entry.Name.Span.SequenceEqual("journal"u8))
                 {
+                    // Its content is another place.
                     continue;
                 }
 
                 try
                 {
-                    if (FileFacts.RawOfEntry(folder, name, shown) is { } facts)
+                    if (FileFacts.TryOfEntry(folder, name, shown, out var facts))
                     {
-                        RemoveEntry(folder, name, shown, facts, top, place, depth, count);
+                        RemoveEntry(folder, name, shown, facts, top, action, depth, count);
                     }
                 }
                 catch (FileException e)
@@ -172,7 +173,7 @@ internal sealed class SysprepWalk(SafeFileHandle root, bool isDry)
         }
     }
 
-    private unsafe void RemoveEntry(SafeFileHandle folder, byte[] name, string shown, StatxResult facts, StatxResult top, SysprepPlace place, int depth, SysprepCount count)
+    private unsafe void RemoveEntry(SafeFileHandle folder, byte[] name, string shown, in StatxResult facts, in StatxResult top, SysprepAction action, int depth, SysprepCount count)
     {
         var isFolder = IsFolder(facts);
         if (isFolder)
@@ -191,11 +192,11 @@ internal sealed class SysprepWalk(SafeFileHandle root, bool isDry)
             var before = count.FailureCount;
             using (var content = OpenFolder(folder, name, shown))
             {
-                RemoveAll(content, Show(shown, name), top, place, depth + 1, count);
+                RemoveAll(content, Show(shown, name), top, action, depth + 1, count);
             }
 
             // That it is not empty then is told already.
-            if (place.Action == SysprepAction.RemoveFiles || count.FailureCount != before)
+            if (action == SysprepAction.RemoveFiles || count.FailureCount != before)
             {
                 return;
             }
@@ -220,9 +221,9 @@ internal sealed class SysprepWalk(SafeFileHandle root, bool isDry)
     private static SafeFileHandle OpenFolder(SafeFileHandle folder, byte[] name, string shown) =>
         PathOpener.OpenEntry(folder, name, Abi.O_RDONLY | Abi.O_DIRECTORY, Show(shown, name));
 
-    private static bool IsFolder(StatxResult facts) => (facts.Mode & Abi.S_IFMT) == Abi.S_IFDIR;
+    private static bool IsFolder(in StatxResult facts) => (facts.Mode & Abi.S_IFMT) == Abi.S_IFDIR;
 
-    private static bool IsRegular(StatxResult facts) => (facts.Mode & Abi.S_IFMT) == Abi.S_IFREG;
+    private static bool IsRegular(in StatxResult facts) => (facts.Mode & Abi.S_IFMT) == Abi.S_IFREG;
 
-    private static bool IsLink(StatxResult facts) => (facts.Mode & Abi.S_IFMT) == Abi.S_IFLNK;
+    private static bool IsLink(in StatxResult facts) => (facts.Mode & Abi.S_IFMT) == Abi.S_IFLNK;
 }

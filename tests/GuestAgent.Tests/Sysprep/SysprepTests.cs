@@ -75,7 +75,7 @@ public sealed class SysprepTests : IDisposable
             _tree.Put(path);
         }
 
-        SysprepRun.Execute(_tree.Root, SysprepItems.All.Where(static i => !i.IsDefault), isDry: false);
+        SysprepRun.Execute(_tree.Root, [.. SysprepItems.All.Where(static i => !i.IsDefault)], isDry: false);
 
         Assert.Equal(["etc/channel-agent/agent.toml", "etc/shadow", "etc/ssh/sshd_config", "home/alice/.bashrc", "var/lib/cloud/seed/nocloud/meta-data", "var/lib/dhcp/settings"], _tree.Files());
         Assert.True(Directory.Exists($"{_tree.Root}/var/lib/apt/lists"));
@@ -162,7 +162,7 @@ public sealed class SysprepTests : IDisposable
         Assert.Contains(why, e.Message, StringComparison.Ordinal);
     }
 
-    private SysprepReport Run(bool isDry = false) => SysprepRun.Execute(_tree.Root, SysprepItems.All.Where(static i => i.IsDefault), isDry);
+    private SysprepReport Run(bool isDry = false) => SysprepRun.Execute(_tree.Root, [.. SysprepItems.All.Where(static i => i.IsDefault)], isDry);
 
     private static SysprepCount Item(SysprepReport report, string name) => report.Items.Single(i => i.Name == name);
 }

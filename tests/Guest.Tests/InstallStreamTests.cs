@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using ChannelSdk.Host.Launch;
+using ChannelSdk.Hypervisors.Qemu;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Operations;

@@ -62,7 +62,9 @@ public sealed class SysprepTests : IDisposable
     private static async Task<GuestConsole> ReadyAsync(QemuGuest guest)
     {
         var console = await GuestConsole.ConnectAsync(guest.ConsoleSocket);
-        await console.ShAsync("stty -echo; PS1=; cloud-init status --wait >/dev/null 2>&1; systemctl is-system-running --wait >/dev/null 2>&1", s_boot);
+        // What is typed before the login is thrown away by it.
+        await console.WaitForAsync("root@", s_boot);
+        await console.ShAsync("stty -echo; PS1=; cloud-init status --wait >/dev/null 2>&1; i=0; until systemctl is-active -q ssh || [ $i = 60 ]; do sleep 1; i=$((i+1)); done", s_boot);
         return console;
     }
 

@@ -81,7 +81,7 @@ public sealed class SysprepTests : IDisposable
         await File.WriteAllTextAsync(meta, "instance-id: template\n");
         await File.WriteAllTextAsync(user, User);
         foreach (var command in (string[])
-            ["mkdir /var/lib/cloud/seed", "mkdir /var/lib/cloud/seed/nocloud", $"write {meta} /var/lib/cloud/seed/nocloud/meta-data", $"write {user} /var/lib/cloud/seed/nocloud/user-data"])
+            ["mkdir /var/lib/cloud", "mkdir /var/lib/cloud/seed", "mkdir /var/lib/cloud/seed/nocloud", $"write {meta} /var/lib/cloud/seed/nocloud/meta-data", $"write {user} /var/lib/cloud/seed/nocloud/user-data"])
         {
             await DiskGuest.RunAsync("debugfs", "-w", "-R", command, Disk);
         }

@@ -4,9 +4,9 @@ using ChannelSdk.Transports.Faulty;
 namespace ChannelSdk.Bench.Data;
 
 /// <summary>
-/// Export and import of a disk beside copies of a file, in one appliance for each transport. The disk is read by cat and written by dd, the
-/// file is one of the same bytes on an ext4 of another disk; the page cache of the appliance is dropped before each. Turns are interleaved, the
-/// last has links that are cut five times.
+/// Export and import of a disk, and streams between the halves of a definition, beside copies of a file, in one appliance for each transport. The
+/// disk is read by cat and written by dd, the file is one of the same bytes on an ext4 of another disk; the page cache of the appliance is
+/// dropped before each. Turns are interleaved, the last has links that are cut five times.
 /// </summary>
 internal static class DataBench
 {

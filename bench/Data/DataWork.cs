@@ -17,6 +17,9 @@ internal sealed record DataRow(string Name, bool IsToHost, Func<Task<TimeSpan>> 
 /// <summary>The operations and copies of a bench, in one appliance.</summary>
 internal sealed class DataWork
 {
+    /// <summary>The definition whose halves move the bytes between each other, and its instance.</summary>
+    private const string Streams = "streams";
+
     private readonly KeptAppliance _appliance;
     private readonly DataDisks _disks;
     private readonly Installer _installer;
@@ -26,20 +29,29 @@ internal sealed class DataWork
         (_appliance, _disks) = (appliance, disks);
         var records = new InstanceRecordStore(Path.Combine(folder, "records"));
         records.Put(new InstanceRecord { Name = "vm1", Mode = ExecutionMode.Install, OsDefinition = "data" });
+        records.Put(new InstanceRecord { Name = Streams, Mode = ExecutionMode.Install, OsDefinition = Streams });
         Write(folder, "data/untrusted/export", "cat $EXPORT_DEVICE");
         // As a copy does, it ends when the disk has flushed its own cache too; a close does not do that.
         Write(folder, "data/untrusted/import", "dd of=$IMPORT_DEVICE bs=128k conv=fsync 2>/dev/null");
+        Write(folder, $"{Streams}/export", $"channelctl half receive --stream --timeout 60 > {disks.Dump}");
+        Write(folder, $"{Streams}/untrusted/export", "channel-agent send --stream --timeout 60 < $DISK_0_PATH");
+        Write(folder, $"{Streams}/import", $"channelctl half send --stream --timeout 60 < {disks.Dump}");
+        Write(folder, $"{Streams}/untrusted/import", "channel-agent receive --stream --timeout 60 | dd of=$DISK_0_PATH bs=128k conv=fsync 2>/dev/null");
         _installer = new Installer(new InstallerOptions
         {
             Folder = Path.Combine(folder, "state"),
             Records = records,
             Definitions = new DefinitionCatalog(Path.Combine(folder, "definitions")),
             Launcher = appliance,
+            // channelctl is built beside this program.
+            TrustedPath = $"{AppContext.BaseDirectory}:{InstallerOptions.DefaultPath}",
         });
         Rows =
         [
             new DataRow("export", IsToHost: true, CopyOutAsync, faults => MoveAsync(InstallAction.Export, _disks.Dump, faults)),
             new DataRow("import", IsToHost: false, CopyInAsync, faults => MoveAsync(InstallAction.Import, _disks.Disk, faults)),
+            new DataRow("stream to the host", IsToHost: true, CopyOutAsync, faults => MoveAsync(InstallAction.Export, _disks.Dump, faults, Streams)),
+            new DataRow("stream to the appliance", IsToHost: false, CopyInAsync, faults => MoveAsync(InstallAction.Import, _disks.Disk, faults, Streams)),
         ];
     }
 
@@ -62,7 +74,7 @@ internal sealed class DataWork
         return time;
     }
 
-    private async Task<TimeSpan> MoveAsync(InstallAction action, string written, FaultPlan faults)
+    private async Task<TimeSpan> MoveAsync(InstallAction action, string written, FaultPlan faults, string instance = "vm1")
     {
         if (action == InstallAction.Import)
         {
@@ -71,9 +83,10 @@ internal sealed class DataWork
         }
 
         _appliance.Faults = faults;
-        var request = new InstallRequest { Instance = "vm1", Action = action, Disks = [new TargetDisk(_disks.Disk)], Data = [DiskData.InFile(_disks.Dump)] };
+        var isStream = instance == Streams;
+        var request = new InstallRequest { Instance = instance, Action = action, Disks = [new TargetDisk(_disks.Disk)], Data = isStream ? [] : [DiskData.InFile(_disks.Dump)] };
         var result = await _installer.Start(request).Completion;
-        if (result.Outcome != InstallOutcome.Succeeded || result.Data[0].Sha256 != _disks.Sha256)
+        if (result.Outcome != InstallOutcome.Succeeded || !isStream && result.Data[0].Sha256 != _disks.Sha256)
         {
             throw new InvalidOperationException($"the {action} has failed, or other bytes: {result.Reason}");
         }

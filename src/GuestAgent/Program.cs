@@ -18,6 +18,11 @@ internal static class Program
                 return ScriptCommand.Execute(args);
             }
 
+            if (args is [SysprepCommand.Name, ..])
+            {
+                return SysprepCommand.Execute(args);
+            }
+
             var arguments = ArgumentParser.Parse(args);
             switch (arguments.Command)
             {

@@ -129,6 +129,11 @@ public sealed class DebianGuest : IAsyncLifetime
 {
     public static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(300)).Token;
 
+    /// <summary>Its disk, an ext4 file system.</summary>
+    internal static string Disk => Path.Combine(Folder, "root.img");
+
+    private static string Folder => Path.Combine(SavedGuest.FindRoot(), ".cache/debian");
+
     public async Task InitializeAsync()
     {
         using var build = Process.Start(new ProcessStartInfo(Path.Combine(SavedGuest.FindRoot(), "scripts/build-debian-guest.sh")) { WorkingDirectory = SavedGuest.FindRoot() })!;
@@ -145,28 +150,34 @@ public sealed class DebianGuest : IAsyncLifetime
     /// <param name="scratch">A folder of the test.</param>
     internal static async Task<QemuGuest> BootAsync(string source, QemuNetwork? network, string? vsockSocket, string scratch)
     {
-        var folder = Path.Combine(SavedGuest.FindRoot(), ".cache/debian");
-        var disk = vsockSocket is null ? $"{folder}/root.img" : await WithEndpointAsync($"{folder}/root.img", $"vsock://2:{SavedVsockGuest.Port}", scratch);
+        var disk = vsockSocket is null ? Disk : await WithEndpointAsync(Disk, $"vsock://2:{SavedVsockGuest.Port}", scratch);
         string[] looks = source switch
         {
             "Ec2" => ["-smbios", "type=1,serial=ec2e1916-9099-7caf-fd21-012345abcdef,uuid=ec2e1916-9099-7caf-fd21-012345abcdef"],
             "OpenStack" => ["-smbios", "type=1,product=OpenStack Nova"],
             _ => [],
         };
+        var seed = source == "NoCloud" ? "ds=nocloud-net;s=http://169.254.169.254/nocloud/" : "";
+        return await QemuGuest.StartAsync(Options(disk, network, seed, keepsWrites: false, looks) with { VsockSocket = vsockSocket }, Soon);
+    }
+
+    /// <summary>Boots from another disk, without a network.</summary>
+    internal static Task<QemuGuest> BootDiskAsync(string disk, bool keepsWrites) => QemuGuest.StartAsync(Options(disk, null, "", keepsWrites), Soon);
+
+    private static QemuOptions Options(string disk, QemuNetwork? network, string append, bool keepsWrites, params string[] more)
+    {
         // Without a NIC the guest would never be online.
         var waits = network is null ? "systemd.mask=systemd-networkd-wait-online.service" : "";
-        var seed = source == "NoCloud" ? "ds=nocloud-net;s=http://169.254.169.254/nocloud/" : "";
-        return await QemuGuest.StartAsync(new QemuOptions
+        return new QemuOptions
         {
             Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
-            VsockSocket = vsockSocket,
-            Kernel = Path.Combine(folder, "vmlinuz"),
-            Initrd = Path.Combine(folder, "initrd"),
-            Append = $"root=/dev/vda ro net.ifnames=0 {waits} {seed}",
+            Kernel = Path.Combine(Folder, "vmlinuz"),
+            Initrd = Path.Combine(Folder, "initrd"),
+            Append = $"root=/dev/vda ro net.ifnames=0 {waits} {append}",
             MemoryMiB = 768,
             Network = network,
-            Arguments = ["-smp", "2", "-drive", $"file={disk},if=virtio,format=raw,snapshot=on", .. looks],
-        }, Soon);
+            Arguments = ["-smp", "2", "-drive", $"file={disk},if=virtio,format=raw,snapshot={(keepsWrites ? "off" : "on")}", .. more],
+        };
     }
 
     /// <summary>A copy of the disk whose agent is configured for another way to its host.</summary>

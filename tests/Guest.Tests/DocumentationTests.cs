@@ -7,12 +7,13 @@ namespace ChannelSdk.Guest.Tests;
 [Collection("guest")]
 public partial class DocumentationTests
 {
-    private static readonly string[] s_documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/OPERATIONS.md", "docs/SECURITY.md", "docs/ARCHITECTURE.md", "docs/METADATA.md", "docs/VSOCK.md", "docs/XEN.md", "docs/INSTALL.md", "docs/SNAPSHOT.md", "bench/README.md"];
+    private static readonly string[] s_documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/OPERATIONS.md", "docs/SECURITY.md", "docs/ARCHITECTURE.md", "docs/METADATA.md", "docs/VSOCK.md", "docs/XEN.md", "docs/INSTALL.md", "docs/DEFINITIONS.md", "docs/SNAPSHOT.md", "bench/README.md"];
 
     [Theory]
     [InlineData("docs/OPERATIONS.md")]
     [InlineData("docs/INSTALL.md")]
     [InlineData("docs/SNAPSHOT.md")]
+    [InlineData("docs/DEFINITIONS.md")]
     public async Task The_commands_of_a_document_work_as_they_stand(string document)
     {
         var blocks = ShellBlock().Matches(await File.ReadAllTextAsync(Path.Combine(SavedGuest.FindRoot(), document)));

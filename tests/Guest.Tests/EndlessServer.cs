@@ -62,19 +62,18 @@ internal sealed class EndlessServer : IDisposable
                 var stream = client.GetStream();
                 using var reader = new StreamReader(stream, Encoding.ASCII, leaveOpen: true);
                 var request = await reader.ReadLineAsync(end) ?? "";
-                while (!request.Contains(Silent, StringComparison.Ordinal) && await reader.ReadLineAsync(end) is { Length: > 0 })
-                {
-                    // The rest of the request does not matter.
-                }
-
                 if (!request.Contains(Silent, StringComparison.Ordinal))
                 {
-                    await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {1L << 30}\r\nConnection: close\r\n\r\n"), end);
-                }
+                    while (await reader.ReadLineAsync(end) is { Length: > 0 })
+                    {
+                        // The rest of the request does not matter.
+                    }
 
-                if (request.StartsWith("HEAD", StringComparison.Ordinal) && !request.Contains(Silent, StringComparison.Ordinal))
-                {
-                    return;
+                    await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {1L << 30}\r\nConnection: close\r\n\r\n"), end);
+                    if (request.StartsWith("HEAD", StringComparison.Ordinal))
+                    {
+                        return;
+                    }
                 }
 
                 var content = Enumerable.Repeat((byte)1, 256 << 10).ToArray();

@@ -46,9 +46,9 @@ public class ArgumentParserTests
     }
 
     [Theory]
-    [InlineData("'run' starts the daemon; commands are run, status, generation, version, help")]
+    [InlineData("'run' starts the daemon; commands are run, status, generation, version, help, sysprep")]
     [InlineData("'stauts' is not a command; did you mean 'status'?", "stauts")]
-    [InlineData("'frobnicate' is not a command; allowed are run, status, generation, version, help", "frobnicate")]
+    [InlineData("'frobnicate' is not a command; allowed are run, status, generation, version, help, sysprep", "frobnicate")]
     [InlineData("'--endpiont' is not a flag of run; did you mean '--endpoint'?", "run", "--endpiont", "x")]
     [InlineData("'--json' is not a flag of run;", "--json")]
     [InlineData("'--endpoint' is not a flag of status;", "status", "--endpoint", "x")]

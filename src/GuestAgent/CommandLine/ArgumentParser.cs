@@ -8,7 +8,7 @@ namespace ChannelSdk.GuestAgent.CommandLine;
 /// <summary>Parses the command line; small on purpose, as the binary is.</summary>
 internal static class ArgumentParser
 {
-    private static readonly string[] s_commands = ["run", "status", "generation", "version", "help"];
+    private static readonly string[] s_commands = ["run", "status", "generation", "version", "help", SysprepCommand.Name];
     private static readonly string[] s_runFlags = ["--endpoint", "--config", "--control-socket", "--log-level", "--help"];
     private static readonly string[] s_statusFlags = ["--json", "--config", "--control-socket", "--help"];
     private static readonly string[] s_generationFlags = ["--wait", "--timeout", "--json", "--file", "--help"];

@@ -22,6 +22,8 @@ internal static class HelpText
           --timeout TIME                how long, for instance 500ms or 30s (without limit)
           --json                        print JSON
           --file PATH                   where it is (/run/channelsdk/generation)
+        channel-agent sysprep ...       remove from a template what an image should not have;
+                                        "channel-agent sysprep --help" lists it
         channel-agent VERB ...          for scripts of an installation; "channel-agent send --help" lists them
         channel-agent version
         channel-agent help

@@ -67,6 +67,18 @@ internal static class FileFacts
         }
     }
 
+    /// <summary>The facts of an entry of a folder as the kernel gives them, a link not followed.</summary>
+    /// <returns>Whether there is such an entry.</returns>
+    public static unsafe bool TryOfEntry(SafeFileHandle folder, ReadOnlySpan<byte> name, string shown, out StatxResult facts)
+    {
+        fixed (byte* bytes = name)
+        fixed (StatxResult* raw = &facts)
+        {
+            return FileCalls.Statx(folder, bytes, Abi.AT_SYMLINK_NOFOLLOW, Abi.STATX_BASIC_STATS, raw) == 0
+                || (Errno.Last == Errno.ENOENT ? false : throw FileFailure.OfLast("look at an entry of", shown));
+        }
+    }
+
     /// <summary>The kind in the type bits of a mode.</summary>
     public static FileKind KindOf(int mode) => (mode & Abi.S_IFMT) switch
     {

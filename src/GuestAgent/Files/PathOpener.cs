@@ -43,6 +43,31 @@ internal static class PathOpener
     public static SafeFileHandle OpenParent(RawPath path) =>
         Open(path.Parent, Abi.O_RDONLY | Abi.O_DIRECTORY, $"the folder of {path.Shown}");
 
+    /// <summary>Opens an entry of an open folder.</summary>
+    /// <param name="folder">The folder; null: the name is the root folder's.</param>
+    /// <param name="name">One name, with a terminating zero.</param>
+    /// <param name="flags">As of <see cref="Open(RawPath, int)"/>.</param>
+    /// <param name="shown">What messages call it.</param>
+    /// <exception cref="ChannelException">What the system said.</exception>
+    public static unsafe SafeFileHandle OpenEntry(SafeFileHandle? folder, ReadOnlySpan<byte> name, int flags, string shown)
+    {
+        flags |= Abi.O_CLOEXEC | Abi.O_NOFOLLOW;
+        fixed (byte* bytes = name)
+        {
+            var fd = folder is null ? FileCalls.OpenAt(Abi.AT_FDCWD, bytes, flags, 0) : FileCalls.OpenAt(folder, bytes, flags, (uint)ModeOf(flags));
+            if (fd >= 0)
+            {
+                return new SafeFileHandle(fd, ownsHandle: true);
+            }
+
+            var errno = Errno.Last;
+            // O_DIRECTORY goes before O_NOFOLLOW: a link in the middle of the path says ENOTDIR.
+            throw folder is not null && FileFacts.IsLink(folder, name)
+                ? FileFailure.Of(Errno.ELOOP, "open", shown)
+                : FileFailure.Of(errno, "open", shown);
+        }
+    }
+
     private static unsafe SafeFileHandle Open(ReadOnlySpan<byte> path, int flags, string shown)
     {
         flags |= Abi.O_CLOEXEC | Abi.O_NOFOLLOW;
@@ -77,7 +102,7 @@ internal static class PathOpener
 
     private static SafeFileHandle OpenBySegments(ReadOnlySpan<byte> path, int flags, string shown)
     {
-        var at = OpenSegment(null, "/\0"u8, Abi.O_PATH | Abi.O_DIRECTORY, shown);
+        var at = OpenEntry(null, "/\0"u8, Abi.O_PATH | Abi.O_DIRECTORY, shown);
         var start = 1;
         while (true)
         {
@@ -91,30 +116,11 @@ internal static class PathOpener
             using var folder = at;
             if (slash < 0)
             {
-                return OpenSegment(folder, part, flags, shown);
+                return OpenEntry(folder, part, flags, shown);
             }
 
-            at = OpenSegment(folder, part, Abi.O_PATH | Abi.O_DIRECTORY, shown);
+            at = OpenEntry(folder, part, Abi.O_PATH | Abi.O_DIRECTORY, shown);
             start += slash + 1;
-        }
-    }
-
-    private static unsafe SafeFileHandle OpenSegment(SafeFileHandle? folder, ReadOnlySpan<byte> name, int flags, string shown)
-    {
-        flags |= Abi.O_CLOEXEC | Abi.O_NOFOLLOW;
-        fixed (byte* bytes = name)
-        {
-            var fd = folder is null ? FileCalls.OpenAt(Abi.AT_FDCWD, bytes, flags, 0) : FileCalls.OpenAt(folder, bytes, flags, (uint)ModeOf(flags));
-            if (fd >= 0)
-            {
-                return new SafeFileHandle(fd, ownsHandle: true);
-            }
-
-            var errno = Errno.Last;
-            // O_DIRECTORY goes before O_NOFOLLOW: a link in the middle of the path says ENOTDIR.
-            throw folder is not null && FileFacts.IsLink(folder, name)
-                ? FileFailure.Of(Errno.ELOOP, "open", shown)
-                : FileFailure.Of(errno, "open", shown);
         }
     }
 }

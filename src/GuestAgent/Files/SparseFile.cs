@@ -53,24 +53,6 @@ internal static class SparseFile
     /// <param name="buffer">At least one block.</param>
     /// <param name="shown">Its path, for messages.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public static ContentHash Hash(SafeFileHandle file, long length, Span<byte> buffer, string shown, CancellationToken cancellationToken)
-    {
-        ContentHash hash = default;
-        var walk = Walk(file, 0, length);
-        while (walk.TryNext(out var record))
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            if (record.Kind == FileRecordKind.Hole)
-            {
-                hash.AppendZeros(record.Length);
-                continue;
-            }
-
-            var block = buffer[..(int)record.Length];
-            block[Read(file, block, record.Offset, shown)..].Clear();
-            hash.Append(block);
-        }
-
-        return hash;
-    }
+    public static ContentHash Hash(SafeFileHandle file, long length, Span<byte> buffer, string shown, CancellationToken cancellationToken) =>
+        ContentHash.Of(Walk(file, 0, length), (block, at) => Read(file, block, at, shown), buffer, cancellationToken);
 }

@@ -56,26 +56,8 @@ public static class LocalFile
     }
 
     /// <summary>Takes the beginning of a file into a hash.</summary>
-    internal static ContentHash Hash(SafeFileHandle file, long length, Span<byte> buffer, CancellationToken cancellationToken)
-    {
-        ContentHash hash = default;
-        var walk = Walk(file, 0, length);
-        while (walk.TryNext(out var record))
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            if (record.Kind == FileRecordKind.Hole)
-            {
-                hash.AppendZeros(record.Length);
-                continue;
-            }
-
-            var block = buffer[..(int)record.Length];
-            block[Read(file, block, record.Offset)..].Clear();
-            hash.Append(block);
-        }
-
-        return hash;
-    }
+    internal static ContentHash Hash(SafeFileHandle file, long length, Span<byte> buffer, CancellationToken cancellationToken) =>
+        ContentHash.Of(Walk(file, 0, length), (block, at) => Read(file, block, at), buffer, cancellationToken);
 
     /// <summary>Writes a block; its pages of zeros are left out if the source had holes there.</summary>
     internal static void Write(SafeFileHandle file, ReadOnlySpan<byte> block, long offset, bool hasHoles)

@@ -24,17 +24,4 @@ internal static class QemuFolder
             throw LocalFile.ToException(e, path);
         }
     }
-
-    /// <summary>Removes it with all that is in it.</summary>
-    public static void Remove(string folder)
-    {
-        try
-        {
-            Directory.Delete(folder, recursive: true);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // A leftover in a folder of temporary files does no harm.
-        }
-    }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using ChannelSdk.Host.Json;
 using ChannelSdk.Host.Launch;
+using ChannelSdk.Linux.Files;
 using ChannelSdk.Linux.Native;
 using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Errors;
@@ -19,12 +20,12 @@ public sealed class QemuGuest : IAsyncDisposable
 
     private readonly QemuProcess _process;
     private readonly string _folder;
-    private readonly bool _ownsFolder;
+    private readonly TemporaryFolder? _ownFolder;
     private QemuWitness? _witness;
     private bool _isLeft;
 
-    private QemuGuest(QemuProcess process, string folder, bool ownsFolder, QmpClient qmp) =>
-        (_process, _folder, _ownsFolder, Qmp) = (process, folder, ownsFolder, qmp);
+    private QemuGuest(QemuProcess process, string folder, TemporaryFolder? ownFolder, QmpClient qmp) =>
+        (_process, _folder, _ownFolder, Qmp) = (process, folder, ownFolder, qmp);
 
     /// <summary>The machine protocol.</summary>
     public QmpClient Qmp { get; }
@@ -60,7 +61,8 @@ public sealed class QemuGuest : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        var folder = options.Folder ?? Directory.CreateTempSubdirectory("channelsdk-guest-").FullName;
+        var ownFolder = options.Folder is null ? TemporaryFolder.Create("channelsdk-qemu-") : null;
+        var folder = options.Folder ?? ownFolder!.Path;
         var secret = options.Network?.SecretFile;
         QemuProcess? process = null;
         QemuGuest? guest = null;
@@ -72,7 +74,7 @@ public sealed class QemuGuest : IAsyncDisposable
                 options.OnStarted?.Invoke(identity, process.ControlGroups);
             }
 
-            guest = new QemuGuest(process, folder, options.Folder is null, await ConnectQmpAsync(process, folder, cancellationToken).ConfigureAwait(false));
+            guest = new QemuGuest(process, folder, ownFolder, await ConnectQmpAsync(process, folder, cancellationToken).ConfigureAwait(false));
             await guest.RunAsync(options, cancellationToken).ConfigureAwait(false);
             return guest;
         }
@@ -80,7 +82,7 @@ public sealed class QemuGuest : IAsyncDisposable
         {
             // Its socket is there before its disks are: what it says of them tells more than that it has gone.
             var words = process is not null && e is ChannelException { Code: ChannelError.LinkLost } ? await process.EndedSoonAsync().ConfigureAwait(false) : null;
-            await (guest?.DisposeAsync().AsTask() ?? DropAsync(process, options.Folder is null ? folder : null)).ConfigureAwait(false);
+            await (guest?.DisposeAsync().AsTask() ?? DropAsync(process, ownFolder)).ConfigureAwait(false);
             if (words is not null)
             {
                 throw words;
@@ -180,10 +182,7 @@ public sealed class QemuGuest : IAsyncDisposable
         }
 
         _process.Dispose();
-        if (_ownsFolder)
-        {
-            QemuFolder.Remove(_folder);
-        }
+        _ownFolder?.Dispose();
     }
 
     /// <summary>What is known of it by now, if it is watched.</summary>
@@ -235,7 +234,7 @@ public sealed class QemuGuest : IAsyncDisposable
         await Qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task DropAsync(QemuProcess? process, string? folder)
+    private static async Task DropAsync(QemuProcess? process, TemporaryFolder? folder)
     {
         if (process is not null)
         {
@@ -243,10 +242,7 @@ public sealed class QemuGuest : IAsyncDisposable
             process.Dispose();
         }
 
-        if (folder is not null)
-        {
-            QemuFolder.Remove(folder);
-        }
+        folder?.Dispose();
     }
 
     private static async Task<QmpClient> ConnectQmpAsync(QemuProcess process, string folder, CancellationToken cancellationToken)

@@ -41,7 +41,6 @@ public sealed class QemuMachineLauncher : IMachineLauncher
     /// <summary>What cloud-init looks for in the machine's serial number: its NoCloud metadata are at this host.</summary>
     private const string Seed = "ds=nocloud-net;s=http://169.254.169.254/nocloud/";
 
-    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(20);
     private readonly QemuMachineOptions _options;
 
     /// <summary>Makes a launcher.</summary>
@@ -99,7 +98,7 @@ public sealed class QemuMachineLauncher : IMachineLauncher
         {
             await using var qmp = await QmpClient.ConnectAsync(MonitorOf(machine), waitsForTurn: false, patience.Token).ConfigureAwait(false);
             await qmp.ExecuteAsync("quit", null, patience.Token).ConfigureAwait(false);
-            await GoneAsync(machine, patience.Token).ConfigureAwait(false);
+            await MachineEnd.WaitAsync(machine, patience.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is ChannelException or OperationCanceledException)
         {
@@ -113,7 +112,7 @@ public sealed class QemuMachineLauncher : IMachineLauncher
         }
 
         using var rest = new CancellationTokenSource(within / 2);
-        return await GoneAsync(machine, rest.Token).ConfigureAwait(false);
+        return await MachineEnd.WaitAsync(machine, rest.Token).ConfigureAwait(false);
     }
 
     /// <summary>What the machine of a request is made of.</summary>
@@ -164,20 +163,6 @@ public sealed class QemuMachineLauncher : IMachineLauncher
 
     /// <summary>The socket of a machine's monitor.</summary>
     internal static string MonitorOf(RunningMachine machine) => machine.MonitorSocket ?? throw Wrong($"the machine of {machine.Instance} is none of QEMU");
-
-    private static async Task<bool> GoneAsync(RunningMachine machine, CancellationToken cancellationToken)
-    {
-        while (machine.IsRunning)
-        {
-            await Task.Delay(s_look, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (cancellationToken.IsCancellationRequested)
-            {
-                return !machine.IsRunning;
-            }
-        }
-
-        return true;
-    }
 
     private static ChannelException Wrong(string text) => new(ChannelError.BadConfiguration, ErrorClass.Refused, text);
 

@@ -29,9 +29,6 @@ internal sealed class QemuProcess : IDisposable
     private static readonly TimeSpan s_endWait = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(1);
 
-    // What a QEMU needs to find its files; nothing else of the environment of a host manager is its business.
-    private static readonly string[] s_inherited = ["PATH", "TMPDIR"];
-
     private readonly int _pid;
     private readonly SafeFileHandle? _pidFd;
     private readonly ResourceGroup _group;
@@ -102,18 +99,7 @@ internal sealed class QemuProcess : IDisposable
             var (read, write) = Descriptor.Pipe() ?? throw Failed(Errno.Last);
             using (write)
             {
-                var program = "/bin/sh"u8.ToArray();
-                // Where it begins is kept from being unmounted.
-                string[] arguments = ["sh", "-c", options.IsDetached ? "cd / && exec \"$@\"" : "exec \"$@\"", "sh", .. options.Confinement?.Wrapper(group) ?? [], .. command];
-                var request = new SpawnRequest(program, [.. arguments.Select(Encoding.UTF8.GetBytes)], Environment(options.Environment))
-                {
-                    Output = write,
-                    Error = write,
-                    Kept = files.Files,
-                    NewSession = true,
-                    ProcessesFiles = group.ProcessesFiles,
-                };
-                if (Spawn(options, request, out var pid, out var hasJoined) is not 0 and var error)
+                if (QemuSpawn.Start(options, command, group, write, files, out var pid, out var hasJoined) is not 0 and var error)
                 {
                     read.Dispose();
                     throw Failed(error);
@@ -176,35 +162,6 @@ internal sealed class QemuProcess : IDisposable
         {
             // It has ended, or the rest of it cannot be killed.
         }
-    }
-
-    // In an empty namespace of the network, or where its network is. A process is in the one of the thread that starts it.
-    private static int Spawn(QemuOptions options, SpawnRequest request, out int pid, out bool hasJoined)
-    {
-        var (started, joined) = (0, false);
-        int Start() => ProcessSpawn.Start(request, out started, out joined);
-        var error = options.Confinement is { IsAlone: true } confinement
-            ? NetworkIsolation.RunInEmpty(fault =>
-            {
-                confinement.ToldNetwork(fault);
-                return Start();
-            })
-            : options.Network is { } network ? network.Run(Start) : Start();
-        (pid, hasJoined) = (started, joined);
-        return error;
-    }
-
-    private static byte[][] Environment(IReadOnlyDictionary<string, string> given)
-    {
-        var environment = s_inherited.Where(name => System.Environment.GetEnvironmentVariable(name) is not null)
-            .ToDictionary(static name => name, static name => System.Environment.GetEnvironmentVariable(name)!);
-        environment["LC_ALL"] = "C";
-        foreach (var (name, value) in given)
-        {
-            environment[name] = value;
-        }
-
-        return [.. environment.Select(static variable => Encoding.UTF8.GetBytes($"{variable.Key}={variable.Value}"))];
     }
 
     private static void Check(int error)

@@ -111,12 +111,7 @@ public sealed class XlMachineLauncher : IMachineLauncher
         ArgumentNullException.ThrowIfNull(machine);
         using var limit = new CancellationTokenSource(within);
         await ((Task)XlCommand.TryDestroyAsync(_options.Program, machine.Instance)).WaitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        while (machine.IsRunning && !limit.IsCancellationRequested)
-        {
-            await Task.Delay(s_look, limit.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        return !machine.IsRunning;
+        return await MachineEnd.WaitAsync(machine, limit.Token).ConfigureAwait(false);
     }
 
     private XlOptions Options(MachineRequest request)

@@ -96,6 +96,11 @@ public sealed class SelfInstallOperation
         using var deadline = new CancellationTokenSource(_deadline);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         var (outcome, reason) = (InstallOutcome.Succeeded, "");
+        foreach (var doubt in request.Disks.Select(DiskHeader.DoubtOf).OfType<string>())
+        {
+            Note(InstallLogLevel.Warning, doubt);
+        }
+
         try
         {
             reason = await InstallAsync(request, metadata, ending.Token).ConfigureAwait(false);

@@ -4,6 +4,7 @@ using ChannelSdk.Install.Events;
 using ChannelSdk.Install.Images;
 using ChannelSdk.Install.Mirror;
 using ChannelSdk.Install.Personalization;
+using ChannelSdk.Install.Records;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Services.Install;
 
@@ -42,6 +43,11 @@ internal sealed class OperationRun : IAsyncDisposable
     /// <exception cref="ChannelException">What has failed.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        foreach (var doubt in _plan.Request.Disks.Select(DiskHeader.DoubtOf).OfType<string>())
+        {
+            _reports.Note(InstallLogLevel.Warning, doubt);
+        }
+
         if (_plan.Package is { } package)
         {
             // A wrong URL or password is told now, and not after the installation.

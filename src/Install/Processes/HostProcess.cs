@@ -24,17 +24,16 @@ internal sealed class HostProcess : IAsyncDisposable
     private readonly Cgroup? _cgroup;
     private readonly ProcessGuard _guard;
     private readonly int _pid;
-    private readonly (SafeFileHandle Pipe, Action<ReadOnlyMemory<byte>> Said)[] _outputs;
+    private readonly HostOutputs _outputs;
     private readonly SafeFileHandle? _pidFd;
     private readonly TaskCompletionSource<ScriptEnded> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly int _pieceBytes;
     private readonly Lock _gate = new();
     private readonly Task _attending;
     private bool _isReaped;
 
-    private HostProcess(int pid, string operation, Cgroup? cgroup, ProcessGuard guard, int pieceBytes, InputPipe? input, (SafeFileHandle, Action<ReadOnlyMemory<byte>>)[] outputs)
+    private HostProcess(int pid, string operation, Cgroup? cgroup, ProcessGuard guard, InputPipe? input, HostOutputs outputs)
     {
-        (_pid, _operation, _cgroup, _guard, _pieceBytes, Input, _outputs) = (pid, operation, cgroup, guard, pieceBytes, input, outputs);
+        (_pid, _operation, _cgroup, _guard, Input, _outputs) = (pid, operation, cgroup, guard, input, outputs);
         Identity = ProcessIdentity.Of(pid) ?? new ProcessIdentity(pid, 0);
         _pidFd = ProcessHandle.Open(pid);
         _attending = Task.Factory.StartNew(Attend, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
@@ -116,8 +115,8 @@ internal sealed class HostProcess : IAsyncDisposable
             output.Write.Dispose();
             error.Write.Dispose();
             extra?.Write.Dispose();
-            return new HostProcess(pid, operation, cgroup, guard, streams.IsWide ? 256 << 10 : 32 << 10, input is null ? null : new InputPipe(input.Value.Write),
-                [(output.Read, streams.Output), (error.Read, streams.Error), .. extra is null ? [] : new[] { (extra.Value.Read, streams.Extra!) }]);
+            return new HostProcess(pid, operation, cgroup, guard, input is null ? null : new InputPipe(input.Value.Write),
+                new HostOutputs([(output.Read, streams.Output), (error.Read, streams.Error), .. extra is null ? [] : new[] { (extra.Value.Read, streams.Extra!) }], streams.IsWide ? 256 << 10 : 32 << 10));
         }
         catch
         {
@@ -161,18 +160,13 @@ internal sealed class HostProcess : IAsyncDisposable
 
     private void Attend()
     {
-        var buffer = new byte[_pieceBytes];
         ScriptEnded? end = null;
         long endedAt = 0;
-        while (end is null || (_outputs.Any(static o => !o.Pipe.IsClosed) && TimeProvider.System.GetElapsedTime(endedAt) < s_outputGrace))
+        while (end is null || (_outputs.IsOpen && TimeProvider.System.GetElapsedTime(endedAt) < s_outputGrace))
         {
-            Wait();
+            _outputs.Wait(_isReaped ? null : _pidFd, _pidFd is null || _isReaped ? LookMs : Timeout.Infinite);
             var before = TimeProvider.System.GetTimestamp();
-            foreach (var (pipe, said) in _outputs.Where(static o => !o.Pipe.IsClosed))
-            {
-                Read(pipe, said, buffer);
-            }
-
+            _outputs.Read();
             // The time of those who take it does not count: what is left in the pipe is theirs.
             endedAt += TimeProvider.System.GetTimestamp() - before;
 
@@ -185,50 +179,8 @@ internal sealed class HostProcess : IAsyncDisposable
             }
         }
 
-        foreach (var (pipe, _) in _outputs)
-        {
-            pipe.Dispose();
-        }
-
+        _outputs.Dispose();
         _end.SetResult(end);
-    }
-
-    private unsafe void Wait()
-    {
-        var entries = stackalloc PollFd[_outputs.Length + 1];
-        var count = 0;
-        foreach (var file in _outputs.Select(static o => o.Pipe).Append(_isReaped ? null : _pidFd))
-        {
-            if (file is { IsClosed: false })
-            {
-                entries[count++] = new PollFd { Fd = (int)file.DangerousGetHandle(), Events = Abi.POLLIN };
-            }
-        }
-
-        _ = DescriptorCalls.Poll(entries, (nuint)count, _pidFd is null || _isReaped ? LookMs : Timeout.Infinite);
-    }
-
-    private static unsafe void Read(SafeFileHandle pipe, Action<ReadOnlyMemory<byte>> said, byte[] buffer)
-    {
-        var entry = new PollFd { Fd = (int)pipe.DangerousGetHandle(), Events = Abi.POLLIN };
-        if (DescriptorCalls.Poll(&entry, 1, 0) <= 0)
-        {
-            return;
-        }
-
-        nint count;
-        fixed (byte* start = buffer)
-        {
-            count = DescriptorCalls.Read(pipe, start, (nuint)buffer.Length);
-        }
-
-        if (count <= 0)
-        {
-            pipe.Dispose();
-        }
-
-        said(buffer.AsMemory(0, (int)Math.Max(0, count)));
-        Array.Clear(buffer, 0, (int)Math.Max(0, count));
     }
 
     private ScriptEnded? TryReap()

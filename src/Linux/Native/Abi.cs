@@ -72,6 +72,7 @@ public static class Abi
 
     public const int AT_FDCWD = -100;
     public const int AT_SYMLINK_NOFOLLOW = 0x100;
+    public const int AT_REMOVEDIR = 0x200;
     public const int AT_EMPTY_PATH = 0x1000;
     public const ulong RESOLVE_NO_MAGICLINKS = 0x02;
     public const ulong RESOLVE_NO_SYMLINKS = 0x04;
@@ -84,6 +85,7 @@ public static class Abi
     public const uint STATX_INO = 0x100;
     public const uint STATX_SIZE = 0x200;
     public const uint STATX_BASIC_STATS = 0x7FF;
+    public const ulong STATX_ATTR_MOUNT_ROOT = 0x2000;
     public const int S_IFMT = 0xF000;
     public const int S_IFDIR = 0x4000;
     public const int S_IFBLK = 0x6000;

@@ -24,6 +24,9 @@ public struct PeerCredentials
 [StructLayout(LayoutKind.Explicit, Size = 256)]
 public struct StatxResult
 {
+    [FieldOffset(8)]
+    public ulong Attributes;
+
     [FieldOffset(16)]
     public uint Links;
 
@@ -56,6 +59,9 @@ public struct StatxResult
 
     [FieldOffset(140)]
     public uint DeviceMinor;
+
+    /// <summary>Whether something is mounted there; false before Linux 5.8, which does not tell.</summary>
+    public readonly bool IsMountRoot => (Attributes & Abi.STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
 /// <summary>struct statvfs on 64-bit, as far as it is used.</summary>

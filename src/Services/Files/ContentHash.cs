@@ -3,6 +3,11 @@ using System.IO.Hashing;
 
 namespace ChannelSdk.Services.Files;
 
+/// <summary>Reads from a file until the buffer is full or the file ends; how many bytes were read.</summary>
+/// <param name="buffer">Where the bytes go.</param>
+/// <param name="offset">Where in the file they are.</param>
+public delegate int BlockReader(Span<byte> buffer, long offset);
+
 /// <summary>
 /// The hash of a whole file, block by block (files.proto): XXH3 of 64 bits, which finds accidents, not attacks. Its state is
 /// one number, so a copy can go on where it was, and a hole of any size costs a few nanoseconds for each block.
@@ -20,6 +25,33 @@ public struct ContentHash
 
     /// <summary>Bytes taken in so far.</summary>
     public long Length { get; private set; }
+
+    /// <summary>The hash of a file, or of its beginning.</summary>
+    /// <param name="walk">Its blocks and holes.</param>
+    /// <param name="read">Reads a block.</param>
+    /// <param name="buffer">At least <see cref="BlockSize"/> bytes.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public static ContentHash Of(BlockWalk walk, BlockReader read, Span<byte> buffer, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(walk);
+        ArgumentNullException.ThrowIfNull(read);
+        ContentHash hash = default;
+        while (walk.TryNext(out var record))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (record.Kind == FileRecordKind.Hole)
+            {
+                hash.AppendZeros(record.Length);
+                continue;
+            }
+
+            var block = buffer[..(int)record.Length];
+            block[read(block, record.Offset)..].Clear();
+            hash.Append(block);
+        }
+
+        return hash;
+    }
 
     /// <summary>Takes the next block in.</summary>
     /// <param name="block"><see cref="BlockSize"/> bytes, or fewer for the last block.</param>

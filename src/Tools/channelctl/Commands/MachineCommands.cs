@@ -113,6 +113,11 @@ internal static class MachineCommands
 
     private static async Task<int> RunAsync(string state, InstanceRecord record, CancellationToken cancel)
     {
+        foreach (var doubt in record.Disks.Select(DiskHeader.DoubtOf).OfType<string>())
+        {
+            Failure.Complain($"warning: {doubt}");
+        }
+
         var machine = await new InstanceMachines(state, StateOption.Records(state), Launcher(record, null)).StartAsync(record.Name, cancel);
         System.Console.WriteLine($"{record.Name} runs, process {machine.Process.Id}, {(machine.ChannelUri is { } uri ? $"channel {uri}" : "no channel")}");
         return ExitCode.Ok;

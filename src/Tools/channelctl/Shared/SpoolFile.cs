@@ -1,12 +1,14 @@
+using ChannelSdk.Linux.Files;
+
 namespace ChannelSdk.Cli.Shared;
 
 /// <summary>A file of this user's alone, for what comes from or goes to a standard stream; removed at its end.</summary>
 internal sealed class SpoolFile : IDisposable
 {
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("channelctl-");
+    private readonly TemporaryFolder _folder = TemporaryFolder.Create("channelctl-spool-");
 
     /// <summary>Where it is, or will be.</summary>
-    public string Path => System.IO.Path.Combine(_folder.FullName, "content");
+    public string Path => System.IO.Path.Combine(_folder.Path, "content");
 
     /// <summary>Takes a stream to its end.</summary>
     public async Task FillAsync(Stream from, CancellationToken cancellationToken)
@@ -24,5 +26,5 @@ internal sealed class SpoolFile : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _folder.Delete(recursive: true);
+    public void Dispose() => _folder.Dispose();
 }

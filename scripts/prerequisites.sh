@@ -58,6 +58,9 @@ if [[ $asked == *" guest "* ]]; then
   want lz4 lz4
   want zstd zstd
   want /usr/lib/x86_64-linux-gnu/libssl.so.3 libssl3
+  # A network of clones, and who answers on it.
+  want dnsmasq dnsmasq-base
+  want ssh-keyscan openssh-client
   want virsh libvirt-clients
   want libvirtd libvirt-daemon
   want /usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so libvirt-daemon-driver-qemu

@@ -1,0 +1,125 @@
+using System.Security.Cryptography;
+using ChannelSdk.Channels;
+using ChannelSdk.Host;
+using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Services.Snapshots;
+using Google.Protobuf;
+
+namespace ChannelSdk.Guest.Tests.Snapshots;
+
+/// <summary>
+/// A Debian with systemd, an SSH server and a lease of a LAN, booted once and saved while it was prepared. Each copy has an overlay of the
+/// disk of its own.
+/// </summary>
+public sealed class DebianTemplate : IAsyncLifetime
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("channelsdk-clones-").FullName;
+    private Lan _lan = null!;
+    private int _copies;
+
+    internal Lan Lan => _lan;
+
+    /// <summary>Who the guest was when it was saved.</summary>
+    internal GuestIdentity Identity { get; private set; } = null!;
+
+    public async Task InitializeAsync()
+    {
+        await new DebianGuest().InitializeAsync();
+        _lan = await Lan.SetUpAsync(_folder);
+        var overlay = Path.Combine(_folder, "template.qcow2");
+        await DiskGuest.RunAsync("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", Path.Combine(SavedGuest.FindRoot(), ".cache/debian/root.img"), overlay);
+        await using var guest = await StartAsync(overlay, await _lan.NicAsync(++_copies), restoreFrom: null);
+        await using var copy = new DebianCopy(guest, await GuestConsole.ConnectAsync(guest.ConsoleSocket));
+        await copy.Console.WaitForAsync("login: root", DebianPatience);
+        await copy.ShAsync("stty -echo; PS1=; systemctl is-system-running --wait >/dev/null");
+        await copy.ShAsync("printf '[Match]\\nName=eth0\\n[Network]\\nDHCP=ipv4\\nLinkLocalAddressing=no\\n' > /etc/systemd/network/20-lan.network; networkctl reload; ip link set eth0 up");
+        Identity = await copy.IdentityAsync(_lan);
+        var program = Convert.ToBase64String(await File.ReadAllBytesAsync(Path.Combine(SavedGuest.FindRoot(), "tests/Guest.Tests/Snapshots/draws.py")));
+        await copy.ShAsync($"echo {program} | base64 -d > /run/draws.py; systemd-run -q --unit=draws -p StandardOutput=file:/run/drawn python3 /run/draws.py; until [ -s /run/drawn ]; do sleep 0.1; done");
+        var instance = await copy.AttachAsync();
+        await instance.Channel.CallAsync(SnapshotMethods.Prepare, new PrepareRequest { Kind = SnapshotKind.Memory, Gate = true, LeaseMs = 600_000 }, new CallOptions(TimeSpan.FromSeconds(30)), DebianGuest.Soon);
+        await guest.SaveAsync(Path.Combine(_folder, "memory"), cancellationToken: DebianGuest.Soon);
+    }
+
+    /// <summary>Starts a copy. It stands still behind the gate until its host says what it is.</summary>
+    internal async Task<DebianCopy> CopyAsync()
+    {
+        var overlay = Path.Combine(_folder, $"copy{++_copies}.qcow2");
+        File.Copy(Path.Combine(_folder, "template.qcow2"), overlay);
+        var guest = await StartAsync(overlay, await _lan.NicAsync(_copies), Path.Combine(_folder, "memory"));
+        return new DebianCopy(guest, await GuestConsole.ConnectAsync(guest.ConsoleSocket));
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _lan.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static TimeSpan DebianPatience => TimeSpan.FromMinutes(4);
+
+    private Task<QemuGuest> StartAsync(string disk, string[] nic, string? restoreFrom)
+    {
+        var debian = Path.Combine(SavedGuest.FindRoot(), ".cache/debian");
+        return QemuGuest.StartAsync(new QemuOptions
+        {
+            Program = _lan.Qemu,
+            Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),
+            Kernel = Path.Combine(debian, "vmlinuz"),
+            Initrd = Path.Combine(debian, "initrd"),
+            Append = "root=/dev/vda ro net.ifnames=0 cloud-init=disabled",
+            MemoryMiB = 384,
+            RestoreFrom = restoreFrom,
+            Arguments = ["-drive", $"file={disk},if=virtio,format=qcow2", .. nic],
+        }, DebianGuest.Soon);
+    }
+}
+
+/// <summary>Who a guest is, as itself and its network see it.</summary>
+internal sealed record GuestIdentity(string MachineId, string HostName, string HostKey, string HardwareAddress, string Address);
+
+/// <summary>A running copy, or the template itself.</summary>
+internal sealed class DebianCopy(QemuGuest guest, GuestConsole console) : IAsyncDisposable
+{
+    private readonly ChannelHost _host = new();
+
+    public GuestConsole Console => console;
+
+    public Task<string> ShAsync(string command) => console.ShAsync(command);
+
+    public async Task<Instance> AttachAsync()
+    {
+        var instance = _host.Attach("vm1", guest.ChannelUri);
+        await instance.WaitReadyAsync(SavedGuest.Soon);
+        return instance;
+    }
+
+    /// <summary>Tells the guest what it is, and waits until it is ready.</summary>
+    public async Task<SnapshotReport> CompleteAsync(SnapshotOrigin origin, SnapshotIdentity? identity = null)
+    {
+        var instance = await AttachAsync();
+        var request = new CompleteRequest
+        {
+            Origin = origin,
+            Generation = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(16)),
+            Entropy = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(64)),
+            Identity = identity,
+            UnixNs = (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).Ticks * 100,
+        };
+        return await instance.Channel.CallAsync(SnapshotMethods.Complete, request, new CallOptions(TimeSpan.FromMinutes(2)), DebianGuest.Soon);
+    }
+
+    public async Task<GuestIdentity> IdentityAsync(Lan lan)
+    {
+        var address = await ShAsync("i=0; until a=$(ip -4 -o addr show dev eth0 scope global | sed 's/.*inet \\([0-9.]*\\).*/\\1/') && [ -n \"$a\" ] || [ $i = 300 ]; do sleep 0.1; i=$((i+1)); done; echo $a");
+        return new GuestIdentity(await ShAsync("cat /etc/machine-id"), await ShAsync("hostname"), await lan.HostKeyAsync(address), await ShAsync("cat /sys/class/net/eth0/address"), address);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _host.DisposeAsync();
+        await console.DisposeAsync();
+        await guest.DisposeAsync();
+    }
+}

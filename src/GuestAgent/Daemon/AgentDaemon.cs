@@ -172,7 +172,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await _hints.DisposeAsync().ConfigureAwait(false);
+        _hints.Dispose();
         await _relay.DisposeAsync().ConfigureAwait(false);
         await _qga.DisposeAsync().ConfigureAwait(false);
         await _shutdown.DisposeAsync().ConfigureAwait(false);

@@ -91,10 +91,7 @@ internal sealed class GenerationPage(string path)
         Span<byte> page = stackalloc byte[GenerationLayout.PageBytes];
         page.Clear();
         Constant(page);
-        using var file = new PendingFile(path);
-        file.Stream.Write(page);
-        File.SetUnixFileMode(file.Stream.SafeFileHandle, AllRead | UnixFileMode.UserWrite);
-        file.Commit();
+        ReplacedFile.Write(path, page, AllRead | UnixFileMode.UserWrite);
     }
 
     private static void Constant(Span<byte> fields)

@@ -128,7 +128,7 @@ internal sealed class RepairNotes
                 $"step\t{(int)step.Outcome}\t{step.ElapsedUs}\t{(step.Mandatory ? 1 : 0)}\t{step.Name}\t{step.Reason}")));
         }
 
-        AtomicFile.Write(_path, System.Text.Encoding.UTF8.GetBytes(string.Join('\n', lines) + "\n"));
+        ReplacedFile.Write(_path, System.Text.Encoding.UTF8.GetBytes(string.Join('\n', lines) + "\n"), UnixFileMode.UserRead | UnixFileMode.UserWrite);
     }
 
     private void Read(string text)

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Time.Testing;
 namespace ChannelSdk.GuestAgent.Tests.Repair;
 
 /// <summary>Hints that a guest is a copy, and what they lead to.</summary>
-public sealed class HintWatchTests : IAsyncDisposable
+public sealed class HintWatchTests : IDisposable
 {
     private readonly FakeTimeProvider _time = new();
     private readonly Hint _hint = new();
@@ -31,7 +31,7 @@ public sealed class HintWatchTests : IAsyncDisposable
         return Task.CompletedTask;
     }, static () => [1, 2], new AgentLog(static _ => { }, _time, withTime: false), _time);
 
-    public ValueTask DisposeAsync() => _watch.DisposeAsync();
+    public void Dispose() => _watch.Dispose();
 
     [Fact]
     public async Task A_hint_reseeds_at_once_and_only_the_hosts_word_is_acted_on()

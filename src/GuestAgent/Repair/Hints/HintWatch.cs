@@ -19,7 +19,7 @@ namespace ChannelSdk.GuestAgent.Repair.Hints;
 /// <param name="time">The clock of the looks.</param>
 internal sealed class HintWatch(
     IReadOnlyList<IHintSource> sources, Func<int> reseed, Func<InquireRequest, Task<InquireReply>> ask, Func<CompleteRequest, Task> act,
-    Func<byte[]> generation, AgentLog log, TimeProvider time) : IAsyncDisposable
+    Func<byte[]> generation, AgentLog log, TimeProvider time) : IDisposable
 {
     /// <summary>The hint that the host did not know the session.</summary>
     public const string Session = "session";
@@ -32,14 +32,15 @@ internal sealed class HintWatch(
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(1);
     private readonly Lock _gate = new();
     private readonly List<string> _open = [];
-    private readonly CancellationTokenSource _stop = new();
-    private Task _running = Task.CompletedTask;
+    private readonly Lock _looking = new();
+    private ITimer? _timer;
+    private bool _isStopped;
     private Task _inquiry = Task.CompletedTask;
     private DateTimeOffset _next = DateTimeOffset.MinValue;
     private int _attempts;
 
     /// <summary>Begins to look.</summary>
-    public void Start() => _running = RunAsync();
+    public void Start() => _timer = time.CreateTimer(static watch => ((HintWatch)watch!).Look(), this, s_look, s_look);
 
     /// <summary>Something that is not looked for has given a hint. Any thread.</summary>
     public void Notice(string hint)
@@ -59,6 +60,41 @@ internal sealed class HintWatch(
 
     /// <summary>Looks once, and asks the host if something is open and it is time to.</summary>
     public void Look()
+    {
+        // A look that takes longer than a second is not overtaken.
+        if (!_looking.TryEnter())
+        {
+            return;
+        }
+
+        try
+        {
+            if (!_isStopped)
+            {
+                LookAlone();
+            }
+        }
+        finally
+        {
+            _looking.Exit();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _timer?.Dispose();
+        lock (_looking)
+        {
+            _isStopped = true;
+            foreach (var source in sources)
+            {
+                source.Dispose();
+            }
+        }
+    }
+
+    private void LookAlone()
     {
         foreach (var source in sources)
         {
@@ -80,39 +116,6 @@ internal sealed class HintWatch(
             request.Hints.AddRange(_open);
             _attempts++;
             _inquiry = InquireAsync(request);
-        }
-    }
-
-    /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
-    {
-        if (_stop.IsCancellationRequested)
-        {
-            return;
-        }
-
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await _running.ConfigureAwait(false);
-        foreach (var source in sources)
-        {
-            source.Dispose();
-        }
-
-        _stop.Dispose();
-    }
-
-    private async Task RunAsync()
-    {
-        using var timer = new PeriodicTimer(s_look, time);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(_stop.Token).ConfigureAwait(false))
-            {
-                Look();
-            }
-        }
-        catch (OperationCanceledException)
-        {
         }
     }
 

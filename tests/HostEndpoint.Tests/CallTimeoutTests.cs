@@ -5,12 +5,14 @@ using ChannelSdk.Host;
 using ChannelSdk.Host.Exec;
 using ChannelSdk.Host.Files;
 using ChannelSdk.Host.Info;
+using ChannelSdk.Host.Snapshots;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Options;
 using ChannelSdk.Protocol.Services;
 using ChannelSdk.Protocol.Sessions;
 using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Schemes;
+using SnapshotOrigin = ChannelSdk.Host.Snapshots.SnapshotOrigin;
 
 namespace ChannelSdk.HostEndpoint.Tests;
 
@@ -37,6 +39,10 @@ public sealed class CallTimeoutTests : IDisposable
         ["thaw"] = (vm, _) => vm.Freeze.ThawAsync(cancellationToken: Soon),
         ["renew"] = (vm, _) => vm.Freeze.RenewAsync(TimeSpan.FromMinutes(5), Soon),
         ["freeze status"] = (vm, _) => vm.Freeze.StatusAsync(Soon),
+        ["prepare"] = (vm, _) => vm.Snapshot.PrepareAsync(new SnapshotRequest(), Soon),
+        ["complete"] = (vm, _) => vm.Snapshot.CompleteAsync(new SnapshotCompletion { Origin = SnapshotOrigin.Restored }, cancellationToken: Soon),
+        ["renew what is prepared"] = (vm, _) => vm.Snapshot.RenewAsync(TimeSpan.FromMinutes(5), Soon),
+        ["snapshot status"] = (vm, _) => vm.Snapshot.StatusAsync(Soon),
         ["drift"] = (vm, _) => vm.Time.DriftAsync(Soon),
         ["set the clock"] = (vm, _) => vm.Time.SetAsync(Soon),
         ["trim"] = (vm, _) => vm.Storage.TrimAsync(cancellationToken: Soon),

@@ -7,6 +7,7 @@ using ChannelSdk.Host.Qga;
 using ChannelSdk.Hypervisors.Qemu;
 using ChannelSdk.Hypervisors.Xen;
 using ChannelSdk.Install.Definitions;
+using ChannelSdk.Install.Machines;
 using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Records;
 using ChannelSdk.Metadata.Http;
@@ -39,6 +40,8 @@ public class OptionRangeTests
         [typeof(XlMachineOptions)] = (new XlMachineOptions(), o => Sync(() => _ = new XlMachineLauncher((XlMachineOptions)o))),
         [typeof(XlLauncherOptions)] = (new XlLauncherOptions { Kernel = "k", Initrd = "i" }, o => Sync(() => _ = new XlLauncher((XlLauncherOptions)o))),
         [typeof(InstallerOptions)] = (new InstallerOptions { Folder = "/proc/none/x", Records = new InstanceRecordStore(Directory.CreateTempSubdirectory("channelsdk-test-").FullName), Definitions = new DefinitionCatalog("/nonexistent/x") }, o => Sync(() => _ = new Installer((InstallerOptions)o))),
+        [typeof(SnapshotCopyOptions)] = (new SnapshotCopyOptions(), o => new InstanceSnapshots(
+            "/proc/none/x", new InstanceRecordStore(Directory.CreateTempSubdirectory("channelsdk-test-").FullName), new QemuMachineLauncher(new QemuMachineOptions()), null).RestoreAsync("vm1", "s1", (SnapshotCopyOptions)o)),
         [typeof(MetadataServerOptions)] = (new MetadataServerOptions(), o => Sync(() => ((MetadataServerOptions)o).Validate())),
     };
 

@@ -15,7 +15,7 @@ public class PrivilegedCallTests
     private static readonly string[] s_privileged =
     [
         "exec.Run", "exec.Signal", "files.Write", "freeze.Freeze", "freeze.Renew", "freeze.Thaw", "install.Data", "install.Overlay", "install.Pipe", "install.Run",
-        "power.Request", "storage.Trim", "time.Set",
+        "power.Request", "snapshot.Complete", "snapshot.Prepare", "snapshot.Renew", "storage.Trim", "time.Set",
     ];
 
     [Fact]

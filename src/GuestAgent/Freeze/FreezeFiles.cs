@@ -27,7 +27,7 @@ internal sealed class FreezeFiles(IFreezePlatform platform, FreezeEngine engine,
         engine.Step = "the list of mounts";
         var table = platform.ReadMounts();
         var plan = FreezePlan.Make(table, order.Mounts, platform.BackingFiles, order.IgnoreUnknown);
-        if (plan.Targets.Count == 0 && order.IgnoreUnknown)
+        if (plan.Targets.Count == 0 && order.MayBeEmpty)
         {
             return null;
         }
@@ -36,7 +36,7 @@ internal sealed class FreezeFiles(IFreezePlatform platform, FreezeEngine engine,
             ? $"{plan.Targets.Count} file systems can be frozen; between 1 and {MaxTargets} are possible"
             : table.Containing(marker.Path) is { } home && plan.Targets.Any(target => target.Main.Device == home.Device)
                 ? $"{marker.Path} lies on a file system that is to be frozen ({home.Path}); the agent needs /run on a tmpfs" : null;
-        failure ??= Prepare(plan) ?? FreezeAll(plan, mustStop, report, order.IgnoreUnknown);
+        failure ??= Prepare(plan) ?? FreezeAll(plan, mustStop, report, order.MayBeEmpty);
         report.Mounts.AddRange(plan.Skipped.Take(MaxResults - Math.Min(MaxResults, report.Mounts.Count)));
         return failure;
     }

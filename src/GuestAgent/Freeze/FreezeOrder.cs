@@ -6,8 +6,11 @@ namespace ChannelSdk.GuestAgent.Freeze;
 /// <param name="Mounts">Mount points of the file systems to freeze; none for all.</param>
 internal sealed record FreezeOrder(IReadOnlyCollection<string> Mounts)
 {
-    /// <summary>Whether unknown mount points, and an empty plan, are no failure.</summary>
+    /// <summary>Whether unknown mount points are no failure.</summary>
     public bool IgnoreUnknown { get; init; }
+
+    /// <summary>Whether it is no failure if there is no file system to freeze: a snapshot of a guest that has none is as clean.</summary>
+    public bool MayBeEmpty => IgnoreUnknown || (IsSnapshot && Mounts.Count == 0);
 
     /// <summary>Of a snapshot, its kind; without one this is a freeze of file systems and no more.</summary>
     public SnapshotKind Kind { get; init; }

@@ -72,7 +72,8 @@ public sealed class SnapshotClient
         {
             try
             {
-                await _connection.Channel.WaitReadyAsync(limit.Token).ConfigureAwait(false);
+                // Nothing was asked of an agent that is not there the first time.
+                await (last is null ? _connection.ReachAsync(SnapshotMethods.Complete, limit.Token) : _connection.Channel.WaitReadyAsync(limit.Token).AsTask()).ConfigureAwait(false);
                 var left = within - _connection.Time.GetElapsedTime(begin);
                 if (last is not null && !completion.IsCopy)
                 {

@@ -1,5 +1,6 @@
 using ChannelSdk.Host;
 using ChannelSdk.Host.Launch;
+using ChannelSdk.Host.Options;
 using ChannelSdk.Host.Snapshots;
 using ChannelSdk.Install.Operations;
 using ChannelSdk.Install.Records;
@@ -16,8 +17,18 @@ public sealed record SnapshotCopyOptions
     /// <summary>Host name of a clone; empty: the snapshot's; null: the new instance's name.</summary>
     public string? HostName { get; init; }
 
-    /// <summary>How long it may take until the guest is ready.</summary>
+    /// <summary>How long it may take until the guest is ready, 1 ms to 24 days.</summary>
     public TimeSpan Within { get; init; } = TimeSpan.FromMinutes(3);
+
+    /// <summary>Checks every value.</summary>
+    /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>
+    internal SnapshotCopyOptions Validated()
+    {
+        OptionCheck.NoNulls(Disks ?? [], nameof(Disks));
+        OptionCheck.Text(HostName ?? "", nameof(HostName));
+        OptionCheck.Range(Within, TimeSpan.FromMilliseconds(1), TimeSpan.FromDays(24));
+        return this;
+    }
 }
 
 /// <summary>
@@ -115,13 +126,14 @@ public sealed class InstanceSnapshots
     {
         ArgumentNullException.ThrowIfNull(instance);
         ArgumentNullException.ThrowIfNull(name);
+        var given = (options ?? new SnapshotCopyOptions()).Validated();
         var snapshot = _store.At(instance, name);
         _records.Get(instance);
         using var kept = InstanceLock.Take(_folder, instance);
         var record = _records.Get(instance);
         new MachineFile(_folder, instance).RequireStopped("it is put back as a whole");
         var report = await StartAsync(snapshot, name, record, (stamp, disks) => record with { Disks = disks },
-            (_, _) => new SnapshotCompletion { Origin = SnapshotOrigin.Restored }, options ?? new SnapshotCopyOptions(), () => _records.Put(record), cancellationToken).ConfigureAwait(false);
+            (_, _) => new SnapshotCompletion { Origin = SnapshotOrigin.Restored }, given, () => _records.Put(record), cancellationToken).ConfigureAwait(false);
         // Only this instance wrote to them, and no snapshot is of them.
         record.Disks.Where(disk => _store.IsOwn(instance, disk)).ToList().ForEach(static disk => File.Delete(disk.Path));
         return report;
@@ -129,11 +141,13 @@ public sealed class InstanceSnapshots
 
     /// <summary>Starts a new instance from a snapshot of another one, with the other's record but for its name, its disks and its hardware addresses.</summary>
     /// <exception cref="ChannelException">As <see cref="MachineSnapshots.RestoreAsync"/>; <see cref="ChannelError.FailedPrecondition"/> also if the new name has a record. When this throws, there is no new instance.</exception>
+    /// <exception cref="ArgumentException">An option that is not allowed.</exception>
     public async Task<SnapshotReport> CloneAsync(string instance, string name, string newInstance, SnapshotCopyOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(instance);
         ArgumentNullException.ThrowIfNull(name);
         ArgumentNullException.ThrowIfNull(newInstance);
+        var given = (options ?? new SnapshotCopyOptions()).Validated();
         var snapshot = _store.At(instance, name);
         var record = _records.Get(instance);
         using var kept = InstanceLock.Take(_folder, newInstance);
@@ -142,7 +156,6 @@ public sealed class InstanceSnapshots
             throw InstanceRecordStore.Taken(newInstance);
         }
 
-        var given = options ?? new SnapshotCopyOptions();
         var taken = _records.List().Select(_records.Find).OfType<InstanceRecord>().SelectMany(static other => other.Nics).Select(static nic => nic.Mac);
         return await StartAsync(snapshot, name, record with { Name = newInstance }, (_, disks) => CopyRecord.Of(record, newInstance, disks, taken), (stamp, clone) => new SnapshotCompletion
         {

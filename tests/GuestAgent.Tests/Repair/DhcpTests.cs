@@ -4,6 +4,7 @@ using ChannelSdk.Protocol.Services;
 namespace ChannelSdk.GuestAgent.Tests.Repair;
 
 /// <summary>A clone asks for addresses as a client of its own.</summary>
+[Trait(Lane.Name, Lane.Integration)]
 public sealed class DhcpTests : IDisposable
 {
     private readonly RepairRig _rig = new();

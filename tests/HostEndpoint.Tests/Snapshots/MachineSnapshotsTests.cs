@@ -77,11 +77,11 @@ public sealed class MachineSnapshotsTests : IAsyncLifetime, IAsyncDisposable
         Assert.Equal(("vm1", SnapshotKind.Memory, true, "0"), (read.Instance, read.Kind, read.IsGated, read.AgentVersion));
         Assert.Equal((stamp.Disks[0], "52:54:00:00:00:01", "all"), (read.Disks[0], read.Addresses[0], read.Machine["like"]));
         Assert.Equal((UnixFileMode)0b111_000_000, File.GetUnixFileMode(Folder.Path));
+        Assert.Contains("is a snapshot already", (await Assert.ThrowsAsync<ChannelException>(() => CreateAsync())).Message);
         await _host.DetachAsync("vm1");
         var completion = new SnapshotCompletion { Origin = SnapshotOrigin.Cloned };
         Assert.Equal(completion.Generation, (await RestoreAsync(completion: completion)).Generation);
         Assert.Equal(["save", "finish", "start all"], _hypervisor.Done);
-        Assert.Contains("is a snapshot already", (await Assert.ThrowsAsync<ChannelException>(() => CreateAsync())).Message);
         Assert.True(Folder.Remove());
         Assert.False(Folder.Exists || Folder.Remove());
     }

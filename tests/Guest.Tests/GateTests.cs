@@ -43,7 +43,7 @@ public class GateTests
                 Assert.Equal(SnapshotState.Idle, ended.State);
             }
 
-            await console.WaitForAsync("DONE-", TimeSpan.FromMinutes(1));
+            await console.WaitForAsync("DONE-3-", TimeSpan.FromMinutes(1));
             Assert.Equal("0", await console.ShAsync("cat /sys/fs/cgroup/*.slice/cgroup.freeze /sys/fs/cgroup/system.slice/*/cgroup.freeze | sort -u"));
             Assert.Equal("1", await console.ShAsync("old=$(cat /run/count); sleep 1; [ $old != $(cat /run/count) ] && echo 1"));
         }

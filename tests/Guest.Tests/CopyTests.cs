@@ -9,25 +9,10 @@ namespace ChannelSdk.Guest.Tests;
 
 /// <summary>What copies of a running guest have in common, with and without the gate and the repair.</summary>
 [Collection("guest")]
-public sealed class CopyTests : IAsyncLifetime, IAsyncDisposable
+public sealed class CopyTests(SavedGuest saved, ITestOutputHelper output) : SnapshotMachineTests(saved)
 {
     private const string Samples = "/tmp/samples";
     private static readonly TimeSpan s_drawing = TimeSpan.FromSeconds(1.5);
-    private readonly ITestOutputHelper _output;
-    private readonly SnapshotMachine _machine = new();
-
-    // The guest is built by the fixture.
-    public CopyTests(SavedGuest saved, ITestOutputHelper output)
-    {
-        Assert.True(File.Exists(saved.State));
-        _output = output;
-    }
-
-    public Task InitializeAsync() => Task.CompletedTask;
-
-    public ValueTask DisposeAsync() => _machine.DisposeAsync();
-
-    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
 
     [Fact]
     public async Task Copies_that_are_not_repaired_draw_the_same_random_numbers()
@@ -36,20 +21,20 @@ public sealed class CopyTests : IAsyncLifetime, IAsyncDisposable
         // Not by the agent, so that it knows nothing of the snapshot; thus it is known which values were drawn before.
         await SnapshotMachine.ShAsync(guest, "echo 1 > /sys/fs/cgroup/draw/cgroup.freeze; until grep -q 'frozen 1' /sys/fs/cgroup/draw/cgroup.events; do :; done");
         var before = (await ReadAsync(guest)).Length;
-        await _machine.SaveAsync("vm1", _machine.Memory, _machine.Disk);
+        await Machine.SaveAsync("vm1", Machine.Memory, Machine.Disk);
         List<string[]> drawn = [];
         foreach (var name in (string[])["c1", "c2"])
         {
-            await _machine.StartAsync(name, _machine.Memory, _machine.Disk);
-            var copy = await _machine.AttachAsync(name);
+            await Machine.StartAsync(name, Machine.Memory, Machine.Disk);
+            var copy = await Machine.AttachAsync(name);
             await SnapshotMachine.ShAsync(copy, "echo 0 > /sys/fs/cgroup/draw/cgroup.freeze");
             await Task.Delay(s_drawing);
             drawn.Add((await ReadAsync(copy))[before..]);
-            await _machine.EndAsync(name);
+            await Machine.EndAsync(name);
         }
 
         var equal = Values(drawn[0]).Intersect(Values(drawn[1])).Count();
-        _output.WriteLine($"{equal} of {drawn[0].Length} and {drawn[1].Length} values are equal");
+        output.WriteLine($"{equal} of {drawn[0].Length} and {drawn[1].Length} values are equal");
         Assert.InRange(equal, 50, int.MaxValue);
     }
 
@@ -59,24 +44,24 @@ public sealed class CopyTests : IAsyncLifetime, IAsyncDisposable
     public async Task Copies_that_are_gated_and_repaired_have_no_random_number_in_common(int copies)
     {
         await BootSamplerAsync();
-        var folder = new SnapshotFolder(_machine.At("s1"));
-        await _machine.CreateAsync("vm1", folder, _machine.Disk, static _ => { });
-        await _machine.EndAsync("vm1");
+        var folder = new SnapshotFolder(Machine.At("s1"));
+        await Machine.CreateAsync("vm1", folder, Machine.Disk, static _ => { });
+        await Machine.EndAsync("vm1");
         List<(string[] Before, string[] After)> drawn = [];
         List<double> times = [];
         for (var i = 0; i < copies; i++)
         {
             var start = Stopwatch.GetTimestamp();
-            var (copy, report) = await _machine.RestoreAsync($"c{i}", folder, new SnapshotCompletion { Origin = SnapshotOrigin.Cloned, Identity = new SnapshotIdentity { HostName = $"c{i}" } });
+            var (copy, report) = await Machine.RestoreAsync($"c{i}", folder, new SnapshotCompletion { Origin = SnapshotOrigin.Cloned, Identity = new SnapshotIdentity { HostName = $"c{i}" } });
             times.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
             Assert.True(report.IsGated, string.Join(' ', report.Steps));
             Assert.Equal($"c{i}", await SnapshotMachine.ShAsync(copy, "hostname"));
             await Task.Delay(s_drawing);
             drawn.Add(AtGap(await ReadAsync(copy)));
-            await _machine.EndAsync($"c{i}");
+            await Machine.EndAsync($"c{i}");
         }
 
-        _output.WriteLine($"to ready: {string.Join(' ', times.Select(static t => t.ToString("0.000", CultureInfo.InvariantCulture)))} s; {string.Join(' ', drawn.Select(static d => d.After.Length))} values behind the gate");
+        output.WriteLine($"to ready: {string.Join(' ', times.Select(static t => t.ToString("0.000", CultureInfo.InvariantCulture)))} s; {string.Join(' ', drawn.Select(static d => d.After.Length))} values behind the gate");
         Assert.All(drawn, one =>
         {
             // They are copies: until the gate shut there is one history.
@@ -90,37 +75,37 @@ public sealed class CopyTests : IAsyncLifetime, IAsyncDisposable
     [Fact]
     public async Task A_guest_that_is_restored_again_and_again_under_calls_is_ready_each_time()
     {
-        await _machine.BootAsync("vm1");
-        await _machine.SeparateAsync("vm1");
-        var folder = new SnapshotFolder(_machine.At("s1"));
-        await _machine.CreateAsync("vm1", folder, _machine.Disk, static _ => { });
-        await _machine.EndAsync("vm1");
+        await Machine.BootAsync("vm1");
+        await Machine.SeparateAsync("vm1");
+        var folder = new SnapshotFolder(Machine.At("s1"));
+        await Machine.CreateAsync("vm1", folder, Machine.Disk, static _ => { });
+        await Machine.EndAsync("vm1");
         List<double> times = [];
         HashSet<Guid?> generations = [];
         for (var i = 0; i < 30; i++)
         {
             var start = Stopwatch.GetTimestamp();
-            var (copy, report) = await _machine.RestoreAsync("vm1", folder, new SnapshotCompletion { Origin = SnapshotOrigin.Restored });
+            var (copy, report) = await Machine.RestoreAsync("vm1", folder, new SnapshotCompletion { Origin = SnapshotOrigin.Restored });
             times.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
             Assert.True(generations.Add(report.Generation));
             // As many as a session lets a host have open at once.
             await Task.WhenAll(Enumerable.Range(0, 64).Select(i => i < 16 ? copy.Info.PingAsync(SavedGuest.Soon) : (Task)copy.Files.StatAsync("/tmp", SavedGuest.Soon)));
             Assert.Equal(SnapshotState.Idle, (await copy.Snapshot.StatusAsync(SavedGuest.Soon)).State);
-            await _machine.EndAsync("vm1");
+            await Machine.EndAsync("vm1");
         }
 
-        _output.WriteLine($"to ready: p50 {times.Order().ElementAt(15):0.000} s, {times.Min():0.000} to {times.Max():0.000} s");
+        output.WriteLine($"to ready: p50 {times.Order().ElementAt(15):0.000} s, {times.Min():0.000} to {times.Max():0.000} s");
         Assert.InRange(times.Order().ElementAt(15), 0, 10);
     }
 
     private async Task<Instance> BootSamplerAsync()
     {
-        var program = _machine.At("sample");
+        var program = Machine.At("sample");
         await DiskGuest.RunAsync("gcc", "-O2", "-static", "-nostdlib", "-fno-stack-protector", "-o", program, Path.Combine(SavedGuest.FindRoot(), "tests/Guest.Tests/c/sample.c"));
-        var guest = await _machine.BootAsync("vm1");
+        var guest = await Machine.BootAsync("vm1");
         await guest.Files.CopyInAsync(program, "/tmp/sample", cancellationToken: SavedGuest.Soon);
-        await _machine.SeparateAsync("vm1");
-        await using var console = await GuestConsole.ConnectAsync(_machine.Of("vm1").ConsoleSocket!);
+        await Machine.SeparateAsync("vm1");
+        await using var console = await GuestConsole.ConnectAsync(Machine.Of("vm1").ConsoleSocket!);
         await console.ShAsync($"chmod 755 /tmp/sample; mkdir /sys/fs/cgroup/draw; /tmp/sample {Samples} & echo $! > /sys/fs/cgroup/draw/cgroup.procs; sleep 1");
         return guest;
     }

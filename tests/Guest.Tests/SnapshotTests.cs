@@ -9,34 +9,18 @@ namespace ChannelSdk.Guest.Tests;
 
 /// <summary>Machines that are saved while they run, and others that start from their memory.</summary>
 [Collection("guest")]
-public sealed class SnapshotTests : IAsyncLifetime, IAsyncDisposable
+public sealed class SnapshotTests(SavedGuest saved, ITestOutputHelper output) : SnapshotMachineTests(saved)
 {
-    private readonly ITestOutputHelper _output;
-    private readonly SnapshotMachine _machine = new();
-
-    // The guest is built by the fixture.
-    public SnapshotTests(SavedGuest saved, ITestOutputHelper output)
-    {
-        Assert.True(File.Exists(saved.State));
-        _output = output;
-    }
-
-    public Task InitializeAsync() => Task.CompletedTask;
-
-    public ValueTask DisposeAsync() => _machine.DisposeAsync();
-
-    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
-
     [Fact]
     public async Task Eight_machines_share_one_memory_and_write_to_disks_of_their_own_while_the_first_goes_on()
     {
-        var first = await _machine.BootAsync("vm1");
+        var first = await Machine.BootAsync("vm1");
         await SnapshotMachine.ShAsync(first, "echo common > /tmp/file; echo before | dd of=/dev/vda conv=fsync 2>/dev/null");
         var session = first.Channel.Status.SessionId;
-        var overlay = await _machine.SaveAsync("vm1", _machine.Memory, _machine.Disk);
-        Assert.Equal(["devices", "memory"], Directory.EnumerateFiles(_machine.Memory).Select(Path.GetFileName).Order());
-        Assert.All(Directory.EnumerateFiles(_machine.Memory), static file => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file)));
-        var before = await HashAsync(_machine.Disk.Path);
+        var overlay = await Machine.SaveAsync("vm1", Machine.Memory, Machine.Disk);
+        Assert.Equal(["devices", "memory"], Directory.EnumerateFiles(Machine.Memory).Select(Path.GetFileName).Order());
+        Assert.All(Directory.EnumerateFiles(Machine.Memory), static file => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file)));
+        var before = await HashAsync(Machine.Disk.Path);
         await SnapshotMachine.ShAsync(first, "echo onward | dd of=/dev/vda conv=fsync 2>/dev/null");
         // The session of the machine that goes on does, too.
         Assert.Equal(session, first.Channel.Status.SessionId);
@@ -45,8 +29,8 @@ public sealed class SnapshotTests : IAsyncLifetime, IAsyncDisposable
         for (var i = 0; i < 8; i++)
         {
             var start = Stopwatch.GetTimestamp();
-            await _machine.StartAsync($"c{i}", _machine.Memory, _machine.Disk);
-            var clone = await _machine.AttachAsync($"c{i}");
+            await Machine.StartAsync($"c{i}", Machine.Memory, Machine.Disk);
+            var clone = await Machine.AttachAsync($"c{i}");
             await clone.Info.PingAsync(SavedGuest.Soon);
             times.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
             Assert.NotEqual(session, clone.Channel.Status.SessionId);
@@ -54,52 +38,52 @@ public sealed class SnapshotTests : IAsyncLifetime, IAsyncDisposable
             Assert.Equal("common before", await SnapshotMachine.ShAsync(clone, $"echo $(cat /tmp/file) $(dd if=/dev/vda bs=512 count=1 iflag=direct 2>/dev/null | head -n 1); echo clone-{i} | dd of=/dev/vda conv=fsync 2>/dev/null"));
         }
 
-        _output.WriteLine($"from the start to an answer: p50 {Median(times):0.000} s, all {string.Join(' ', times.Select(static t => t.ToString("0.000", CultureInfo.InvariantCulture)))}");
+        output.WriteLine($"from the start to an answer: p50 {Median(times):0.000} s, all {string.Join(' ', times.Select(static t => t.ToString("0.000", CultureInfo.InvariantCulture)))}");
         for (var i = 0; i < 8; i++)
         {
-            var (shared, own) = MemoryOf(_machine.Of($"c{i}").Process.Id);
-            _output.WriteLine($"c{i}: {shared} KiB of the memory shared, {own} KiB its own");
+            var (shared, own) = MemoryOf(Machine.Of($"c{i}").Process.Id);
+            output.WriteLine($"c{i}: {shared} KiB of the memory shared, {own} KiB its own");
             Assert.InRange(own, 1, SnapshotMachine.MemoryMiB * 1024 / 4);
             Assert.True(shared > own);
-            await _machine.EndAsync($"c{i}");
-            Assert.StartsWith($"clone-{i}\n", await FirstBytesAsync(Path.GetFileName(Directory.EnumerateFiles(_machine.At("."), $"c{i}-*.qcow2").Single())));
+            await Machine.EndAsync($"c{i}");
+            Assert.StartsWith($"clone-{i}\n", await FirstBytesAsync(Path.GetFileName(Directory.EnumerateFiles(Machine.At("."), $"c{i}-*.qcow2").Single())));
         }
 
-        Assert.Equal(before, await HashAsync(_machine.Disk.Path));
+        Assert.Equal(before, await HashAsync(Machine.Disk.Path));
         Assert.Equal("onward", await SnapshotMachine.ShAsync(first, "dd if=/dev/vda bs=512 count=1 iflag=direct 2>/dev/null | head -n 1"));
-        await _machine.EndAsync("vm1");
+        await Machine.EndAsync("vm1");
         Assert.StartsWith("onward\n", await FirstBytesAsync(Path.GetFileName(overlay.Path)));
     }
 
     [Fact]
     public async Task A_snapshot_is_taken_of_a_machine_that_started_from_one()
     {
-        var first = await _machine.BootAsync("vm1");
+        var first = await Machine.BootAsync("vm1");
         await SnapshotMachine.ShAsync(first, "echo 1 | dd of=/dev/vda conv=fsync 2>/dev/null");
-        await _machine.SaveAsync("vm1", _machine.Memory, _machine.Disk);
-        await _machine.StartAsync("vm2", _machine.Memory, _machine.Disk);
-        var second = await _machine.AttachAsync("vm2");
+        await Machine.SaveAsync("vm1", Machine.Memory, Machine.Disk);
+        await Machine.StartAsync("vm2", Machine.Memory, Machine.Disk);
+        var second = await Machine.AttachAsync("vm2");
         await SnapshotMachine.ShAsync(second, "echo later > /tmp/file; echo 2 | dd of=/dev/vda conv=fsync 2>/dev/null");
-        var disk = new TargetDisk(Directory.EnumerateFiles(_machine.At("."), "vm2-*.qcow2").Single(), "qcow2");
-        Directory.CreateDirectory(_machine.At("second"));
-        await _machine.SaveAsync("vm2", _machine.At("second"), disk);
+        var disk = new TargetDisk(Directory.EnumerateFiles(Machine.At("."), "vm2-*.qcow2").Single(), "qcow2");
+        Directory.CreateDirectory(Machine.At("second"));
+        await Machine.SaveAsync("vm2", Machine.At("second"), disk);
         // What it started from is not needed any more.
-        Directory.Delete(_machine.Memory, recursive: true);
-        await _machine.EndAsync("vm2");
-        await _machine.StartAsync("vm3", _machine.At("second"), disk);
-        Assert.Equal("later 2", await SnapshotMachine.ShAsync(await _machine.AttachAsync("vm3"), "echo $(cat /tmp/file) $(dd if=/dev/vda bs=512 count=1 iflag=direct 2>/dev/null | head -n 1)"));
+        Directory.Delete(Machine.Memory, recursive: true);
+        await Machine.EndAsync("vm2");
+        await Machine.StartAsync("vm3", Machine.At("second"), disk);
+        Assert.Equal("later 2", await SnapshotMachine.ShAsync(await Machine.AttachAsync("vm3"), "echo $(cat /tmp/file) $(dd if=/dev/vda bs=512 count=1 iflag=direct 2>/dev/null | head -n 1)"));
     }
 
     [Fact]
     public async Task A_machine_that_would_not_be_like_the_saved_one_is_refused_with_what_differs()
     {
-        await _machine.BootAsync("vm1");
-        await _machine.SaveAsync("vm1", _machine.Memory, _machine.Disk);
-        var overlay = await _machine.Snapshots.OverlayAsync(_machine.Disk, _machine.At("o.qcow2"), SavedGuest.Soon);
-        var request = _machine.Request("vm2", overlay);
+        await Machine.BootAsync("vm1");
+        await Machine.SaveAsync("vm1", Machine.Memory, Machine.Disk);
+        var overlay = await Machine.Snapshots.OverlayAsync(Machine.Disk, Machine.At("o.qcow2"), SavedGuest.Soon);
+        var request = Machine.Request("vm2", overlay);
         async Task<string> RefusedAsync(MachineRequest wrong, IReadOnlyDictionary<string, string>? saved = null)
         {
-            var error = await Assert.ThrowsAsync<ChannelException>(() => _machine.Snapshots.StartAsync(wrong, _machine.Memory, saved ?? _machine.Saved, SavedGuest.Soon));
+            var error = await Assert.ThrowsAsync<ChannelException>(() => Machine.Snapshots.StartAsync(wrong, Machine.Memory, saved ?? Machine.Saved, SavedGuest.Soon));
             Assert.Equal(ChannelError.FailedPrecondition, error.Code);
             return error.Message;
         }
@@ -108,8 +92,8 @@ public sealed class SnapshotTests : IAsyncLifetime, IAsyncDisposable
         Assert.Contains("its processors is '2', and of the snapshot '1'", await RefusedAsync(request with { Hardware = request.Hardware with { Cpus = 2 } }));
         Assert.Contains("its devices is", await RefusedAsync(request with { Disks = [overlay, overlay] }));
         Assert.Contains("its channel is 'none'", await RefusedAsync(request with { HasChannel = false }));
-        Assert.Contains("and of the snapshot '1.0.0'", await RefusedAsync(request, new Dictionary<string, string>(_machine.Saved) { ["QEMU"] = "1.0.0" }));
-        using (var memory = File.OpenWrite(Path.Combine(_machine.Memory, "memory")))
+        Assert.Contains("and of the snapshot '1.0.0'", await RefusedAsync(request, new Dictionary<string, string>(Machine.Saved) { ["QEMU"] = "1.0.0" }));
+        using (var memory = File.OpenWrite(Path.Combine(Machine.Memory, "memory")))
         {
             memory.SetLength(1 << 20);
         }
@@ -120,23 +104,23 @@ public sealed class SnapshotTests : IAsyncLifetime, IAsyncDisposable
     [Fact]
     public async Task A_machine_that_cannot_be_saved_goes_on_and_keeps_its_disk()
     {
-        var first = await _machine.BootAsync("vm1");
+        var first = await Machine.BootAsync("vm1");
         List<string> disks = [];
         var save = new MachineSave
         {
-            Machine = _machine.Request("vm1", _machine.Disk),
-            Folder = _machine.Memory,
-            Overlays = [_machine.At("no/such/folder.qcow2")],
+            Machine = Machine.Request("vm1", Machine.Disk),
+            Folder = Machine.Memory,
+            Overlays = [Machine.At("no/such/folder.qcow2")],
             OnDisks = now => disks.Add(now[0].Path),
         };
-        await Assert.ThrowsAsync<ChannelException>(() => _machine.Snapshots.SaveAsync(_machine.Of("vm1"), save, SavedGuest.Soon));
-        Assert.Equal([_machine.Disk.Path], disks);
+        await Assert.ThrowsAsync<ChannelException>(() => Machine.Snapshots.SaveAsync(Machine.Of("vm1"), save, SavedGuest.Soon));
+        Assert.Equal([Machine.Disk.Path], disks);
         await SnapshotMachine.ShAsync(first, "echo onward | dd of=/dev/vda conv=fsync 2>/dev/null");
         // Its disks are cut by then: it goes on with the overlay, and that is known.
         disks.Clear();
-        await Assert.ThrowsAsync<InvalidOperationException>(() => _machine.Snapshots.SaveAsync(
-            _machine.Of("vm1"), save with { Overlays = [_machine.At("cut.qcow2")], WhileStopped = static _ => throw new InvalidOperationException("no") }, SavedGuest.Soon));
-        Assert.Equal([_machine.At("cut.qcow2")], disks);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => Machine.Snapshots.SaveAsync(
+            Machine.Of("vm1"), save with { Overlays = [Machine.At("cut.qcow2")], WhileStopped = static _ => throw new InvalidOperationException("no") }, SavedGuest.Soon));
+        Assert.Equal([Machine.At("cut.qcow2")], disks);
         Assert.Equal("onward", await SnapshotMachine.ShAsync(first, "dd if=/dev/vda bs=512 count=1 iflag=direct 2>/dev/null | head -n 1"));
     }
 
@@ -144,8 +128,8 @@ public sealed class SnapshotTests : IAsyncLifetime, IAsyncDisposable
 
     private async Task<string> FirstBytesAsync(string image)
     {
-        await DiskGuest.RunAsync("qemu-img", "convert", "-O", "raw", _machine.At(image), _machine.At("raw"));
-        using var file = File.OpenText(_machine.At("raw"));
+        await DiskGuest.RunAsync("qemu-img", "convert", "-O", "raw", Machine.At(image), Machine.At("raw"));
+        using var file = File.OpenText(Machine.At("raw"));
         return $"{await file.ReadLineAsync()}\n";
     }
 

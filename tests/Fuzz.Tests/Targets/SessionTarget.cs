@@ -165,7 +165,7 @@ internal sealed class SessionTarget : IFuzzTarget
         }
 
         void ISessionEvents.OnPeerHeartbeat(in Heartbeat heartbeat) =>
-            BrokenPromiseException.ThrowUnless(heartbeat.State <= StateWord.Stopping && heartbeat.RoundTrip is not { Ticks: < 0 }, "a heartbeat out of range was taken");
+            BrokenPromiseException.ThrowUnless(Enum.IsDefined(heartbeat.State) && heartbeat.RoundTrip is not { Ticks: < 0 }, "a heartbeat out of range was taken");
 
         private Received Find(SessionStream stream) =>
             _live.TryGetValue(stream, out var received) ? received : throw new BrokenPromiseException("an event came of a stream that is over");

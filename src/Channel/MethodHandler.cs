@@ -4,7 +4,10 @@ using Google.Protobuf;
 
 namespace ChannelSdk.Channels;
 
-/// <summary>One served method: decodes its request under the channel's lock, runs its handler outside of it.</summary>
+/// <summary>
+/// One served method: decodes its request under the channel's lock, runs its handler outside of it. What does not depend on the types of
+/// the messages is in the classes without them: each type that a method adds is in the agent's binary once for every method.
+/// </summary>
 internal abstract class MethodHandler(string name, bool isStream)
 {
     public string Name { get; } = name;
@@ -15,15 +18,39 @@ internal abstract class MethodHandler(string name, bool isStream)
 
     /// <summary>Runs the handler and answers the call.</summary>
     public abstract void Invoke(IncomingCall call, object request);
+
+    protected static IMessage Decode(IMessage request, ReadOnlySpan<byte> untrustedRequest)
+    {
+        request.MergeFrom(untrustedRequest);
+        return request;
+    }
 }
 
-internal sealed class UnaryHandler<TRequest, TReply>(string name, Func<TRequest, CallContext, ValueTask<TReply>> handler) : MethodHandler(name, isStream: false)
+internal abstract class UnaryHandler(string name) : MethodHandler(name, isStream: false)
+{
+    /// <summary>What the handler's task gave.</summary>
+    protected abstract IMessage ReplyOf(Task ended);
+
+    protected async Task AwaitAsync(IncomingCall call, Task handling)
+    {
+        try
+        {
+            await handling.ConfigureAwait(false);
+            // A reply that cannot be written is the handler's failure too.
+            call.Reply(ReplyOf(handling));
+        }
+        catch (Exception e)
+        {
+            call.Finish(CallStatus.Of(e));
+        }
+    }
+}
+
+internal sealed class UnaryHandler<TRequest, TReply>(string name, Func<TRequest, CallContext, ValueTask<TReply>> handler) : UnaryHandler(name)
     where TRequest : class, IMessage<TRequest>, new()
     where TReply : class, IMessage<TReply>, new()
 {
-    private static readonly MessageParser<TRequest> s_parser = new(() => new TRequest());
-
-    public override object Decode(ReadOnlySpan<byte> untrustedRequest) => s_parser.ParseFrom(untrustedRequest);
+    public override object Decode(ReadOnlySpan<byte> untrustedRequest) => Decode(new TRequest(), untrustedRequest);
 
     public override void Invoke(IncomingCall call, object request)
     {
@@ -32,12 +59,11 @@ internal sealed class UnaryHandler<TRequest, TReply>(string name, Func<TRequest,
             var task = handler((TRequest)request, call);
             if (task.IsCompletedSuccessfully)
             {
-                // A reply that cannot be written is the handler's failure too.
                 call.Reply(task.Result);
             }
             else
             {
-                _ = AwaitAsync(call, task);
+                _ = AwaitAsync(call, task.AsTask());
             }
         }
         catch (Exception e)
@@ -46,34 +72,19 @@ internal sealed class UnaryHandler<TRequest, TReply>(string name, Func<TRequest,
         }
     }
 
-    private static async Task AwaitAsync(IncomingCall call, ValueTask<TReply> task)
-    {
-        try
-        {
-            call.Reply(await task.ConfigureAwait(false));
-        }
-        catch (Exception e)
-        {
-            call.Finish(CallStatus.Of(e));
-        }
-    }
-
-    private static RpcStatus StatusOf(Exception e) => CallStatus.Of(e);
+    protected override IMessage ReplyOf(Task ended) => ((Task<TReply>)ended).Result;
 }
 
-internal sealed class StreamHandler<TRequest>(string name, Func<TRequest, ChannelStream, CallContext, ValueTask> handler) : MethodHandler(name, isStream: true)
-    where TRequest : class, IMessage<TRequest>, new()
+internal abstract class StreamHandler(string name) : MethodHandler(name, isStream: true)
 {
-    private static readonly MessageParser<TRequest> s_parser = new(() => new TRequest());
-
-    public override object Decode(ReadOnlySpan<byte> untrustedRequest) => s_parser.ParseFrom(untrustedRequest);
-
     public override void Invoke(IncomingCall call, object request) =>
         ThreadPool.UnsafeQueueUserWorkItem(
-            static state => _ = state.Self.RunAsync(state.call, (TRequest)state.request),
+            static state => _ = state.Self.RunAsync(state.call, state.request),
             (Self: this, call, request), preferLocal: false);
 
-    private async Task RunAsync(IncomingCall call, TRequest request)
+    protected abstract ValueTask HandleAsync(object request, IncomingCall call);
+
+    private async Task RunAsync(IncomingCall call, object request)
     {
         if (call.IsOver)
         {
@@ -84,7 +95,7 @@ internal sealed class StreamHandler<TRequest>(string name, Func<TRequest, Channe
         RpcStatus status = default;
         try
         {
-            await handler(request, call.Stream!, call).ConfigureAwait(false);
+            await HandleAsync(request, call).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -93,6 +104,14 @@ internal sealed class StreamHandler<TRequest>(string name, Func<TRequest, Channe
 
         call.Finish(status);
     }
+}
+
+internal sealed class StreamHandler<TRequest>(string name, Func<TRequest, ChannelStream, CallContext, ValueTask> handler) : StreamHandler(name)
+    where TRequest : class, IMessage<TRequest>, new()
+{
+    public override object Decode(ReadOnlySpan<byte> untrustedRequest) => Decode(new TRequest(), untrustedRequest);
+
+    protected override ValueTask HandleAsync(object request, IncomingCall call) => handler((TRequest)request, call.Stream!, call);
 }
 
 internal static class CallStatus

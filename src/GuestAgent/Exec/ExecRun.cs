@@ -21,7 +21,7 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
     /// <param name="run">The number that the host may send signals to.</param>
     /// <param name="ended">Called once the program itself has ended, which may be later.</param>
     /// <param name="cancellationToken">Fires when the stream ends before its time.</param>
-    public async Task ServeAsync(ulong run, Action ended, CancellationToken cancellationToken)
+    public async Task ServeAsync(long run, Action ended, CancellationToken cancellationToken)
     {
         var pump = new ExecPump(process, Send);
         var closed = pump.Ended.ContinueWith(
@@ -31,7 +31,7 @@ internal sealed class ExecRun(ExecSpec spec, ExecProcess process, ChannelStream 
                 ended();
             },
             CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-        Send(Message(ExecMessage.Started, new ExecStarted { Run = run, Pid = (uint)process.Pid, IsLimited = process.IsLimited }));
+        Send(Message(ExecMessage.Started, new ExecStarted { Run = (ulong)run, Pid = (uint)process.Pid, IsLimited = process.IsLimited }));
         pump.Start();
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         if (spec.LinkLoss is { } most)

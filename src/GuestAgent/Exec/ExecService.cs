@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using ChannelSdk.Channels;
 using ChannelSdk.GuestAgent.Logging;
 using ChannelSdk.GuestAgent.Policy;
@@ -16,8 +15,8 @@ namespace ChannelSdk.GuestAgent.Exec;
 internal sealed class ExecService(AgentPolicy policy, Func<int> maxPrograms, AgentLog log, Func<UInt128?> upSession) : IAgentService
 {
     private const int MaxSignal = 64;
-    private readonly ConcurrentDictionary<ulong, ExecProcess> _runs = new();
-    private ulong _lastRun;
+    private readonly Dictionary<long, ExecProcess> _runs = [];
+    private long _lastRun;
     private int _count;
 
     /// <inheritdoc/>
@@ -66,12 +65,18 @@ internal sealed class ExecService(AgentPolicy policy, Func<int> maxPrograms, Age
             throw new ChannelException(ChannelError.InvalidArgument, ErrorClass.Refused, $"signal is {request.Signal}; allowed are 1 to {MaxSignal}");
         }
 
-        return _runs.TryGetValue(request.Run, out var process) && process.Signal((int)request.Signal)
+        ExecProcess? process;
+        lock (_runs)
+        {
+            process = _runs.GetValueOrDefault((long)request.Run);
+        }
+
+        return process?.Signal((int)request.Signal) == true
             ? new ExecSignalReply()
             : throw new ChannelException(ChannelError.NotFound, ErrorClass.Refused, $"run {request.Run} has ended");
     }
 
-    private (ExecSpec Spec, ulong Run, ExecProcess Process) Start(ExecRequest request, ExecCapture capture)
+    private (ExecSpec Spec, long Run, ExecProcess Process) Start(ExecRequest request, ExecCapture capture)
     {
         var spec = ExecSpec.Parse(request);
         policy.CheckCommand(spec.Arguments, spec.Variables);
@@ -88,7 +93,11 @@ internal sealed class ExecService(AgentPolicy policy, Func<int> maxPrograms, Age
         {
             var process = ExecProcess.Start(spec, run.ToString(null, null), capture);
             log.Info($"the host runs {spec.Shown} as process {process.Pid}");
-            _runs[run] = process;
+            lock (_runs)
+            {
+                _runs.Add(run, process);
+            }
+
             return (spec, run, process);
         }
         catch
@@ -98,9 +107,13 @@ internal sealed class ExecService(AgentPolicy policy, Func<int> maxPrograms, Age
         }
     }
 
-    private void Forget(ulong run)
+    private void Forget(long run)
     {
-        _runs.TryRemove(run, out _);
+        lock (_runs)
+        {
+            _runs.Remove(run);
+        }
+
         Interlocked.Decrement(ref _count);
     }
 }

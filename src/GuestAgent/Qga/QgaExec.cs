@@ -15,7 +15,7 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
     private const int MaxEnds = 256;
 
     // In the order of their start.
-    private readonly OrderedDictionary<long, Run> _runs = [];
+    private readonly List<Run> _runs = [];
 
     /// <summary>guest-exec.</summary>
     public void Start(QgaCall call)
@@ -51,12 +51,13 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
 
         run.Ended = pump.Ended;
         // A number that comes again is a new program's, and the last in the order.
-        if (_runs.Remove(pid, out var old))
+        if (Find(pid) is { } old)
         {
-            old.Release();
+            Forget(old);
         }
 
-        _runs.Add(pid, run);
+        run.Pid = pid;
+        _runs.Add(run);
         _ = FeedAsync(pump, input);
         call.Json.WriteStartObject();
         call.Json.WriteNumber("pid"u8, pid);
@@ -68,10 +69,7 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
     {
         var pid = call.Arguments.Integer("pid");
         call.Arguments.End();
-        if (!_runs.TryGetValue(pid, out var run))
-        {
-            throw new QgaException("Invalid parameter 'pid'");
-        }
+        var run = Find(pid) ?? throw new QgaException("Invalid parameter 'pid'");
         // Asked once: it may end in the middle of this, and an end is told by one reply alone.
         if (!run.Ended.IsCompleted)
         {
@@ -86,13 +84,13 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
         await call.SendAsync(Encoding.ASCII.GetBytes($"{Encoding.ASCII.GetString(QgaCall.ReplyStart)}{{\"exited\": true, {how}")).ConfigureAwait(false);
         await run.SendAsync(call).ConfigureAwait(false);
         call.SentUpTo = "}";
-        Forget(pid, run);
+        Forget(run);
     }
 
     /// <summary>Drops what was kept. Programs go on.</summary>
     public void Dispose()
     {
-        foreach (var run in _runs.Values)
+        foreach (var run in _runs)
         {
             run.Release();
         }
@@ -129,37 +127,27 @@ internal sealed class QgaExec(ExecService exec) : IDisposable
     /// <summary>Forgets the oldest of the ends that are one too many.</summary>
     private void MakeRoom()
     {
-        var ends = 0;
-        foreach (var run in _runs.Values)
+        var ends = _runs.FindAll(static run => run.Ended.IsCompleted);
+        if (ends.Count >= MaxEnds)
         {
-            ends += run.Ended.IsCompleted ? 1 : 0;
-        }
-
-        if (ends < MaxEnds)
-        {
-            return;
-        }
-
-        foreach (var (pid, run) in _runs)
-        {
-            if (run.Ended.IsCompleted)
-            {
-                Forget(pid, run);
-                return;
-            }
+            Forget(ends[0]);
         }
     }
 
-    private void Forget(long pid, Run run)
+    private Run? Find(long pid) => _runs.Find(run => run.Pid == pid);
+
+    private void Forget(Run run)
     {
         run.Release();
-        _runs.Remove(pid);
+        _runs.Remove(run);
     }
 
     private sealed class Run(bool output, bool error)
     {
         private readonly QgaOutput? _output = output ? new QgaOutput() : null;
         private readonly QgaOutput? _error = error ? new QgaOutput() : null;
+
+        public long Pid { get; set; }
 
         public Task<ExecExited> Ended { get; set; } = Task.FromResult(new ExecExited());
 

@@ -57,20 +57,23 @@ internal static class QgaFacts
     public static void Users(QgaCall call)
     {
         call.Arguments.End();
-        // Each user once, with the first login.
-        var first = new SortedDictionary<string, long>(StringComparer.Ordinal);
-        foreach (var user in LoginRecords.Load())
-        {
-            first[user.Name] = Math.Min(user.SinceUnixMs, first.GetValueOrDefault(user.Name, long.MaxValue));
-        }
-
+        List<UserInfo> logins = [.. LoginRecords.Load()];
+        logins.Sort(static (a, b) => string.CompareOrdinal(a.Name, b.Name) is not 0 and var order ? order : a.SinceUnixMs.CompareTo(b.SinceUnixMs));
         call.Json.WriteStartArray();
-        foreach (var (name, since) in first)
+        string? last = null;
+        foreach (var login in logins)
         {
+            // Each user once, with the first login.
+            if (login.Name == last)
+            {
+                continue;
+            }
+
             call.Json.WriteStartObject();
-            call.Json.WriteNumber("login-time"u8, since / 1000.0);
-            call.Json.WriteString("user"u8, name);
+            call.Json.WriteNumber("login-time"u8, login.SinceUnixMs / 1000.0);
+            call.Json.WriteString("user"u8, login.Name);
             call.Json.WriteEndObject();
+            last = login.Name;
         }
 
         call.Json.WriteEndArray();

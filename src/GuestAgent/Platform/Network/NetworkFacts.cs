@@ -29,7 +29,7 @@ internal sealed record NetworkFacts(IReadOnlyList<NetworkLink> Links, IReadOnlyL
     /// <summary>Puts what was read in its order.</summary>
     internal static NetworkFacts Of(IEnumerable<NetworkLink> links, IReadOnlyList<NetworkRoute> routes)
     {
-        var defaults = new HashSet<int>();
+        var defaults = new List<int>();
         foreach (var route in routes)
         {
             if (route.Prefix == 0)
@@ -39,7 +39,7 @@ internal sealed record NetworkFacts(IReadOnlyList<NetworkLink> Links, IReadOnlyL
         }
 
         NetworkLink[] ordered = [.. links.OrderBy(link => Rank(link, defaults))];
-        var devices = new HashSet<int>();
+        var devices = new List<int>();
         foreach (var link in ordered)
         {
             if (link.IsHardware)
@@ -67,7 +67,7 @@ internal sealed record NetworkFacts(IReadOnlyList<NetworkLink> Links, IReadOnlyL
     }
 
     // A hundred interfaces of containers come before eth0 by their names, and may by their numbers.
-    private static int Rank(NetworkLink link, HashSet<int> defaults) =>
+    private static int Rank(NetworkLink link, List<int> defaults) =>
         link.IsHardware ? 0 : defaults.Contains(link.Index) ? 1 : link.Addresses.Any(static address => !address.Text.StartsWith("fe80:", StringComparison.Ordinal)) ? 2 : 3;
 
     private static NetworkInterfaceInfo Interface(NetworkLink link)

@@ -22,7 +22,8 @@ public partial class FrameWalkTests
         string[] down = ["src/Transports/Reactor", "src/Channel", "protocol/Rpc", "protocol/Sessions", "protocol/Links"];
         string[] up = ["protocol/Sessions", "protocol/Rpc", "src/Channel"];
         Assert.Equal([.. down, .. up], Folders(stacks[0]));
-        Assert.Equal(["src/Transports/Reactor", "src/Channel", "src/GuestAgent/Policy", "src/GuestAgent/Info"], Folders(stacks[1]));
+        Assert.Equal(["src/Transports/Reactor", "src/Channel", "src/GuestAgent/Policy"], Folders(stacks[1]));
+        Assert.Equal(["src/Transports/Reactor", "src/Channel", "src/GuestAgent/Info"], Folders(stacks[2]));
     }
 
     /// <summary>

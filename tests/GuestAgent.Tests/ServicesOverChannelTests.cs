@@ -69,7 +69,7 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
             service.Register(gate);
         }
 
-        _guest = new Channel(PeerRole.Guest, _pair.Guest, services, GuestOptions.For(new AgentConfig()));
+        _guest = new Channel(PeerRole.Guest, _pair.Guest, services, GuestOptions.For(new AgentConfig(), gate));
         _host = new Channel(PeerRole.Host, _pair.Host, new ServiceRegistry());
     }
 
@@ -135,9 +135,9 @@ public sealed class ServicesOverChannelTests : IAsyncLifetime, IDisposable
         Assert.InRange(info.Memory.AvailableBytes, 1UL, info.Memory.TotalBytes);
         Assert.Equal(
             [
-                "info.Ping", "info.Get", "power.Request", "freeze.Freeze", "freeze.Thaw", "freeze.Renew", "freeze.Status",
-                "time.Get", "time.Set", "storage.Trim", "measure.Echo", "measure.Sink", "measure.Source",
-                "files.Stat", "files.List", "files.Read",
+                "files.List", "files.Read", "files.Stat", "freeze.Freeze", "freeze.Renew", "freeze.Status", "freeze.Thaw",
+                "info.Get", "info.Ping", "measure.Echo", "measure.Sink", "measure.Source", "power.Request", "storage.Trim",
+                "time.Get", "time.Set",
             ],
             info.Methods);
     }

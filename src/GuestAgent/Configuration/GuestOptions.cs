@@ -25,8 +25,11 @@ internal static class GuestOptions
     };
 
     /// <summary>For the channel to the host.</summary>
-    public static ChannelOptions For(AgentConfig config) => ChannelOptions.ForGuest with
+    /// <param name="config">The times.</param>
+    /// <param name="guard">Asked at each call.</param>
+    public static ChannelOptions For(AgentConfig config, ICallGuard guard) => ChannelOptions.ForGuest with
     {
+        Guard = guard,
         MaxMessage = MaxMessage,
         Session = ChannelOptions.ForGuest.Session with { MaxStreams = new(16, 64, MaxBulkStreams), HeartbeatInterval = config.HeartbeatInterval },
     };

@@ -119,7 +119,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         Follow(config);
         _qga = new QgaServer(config.Qga, commands, () => new QgaClientSession(_policy, _gate, exec, time), log, time);
         _shutdown = new ShutdownNode(system.IsXen, power, _gate, log);
-        _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config), time);
+        _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config, _gate), time);
         _relay = new MetadataRelay(_channel, log);
         var status = new StatusService(facts, () => _config, () => Shown, () => _channel.Status, () => _gate.Allowed, () => system.Generation?.Read() ?? []);
         _control = new ControlSocket(config.ControlSocket, status, log, time);

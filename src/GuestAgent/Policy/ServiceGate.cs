@@ -5,15 +5,15 @@ using Google.Protobuf;
 namespace ChannelSdk.GuestAgent.Policy;
 
 /// <summary>
-/// The way by which the agent's services are registered: each call passes the policy before its handler runs, and a
-/// privileged one is noted.
+/// The way by which the agent's services are registered, and the guard of the channel that serves them: each call passes the policy
+/// before its handler runs, and a privileged one is noted.
 /// </summary>
 /// <param name="registry">Where the methods go.</param>
 /// <param name="policy">What is asked at each call.</param>
 /// <param name="whyNot">Why a permission that methods need is not given, or null.</param>
-internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy, Func<string, string?> whyNot)
+internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy, Func<string, string?> whyNot) : ICallGuard
 {
-    private readonly List<MethodDescriptor> _methods = [];
+    private readonly Dictionary<string, MethodDescriptor> _methods = new(StringComparer.Ordinal);
 
     /// <summary>Why calls that are not served while frozen must wait at present, or null: asked at each call.</summary>
     public Func<string?> Restriction { get; set; } = static () => null;
@@ -21,8 +21,8 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy, 
     /// <summary>The rules that hold now.</summary>
     public PolicyRules Policy => policy.Current;
 
-    /// <summary>The methods that may be called now, in the order of their registration.</summary>
-    public IEnumerable<string> Allowed => _methods.Where(method => Denial(method) is null).Select(static method => method.Name);
+    /// <summary>The methods that may be called now, sorted.</summary>
+    public IEnumerable<string> Allowed => registry.Methods.Where(name => WhyNot(name) is null);
 
     /// <summary>Why a method may not be called now, or null; what restricts all calls for a time is left out.</summary>
     /// <param name="method">A registered method.</param>
@@ -42,12 +42,8 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy, 
         where TRequest : class, IMessage<TRequest>, new()
         where TReply : class, IMessage<TReply>, new()
     {
-        _methods.Add(method);
-        registry.Unary(method, (request, context) =>
-        {
-            Enter(method, "");
-            return handler(request, context);
-        });
+        _methods.Add(method.Name, method);
+        registry.Unary(method, handler);
     }
 
     /// <summary>Registers a streaming method.</summary>
@@ -56,15 +52,24 @@ internal sealed class ServiceGate(ServiceRegistry registry, AgentPolicy policy, 
     public void Stream<TRequest>(StreamMethod<TRequest> method, Func<TRequest, ChannelStream, CallContext, ValueTask> handler)
         where TRequest : class, IMessage<TRequest>, new()
     {
-        _methods.Add(method);
-        registry.Stream(method, (request, stream, context) =>
-        {
-            Enter(method, "");
-            return handler(request, stream, context);
-        });
+        _methods.Add(method.Name, method);
+        registry.Stream(method, handler);
     }
 
-    private MethodDescriptor? Find(string method) => _methods.Find(known => known.Name == method);
+    void ICallGuard.OnCalling(string method, bool isPrivileged)
+    {
+        // What the agent calls of the host is the host's to allow.
+    }
+
+    void ICallGuard.OnCalled(string untrustedMethod, bool isServed)
+    {
+        if (Find(untrustedMethod) is { } method)
+        {
+            Enter(method, "");
+        }
+    }
+
+    private MethodDescriptor? Find(string method) => _methods.GetValueOrDefault(method);
 
     private string? Denial(MethodDescriptor method) => whyNot(method.Permission)
         ?? (policy.Current.AllowsMethod(method.Name) ? null : $"the image's policy does not allow {method.Name}");

@@ -41,7 +41,6 @@ internal sealed class AgentDaemon : IAsyncDisposable
 
     private static readonly TimeSpan s_inquiryTime = TimeSpan.FromSeconds(10);
 
-    private readonly Func<AgentConfig> _load;
     private readonly AgentLog _log;
     private readonly TimeProvider _time;
     private readonly TaskCompletionSource _stopAsked = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -58,12 +57,9 @@ internal sealed class AgentDaemon : IAsyncDisposable
     private readonly ServiceGate _gate;
     private readonly GenerationPage? _generation;
     private readonly HintWatch _hints;
-    private volatile AgentConfig _config = new();
+    private readonly AgentSettings _settings;
+    private readonly AgentState _state;
     private volatile bool _isReloadDue;
-    private readonly Lock _stateGate = new();
-    private StateWord _state = StateWord.Starting;
-    private DateTimeOffset? _stateUntil;
-    private ushort? _installing;
 
     /// <summary>Builds everything; nothing runs yet.</summary>
     /// <param name="load">Reads the configuration, at the start and at each reload, with the same flags.</param>
@@ -77,26 +73,28 @@ internal sealed class AgentDaemon : IAsyncDisposable
         var facts = new GuestFacts(AgentVersion.Text, AgentVersion.Protocol, time, system.FileSystems);
         var services = new ServiceRegistry();
         _policy = new AgentPolicy(new PolicyRules(), new AuditLog(log));
+        _settings = new AgentSettings(_policy, log);
+        _state = new AgentState(() => _channel!);
         _gate = new ServiceGate(services, _policy, new ServicePermissions(() => _policy.Current).WhyNot);
-        var power = new PowerService(system.Power, state => SetState(state), SayGoodbyeAsync, log, time);
+        var power = new PowerService(system.Power, state => _state.Set(state), SayGoodbyeAsync, log, time);
         var info = new InfoService(facts, () => _gate.Allowed, () => _policy.Current, time);
         var run = new FreezeRun(
-            system.Freeze, system.Marker, () => new HookFolder(_config.FreezeHooks, _config.FreezeHookTimeout), system.Gate, system.Inhibitor, log);
+            system.Freeze, system.Marker, () => new HookFolder(_settings.Current.FreezeHooks, _settings.Current.FreezeHookTimeout), system.Gate, system.Inhibitor, log);
         _states = new SnapshotStates(OnState);
         _freeze = new FreezeControl(run, UpSession, _states.Show, log, time);
-        var bounds = new FreezeOptions(() => _config.FreezeMaxLease) { MayGate = () => _config.SnapshotGate };
+        var bounds = new FreezeOptions(() => _settings.Current.FreezeMaxLease) { MayGate = () => _settings.Current.SnapshotGate };
         var freeze = new FreezeService(bounds, _freeze);
         _snapshot = new SnapshotService(bounds, _freeze, _states, system.Repair, system.SetClock, log);
-        system.Repair.Hooks = () => new HookFolder(_config.SnapshotHooks, _config.FreezeHookTimeout);
+        system.Repair.Hooks = () => new HookFolder(_settings.Current.SnapshotHooks, _settings.Current.FreezeHookTimeout);
         _hints = new HintWatch(system.Hints, KernelPool.Refresh, InquireAsync, request => _snapshot.CompleteAsync(request).AsTask(), () => system.Repair.Generation, log, time);
-        _install = new InstallService(system.RunFolder, OnInstall, () => ProxyRelay.Start(_channel!, log), log);
+        _install = new InstallService(system.RunFolder, _state.SetInstalling, () => ProxyRelay.Start(_channel!, log), log);
         var clock = new TimeService(system.SetClock, time);
         var trim = new TrimService(system.Freeze);
-        var exec = new ExecService(_policy, () => _config.MaxPrograms, log, UpSession);
+        var exec = new ExecService(_policy, () => _settings.Current.MaxPrograms, log, UpSession);
         foreach (var service in (ReadOnlySpan<IAgentService>)
         [
             info,
-            new WatchService(() => Shown),
+            new WatchService(() => _state.Shown),
             power,
             freeze,
             _snapshot,
@@ -106,22 +104,20 @@ internal sealed class AgentDaemon : IAsyncDisposable
             new FilesService(_policy, log, time),
             exec,
             _install,
-            new OverlayService(_install, () => _config.OverlayLimit, log),
+            new OverlayService(_install, () => _settings.Current.OverlayLimit, log),
         ])
         {
             service.Register(_gate);
         }
 
-        var commands = new QgaCommands(new QgaCommandServices(_policy, power, freeze, clock, trim, exec, system.FileSystems), _gate, () => _config);
+        var commands = new QgaCommands(new QgaCommandServices(_policy, power, freeze, clock, trim, exec, system.FileSystems), _gate, () => _settings.Current);
         // What the file may name is known once all that serves it is there.
-        _load = () => load(new AgentNames(services.Methods, commands.Names));
-        var config = _config = _load();
-        Follow(config);
+        var config = _settings.Read(() => load(new AgentNames(services.Methods, commands.Names)));
         _qga = new QgaServer(config.Qga, commands, () => new QgaClientSession(_policy, _gate, exec, time), log, time);
         _shutdown = new ShutdownNode(system.IsXen, power, _gate, log);
         _channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(config.Endpoint), services, GuestOptions.For(config, _gate), time);
         _relay = new MetadataRelay(_channel, log);
-        var status = new StatusService(facts, () => _config, () => Shown, () => _channel.Status, () => _gate.Allowed, () => system.Generation?.Read() ?? []);
+        var status = new StatusService(facts, () => _settings.Current, () => _state.Shown, () => _channel.Status, () => _gate.Allowed, () => system.Generation?.Read() ?? []);
         _control = new ControlSocket(config.ControlSocket, status, log, time);
     }
 
@@ -149,19 +145,19 @@ internal sealed class AgentDaemon : IAsyncDisposable
         var watching = ChannelEventLog.RunAsync(_channel, _log, () => _hints.Notice(HintWatch.Session), watch.Token);
         _channel.Start();
         _hints.Start();
-        if (_config.MetadataRelay.PlaceFor(_config.Endpoint, LocalAddress.HasNetwork()) is { } place)
+        if (_settings.Current.MetadataRelay.PlaceFor(_settings.Current.Endpoint, LocalAddress.HasNetwork()) is { } place)
         {
             _relay.Start(place.Address, place.Port);
         }
 
         using var trim = MemoryTrim.OfProcess(_time);
         _states.Show(StateWord.Ready, null);
-        _log.Info($"version {AgentVersion.Text} ready, endpoint {_config.Endpoint}");
+        _log.Info($"version {AgentVersion.Text} ready, endpoint {_settings.Current.Endpoint}");
         await _stopAsked.Task.ConfigureAwait(false);
         _snapshot.Stop();
         // Without the agent the guest would stay frozen.
         await _freeze.EndAsync("the agent stops").ConfigureAwait(false);
-        SetState(StateWord.Stopping);
+        _state.Set(StateWord.Stopping);
         await DisposeAsync().ConfigureAwait(false);
         await watch.CancelAsync().ConfigureAwait(false);
         await watching.ConfigureAwait(false);
@@ -205,40 +201,7 @@ internal sealed class AgentDaemon : IAsyncDisposable
         }
 
         _isReloadDue = false;
-        AgentConfig fresh;
-        try
-        {
-            fresh = _load();
-        }
-        catch (ChannelException e)
-        {
-            foreach (var line in e.Message.Split('\n'))
-            {
-                _log.Error(line);
-            }
-
-            _log.Error("configuration and policy were not taken; those before stay in force");
-            return;
-        }
-
-        var old = _config;
-        var needsRestart = fresh.Endpoint != old.Endpoint || fresh.ControlSocket != old.ControlSocket
-            || fresh.HeartbeatInterval != old.HeartbeatInterval || fresh.MetadataRelay != old.MetadataRelay || fresh.Qga != old.Qga;
-        // What the running channels were made with must still be what status shows.
-        _config = fresh with
-        {
-            Endpoint = old.Endpoint,
-            ControlSocket = old.ControlSocket,
-            HeartbeatInterval = old.HeartbeatInterval,
-            MetadataRelay = old.MetadataRelay,
-            Qga = old.Qga,
-        };
-        Follow(fresh);
-        _log.Info("configuration and policy were read again");
-        if (needsRestart)
-        {
-            _log.Warning("endpoint, heartbeat_interval, control_socket, metadata_relay and [qga] listen take effect at the next start");
-        }
+        _settings.ReadAgain();
     }
 
     private Task<InquireReply> InquireAsync(InquireRequest request) =>
@@ -256,38 +219,9 @@ internal sealed class AgentDaemon : IAsyncDisposable
         }
     }
 
-    private void Follow(AgentConfig config)
-    {
-        _policy.Current = config.Policy;
-        (_log.Level, _log.Rate) = (config.LogLevel, config.LogRate);
-    }
-
-    /// <summary>The state is "installing" when there is no more urgent one.</summary>
-    private StateWord Shown => _state == StateWord.Ready && _installing is not null ? StateWord.Installing : _state;
-
-    private void SetState(StateWord state, DateTimeOffset? until = null)
-    {
-        lock (_stateGate)
-        {
-            (_state, _stateUntil) = (state, until);
-            PublishState();
-        }
-    }
-
-    private void OnInstall(ushort? percent)
-    {
-        lock (_stateGate)
-        {
-            _installing = percent;
-            PublishState();
-        }
-    }
-
-    private void PublishState() => _channel.SetState(Shown, _stateUntil, Shown == StateWord.Installing ? _installing ?? 0 : (ushort)0);
-
     private void OnState(StateWord state, DateTimeOffset? until)
     {
-        SetState(state, until);
+        _state.Set(state, until);
         if (state == StateWord.Ready && _isReloadDue)
         {
             Reload();

@@ -192,5 +192,5 @@ public sealed class DebianGuest : IAsyncLifetime
     }
 }
 
-[CollectionDefinition("debian guest", DisableParallelization = true)]
+[CollectionDefinition("debian guest")]
 public class DebianGuestCollection : ICollectionFixture<DebianGuest>;

@@ -38,7 +38,7 @@ public sealed class Appliance : IAsyncLifetime
     });
 }
 
-[CollectionDefinition("appliance", DisableParallelization = true)]
+[CollectionDefinition("appliance")]
 public class ApplianceCollection : ICollectionFixture<Appliance>;
 
 /// <summary>An installer with a real appliance, one instance, one definition and blank disks, in a folder that goes with it.</summary>

@@ -1,0 +1,3 @@
+// A guest without KVM keeps a processor busy. Two at a time are those of long installs and boots, by the collections that may run beside
+// others; where a test measures or its lease is short, its collection runs alone.
+[assembly: CollectionBehavior(MaxParallelThreads = 2)]

@@ -56,4 +56,10 @@ public sealed record MachineRequest
     /// known later. When it throws, the machine is ended.
     /// </summary>
     public required Action<RunningMachine> OnStarted { get; init; }
+
+    /// <summary>
+    /// Called when its devices are there, and before its guest runs: a host that connects to its channel now is there when the guest looks. A launcher
+    /// that starts guest and devices in one does not call it. When it throws, the machine is ended.
+    /// </summary>
+    public Func<CancellationToken, Task> OnReady { get; init; } = static _ => Task.CompletedTask;
 }

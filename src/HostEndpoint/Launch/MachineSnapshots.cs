@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using ChannelSdk.Channels;
 using ChannelSdk.Host.Freeze;
 using ChannelSdk.Host.Snapshots;
 using ChannelSdk.Protocol.Errors;
@@ -29,6 +31,7 @@ public sealed class MachineSnapshots
 {
     private static readonly TimeSpan s_undoTime = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_killTime = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan s_connectTime = TimeSpan.FromMilliseconds(100);
     private readonly IMachineLauncher _launcher;
     private readonly IMachineSnapshots? _snapshots;
 
@@ -130,14 +133,21 @@ public sealed class MachineSnapshots
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(within);
         RunningMachine? machine = null;
+        Instance? instance = null;
         var told = request with
         {
             OnStarted = started => request.OnStarted(machine = started),
+            OnReady = async stopping =>
+            {
+                await request.OnReady(stopping).ConfigureAwait(false);
+                instance = machine is null ? null : attach(machine);
+                await ConnectAsync(instance, stopping).ConfigureAwait(false);
+            },
         };
         try
         {
             await (stamp.Kind == SnapshotKind.Memory ? _snapshots!.StartAsync(told, folder.Path, stamp.Machine, limit.Token) : _launcher.StartAsync(told, limit.Token)).ConfigureAwait(false);
-            var instance = attach(machine ?? throw new ChannelException(ChannelError.Internal, ErrorClass.Fatal, $"the launcher of {request.Instance} did not tell of its machine"));
+            instance ??= attach(machine ?? throw new ChannelException(ChannelError.Internal, ErrorClass.Fatal, $"the launcher of {request.Instance} did not tell of its machine"));
             await instance.WaitReadyAsync(limit.Token).ConfigureAwait(false);
             var report = await instance.Snapshot.CompleteAsync(completion, within, limit.Token).ConfigureAwait(false);
             while (instance.Status.State is not (StateWord.Ready or StateWord.Busy))
@@ -161,6 +171,15 @@ public sealed class MachineSnapshots
             }
 
             throw;
+        }
+    }
+
+    /// <summary>Waits for a moment until the host is at the machine's channel: a guest that finds it there need not notice that one has gone and another has come.</summary>
+    private static async Task ConnectAsync(Instance? instance, CancellationToken cancellationToken)
+    {
+        for (var start = Stopwatch.GetTimestamp(); instance?.Channel.Status.LinkState == LinkState.Opening && Stopwatch.GetElapsedTime(start) < s_connectTime;)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(1), cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.Hypervisors.Qemu;
@@ -52,6 +53,9 @@ internal static class QemuArguments
 
     /// <summary>A text as a value in one of QEMU's option lists, where a comma ends it.</summary>
     public static string Value(string text) => text.Replace(",", ",,", StringComparison.Ordinal);
+
+    /// <summary>A text as JSON, in quotes.</summary>
+    public static string Json(string text) => $"\"{JsonEncodedText.Encode(text)}\"";
 
     // As libvirt does. A user network starts a program for each connection, in its own session: both are forbidden elsewhere.
     private static string[] Sandbox(QemuOptions options) => !options.Sandbox ? []

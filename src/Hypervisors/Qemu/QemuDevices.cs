@@ -98,7 +98,7 @@ internal static class QemuDevices
 
     private static string[] Block(string path, string format, string name, bool isReadOnly) =>
     [
-        "-blockdev", $"{{\"driver\":{QemuImage.Json(format)},\"node-name\":\"{name}\",{Use(isReadOnly)},\"file\":{{\"driver\":{(IsDevice(path) ? "\"host_device\"" : "\"file\"")},\"filename\":{QemuImage.Json(path)},{Use(isReadOnly)}}}}}",
+        "-blockdev", $"{{\"driver\":{QemuArguments.Json(format)},\"node-name\":\"{name}\",{Use(isReadOnly)},\"file\":{{\"driver\":{(IsDevice(path) ? "\"host_device\"" : "\"file\"")},\"filename\":{QemuArguments.Json(path)},{Use(isReadOnly)}}}}}",
     ];
 
     private static string Use(bool isReadOnly) => $"\"discard\":\"unmap\",\"read-only\":{(isReadOnly ? "true" : "false")}";

@@ -23,7 +23,7 @@ internal static class QemuDisk
     /// <summary>Opens a disk that takes all writes to itself, and the one that it begins as, which is only read.</summary>
     /// <inheritdoc cref="Arguments(QemuDescriptors, string, string, string, int, bool)"/>
     public static string[] Overlay(QemuDescriptors files, string path, string disk, string diskFormat, string node, int slot) =>
-        Arguments(node, slot, Format(QemuImage.Qcow2, isReadOnly: false, $",\"node-name\":\"{node}\",\"discard\":\"unmap\"", FileNode(files, Open(path, isReadOnly: false), path, isReadOnly: false),
+        Arguments(node, slot, Format(Qcow2Overlay.Format, isReadOnly: false, $",\"node-name\":\"{node}\",\"discard\":\"unmap\"", FileNode(files, Open(path, isReadOnly: false), path, isReadOnly: false),
             Node(files, disk, diskFormat, isReadOnly: true, "")));
 
     private static string[] Arguments(string node, int slot, string description) =>
@@ -34,7 +34,7 @@ internal static class QemuDisk
         var file = Open(path, isReadOnly);
         try
         {
-            if (format == QemuImage.Qcow2)
+            if (format == Qcow2Overlay.Format)
             {
                 Qcow2Header.RequireAlone(file, path);
             }
@@ -50,10 +50,10 @@ internal static class QemuDisk
 
     // Of an image that names no other file the header is not asked for one either.
     private static string Format(string format, bool isReadOnly, string more, string file, string backing) =>
-        $"{{\"driver\":{QemuImage.Json(format)}{more}{ReadOnly(isReadOnly)}{(format == QemuImage.Qcow2 ? $",\"backing\":{backing}" : "")},\"file\":{file}}}";
+        $"{{\"driver\":{QemuArguments.Json(format)}{more}{ReadOnly(isReadOnly)}{(format == Qcow2Overlay.Format ? $",\"backing\":{backing}" : "")},\"file\":{file}}}";
 
     private static string FileNode(QemuDescriptors files, SafeFileHandle file, string path, bool isReadOnly) =>
-        $"{{\"driver\":\"{(FileIdentity.Of((int)file.DangerousGetHandle()) is { IsBlockDevice: true } ? "host_device" : "file")}\",\"filename\":{QemuImage.Json(files.AddDisk(file, path))},\"discard\":\"unmap\"{ReadOnly(isReadOnly)}}}";
+        $"{{\"driver\":\"{(FileIdentity.Of((int)file.DangerousGetHandle()) is { IsBlockDevice: true } ? "host_device" : "file")}\",\"filename\":{QemuArguments.Json(files.AddDisk(file, path))},\"discard\":\"unmap\"{ReadOnly(isReadOnly)}}}";
 
     private static string ReadOnly(bool isReadOnly) => isReadOnly ? ",\"read-only\":true" : "";
 

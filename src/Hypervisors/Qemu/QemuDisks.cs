@@ -36,7 +36,7 @@ internal sealed class QemuDisks(QmpClient qmp)
                     ["snapshot-file"] = overlays[index],
                     // Of which no other has the name: it is cut again some day.
                     ["snapshot-node-name"] = $"s{Guid.NewGuid():N}"[..24],
-                    ["format"] = QemuImage.Qcow2,
+                    ["format"] = Qcow2Overlay.Format,
                     ["mode"] = "existing",
                 },
             });

@@ -230,7 +230,7 @@ public sealed class QemuGuest : IAsyncDisposable
             _witness = await QemuWitness.StartAsync(_process, Qmp, ConsoleSocket, disks, cancellationToken).ConfigureAwait(false);
         }
 
-        options.OnReady?.Invoke();
+        await (options.OnReady?.Invoke(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
         await Qmp.ExecuteAsync("cont", null, cancellationToken).ConfigureAwait(false);
     }
 
@@ -255,7 +255,7 @@ public sealed class QemuGuest : IAsyncDisposable
             }
             catch (ChannelException e) when (e.Code == ChannelError.EndpointMissing)
             {
-                await Task.Delay(5, cancellationToken).ConfigureAwait(false);
+                await Task.Delay(2, cancellationToken).ConfigureAwait(false);
             }
         }
 

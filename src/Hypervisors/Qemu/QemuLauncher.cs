@@ -67,7 +67,12 @@ public sealed class QemuLauncher : IInstanceLauncher
                 ApplianceTransport.Vsock => device!.Listen(VsockPort),
                 _ => null,
             };
-            var overlay = _options.Disk is null || _options.IsDiskReadOnly ? null : await QemuImage.OverlayAsync(_options.ImageProgram, _options.Disk, _options.DiskFormat, Path.Combine(request.Folder, "disk.qcow2"), cancellationToken).ConfigureAwait(false);
+            var overlay = _options.Disk is null || _options.IsDiskReadOnly ? null : Path.Combine(request.Folder, "disk.qcow2");
+            if (overlay is not null)
+            {
+                Qcow2Overlay.Create(overlay, new TargetDisk(_options.Disk!, _options.DiskFormat));
+            }
+
             var options = Options(request, tap, channelSocket, tokenFile, overlay, confinement, files);
             var guest = await QemuGuest.StartAsync(options with { VsockSocket = device?.SocketPath }, cancellationToken).ConfigureAwait(false);
             if (guest.Process is { } process)

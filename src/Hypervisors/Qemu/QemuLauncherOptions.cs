@@ -64,9 +64,6 @@ public sealed record QemuLauncherOptions
     /// <summary>Whether QEMU filters its own system calls (<see cref="QemuOptions.Sandbox"/>).</summary>
     public bool Sandbox { get; init; } = true;
 
-    /// <summary>Name of the program that makes overlays.</summary>
-    public string ImageProgram { get; init; } = "qemu-img";
-
     /// <summary>Checks every value.</summary>
     /// <exception cref="ArgumentException">One is not allowed; with its name and what is.</exception>
     internal QemuLauncherOptions Validated()
@@ -80,7 +77,6 @@ public sealed record QemuLauncherOptions
         OptionCheck.PathOrNull(ForwardProgram);
         OptionCheck.Range(MemoryMiB, 1, 16 << 20);
         OptionCheck.PathOrNull(Accelerator);
-        OptionCheck.Path(ImageProgram);
         return Users is not { IsValid: false } ? this : throw new ArgumentException($"{Users} is no range of users: 1 to 4294967293, the first not above the last", nameof(Users));
     }
 }

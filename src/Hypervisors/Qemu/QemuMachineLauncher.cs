@@ -150,7 +150,11 @@ public sealed class QemuMachineLauncher : IMachineLauncher
                 MonitorSocket = Path.Combine(request.Folder, "qmp.sock"),
                 ConsoleSocket = Path.Combine(request.Folder, "console.sock"),
             }),
-            OnReady = bridges.Join,
+            OnReady = stopping =>
+            {
+                bridges.Join();
+                return request.OnReady(stopping);
+            },
             Arguments =
             [
                 "-machine", "dump-guest-core=off",

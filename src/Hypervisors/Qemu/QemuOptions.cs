@@ -109,7 +109,7 @@ public sealed record QemuOptions
     internal Action<ProcessIdentity, IReadOnlyList<string>>? OnStarted { get; init; }
 
     /// <summary>Called when QEMU has all of its devices, before the guest runs.</summary>
-    internal Action? OnReady { get; init; }
+    internal Func<CancellationToken, Task>? OnReady { get; init; }
 
     /// <summary>What QEMU is given open besides, with the arguments for it; null for nothing. They are closed here once QEMU has been started.</summary>
     internal QemuDescriptors? Descriptors { get; init; }

@@ -43,10 +43,10 @@ public sealed class QemuSnapshots : IMachineSnapshots
             foreach (var (index, overlay) in save.Overlays.Index())
             {
                 // The disk is in use, so its size is QEMU's to tell.
-                await QemuImage.OverlayAsync(QemuImage.UsualProgram, save.Machine.Disks[index], overlay, found[index].Bytes, cancellationToken).ConfigureAwait(false);
+                Qcow2Overlay.Create(overlay, save.Machine.Disks[index], found[index].Bytes);
             }
 
-            save.OnDisks(found.Count > 0 ? [.. save.Overlays.Select(static path => new TargetDisk(path, QemuImage.Qcow2))] : save.Machine.Disks);
+            save.OnDisks(found.Count > 0 ? [.. save.Overlays.Select(static path => new TargetDisk(path, Qcow2Overlay.Format))] : save.Machine.Disks);
             await qmp.ExecuteAsync("stop", null, cancellationToken).ConfigureAwait(false);
             if (found.Count > 0)
             {
@@ -122,12 +122,12 @@ public sealed class QemuSnapshots : IMachineSnapshots
     }
 
     /// <inheritdoc/>
-    public async Task<TargetDisk> OverlayAsync(TargetDisk disk, string overlay, CancellationToken cancellationToken = default)
+    public Task<TargetDisk> OverlayAsync(TargetDisk disk, string overlay, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(disk);
         ArgumentNullException.ThrowIfNull(overlay);
-        await QemuImage.OverlayAsync(QemuImage.UsualProgram, disk.Path, disk.Format, overlay, cancellationToken).ConfigureAwait(false);
-        return new TargetDisk(overlay, QemuImage.Qcow2);
+        Qcow2Overlay.Create(overlay, disk);
+        return Task.FromResult(new TargetDisk(overlay, Qcow2Overlay.Format));
     }
 
     /// <inheritdoc/>

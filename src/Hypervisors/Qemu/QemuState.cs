@@ -59,7 +59,7 @@ internal sealed class QemuState(QmpClient qmp, Func<string> words, bool hasMemor
                 throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"QEMU could not save or restore the guest: {status}; {words()}");
             }
 
-            await Task.Delay(5, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(2, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -5,7 +5,7 @@ using ChannelSdk.Host.Launch;
 using ChannelSdk.Protocol.Errors;
 using Xunit.Abstractions;
 
-namespace ChannelSdk.Guest.Tests;
+namespace ChannelSdk.Guest.Tests.Snapshots;
 
 /// <summary>Machines that are saved while they run, and others that start from their memory.</summary>
 [Collection("guest")]

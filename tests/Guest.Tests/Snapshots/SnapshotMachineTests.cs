@@ -1,4 +1,4 @@
-namespace ChannelSdk.Guest.Tests;
+namespace ChannelSdk.Guest.Tests.Snapshots;
 
 /// <summary>Tests with machines of their own, which end with each of them.</summary>
 public abstract class SnapshotMachineTests : IAsyncLifetime

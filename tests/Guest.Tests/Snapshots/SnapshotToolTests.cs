@@ -1,7 +1,7 @@
 using System.Text.Json;
 using ChannelSdk.Install.Machines;
 
-namespace ChannelSdk.Guest.Tests;
+namespace ChannelSdk.Guest.Tests.Snapshots;
 
 /// <summary>channelctl snapshot with real machines, each command as a process of its own.</summary>
 [Collection("guest")]

@@ -5,7 +5,7 @@ using ChannelSdk.Host.Launch;
 using ChannelSdk.Host.Snapshots;
 using ChannelSdk.Hypervisors.Qemu;
 
-namespace ChannelSdk.Guest.Tests;
+namespace ChannelSdk.Guest.Tests.Snapshots;
 
 /// <summary>Machines of the small test guest with a disk, as instances have them, and copies of their memory.</summary>
 internal sealed class SnapshotMachine : IAsyncDisposable

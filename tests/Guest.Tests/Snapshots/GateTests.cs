@@ -6,7 +6,7 @@ using ChannelSdk.Protocol.Services;
 using ChannelSdk.Services.Snapshots;
 using ChannelSdk.Transports.Schemes;
 
-namespace ChannelSdk.Guest.Tests;
+namespace ChannelSdk.Guest.Tests.Snapshots;
 
 /// <summary>The gate in a Debian guest with systemd, which runs the agent as its package has it.</summary>
 [Collection("debian guest")]

@@ -5,7 +5,7 @@ using ChannelSdk.Host.Launch;
 using ChannelSdk.Host.Snapshots;
 using Xunit.Abstractions;
 
-namespace ChannelSdk.Guest.Tests;
+namespace ChannelSdk.Guest.Tests.Snapshots;
 
 /// <summary>What copies of a running guest have in common, with and without the gate and the repair.</summary>
 [Collection("guest")]

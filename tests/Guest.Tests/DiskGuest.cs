@@ -29,7 +29,10 @@ public sealed class DiskGuest : IAsyncDisposable
         "-drive", $"file={second},if=none,id=d1,format=raw", "-device", "virtio-blk-pci,drive=d1,addr=07",
     ];
 
-    public static async Task<DiskGuest> BootAsync(SavedGuest saved)
+    /// <summary>Boots it.</summary>
+    /// <param name="saved">The small guest.</param>
+    /// <param name="more">Further arguments of QEMU.</param>
+    public static async Task<DiskGuest> BootAsync(SavedGuest saved, params string[] more)
     {
         var disks = new DiskGuest();
         var content = disks._folder.CreateSubdirectory("content").FullName;
@@ -39,7 +42,7 @@ public sealed class DiskGuest : IAsyncDisposable
         await RunAsync("mkfs.ext4", "-q", "-F", "-d", content, disks.Ext4);
         await RunAsync("truncate", "-s", "320M", disks.Xfs);
         await RunAsync("mkfs.xfs", "-q", disks.Xfs);
-        disks.Guest = await saved.BootAsync(Drives(disks.Ext4, disks.Xfs));
+        disks.Guest = await saved.BootAsync([.. Drives(disks.Ext4, disks.Xfs), .. more]);
         disks.Console = await GuestConsole.ConnectAsync(disks.Guest.ConsoleSocket);
         await disks.Console.WaitForAsync("GUEST-READY");
         var mounted = await disks.Console.ShAsync(

@@ -59,6 +59,8 @@ internal sealed class FakeGatePlatform(ConcurrentQueue<string>? done = null) : I
 
     public IReadOnlyList<int>? Processes(string group) => Groups.GetValueOrDefault(group);
 
+    public bool IsEmpty(string group) => Groups.Where(one => GateWalk.IsWithin(one.Key, group)).All(static one => one.Value.Length == 0);
+
     public int SessionOf(int process) => process / 100;
 
     public string Describe(int process) => $"{process} (process)";

@@ -123,6 +123,29 @@ public sealed class FreezeHookTests : IDisposable
         Assert.Equal("1: freeze 1: thaw 2: freeze disk 2: thaw disk", Trace);
     }
 
+    [Theory]
+    [InlineData("freeze")]
+    [InlineData("thaw")]
+    public async Task Hooks_of_an_agent_that_was_killed_while_one_ran_are_told_to_thaw_by_its_successor(string when)
+    {
+        Hook("10-first", "echo \"$*\" >> ../trace");
+        Hook("20-watched", $"[ $1 = {when} ] && cp ../frozen ../left; exit 0");
+        Service();
+        await _control!.BeginAsync(new FreezeOrder([]) { Kind = SnapshotKind.Disk, FileSystems = false }, TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1));
+        await _control.EndAsync("the test");
+        _control.Dispose();
+        Assert.False(File.Exists($"{_folder.FullName}/frozen"));
+        // As the kill would have left it.
+        File.Move($"{_folder.FullName}/left", $"{_folder.FullName}/frozen");
+
+        Service();
+        Assert.Equal(TimeSpan.Zero, FreezeRecovery.Run(new FreezeMarker($"{_folder.FullName}/frozen"), _platform, new ProcessGate(new FakeGatePlatform()), static () => true, NewLog()));
+        _control.Recover(TimeSpan.Zero);
+
+        Assert.Equal("freeze disk thaw disk thaw disk", Trace);
+        Assert.False(File.Exists($"{_folder.FullName}/frozen"));
+    }
+
     private void Hook(string name, string script)
     {
         var folder = _folder.CreateSubdirectory("hooks.d").FullName;
@@ -135,10 +158,12 @@ public sealed class FreezeHookTests : IDisposable
 
     private FreezeService Service(TimeSpan? limit = null)
     {
-        var log = new AgentLog(static _ => { }, TimeProvider.System, withTime: false);
+        var log = NewLog();
         var hooks = new HookFolder($"{_folder.FullName}/hooks.d", limit ?? TimeSpan.FromSeconds(30));
         var run = new FreezeRun(_platform, new FreezeMarker($"{_folder.FullName}/frozen"), () => hooks, new ProcessGate(new FakeGatePlatform()), new SystemInhibitor("/nonexistent", "/nonexistent"), log);
         _control = new FreezeControl(run, static () => 1, static (_, _) => { }, log, TimeProvider.System);
         return new FreezeService(new FreezeOptions(() => TimeSpan.FromMinutes(10)), _control);
     }
+
+    private static AgentLog NewLog() => new(static _ => { }, TimeProvider.System, withTime: false);
 }

@@ -66,9 +66,10 @@ internal sealed class FreezeHooks(Func<HookFolder> hooks, AgentLog log)
     }
 
     /// <summary>Makes all due, as a predecessor that was killed did not run them.</summary>
-    public void MakeDue()
+    /// <param name="kind">Kind of the snapshot that it told them; null for none.</param>
+    public void MakeDue(string? kind)
     {
-        _hooks = hooks();
+        (_hooks, _kind) = (hooks(), kind);
         foreach (var hook in _hooks.List())
         {
             _due.Push(hook);

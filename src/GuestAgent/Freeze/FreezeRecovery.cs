@@ -10,7 +10,7 @@ namespace ChannelSdk.GuestAgent.Freeze;
 /// </summary>
 internal static class FreezeRecovery
 {
-    /// <summary>Thaws by the marker and removes it.</summary>
+    /// <summary>Thaws by the marker, and leaves in it that the thaw hooks are due.</summary>
     /// <param name="marker">What the predecessor may have left.</param>
     /// <param name="platform">The kernel.</param>
     /// <param name="gate">The gate; shut at the end if it is kept so.</param>
@@ -50,7 +50,7 @@ internal static class FreezeRecovery
 
             if (left == TimeSpan.Zero)
             {
-                _ = marker.Remove();
+                marker.Begin(note.Kind);
             }
         }
         catch (Exception e)

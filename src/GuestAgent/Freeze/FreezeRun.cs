@@ -23,6 +23,7 @@ internal sealed class FreezeRun
     private readonly Lock _finishing = new();
     private Func<bool> _mustStop = static () => false;
     private volatile DetachableWork? _work;
+    private string? _kind;
 
     /// <summary>Makes it.</summary>
     /// <param name="platform">The kernel.</param>
@@ -120,14 +121,20 @@ internal sealed class FreezeRun
             }
 
             // While a freeze is stuck in the kernel, a successor may find its file system frozen after all.
-            if (StuckIn is null && !_marker.Remove())
+            var isUndone = StuckIn is null;
+            if (isUndone)
             {
-                _log.Warning($"{_marker.Path} cannot be removed");
+                _ = BeginMarker();
             }
 
             _platform.UnlockMemory();
             _log.Release();
             _ = report.Take("hooks", mandatory: false, () => ThawHooks(report.Freeze));
+            if (isUndone && !_marker.Remove())
+            {
+                _log.Warning($"{_marker.Path} cannot be removed");
+            }
+
             if (_inhibitor.Session != 0)
             {
                 _inhibitor.Release();
@@ -146,10 +153,27 @@ internal sealed class FreezeRun
     /// <param name="now">Whether to run them, else at <see cref="Finish"/>.</param>
     public void HooksAfterRecovery(bool now)
     {
-        _hooks.MakeDue();
+        var note = _marker.Read();
+        _kind = note.Kind;
+        _hooks.MakeDue(_kind);
         if (now)
         {
             _hooks.Thaw(new FreezeReport());
+            // What could not be looked for is left to the next one.
+            _ = note.Devices.Count + note.Groups.Count == 0 && _marker.Remove();
+        }
+    }
+
+    private string? BeginMarker()
+    {
+        try
+        {
+            _marker.Begin(_kind);
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return $"{_marker.Path} cannot be written, and without it a restarted agent would undo nothing";
         }
     }
 
@@ -164,11 +188,17 @@ internal sealed class FreezeRun
 
     private string? FreezeNow(FreezeOrder order, Func<TimeSpan> left, RestReport report)
     {
+        _kind = order.KindName;
+        if (BeginMarker() is { } reason)
+        {
+            return reason;
+        }
+
         if (order.IsSnapshot)
         {
             _engine.Step = "the inhibitor of logind";
-            _ = report.Take("inhibitors", mandatory: false, () => _inhibitor.Take(out var isSkipped) is not { } reason ? (StepOutcome.Done, "")
-                : (isSkipped ? StepOutcome.Skipped : StepOutcome.Failed, reason));
+            _ = report.Take("inhibitors", mandatory: false, () => _inhibitor.Take(out var isSkipped) is not { } missing ? (StepOutcome.Done, "")
+                : (isSkipped ? StepOutcome.Skipped : StepOutcome.Failed, missing));
         }
 
         var early = report.Take("hooks", () =>

@@ -2,8 +2,8 @@ namespace ChannelSdk.GuestAgent.Gate;
 
 /// <summary>
 /// Looks at the groups once. Those on the way from the root to the agent and to PID 1 stay; at each level of the way all other groups are
-/// to be frozen, and what is below them is with them. A group on the way may have no process but the agent's and PID 1: it could not be
-/// stopped without them.
+/// to be frozen, and what is below them is with them, but for those without a process: a service that PID 1 starts in one later has to run.
+/// A group on the way may have no process but the agent's and PID 1: it could not be stopped without them.
 /// </summary>
 /// <param name="platform">The kernel.</param>
 /// <param name="place">Where the agent is.</param>
@@ -58,6 +58,10 @@ internal sealed class GateWalk(IGatePlatform platform, GatePlace place, Func<int
                 {
                     return reason;
                 }
+            }
+            else if (platform.IsEmpty(child))
+            {
+                // Only PID 1 and the agent can put a process into it once all others stand still.
             }
             else if (_found.Count == MaxGroups)
             {

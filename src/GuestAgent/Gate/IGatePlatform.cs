@@ -18,6 +18,9 @@ internal interface IGatePlatform
     /// <summary>Numbers of the processes in a group itself, without those of the kernel; null if they cannot be read.</summary>
     IReadOnlyList<int>? Processes(string group);
 
+    /// <summary>Whether no process is in a group, nor in one below it.</summary>
+    bool IsEmpty(string group);
+
     /// <summary>Number of the session that a process is in; 0 if it has gone.</summary>
     int SessionOf(int process);
 

@@ -77,6 +77,8 @@ internal sealed class LinuxGatePlatform : IGatePlatform
         return found;
     }
 
+    public bool IsEmpty(string group) => SmallFile.TryRead($"{Folder(group)}/cgroup.events", MaxLooked, out var bytes) == 0 && IsSaid(bytes, "populated 0\n");
+
     public int SessionOf(int process) => Stat(process.ToString(CultureInfo.InvariantCulture)) is [_, _, _, var session, ..]
         && int.TryParse(session, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0;
 
@@ -95,7 +97,7 @@ internal sealed class LinuxGatePlatform : IGatePlatform
 
     // A frozen group in a frozen one, or an empty one, says so as well.
     public bool IsFrozen(string group) =>
-        SmallFile.TryRead($"{Folder(group)}/cgroup.events", MaxLooked, out var bytes) is Errno.ENOENT or Errno.ENODEV || IsSaid(bytes);
+        SmallFile.TryRead($"{Folder(group)}/cgroup.events", MaxLooked, out var bytes) is Errno.ENOENT or Errno.ENODEV || IsSaid(bytes, "frozen 1\n");
 
     public unsafe int Set(string group, bool isFrozen)
     {
@@ -154,7 +156,7 @@ internal sealed class LinuxGatePlatform : IGatePlatform
 
     private string Folder(string group) => group == "/" ? Root : Root + group;
 
-    private static bool IsSaid(ReadOnlySpan<byte> events) => Encoding.UTF8.GetString(events).Contains("frozen 1\n", StringComparison.Ordinal);
+    private static bool IsSaid(ReadOnlySpan<byte> events, string line) => Encoding.UTF8.GetString(events).Contains(line, StringComparison.Ordinal);
 
     private static bool IsKernelThread(int id) => Stat(id.ToString(CultureInfo.InvariantCulture)) is var fields
         && fields.Length > 6 && uint.TryParse(fields[6], NumberStyles.None, CultureInfo.InvariantCulture, out var flags) && (flags & KernelThread) != 0;

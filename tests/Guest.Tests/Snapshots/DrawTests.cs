@@ -3,8 +3,8 @@ using ChannelSdk.Protocol.Services;
 namespace ChannelSdk.Guest.Tests.Snapshots;
 
 /// <summary>A Python program with a TLS client and UUIDs that was started before the snapshot and watches the generation.</summary>
-[Collection("debian guest")]
-public class DrawTests(DebianTemplate template) : IClassFixture<DebianTemplate>
+[Collection("debian template")]
+public class DrawTests(DebianTemplate template)
 {
     [Fact]
     public async Task A_program_from_before_the_snapshot_draws_nothing_twice_in_two_clones()

@@ -4,8 +4,8 @@ using Google.Protobuf;
 namespace ChannelSdk.Guest.Tests.Snapshots;
 
 /// <summary>Who clones and restored guests are, in a Debian whose network, SSH server and systemd are its own.</summary>
-[Collection("debian guest")]
-public class IdentityTests(DebianTemplate template) : IClassFixture<DebianTemplate>
+[Collection("debian template")]
+public class IdentityTests(DebianTemplate template)
 {
     [Fact]
     public async Task Two_clones_differ_from_each_other_and_from_their_template_in_all_that_says_who_they_are()

@@ -34,14 +34,15 @@ internal sealed class Lan : IAsyncDisposable
         return lan;
     }
 
-    /// <summary>Makes a tap on the bridge; QEMU's arguments for a NIC on it, which all guests see with the same address.</summary>
+    /// <summary>Makes a tap on the bridge; QEMU's arguments for a NIC on it, which all copies of a running guest see with the same address.</summary>
     /// <param name="number">Unique on this network.</param>
-    public async Task<string[]> NicAsync(int number)
+    /// <param name="address">The last byte of its hardware address.</param>
+    public async Task<string[]> NicAsync(int number, byte address = 1)
     {
         var tap = string.Create(CultureInfo.InvariantCulture, $"tap{number}");
         await RunAsync("ip", "tuntap", "add", "dev", tap, "mode", "tap");
         await RunAsync("ip", "link", "set", tap, "master", "br0", "up");
-        return ["-netdev", $"tap,id=lan,ifname={tap},script=no,downscript=no", "-device", "virtio-net-pci,netdev=lan,mac=52:54:00:77:00:01,addr=08,romfile="];
+        return ["-netdev", $"tap,id=lan,ifname={tap},script=no,downscript=no", "-device", $"virtio-net-pci,netdev=lan,mac=52:54:00:77:00:{address:x2},addr=08,romfile="];
     }
 
     /// <summary>The key that the SSH server at an address shows, once it answers.</summary>

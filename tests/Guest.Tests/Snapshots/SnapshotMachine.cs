@@ -91,14 +91,17 @@ internal sealed class SnapshotMachine : IAsyncDisposable
     public async Task StartAsync(string name, string folder, TargetDisk disk) => await Snapshots.StartAsync(
         Request(name, await Snapshots.OverlayAsync(disk, At($"{name}-{++_count}.qcow2"), SavedGuest.Soon)), folder, Saved, SavedGuest.Soon);
 
-    /// <summary>Lets the gate of a guest shut: the agent has a control group to itself, PID 1 too, and all other programs a third one. Threads of the kernel cannot be stopped and stay.</summary>
+    /// <summary>Lets the gate of a guest shut.</summary>
     public async Task SeparateAsync(string name)
     {
         await using var console = await GuestConsole.ConnectAsync(Of(name).ConsoleSocket!);
-        Assert.Equal("1 1", await console.ShAsync(
-            "grep -q cgroup2 /proc/mounts || mount -t cgroup2 groups /sys/fs/cgroup; cd /sys/fs/cgroup; mkdir init agent rest; echo 1 > init/cgroup.procs; for p in $(cat cgroup.procs); do readlink /proc/$p/exe >/dev/null && echo $p > rest/cgroup.procs; done; "
-            + "echo $(pidof channel-agent) > agent/cgroup.procs; cd /; echo $(wc -l < /sys/fs/cgroup/agent/cgroup.procs) $(grep -c agent /proc/$(pidof channel-agent)/cgroup)"));
+        await SeparateAsync(console);
     }
+
+    /// <summary>Lets the gate of a guest shut: the agent has a control group to itself, PID 1 too, and all other programs a third one. Threads of the kernel cannot be stopped and stay.</summary>
+    public static async Task SeparateAsync(GuestConsole console) => Assert.Equal("1 1", await console.ShAsync(
+        "grep -q cgroup2 /proc/mounts || mount -t cgroup2 groups /sys/fs/cgroup; cd /sys/fs/cgroup; mkdir init agent rest; echo 1 > init/cgroup.procs; for p in $(cat cgroup.procs); do readlink /proc/$p/exe >/dev/null && echo $p > rest/cgroup.procs; done; "
+        + "echo $(pidof channel-agent) > agent/cgroup.procs; cd /; echo $(wc -l < /sys/fs/cgroup/agent/cgroup.procs) $(grep -c agent /proc/$(pidof channel-agent)/cgroup)"));
 
     /// <summary>Takes a snapshot of a guest that the gate stops.</summary>
     public async Task<SnapshotStamp> CreateAsync(string name, SnapshotFolder folder, TargetDisk disk, Action<IReadOnlyList<TargetDisk>> onDisks) => await new MachineSnapshots(Launcher, Snapshots).CreateAsync(

@@ -40,6 +40,31 @@ public sealed class ProcessGateTests
     }
 
     [Fact]
+    public void A_group_without_a_process_is_left_as_PID_1_may_start_the_agent_again_with_what_it_needs_in_one()
+    {
+        _platform.Groups["/system.slice/system-modprobe.slice"] = [];
+        _platform.Groups["/system.slice/system-modprobe.slice/modprobe@loop.service"] = [];
+        _platform.Groups["/system.slice/system-getty.slice"] = [];
+        _platform.Groups["/system.slice/system-getty.slice/getty@tty1.service"] = [302];
+
+        Assert.Null(Close());
+
+        Assert.DoesNotContain("/system.slice/system-modprobe.slice", _platform.Asked);
+        Assert.Contains("/system.slice/system-getty.slice", _platform.Asked);
+    }
+
+    [Fact]
+    public void A_group_that_is_filled_while_the_gate_closes_is_frozen_then()
+    {
+        _platform.Groups["/system.slice/at.service"] = [];
+        _platform.OnSet = (group, isFrozen) => _platform.Groups["/system.slice/at.service"] = [303];
+
+        Assert.Null(Close());
+
+        Assert.Contains("/system.slice/at.service", _platform.Asked);
+    }
+
+    [Fact]
     public void A_group_that_appears_while_the_gate_closes_is_found()
     {
         _platform.OnSet = (group, _) => _platform.Groups.TryAdd("/system.slice/late.service", [700]);

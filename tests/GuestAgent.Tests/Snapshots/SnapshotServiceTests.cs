@@ -218,7 +218,7 @@ public sealed class SnapshotServiceTests : IDisposable
 
         Assert.Empty(_rig.GatePlatform.Asked);
         Assert.Empty(_rig.Platform.Frozen);
-        Assert.False(_rig.Marker.Exists);
+        Assert.Empty(_rig.Marker.Read().Groups);
     }
 
     private void AssertNothingFrozen()

@@ -65,12 +65,7 @@ cp scripts/guest/agent-loop "$root/usr/sbin/agent-loop"
 cp scripts/guest/agent.toml "$root/etc/channel-agent/agent.toml"
 chmod 755 "$root/etc/rc" "$root/usr/sbin/agent-loop" "$root/usr/sbin/channel-agent"
 ln -s /bin/busybox "$root/init"
-# What a guest loads at its start is in "order"; what tests with disks load, in "disks"; a guest that is a host, in "vhost"; a
-# guest of Xen, in "xen".
-"$appliance/add-modules.sh" .cache/kernel "$root/modules" order virtio_pci virtio_console virtio_blk virtio-rng virtio_net af_packet crc32c_generic ext4 vmw_vsock_virtio_transport vsock_loopback qemu_fw_cfg
-"$appliance/add-modules.sh" .cache/kernel "$root/modules" disks xfs loop fuse
-"$appliance/add-modules.sh" .cache/kernel "$root/modules" vhost vhost_vsock
-"$appliance/add-modules.sh" .cache/kernel "$root/modules" xen xen-evtchn xen-gntalloc xen-gntdev xen-blkfront
+scripts/guest/add-modules.sh .cache/kernel "$root/modules"
 (cd "$root" && find . -print0 | LC_ALL=C sort -z | cpio --null -o -H newc -R 0:0 --quiet) > "$out/initrd.new"
 mv "$out/initrd.new" "$out/initrd"
 echo "$stamp" > "$out/initrd.stamp"

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
+using ChannelSdk.GuestAgent.Policy;
 
 namespace ChannelSdk.GuestAgent.Freeze;
 
@@ -9,7 +10,6 @@ namespace ChannelSdk.GuestAgent.Freeze;
 /// </summary>
 internal sealed class DetachableWork
 {
-    private const int StackBytes = 256 << 10;
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(20);
     private readonly object _lock = new();
     private readonly Action _work;
@@ -30,7 +30,11 @@ internal sealed class DetachableWork
     public static DetachableWork Start(Action work, Action late)
     {
         var started = new DetachableWork(work, late);
-        new Thread(started.Run, StackBytes) { IsBackground = true, Name = "freeze" }.Start();
+        _ = OwnThread.RunAsync(() =>
+        {
+            started.Run();
+            return true;
+        });
         return started;
     }
 

@@ -1,5 +1,6 @@
 using ChannelSdk.GuestAgent.CommandLine;
 using ChannelSdk.GuestAgent.Logging;
+using ChannelSdk.Linux.Files;
 using ChannelSdk.Linux.Native;
 using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Services;
@@ -27,6 +28,12 @@ internal sealed class HookFolder(string folder, TimeSpan limit)
     /// <exception cref="UnauthorizedAccessException">As above.</exception>
     public IReadOnlyList<string> List()
     {
+        // Most guests have none, and in one that was just restored an exception takes as long as a step of its repair.
+        if (FileIdentity.Of(folder) is null && Errno.Last == Errno.ENOENT)
+        {
+            return [];
+        }
+
         try
         {
             return

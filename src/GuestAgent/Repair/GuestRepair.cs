@@ -63,7 +63,7 @@ internal sealed class GuestRepair(IRepairPlatform platform, GenerationPage page,
         var end = new RepairResult(run.Generation, steps, failure);
         Note(() => state.End(end));
         log.Info(failure.Length > 0 ? $"repair failed: {failure}"
-            : $"repaired in {run.Elapsed.TotalMilliseconds:0} ms, generation {Convert.ToHexStringLower(run.Generation)}");
+            : $"repaired in {(long)run.Elapsed.TotalMilliseconds} ms, generation {Convert.ToHexStringLower(run.Generation)}");
         return end;
     }
 

@@ -16,6 +16,7 @@ internal sealed class SnapshotMachine : IAsyncDisposable
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("cs-");
     private readonly List<RunningMachine> _machines = [];
     private readonly ChannelHost _host = new();
+    private string _guest = Path.Combine(SavedGuest.FindRoot(), ".cache/guest");
     private int _count;
 
     public SnapshotMachine()
@@ -38,6 +39,13 @@ internal sealed class SnapshotMachine : IAsyncDisposable
 
     public string At(string name) => Path.Combine(_folder.FullName, name);
 
+    /// <summary>Has the guests of further machines boot Debian's generic kernel, which has a driver for VMGenID devices.</summary>
+    public async Task UseGenericKernelAsync()
+    {
+        await DiskGuest.RunAsync(TimeSpan.FromMinutes(15), Path.Combine(SavedGuest.FindRoot(), "scripts/build-generic-guest.sh"));
+        _guest = Path.Combine(SavedGuest.FindRoot(), ".cache/generic");
+    }
+
     /// <summary>A machine that is not started yet.</summary>
     public MachineRequest Request(string name, TargetDisk disk)
     {
@@ -48,7 +56,7 @@ internal sealed class SnapshotMachine : IAsyncDisposable
             Folder = At(name),
             Disks = [disk],
             Hardware = new MachineHardware { MemoryMiB = MemoryMiB },
-            Boot = new MachineBoot { Kernel = Path.Combine(SavedGuest.FindRoot(), ".cache/guest/vmlinuz"), Initrd = Path.Combine(SavedGuest.FindRoot(), ".cache/guest/initrd") },
+            Boot = new MachineBoot { Kernel = Path.Combine(_guest, "vmlinuz"), Initrd = Path.Combine(_guest, "initrd") },
             HasChannel = true,
             OnStarted = machine =>
             {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.GuestAgent.Repair.Steps;
@@ -22,7 +23,7 @@ internal sealed class ClockStep() : RepairStep("clock")
         }
 
         var error = run.Platform.SetClock(now);
-        return error == 0 ? StepEnd.Done(FormattableString.Invariant($"moved by {off / Near} ms"))
+        return error == 0 ? StepEnd.Done(string.Create(CultureInfo.InvariantCulture, $"moved by {off / Near} ms"))
             : StepEnd.Failed($"the kernel refuses to set the clock: {Errno.Describe(error)}; the agent needs CAP_SYS_TIME");
     }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using ChannelSdk.Cli.Shared;
 using ChannelSdk.Host.Snapshots;
 using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Hypervisors.Xen;
 using ChannelSdk.Install.Machines;
 using ChannelSdk.Install.Records;
 
@@ -89,7 +90,12 @@ internal static class SnapshotCommands
     private static InstanceSnapshots Snapshots(Target target, InstanceRecord record)
     {
         var launcher = MachineCommands.Launcher(record, null);
-        return new InstanceSnapshots(target.State, target.Records, launcher, launcher is QemuMachineLauncher qemu ? new QemuSnapshots(qemu) : null);
+        return new InstanceSnapshots(target.State, target.Records, launcher, launcher switch
+        {
+            QemuMachineLauncher qemu => new QemuSnapshots(qemu),
+            XlMachineLauncher xl => new XlSnapshots(xl),
+            _ => null,
+        });
     }
 
     private static SnapshotCopyOptions Copy(ParseResult parsed, Option<string[]> disks, Option<double> timeout) => new()

@@ -22,7 +22,7 @@ internal static class SnapshotCommands
         var noGate = ToolOptions.Flag("--no-gate", "Programs of the guest are not stopped, so that those of a copy run before it is repaired");
         var freeze = ToolOptions.Flag("--freeze", "File systems are frozen, as they are for --kind disk without it");
         var lease = ToolOptions.Seconds("--lease", "Seconds after which the guest goes on by itself", 60, 1, 86_400);
-        var copy = new Option<string>("--disk-command") { Description = "A command of the shell that copies the disks while they stand still, with INSTANCE, SNAPSHOT, DISK_COUNT and DISK_0_PATH in its environment; without it overlays take all further writes" };
+        var copy = new Option<string>("--disk-command") { Description = "A command of the shell that copies the disks while they stand still, with INSTANCE, SNAPSHOT, DISK_COUNT and DISK_0_PATH in its environment; without it overlays take all further writes, which disks under Xen do not have" };
         var json = Json();
         var command = new Command("create", "Takes a snapshot of an instance, which goes on.") { kind, noGate, freeze, lease, copy, json };
         return Of(command, async (target, parsed, cancel) =>

@@ -70,14 +70,21 @@ if [ ! "$out/vchan-peer" -nt "$peer" ] || [ ! "$out/vchan-peer" -nt "$0" ]; then
   mv "$out/vchan-peer.new" "$out/vchan-peer"
 fi
 
+# --- What draws random numbers in a domain.
+sample=tests/Guest.Tests/c/sample.c
+if [ ! "$out/sample" -nt "$sample" ] || [ ! "$out/sample" -nt "$0" ]; then
+  gcc -O2 -Wall -Werror -static -nostdlib -fno-stack-protector -o "$out/sample.new" "$sample"
+  mv "$out/sample.new" "$out/sample"
+fi
+
 pack() { (cd "$1" && find . -print0 | LC_ALL=C sort -z | cpio --null -o -H newc -R 0:0 --quiet); }
 
 # --- The test guest as a domain: its own initramfs, and behind it what it has more here.
-stamp=$(cat .cache/guest/initrd.stamp "$out/vchan-peer" scripts/xen/inittab "$0" | sha256sum | cut -d' ' -f1)
+stamp=$(cat .cache/guest/initrd.stamp "$out/vchan-peer" "$out/sample" scripts/xen/inittab "$0" | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$work/domu.stamp" 2>/dev/null)" != "$stamp" ]; then
   mkdir -p "$temporary/domu"/{etc,usr/bin}
   cp scripts/xen/inittab "$temporary/domu/etc/"
-  cp "$out/vchan-peer" "$temporary/domu/usr/bin/"
+  cp "$out/vchan-peer" "$out/sample" "$temporary/domu/usr/bin/"
   { cat .cache/guest/initrd; pack "$temporary/domu"; } > "$out/domu-initrd.new"
   mv "$out/domu-initrd.new" "$out/domu-initrd"
   echo "$stamp" > "$work/domu.stamp"

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using ChannelSdk.Host;
 using ChannelSdk.Host.Launch;
 using ChannelSdk.Hypervisors.Xen;
@@ -111,21 +110,7 @@ public sealed class ModeTests : IAsyncLifetime
     /// <summary>As another process has it, which knows nothing of those before.</summary>
     private InstanceMachines NewMachines() => new(State, new InstanceRecordStore(At("state/records")), new XlMachineLauncher(new XlMachineOptions { Program = At("xl") }));
 
-    /// <summary>Runs channelctl instance to its good end; what it printed.</summary>
-    private async Task<string> ToolAsync(string command)
-    {
-        var start = new ProcessStartInfo(Environment.ProcessPath!, [Path.Combine(AppContext.BaseDirectory, "channelctl.dll"), "instance", command, Name, "--state", State])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.Environment["PATH"] = $"{_folder}:{start.Environment["PATH"]}";
-        using var process = Process.Start(start)!;
-        var (output, error) = (process.StandardOutput.ReadToEndAsync(Soon), process.StandardError.ReadToEndAsync(Soon));
-        await process.WaitForExitAsync(Soon);
-        Assert.True(process.ExitCode == 0, $"channelctl instance {command}: code {process.ExitCode}: {await output}{await error}");
-        return await output;
-    }
+    private Task<string> ToolAsync(string command) => DomainTool.RunAsync(_folder, ["instance", command, Name, "--state", State]);
 
     /// <summary>Waits until the domain, with another number than the former, has an agent that offers a vchan; its number.</summary>
     private static Task<string> BootedAsync(string former) => Dom0.ShAsync($"""

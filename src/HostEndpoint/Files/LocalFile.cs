@@ -74,6 +74,32 @@ public static class LocalFile
         }
     }
 
+    /// <summary>Copies a regular file with its holes to a new one, which its owner alone can use, and flushes it. When this throws, there is no new one.</summary>
+    /// <exception cref="ChannelException">As <see cref="OpenRegular"/>; or why the new one cannot be written.</exception>
+    public static void Copy(string source, string target, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(target);
+        using var from = OpenRegular(source);
+        try
+        {
+            using var to = new FileStream(target, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, BufferSize = 0, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite });
+            try
+            {
+                CopyBlocks(from, to.SafeFileHandle, cancellationToken);
+            }
+            catch
+            {
+                File.Delete(target);
+                throw;
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw ToException(e, target);
+        }
+    }
+
     /// <summary>Gives a file its owner and group.</summary>
     public static void SetOwner(SafeFileHandle file, uint uid, uint gid)
     {
@@ -93,6 +119,22 @@ public static class LocalFile
         return FileCalls.Statx(file, &empty, Abi.AT_EMPTY_PATH, Abi.STATX_UID | Abi.STATX_GID, &facts) == 0
             ? (facts.UserId, facts.GroupId)
             : throw new IOException($"cannot see its owner: {Errno.Message(Errno.Last)}");
+    }
+
+    private static void CopyBlocks(SafeFileHandle from, SafeFileHandle to, CancellationToken cancellationToken)
+    {
+        var (size, block) = (RandomAccess.GetLength(from), new byte[ContentHash.BlockSize]);
+        for (var walk = Walk(from, 0, size); walk.TryNext(out var record);)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (record.Kind == FileRecordKind.Data)
+            {
+                Write(to, block.AsSpan(0, Read(from, block.AsSpan(0, (int)record.Length), record.Offset)), record.Offset, hasHoles: true);
+            }
+        }
+
+        RandomAccess.SetLength(to, size);
+        RandomAccess.FlushToDisk(to);
     }
 
     private static ChannelException Failed(ChannelError code, string path, string why) => new(code, ErrorClass.Refused, $"on this host, {path}: {why}");

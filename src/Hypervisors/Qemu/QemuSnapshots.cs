@@ -137,10 +137,10 @@ public sealed class QemuSnapshots : IMachineSnapshots
         ArgumentNullException.ThrowIfNull(folder);
         ArgumentNullException.ThrowIfNull(saved);
         var (options, memory) = (_launcher.Options(request), Path.Combine(folder, Memory));
-        Require(request, saved, Describe(options));
+        SnapshotLikeness.Require(request.Instance, saved, Describe(options));
         if (new FileInfo(memory) is not { Exists: true } file || file.Length != (long)options.MemoryMiB << 20)
         {
-            throw Differs(request, $"{memory} is not {options.MemoryMiB} MiB of memory");
+            throw SnapshotLikeness.Differs(request.Instance, $"{memory} is not {options.MemoryMiB} MiB of memory");
         }
 
         await using var guest = await QemuGuest.StartAsync(options with
@@ -149,7 +149,7 @@ public sealed class QemuSnapshots : IMachineSnapshots
             RestartOnReboot = true,
             Memory = new QemuMemory(memory, IsCopied: true),
             RestoreFrom = Path.Combine(folder, Devices),
-            OnConnected = version => Require(request, saved, new Dictionary<string, string> { [Version] = version }),
+            OnConnected = version => SnapshotLikeness.Require(request.Instance, saved, new Dictionary<string, string> { [Version] = version }),
         }, cancellationToken).ConfigureAwait(false);
         guest.Leave();
     }
@@ -167,23 +167,9 @@ public sealed class QemuSnapshots : IMachineSnapshots
     private static string WithoutMac(string device) => device.IndexOf(Mac, StringComparison.Ordinal) is >= 0 and var at
         ? device.Remove(at, Mac.Length + "aa:bb:cc:dd:ee:ff".Length) : device;
 
-    private static void Require(MachineRequest request, IReadOnlyDictionary<string, string> saved, Dictionary<string, string> present)
-    {
-        foreach (var (name, value) in present)
-        {
-            if (saved.GetValueOrDefault(name) is not { } other || other != value)
-            {
-                throw Differs(request, $"its {name} is '{value}', and of the snapshot '{saved.GetValueOrDefault(name) ?? "not known"}'");
-            }
-        }
-    }
-
     private static void Make(string path, long bytes)
     {
         using var file = new FileStream(path, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, BufferSize = 0, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite });
         file.SetLength(bytes);
     }
-
-    private static ChannelException Differs(MachineRequest request, string what) =>
-        new(ChannelError.FailedPrecondition, ErrorClass.Refused, $"{request.Instance} cannot start from the snapshot: {what}");
 }

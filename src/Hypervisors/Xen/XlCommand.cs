@@ -15,9 +15,18 @@ internal static class XlCommand
     private static readonly string[] s_inherited = ["PATH", "TMPDIR", "HOME"];
     private static readonly TimeSpan s_destroyTime = TimeSpan.FromSeconds(20);
 
-    /// <summary>Starts it with both outputs to be read.</summary>
+    /// <summary>Starts it with both outputs to be read, and nothing to read itself.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it is not there.</exception>
     public static Process Start(string program, IReadOnlyDictionary<string, string>? environment, params ReadOnlySpan<string> arguments)
+    {
+        var process = Open(program, environment, arguments);
+        process.StandardInput.Close();
+        return process;
+    }
+
+    /// <summary>As <see cref="Start"/>, and its input can be written to.</summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it is not there.</exception>
+    public static Process Open(string program, IReadOnlyDictionary<string, string>? environment, params ReadOnlySpan<string> arguments)
     {
         var start = new ProcessStartInfo(program) { RedirectStandardError = true, RedirectStandardOutput = true, RedirectStandardInput = true };
         foreach (var argument in arguments)
@@ -38,9 +47,7 @@ internal static class XlCommand
 
         try
         {
-            var process = Process.Start(start)!;
-            process.StandardInput.Close();
-            return process;
+            return Process.Start(start)!;
         }
         catch (Win32Exception e)
         {

@@ -24,7 +24,7 @@ internal static class XlConfig
         var text = new StringBuilder();
         void Add(string key, string value) => text.Append(CultureInfo.InvariantCulture, $"{key} = {Quoted(key, value)}\n");
         Add("name", options.Name);
-        Add("type", options.Type == XenDomainType.Pv ? "pv" : "pvh");
+        Add("type", WordOf(options.Type));
         Add("kernel", Path.GetFullPath(options.Kernel));
         Add("ramdisk", Path.GetFullPath(options.Initrd));
         Add("extra", $"console=hvc0 quiet panic=-1 {options.Append}".Trim());
@@ -50,6 +50,19 @@ internal static class XlConfig
         return text.Append(disks.Count > 0 ? "]\n" : "").ToString();
     }
 
+    /// <summary>The word for a type.</summary>
+    public static string WordOf(XenDomainType type) => type == XenDomainType.Pv ? "pv" : "pvh";
+
+    /// <summary>Refuses a disk that a domain cannot be given.</summary>
+    /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: it is not raw.</exception>
+    public static void RequireRaw(TargetDisk disk)
+    {
+        if (disk.Format != "raw")
+        {
+            throw Refused($"the disk {disk.Path} is {disk.Format}; a Xen domain is given raw disks, 'qemu-img convert -O raw' makes one");
+        }
+    }
+
     /// <summary>Where a domain sees its disk.</summary>
     public static string DeviceOf(int disk) => $"/dev/{NameOf(disk)}";
 
@@ -57,9 +70,11 @@ internal static class XlConfig
 
     // Files by the script: the kernel's back end takes block devices only, and xl's other one is a QEMU. The path comes last,
     // as all behind "target=" is the path (xl-disk-configuration(5)).
-    private static string Disk(TargetDisk disk, int index, string access) => disk.Format == "raw"
-        ? $"format=raw,vdev={NameOf(index)},access={access},{(IsDevice(disk.Path) ? "" : "script=block,")}target={Path.GetFullPath(disk.Path)}"
-        : throw Refused($"the disk {disk.Path} is {disk.Format}; a Xen domain is given raw disks, 'qemu-img convert -O raw' makes one");
+    private static string Disk(TargetDisk disk, int index, string access)
+    {
+        RequireRaw(disk);
+        return $"format=raw,vdev={NameOf(index)},access={access},{(IsDevice(disk.Path) ? "" : "script=block,")}target={Path.GetFullPath(disk.Path)}";
+    }
 
     private static bool IsDevice(string path) => path.StartsWith("/dev/", StringComparison.Ordinal);
 

@@ -57,14 +57,24 @@ public sealed class XlMachineLauncher : IMachineLauncher
         _options = options.Validated();
     }
 
+    /// <summary>Name or path of xl.</summary>
+    internal string Program => _options.Program;
+
     /// <inheritdoc/>
     /// <remarks><see cref="MachineRequest.OnStarted"/> is called again when the domain's number is known, which the channel's URI has in it.</remarks>
-    public async Task StartAsync(MachineRequest request, CancellationToken cancellationToken = default)
+    public Task StartAsync(MachineRequest request, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
+        return StartAsync(request, null, cancellationToken);
+    }
+
+    /// <summary>As the other one, from a file that xl has saved a domain in; null: it boots.</summary>
+    internal async Task StartAsync(MachineRequest request, string? saved, CancellationToken cancellationToken)
+    {
         var (config, log) = (Path.Combine(request.Folder, "xl.cfg"), Path.Combine(request.Folder, "xl.log"));
         await File.WriteAllTextAsync(config, XlConfig.Text(Options(request)), cancellationToken).ConfigureAwait(false);
-        using var process = Start(log, "create", "-F", config);
+        string[] arguments = saved is null ? ["create", "-F", config] : ["restore", "-F", config, saved];
+        using var process = Start(log, arguments);
         try
         {
             var machine = new RunningMachine
@@ -75,7 +85,7 @@ public sealed class XlMachineLauncher : IMachineLauncher
                 ConsoleCommand = [_options.Program, "console", request.Instance],
             };
             request.OnStarted(machine);
-            var id = await MadeAsync(process, log, cancellationToken).ConfigureAwait(false);
+            var id = await MadeAsync(process, arguments[0], log, cancellationToken).ConfigureAwait(false);
             if (request.HasChannel)
             {
                 request.OnStarted(machine with { ChannelUri = string.Create(CultureInfo.InvariantCulture, $"vchan://{id}/{XlGuest.ChannelName}") });
@@ -114,7 +124,8 @@ public sealed class XlMachineLauncher : IMachineLauncher
         return await MachineEnd.WaitAsync(machine, limit.Token).ConfigureAwait(false);
     }
 
-    private XlOptions Options(MachineRequest request)
+    /// <summary>The domain of a machine.</summary>
+    internal XlOptions Options(MachineRequest request)
     {
         if (request.Boot is not { Kernel: { } kernel, Initrd: { } initrd, Medium: null })
         {
@@ -154,7 +165,7 @@ public sealed class XlMachineLauncher : IMachineLauncher
 
     /// <summary>Waits until the domain runs; its number.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.TransportFailed"/>: xl has ended, with what it said.</exception>
-    private static async Task<uint> MadeAsync(Process process, string log, CancellationToken cancellationToken)
+    private static async Task<uint> MadeAsync(Process process, string command, string log, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -167,7 +178,7 @@ public sealed class XlMachineLauncher : IMachineLauncher
 
             if (isOver)
             {
-                throw XlCommand.Failed("create", process.ExitCode, said);
+                throw XlCommand.Failed(command, process.ExitCode, said);
             }
 
             await Task.Delay(s_look, cancellationToken).ConfigureAwait(false);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using ChannelSdk.Cli.Shared;
 using ChannelSdk.Host.Snapshots;
 using ChannelSdk.Hypervisors.Qemu;
+using ChannelSdk.Hypervisors.Xen;
 using ChannelSdk.Install.Machines;
 using ChannelSdk.Install.Records;
 
@@ -21,7 +22,7 @@ internal static class SnapshotCommands
         var noGate = ToolOptions.Flag("--no-gate", "Programs of the guest are not stopped, so that those of a copy run before it is repaired");
         var freeze = ToolOptions.Flag("--freeze", "File systems are frozen, as they are for --kind disk without it");
         var lease = ToolOptions.Seconds("--lease", "Seconds after which the guest goes on by itself", 60, 1, 86_400);
-        var copy = new Option<string>("--disk-command") { Description = "A command of the shell that copies the disks while they stand still, with INSTANCE, SNAPSHOT, DISK_COUNT and DISK_0_PATH in its environment; without it overlays take all further writes" };
+        var copy = new Option<string>("--disk-command") { Description = "A command of the shell that copies the disks while they stand still, with INSTANCE, SNAPSHOT, DISK_COUNT and DISK_0_PATH in its environment; without it overlays take all further writes, which disks under Xen do not have" };
         var json = Json();
         var command = new Command("create", "Takes a snapshot of an instance, which goes on.") { kind, noGate, freeze, lease, copy, json };
         return Of(command, async (target, parsed, cancel) =>
@@ -89,7 +90,12 @@ internal static class SnapshotCommands
     private static InstanceSnapshots Snapshots(Target target, InstanceRecord record)
     {
         var launcher = MachineCommands.Launcher(record, null);
-        return new InstanceSnapshots(target.State, target.Records, launcher, launcher is QemuMachineLauncher qemu ? new QemuSnapshots(qemu) : null);
+        return new InstanceSnapshots(target.State, target.Records, launcher, launcher switch
+        {
+            QemuMachineLauncher qemu => new QemuSnapshots(qemu),
+            XlMachineLauncher xl => new XlSnapshots(xl),
+            _ => null,
+        });
     }
 
     private static SnapshotCopyOptions Copy(ParseResult parsed, Option<string[]> disks, Option<double> timeout) => new()

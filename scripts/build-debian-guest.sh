@@ -7,6 +7,9 @@ out=.cache/debian
 mkdir -p "$out"
 fail() { echo "build-debian-guest: $*" >&2; exit 1; }
 scripts/build-guest.sh
+# Test processes call this at the same time.
+exec 9>"$out/lock"
+flock 9
 
 stamp=$(sha256sum "$0" | cut -d' ' -f1)
 if [ "$(cat "$out/system.stamp" 2>/dev/null)" != "$stamp" ]; then

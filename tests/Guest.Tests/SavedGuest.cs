@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
 using ChannelSdk.Hypervisors.Qemu;
@@ -17,13 +16,8 @@ public class SavedGuest : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
+        await TestGuestFiles.BuildAsync();
         var root = FindRoot();
-        using (var build = Process.Start(new ProcessStartInfo(Path.Combine(root, "scripts/build-guest.sh")) { WorkingDirectory = root })!)
-        {
-            await build.WaitForExitAsync();
-            Assert.Equal(0, build.ExitCode);
-        }
-
         _options = Adapt(new QemuOptions
         {
             Accelerator = Environment.GetEnvironmentVariable("CHANNELSDK_ACCEL"),

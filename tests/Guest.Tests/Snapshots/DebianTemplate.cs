@@ -89,7 +89,7 @@ public sealed class DebianTemplate : IAsyncLifetime
     }
 }
 
-[CollectionDefinition("debian template", DisableParallelization = true)]
+[CollectionDefinition("debian template")]
 public class DebianTemplateCollection : ICollectionFixture<DebianTemplate>;
 
 /// <summary>Who a guest is, as itself and its network see it.</summary>

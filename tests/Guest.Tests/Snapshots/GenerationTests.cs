@@ -7,8 +7,8 @@ using ChannelSdk.Host.Snapshots;
 namespace ChannelSdk.Guest.Tests.Snapshots;
 
 /// <summary>Programs from before a snapshot that look at the generation, or wait for another one, in guests that are restored from it again and again.</summary>
-[Collection("guest")]
-public sealed class GenerationTests(SavedGuest saved) : SnapshotMachineTests(saved)
+[Collection("copies")]
+public sealed class GenerationTests : SnapshotMachineTests
 {
     private const int Restores = 10;
     private const string First = "0000000000000000";

@@ -7,8 +7,8 @@ using ChannelSdk.Protocol.Errors;
 namespace ChannelSdk.Guest.Tests.Snapshots;
 
 /// <summary>Two copies of one memory, each with its half of the same session, and the host that has the other half.</summary>
-[Collection("guest")]
-public sealed class ResumeTests(SavedGuest saved) : SnapshotMachineTests(saved)
+[Collection("copies")]
+public sealed class ResumeTests : SnapshotMachineTests
 {
     [Fact]
     public async Task Of_two_copies_that_resume_one_session_one_gets_it_and_both_are_to_be_repaired()

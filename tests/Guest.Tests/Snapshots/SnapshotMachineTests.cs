@@ -3,9 +3,6 @@ namespace ChannelSdk.Guest.Tests.Snapshots;
 /// <summary>Tests with machines of their own, which end with each of them.</summary>
 public abstract class SnapshotMachineTests : IAsyncLifetime
 {
-    // The guest is built by the fixture.
-    protected SnapshotMachineTests(SavedGuest saved) => Assert.True(File.Exists(saved.State));
-
     private protected SnapshotMachine Machine { get; } = new();
 
     public Task InitializeAsync() => Task.CompletedTask;

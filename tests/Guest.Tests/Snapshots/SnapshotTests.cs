@@ -8,8 +8,8 @@ using Xunit.Abstractions;
 namespace ChannelSdk.Guest.Tests.Snapshots;
 
 /// <summary>Machines that are saved while they run, and others that start from their memory.</summary>
-[Collection("guest")]
-public sealed class SnapshotTests(SavedGuest saved, ITestOutputHelper output) : SnapshotMachineTests(saved)
+[Collection("copies")]
+public sealed class SnapshotTests(ITestOutputHelper output) : SnapshotMachineTests
 {
     [Fact]
     public async Task Eight_machines_share_one_memory_and_write_to_disks_of_their_own_while_the_first_goes_on()

@@ -4,13 +4,10 @@ using ChannelSdk.Install.Machines;
 namespace ChannelSdk.Guest.Tests.Snapshots;
 
 /// <summary>channelctl snapshot with real machines, each command as a process of its own.</summary>
-[Collection("guest")]
+[Collection("copies")]
 public sealed class SnapshotToolTests : IAsyncLifetime, IDisposable
 {
     private readonly ToolFolder _tool = new();
-
-    // The guest is built by the fixture.
-    public SnapshotToolTests(SavedGuest saved) => Assert.True(File.Exists(saved.State));
 
     public async Task InitializeAsync()
     {

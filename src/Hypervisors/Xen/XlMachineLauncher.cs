@@ -73,6 +73,8 @@ public sealed class XlMachineLauncher : IMachineLauncher
     {
         var (config, log) = (Path.Combine(request.Folder, "xl.cfg"), Path.Combine(request.Folder, "xl.log"));
         await File.WriteAllTextAsync(config, XlConfig.Text(Options(request)), cancellationToken).ConfigureAwait(false);
+        // What was said of an earlier domain is not of this one.
+        File.Delete(log);
         string[] arguments = saved is null ? ["create", "-F", config] : ["restore", "-F", config, saved];
         using var process = Start(log, arguments);
         try

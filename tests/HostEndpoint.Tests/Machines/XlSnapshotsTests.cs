@@ -25,7 +25,13 @@ public sealed class XlSnapshotsTests : IDisposable
             exec sleep 1000
             ;;
           save)
-            cut -d' ' -f3 "/proc/$(cat "$here/monitor")/stat" >> "$here/calls"
+            # The signal is on its way until the process has been on a processor.
+            for i in $(seq 200); do
+              state=$(cut -d' ' -f3 "/proc/$(cat "$here/monitor")/stat")
+              [ "$state" = T ] && break
+              sleep 0.05
+            done
+            echo "$state" >> "$here/calls"
             [ -e "$here/refusal" ] && { cat "$here/refusal" >&2; exit 3; }
             echo memory > "$4"
             ;;

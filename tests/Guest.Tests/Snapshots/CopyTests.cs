@@ -20,7 +20,7 @@ public sealed class CopyTests(ITestOutputHelper output) : SnapshotMachineTests
     [Fact]
     public async Task Copies_that_are_not_repaired_draw_the_same_random_numbers()
     {
-        // The kernel's generator begins anew each minute: of a snapshot that was taken just before, copies have little in common.
+        // The kernel's generator gets new bytes each minute: of a snapshot that was taken just before, copies have little in common.
         var equal = 0;
         for (var tries = 1; tries <= 3 && equal < 50; tries++)
         {

@@ -170,7 +170,7 @@ public sealed class AgentDaemonTests : IDisposable
         Assert.Equal(ChannelError.BadEndpointUri, e.Code);
     }
 
-    private GuestSystem System => new(new FakePowerPlatform(), _freeze, new FreezeMarker($"{_folder.FullName}/frozen"), static _ => 0);
+    private GuestSystem System => new(new FakePowerPlatform(), _freeze, new FreezeMarker($"{_folder.FullName}/frozen"), static _ => 0) { Repair = new FakeRepair() };
 
     private AgentDaemon Daemon() => new(_ => _load(), System, _log, TimeProvider.System);
 

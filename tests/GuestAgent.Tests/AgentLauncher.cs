@@ -24,7 +24,7 @@ internal sealed class AgentLauncher : IInstanceLauncher
         public Launched()
         {
             var config = new AgentConfig { Endpoint = $"unix-listen://{_directory["host.sock"]}", ControlSocket = null };
-            var system = new GuestSystem(new FakePowerPlatform(), new FakeFreezePlatform(), new FreezeMarker(_directory["frozen"]), static _ => 0) { RunFolder = _directory["run"] };
+            var system = new GuestSystem(new FakePowerPlatform(), new FakeFreezePlatform(), new FreezeMarker(_directory["frozen"]), static _ => 0) { RunFolder = _directory["run"], Repair = new FakeRepair() };
             _daemon = new AgentDaemon(names => AgentRig.WithPolicy(config, "", names, install: true), system, new AgentLog(static _ => { }, TimeProvider.System, withTime: false), TimeProvider.System);
             _running = _daemon.RunAsync();
             Endpoint = TransportEndpoints.Create($"unix://{_directory["host.sock"]}");

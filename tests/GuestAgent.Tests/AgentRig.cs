@@ -89,7 +89,7 @@ internal sealed class AgentRig : IAsyncDisposable
     public void StartAgent()
     {
         _daemon = new AgentDaemon(names => WithPolicy(Config, _policy, names, _install),
-            new GuestSystem(new FakePowerPlatform(), new FakeFreezePlatform(), new FreezeMarker($"{_root.FullName}/frozen"), static _ => 0) { RunFolder = RunFolder }, _log, TimeProvider.System);
+            new GuestSystem(new FakePowerPlatform(), new FakeFreezePlatform(), new FreezeMarker($"{_root.FullName}/frozen"), static _ => 0) { RunFolder = RunFolder, Repair = new FakeRepair() }, _log, TimeProvider.System);
         _running = _daemon.RunAsync();
     }
 

@@ -26,7 +26,7 @@ internal sealed class FakeRepair : IRepair
 
     public bool HasLeft(ReadOnlySpan<byte> generation) => _left.Contains(Convert.ToHexString(generation));
 
-    public RepairResult Run(CompleteRequest request, Func<bool> mustStop)
+    public RepairResult Run(CompleteRequest request, Func<bool> mustStop, Func<bool> isGated)
     {
         Runs++;
         if (Generation.Length > 0)
@@ -37,7 +37,7 @@ internal sealed class FakeRepair : IRepair
         Generation = request.Generation.ToByteArray();
         var failure = OnRun(mustStop);
         var step = new StepResult { Name = "random", Mandatory = true, Outcome = failure.Length > 0 ? StepOutcome.Failed : StepOutcome.Done, Reason = failure };
-        return Last = new RepairResult(Generation, [step], failure);
+        return Last = new RepairResult(Generation, [step], failure, failure.Length == 0 && isGated());
     }
 
     public IReadOnlyList<StepResult> Settle()

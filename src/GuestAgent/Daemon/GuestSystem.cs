@@ -37,7 +37,7 @@ internal sealed record GuestSystem(IPowerPlatform Power, IFreezePlatform Freeze,
     public SystemInhibitor Inhibitor { get; init; } = new("/usr/bin/systemd-inhibit", "/run/systemd/inhibit");
 
     /// <summary>Behind snapshot.Complete.</summary>
-    public IRepair Repair { get; init; } = new NoRepair();
+    public required IRepair Repair { get; init; }
 
     /// <summary>Whether a toolstack of Xen may ask for a shutdown.</summary>
     public bool IsXen { get; init; }

@@ -32,7 +32,7 @@ internal sealed class GuestRepair(IRepairPlatform platform, GenerationPage page,
 
     public bool HasLeft(ReadOnlySpan<byte> generation) => state.HasLeft(generation);
 
-    public RepairResult Run(CompleteRequest request, Func<bool> mustStop)
+    public RepairResult Run(CompleteRequest request, Func<bool> mustStop, Func<bool> isGated)
     {
         var run = new RepairRun(request, platform, state.Enter, state.Owe, mustStop);
         var steps = new List<StepResult>();
@@ -60,7 +60,7 @@ internal sealed class GuestRepair(IRepairPlatform platform, GenerationPage page,
             failure = "the repair was stopped";
         }
 
-        var end = new RepairResult(run.Generation, steps, failure);
+        var end = new RepairResult(run.Generation, steps, failure, failure.Length == 0 && isGated());
         Note(() => state.End(end));
         log.Info(failure.Length > 0 ? $"repair failed: {failure}"
             : $"repaired in {(long)run.Elapsed.TotalMilliseconds} ms, generation {Convert.ToHexStringLower(run.Generation)}");

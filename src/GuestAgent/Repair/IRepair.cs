@@ -28,7 +28,8 @@ internal interface IRepair
     /// <summary>Repairs, on this thread. No two calls at once. It throws nothing.</summary>
     /// <param name="request">Of a restored guest or a clone, checked before.</param>
     /// <param name="mustStop">Asked all the time; true ends the repair as failed.</param>
-    RepairResult Run(CompleteRequest request, Func<bool> mustStop);
+    /// <param name="isGated">Asked at the end: whether the gate has been shut since the snapshot.</param>
+    RepairResult Run(CompleteRequest request, Func<bool> mustStop, Func<bool> isGated);
 
     /// <summary>
     /// Does what has to wait until other programs run again, after a <see cref="Run"/> without a failure and before the guest is ready; at most

@@ -123,7 +123,7 @@ internal sealed class RepairNotes
         }
         else if (Last is { } last)
         {
-            lines.Add($"result\t{Hex(last.Generation)}\t{last.Failure}");
+            lines.Add($"result\t{Hex(last.Generation)}\t{(last.IsGated ? 1 : 0)}\t{last.Failure}");
             lines.AddRange(last.Steps.Select(static step => string.Create(CultureInfo.InvariantCulture,
                 $"step\t{(int)step.Outcome}\t{step.ElapsedUs}\t{(step.Mandatory ? 1 : 0)}\t{step.Name}\t{step.Reason}")));
         }
@@ -151,8 +151,8 @@ internal sealed class RepairNotes
                 case ["begun", var hex]:
                     _begun = Bytes(hex);
                     break;
-                case ["result", var hex, var failure]:
-                    Last = new RepairResult(Bytes(hex), steps, failure);
+                case ["result", var hex, var gated, var failure]:
+                    Last = new RepairResult(Bytes(hex), steps, failure, gated == "1");
                     break;
                 case ["step", var outcome, var elapsed, var mandatory, var name, var reason]:
                     steps.Add(new StepResult

@@ -6,4 +6,5 @@ namespace ChannelSdk.GuestAgent.Repair;
 /// <param name="Generation">The generation that it was to bring, 16 bytes.</param>
 /// <param name="Steps">Its steps in their order.</param>
 /// <param name="Failure">Which mandatory step failed and why; empty: the guest is repaired.</param>
-internal sealed record RepairResult(byte[] Generation, IReadOnlyList<StepResult> Steps, string Failure);
+/// <param name="IsGated">Whether no program ran from the snapshot until the end of the repair.</param>
+internal sealed record RepairResult(byte[] Generation, IReadOnlyList<StepResult> Steps, string Failure, bool IsGated);

@@ -25,7 +25,6 @@ internal sealed class SnapshotService(
     private const int MaxReason = 1000;
     private readonly SemaphoreSlim _turn = new(1);
     private volatile bool _isStopping;
-    private volatile bool _wasGated;
 
     /// <inheritdoc/>
     public void Register(ServiceGate gate)
@@ -109,9 +108,7 @@ internal sealed class SnapshotService(
         {
             if (repair.Last is { Failure.Length: 0 } last && request.Generation.Span.SequenceEqual(last.Generation))
             {
-                var first = Report(last);
-                first.Gated = _wasGated;
-                return first;
+                return Told(last);
             }
 
             return repair.HasLeft(request.Generation.Span)
@@ -156,28 +153,25 @@ internal sealed class SnapshotService(
     private async Task<SnapshotReport> RepairAsync(CompleteRequest request)
     {
         var report = new RestReport();
-        var isGated = false;
         RepairResult result;
         states.State = RepairState.Repairing;
         try
         {
             var isHeld = await control.HoldAsync(report).ConfigureAwait(false);
-            isGated = control.IsGateHeld;
+            var isGated = control.IsGateHeld;
             // The end of the lease opens the gate, also while the repair waits for something.
-            result = await OwnThread.RunAsync(() => repair.Run(request, () => _isStopping || (isHeld && !control.IsHeld))).ConfigureAwait(false);
-            isGated &= control.IsGateHeld;
+            result = await OwnThread.RunAsync(() => repair.Run(request, () => _isStopping || (isHeld && !control.IsHeld), () => isGated && control.IsGateHeld)).ConfigureAwait(false);
         }
         catch (Exception e)
         {
             // No text of it: it may have come of the request.
-            result = new RepairResult(request.Generation.ToByteArray(), [], $"the repair ended with an unexpected error ({e.GetType().Name})");
+            result = new RepairResult(request.Generation.ToByteArray(), [], $"the repair ended with an unexpected error ({e.GetType().Name})", IsGated: false);
         }
 
         report.Steps.AddRange(result.Steps);
         var isRepaired = result.Failure.Length == 0;
         if (isRepaired)
         {
-            _wasGated = isGated;
             // Processes go on first, and only then the guest is ready.
             if (await control.EndAsync("the guest was repaired").ConfigureAwait(false) is { } ended)
             {
@@ -191,7 +185,7 @@ internal sealed class SnapshotService(
         log.Warning(isRepaired ? "this guest is a copy, and is repaired" : $"this guest is a copy, and its repair has failed: {result.Failure}");
         var told = Report(report);
         told.Failure = result.Failure;
-        told.Gated = isGated && isRepaired;
+        told.Gated = result.IsGated;
         return told;
     }
 
@@ -201,6 +195,13 @@ internal sealed class SnapshotService(
         report.Steps.AddRange(rested.Steps);
         report.Failure = rested.Freeze.Failure;
         report.Freeze = rested.Freeze.Hooks.Count + rested.Freeze.Mounts.Count > 0 ? rested.Freeze : null;
+        return report;
+    }
+
+    private SnapshotReport Told(RepairResult last)
+    {
+        var report = Report(last);
+        report.Gated = last.IsGated;
         return report;
     }
 

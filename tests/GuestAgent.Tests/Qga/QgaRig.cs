@@ -33,7 +33,10 @@ internal sealed class QgaRig : IAsyncDisposable
             {
                 ClockSetTo = nanoseconds;
                 return 0;
-            }),
+            })
+            {
+                Repair = new FakeRepair(),
+            },
             log, time ?? TimeProvider.System);
         _running = _daemon.RunAsync();
     }

@@ -21,7 +21,7 @@ public sealed class DhcpTests : IDisposable
         Array.ForEach(leases, file => _rig.Write(file, "lease"));
         var repair = _rig.Agent();
 
-        var result = repair.Run(RepairRig.Cloned(), static () => false);
+        var result = RepairRig.Run(repair, RepairRig.Cloned());
 
         Assert.Equal("", result.Failure);
         Assert.Equal((StepOutcome.Done, "systemd-network, dhclient"), Dhcp(result.Steps));
@@ -43,7 +43,7 @@ public sealed class DhcpTests : IDisposable
         _rig.Write("proc/41/cmdline", "/elsewhere/dhclient\0-v\0eth0\0");
         var repair = _rig.Agent();
 
-        Assert.Equal((StepOutcome.Done, "dhclient"), Dhcp(repair.Run(RepairRig.Cloned(), static () => false).Steps));
+        Assert.Equal((StepOutcome.Done, "dhclient"), Dhcp(RepairRig.Run(repair, RepairRig.Cloned()).Steps));
         Assert.Equal($"signal 41 {Abi.SIGKILL}", _rig.Guest.Calls[^1]);
         _ = repair.Settle();
 
@@ -69,7 +69,7 @@ public sealed class DhcpTests : IDisposable
         Directory.CreateDirectory(_rig.At("run/systemd/system"));
         Process(40, "systemd-network", "0::/system.slice/systemd-networkd.service");
         var repair = _rig.Agent();
-        _ = repair.Run(RepairRig.Cloned(), static () => false);
+        _ = RepairRig.Run(repair, RepairRig.Cloned());
         _rig.Guest.Errors["systemctl"] = 4;
 
         var settled = Assert.Single(repair.Settle());

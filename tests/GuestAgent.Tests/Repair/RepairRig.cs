@@ -68,7 +68,10 @@ internal sealed class RepairRig : IDisposable
         Hooks = () => new HookFolder(At("hooks"), TimeSpan.FromSeconds(10)),
     };
 
-    public RepairResult Run(CompleteRequest request) => Agent().Run(request, static () => false);
+    public RepairResult Run(CompleteRequest request) => Run(Agent(), request);
+
+    /// <summary>Repairs behind a gate that stays shut.</summary>
+    public static RepairResult Run(GuestRepair repair, CompleteRequest request) => repair.Run(request, static () => false, static () => true);
 
     public static CompleteRequest Restored(byte[]? generation = null) => new()
     {

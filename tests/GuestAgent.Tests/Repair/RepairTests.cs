@@ -42,7 +42,7 @@ public sealed class RepairTests : IDisposable
         var before = kept.Select(_rig.Read).ToArray();
 
         var repair = _rig.Agent();
-        var result = repair.Run(RepairRig.Restored(), static () => false);
+        var result = RepairRig.Run(repair, RepairRig.Restored());
 
         Assert.Equal("", result.Failure);
         Assert.Equal(["random", "clock", "generation", "seeds"], result.Steps.Select(static s => s.Name));
@@ -218,6 +218,7 @@ public sealed class RepairTests : IDisposable
         Assert.Equal(RepairRig.Second, successor.Generation);
         Assert.Equal(second.Steps, successor.Last!.Steps);
         Assert.Equal(second.Generation, successor.Last.Generation);
+        Assert.True(successor.Last.IsGated);
     }
 
     [Fact]

@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 namespace ChannelSdk.Guest.Tests;
 
 /// <summary>What the documents tell a reader to type works.</summary>
-[Collection("guest")]
+[Collection("documents")]
 public partial class DocumentationTests
 {
     private static readonly string[] s_documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/OPERATIONS.md", "docs/SECURITY.md", "docs/ARCHITECTURE.md", "docs/METADATA.md", "docs/VSOCK.md", "docs/XEN.md", "docs/INSTALL.md", "docs/DEFINITIONS.md", "docs/SNAPSHOT.md", "bench/README.md"];

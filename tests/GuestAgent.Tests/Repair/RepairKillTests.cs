@@ -19,13 +19,13 @@ public sealed class RepairKillTests
             rig.Guest.KilledAt = at;
             var killed = rig.Agent();
             // Its thread stays in the call for ever, as a killed one does.
-            new Thread(() => killed.Run(Request(), static () => false)) { IsBackground = true }.Start();
+            new Thread(() => RepairRig.Run(killed, Request())) { IsBackground = true }.Start();
             Assert.True(rig.Guest.Killed.Wait(s_limit));
             rig.Guest.KilledAt = int.MaxValue;
             var successor = rig.Agent();
             Assert.True(successor.IsUnfinished);
 
-            var result = successor.Run(Request(), static () => false);
+            var result = RepairRig.Run(successor, Request());
 
             Assert.True(result.Failure.Length == 0, $"killed at call {at}: {result.Failure}");
             _ = successor.Settle();

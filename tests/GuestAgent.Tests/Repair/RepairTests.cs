@@ -196,7 +196,7 @@ public sealed class RepairTests : IDisposable
     {
         _rig.Hook("10-first", "echo ran > ../said");
 
-        var result = _rig.Agent().Run(RepairRig.Restored(), () => File.Exists(_rig.Page.Path));
+        var result = _rig.Agent().Run(RepairRig.Restored(), () => File.Exists(_rig.Page.Path), static () => true);
 
         Assert.Equal("the repair was stopped", result.Failure);
         Assert.Equal("the repair was stopped before it", result.Steps[^1].Reason);

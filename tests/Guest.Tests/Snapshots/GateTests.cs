@@ -11,7 +11,7 @@ namespace ChannelSdk.Guest.Tests.Snapshots;
 public class GateTests(DebianTemplate template, ITestOutputHelper output)
 {
     // A service that counts; the console's shell is stopped with it.
-    private const string Start = "echo 'i=0; while :; do i=$((i+1)); echo $i > /run/count; done' > /run/counter; systemd-run -q --unit=counter sh /run/counter";
+    private const string Start = "echo 'i=0; while :; do i=$((i+1)); echo $i > /run/count; sleep 0.05; done' > /run/counter; systemd-run -q --unit=counter sh /run/counter";
 
     // Says that it is ready, and has the kernel kill $p once something comes on the port (fcntl.h: F_SETSIG is 10).
     private const string Arm = "python3 -c 'import fcntl as f,os,signal,sys;p=os.open(\"/dev/ttyS1\",os.O_RDWR|os.O_NOCTTY|os.O_NONBLOCK);f.fcntl(p,f.F_SETOWN,int(sys.argv[1]));"
@@ -40,7 +40,7 @@ public class GateTests(DebianTemplate template, ITestOutputHelper output)
 
         // What was typed meanwhile is answered now.
         Assert.Equal("0", (await copy.ShAsync("echo; cat /sys/fs/cgroup/*.slice/cgroup.freeze /sys/fs/cgroup/system.slice/*/cgroup.freeze | sort -u")).Split('\n')[^1]);
-        Assert.Equal("1", await copy.ShAsync("old=$(cat /run/count); sleep 1; [ $old != $(cat /run/count) ] && echo 1"));
+        Assert.Equal("1", await copy.ShAsync("old=$(cat /run/count); sleep 1; [ \"$old\" != \"$(cat /run/count)\" ] && echo 1"));
     }
 
     [Fact]

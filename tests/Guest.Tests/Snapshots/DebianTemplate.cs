@@ -134,10 +134,19 @@ internal sealed class DebianCopy(QemuGuest guest, GuestConsole console, string d
         return await instance.Channel.CallAsync(SnapshotMethods.Complete, request, new CallOptions(TimeSpan.FromMinutes(2)), DebianGuest.Soon);
     }
 
-    public async Task<GuestIdentity> IdentityAsync(Lan lan)
+    /// <summary>Who the guest is, once its SSH server answers.</summary>
+    /// <param name="lan">Its network.</param>
+    /// <param name="former">An address that it is to give up.</param>
+    public async Task<GuestIdentity> IdentityAsync(Lan lan, string former = "")
     {
-        var address = await ShAsync("i=0; until a=$(ip -4 -o addr show dev eth0 scope global | sed 's/.*inet \\([0-9.]*\\).*/\\1/') && [ -n \"$a\" ] || [ $i = 300 ]; do sleep 0.1; i=$((i+1)); done; echo $a");
-        return new GuestIdentity(await ShAsync("cat /etc/machine-id"), await ShAsync("hostname"), await lan.HostKeyAsync(address), await ShAsync("cat /sys/class/net/eth0/address"), address);
+        for (var end = DebianGuest.Soon; ; await Task.Delay(200, end))
+        {
+            var address = await ShAsync("ip -4 -o addr show dev eth0 scope global | sed 's/.*inet \\([0-9.]*\\).*/\\1/' | tail -n 1");
+            if (address.Length > 0 && address != former && await lan.HostKeyAsync(address) is { } key)
+            {
+                return new GuestIdentity(await ShAsync("cat /etc/machine-id"), await ShAsync("hostname"), key, await ShAsync("cat /sys/class/net/eth0/address"), address);
+            }
+        }
     }
 
     public async ValueTask DisposeAsync()

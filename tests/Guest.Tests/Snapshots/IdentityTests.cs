@@ -16,7 +16,7 @@ public class IdentityTests(DebianTemplate template)
         Assert.Equal("", (await first.CompleteAsync(SnapshotOrigin.Cloned, CloneOf("first", 0x11))).Failure);
         Assert.Equal("", (await second.CompleteAsync(SnapshotOrigin.Cloned, CloneOf("second", 0x12))).Failure);
 
-        GuestIdentity[] all = [template.Identity, await first.IdentityAsync(template.Lan), await second.IdentityAsync(template.Lan)];
+        GuestIdentity[] all = [template.Identity, await first.IdentityAsync(template.Lan, template.Identity.Address), await second.IdentityAsync(template.Lan, template.Identity.Address)];
         AssertAllDiffer(all.Select(one => one.MachineId));
         AssertAllDiffer(all.Select(one => one.HostKey));
         AssertAllDiffer(all.Select(one => one.Address));

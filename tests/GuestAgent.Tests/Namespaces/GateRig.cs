@@ -43,7 +43,7 @@ internal sealed class GateRig : IAsyncDisposable
             metadata_relay = "off"
             [freeze]
             hooks = "{folder}/hooks"
-            hook_timeout = "1s"
+            hook_timeout = "3s"
             [qga]
             listen = "off"
             [services]

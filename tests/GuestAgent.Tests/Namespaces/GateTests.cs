@@ -147,7 +147,7 @@ public sealed class GateTests : IDisposable
     [Fact]
     public async Task A_group_that_was_frozen_before_stays_so()
     {
-        await using var guest = new GateRig(_folder.FullName, "mkdir before; echo 1 > before/cgroup.freeze");
+        await using var guest = new GateRig(_folder.FullName, "mkdir before; { sleep 600 </dev/null >/dev/null 2>&1 & }; echo $! > before/cgroup.procs; echo 1 > before/cgroup.freeze");
 
         var prepared = await guest.PrepareAsync();
 

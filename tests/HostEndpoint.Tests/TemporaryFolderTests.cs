@@ -44,7 +44,7 @@ public sealed class TemporaryFolderTests : IDisposable
     {
         var left = Directory.CreateTempSubdirectory(_prefix).FullName;
         Directory.CreateDirectory(Path.Combine(left, "a/b"));
-        using var owner = Process.Start("flock", [left, "-c", "exec sleep 1000"]);
+        using var owner = Process.Start("flock", ["--no-fork", left, "sleep", "1000"]);
         while (!IsLocked(left))
         {
             await Task.Delay(10);

@@ -38,7 +38,7 @@ public sealed class SysprepTests(DebianTemplate template)
         }
     }
 
-    /// <summary>Cleans a running copy as docs/OPERATIONS.md says, and makes an image of its disk.</summary>
+    /// <summary>Cleans a running copy as docs/SNAPSHOT.md says, and makes an image of its disk.</summary>
     private async Task CleanAsync(string image)
     {
         await using var copy = await template.CopyAsync();

@@ -11,8 +11,12 @@ namespace ChannelSdk.Hypervisors.Qemu;
 /// </summary>
 internal static class Qcow2Header
 {
-    private const uint Magic = 0x5146_49FB;
-    private const int Size = 104;
+    /// <summary>What an image begins with.</summary>
+    public const uint Magic = 0x5146_49FB;
+
+    /// <summary>Its bytes in version 3.</summary>
+    public const int Size = 104;
+
     private const int VersionAt = 4;
     private const int BackingAt = 8;
     private const int IncompatibleAt = 72;

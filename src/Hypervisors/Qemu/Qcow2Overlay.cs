@@ -18,11 +18,9 @@ internal static class Qcow2Overlay
     /// <summary>Name of the format.</summary>
     public const string Format = "qcow2";
 
-    private const uint Magic = 0x5146_49FB;
     private const uint BackingFormatExtension = 0xE279_2ACA;
     private const int ClusterBits = 16;
     private const int Cluster = 1 << ClusterBits;
-    private const int HeaderBytes = 104;
     private const int SizeAt = 24;
 
     /// <summary>Bytes of the disk that one entry of the first table stands for.</summary>
@@ -80,10 +78,10 @@ internal static class Qcow2Overlay
         }
 
         // The extensions are each padded to 8 bytes; one of zeros ends them.
-        var nameAt = HeaderBytes + 8 + (format.Length + 7) / 8 * 8 + 8;
+        var nameAt = Qcow2Header.Size + 8 + (format.Length + 7) / 8 * 8 + 8;
         var header = new byte[nameAt + name.Length];
         var field = header.AsSpan();
-        BinaryPrimitives.WriteUInt32BigEndian(field, Magic);
+        BinaryPrimitives.WriteUInt32BigEndian(field, Qcow2Header.Magic);
         BinaryPrimitives.WriteUInt32BigEndian(field[4..], 3);
         BinaryPrimitives.WriteInt64BigEndian(field[8..], nameAt);
         BinaryPrimitives.WriteInt32BigEndian(field[16..], name.Length);
@@ -95,10 +93,10 @@ internal static class Qcow2Overlay
         BinaryPrimitives.WriteInt32BigEndian(field[56..], 1);
         // Counts of 16 bits.
         BinaryPrimitives.WriteInt32BigEndian(field[96..], 4);
-        BinaryPrimitives.WriteInt32BigEndian(field[100..], HeaderBytes);
-        BinaryPrimitives.WriteUInt32BigEndian(field[HeaderBytes..], BackingFormatExtension);
-        BinaryPrimitives.WriteInt32BigEndian(field[(HeaderBytes + 4)..], format.Length);
-        format.CopyTo(field[(HeaderBytes + 8)..]);
+        BinaryPrimitives.WriteInt32BigEndian(field[100..], Qcow2Header.Size);
+        BinaryPrimitives.WriteUInt32BigEndian(field[Qcow2Header.Size..], BackingFormatExtension);
+        BinaryPrimitives.WriteInt32BigEndian(field[(Qcow2Header.Size + 4)..], format.Length);
+        format.CopyTo(field[(Qcow2Header.Size + 8)..]);
         name.CopyTo(field[nameAt..]);
         return header;
     }
@@ -112,8 +110,8 @@ internal static class Qcow2Overlay
             return (DescriptorCalls.LSeek(file, 0, SeekEnd) + Sector - 1) / Sector * Sector;
         }
 
-        Span<byte> untrusted = stackalloc byte[HeaderBytes];
-        return disk.Format == Format && LocalFile.Read(file, untrusted, 0) == HeaderBytes && BinaryPrimitives.ReadUInt32BigEndian(untrusted) == Magic
+        Span<byte> untrusted = stackalloc byte[Qcow2Header.Size];
+        return disk.Format == Format && LocalFile.Read(file, untrusted, 0) == Qcow2Header.Size && BinaryPrimitives.ReadUInt32BigEndian(untrusted) == Qcow2Header.Magic
             ? BinaryPrimitives.ReadInt64BigEndian(untrusted[SizeAt..]) : throw Failed(disk, $"it is no image of the format {SafeText.Escape(disk.Format)} that an overlay can begin as");
     }
 

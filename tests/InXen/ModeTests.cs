@@ -97,12 +97,7 @@ public sealed class ModeTests : IAsyncLifetime
         Mode = ExecutionMode.Run,
         Communication = communication,
         Hypervisor = "xen-pvm",
-        HypervisorParameters = new Dictionary<string, string>
-        {
-            ["kernel_path"] = $"{TestDomain.Images}/domu-kernel",
-            ["initrd_path"] = $"{TestDomain.Images}/domu-initrd",
-            ["kernel_args"] = TestDomain.Append,
-        },
+        HypervisorParameters = TestDomain.HypervisorParameters,
         BackendParameters = new Dictionary<string, string> { [InstanceRecord.MemoryParameter] = "160" },
         Disks = [new TargetDisk(Disk)],
     });

@@ -138,12 +138,7 @@ public sealed class SnapshotTests : IAsyncLifetime, IAsyncDisposable
         Mode = ExecutionMode.Run,
         Communication = true,
         Hypervisor = "xen-pvm",
-        HypervisorParameters = new Dictionary<string, string>
-        {
-            ["kernel_path"] = $"{TestDomain.Images}/domu-kernel",
-            ["initrd_path"] = $"{TestDomain.Images}/domu-initrd",
-            ["kernel_args"] = TestDomain.Append,
-        },
+        HypervisorParameters = TestDomain.HypervisorParameters,
         BackendParameters = new Dictionary<string, string> { [InstanceRecord.MemoryParameter] = memoryMiB.ToString(CultureInfo.InvariantCulture) },
         Disks = [new TargetDisk(At("disk.img"))],
     });

@@ -36,6 +36,14 @@ internal sealed class TestDomain : IAsyncDisposable
 
     public Instance Instance { get; }
 
+    /// <summary>What a record of an instance says of the test guest's kernel.</summary>
+    public static IReadOnlyDictionary<string, string> HypervisorParameters { get; } = new Dictionary<string, string>
+    {
+        ["kernel_path"] = $"{Images}/domu-kernel",
+        ["initrd_path"] = $"{Images}/domu-initrd",
+        ["kernel_args"] = Append,
+    };
+
     /// <summary>The name of a test's domain of a type.</summary>
     public static string NameOf(string purpose, XenDomainType type) => $"{purpose}-{(type == XenDomainType.Pv ? "pv" : "pvh")}";
 

@@ -177,6 +177,20 @@ public class SnapshotClientTests
     }
 
     [Fact]
+    public async Task A_completion_that_is_lost_each_time_ends_at_its_time_limit_or_when_it_is_cancelled()
+    {
+        await using var guest = new SnapshotDouble { Loss = new ChannelException(ChannelError.SessionLost, ErrorClass.MayHaveRun, "the answer is lost") };
+        await using var host = new ChannelHost();
+        var snapshot = (await AttachAsync(host, guest)).Snapshot;
+        var completion = new SnapshotCompletion { Origin = SnapshotOrigin.Cloned };
+        var error = await Assert.ThrowsAsync<ChannelException>(() => snapshot.CompleteAsync(completion, TimeSpan.FromSeconds(0.2), Soon)).WaitAsync(Soon);
+        Assert.Equal(ChannelError.DeadlineExceeded, error.Code);
+        Assert.Contains("the answer is lost", error.Message);
+        using var cancelled = new CancellationTokenSource(TimeSpan.FromSeconds(0.2));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => snapshot.CompleteAsync(completion, cancellationToken: cancelled.Token)).WaitAsync(Soon);
+    }
+
+    [Fact]
     public async Task Of_two_hosts_that_complete_the_same_copy_the_later_generation_holds()
     {
         await using var guest = new SnapshotDouble();

@@ -31,7 +31,7 @@ internal sealed class SnapshotDouble : IAsyncDisposable
                     await Task.Delay(Timeout.Infinite, context.CancellationToken);
                 }
 
-                return report;
+                return Loss is null ? report : throw Loss;
             });
         }, socket);
     }
@@ -49,6 +49,9 @@ internal sealed class SnapshotDouble : IAsyncDisposable
 
     /// <summary>How many of the first completions are done and not answered.</summary>
     public int Hangs { get; set; }
+
+    /// <summary>How each completion is answered, if not by its report.</summary>
+    public ChannelException? Loss { get; set; }
 
     /// <summary>As at the end of the lease.</summary>
     public void EndLease() => _state = SnapshotState.Idle;

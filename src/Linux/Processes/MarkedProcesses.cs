@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 
 namespace ChannelSdk.Linux.Processes;
@@ -6,8 +7,8 @@ namespace ChannelSdk.Linux.Processes;
 public static class MarkedProcesses
 {
     // Processes may start new ones while others are killed, a killed one ends when it is scheduled, and a process between
-    // two programs cannot be identified.
-    private const int MaxPasses = 100;
+    // two programs cannot be identified: one that goes from program to program all the time may be between two in most passes.
+    private static readonly TimeSpan s_most = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(2);
 
     /// <summary>Numbers of those that have a mark now.</summary>
@@ -29,7 +30,7 @@ public static class MarkedProcesses
         return found;
     }
 
-    /// <summary>Kills those that have any of the marks, and those that they start meanwhile.</summary>
+    /// <summary>Kills those that have any of the marks, and those that they start meanwhile; it takes five seconds at most.</summary>
     /// <param name="marks">NAME=value each, all of it.</param>
     /// <param name="memory">What environments are read through, as in <see cref="ProcessMark.Look"/>.</param>
     /// <returns>Whether none is left.</returns>
@@ -37,7 +38,8 @@ public static class MarkedProcesses
     /// <exception cref="UnauthorizedAccessException">/proc may not be listed.</exception>
     public static bool Kill(IReadOnlyList<byte[]> marks, Memory<byte> memory)
     {
-        for (var pass = 0; pass < MaxPasses; pass++)
+        var begin = Stopwatch.GetTimestamp();
+        do
         {
             var isLeft = false;
             foreach (var (id, folder) in Others())
@@ -57,6 +59,7 @@ public static class MarkedProcesses
 
             Thread.Sleep(s_pause);
         }
+        while (Stopwatch.GetElapsedTime(begin) < s_most);
 
         return false;
     }

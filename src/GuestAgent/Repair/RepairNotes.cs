@@ -1,13 +1,13 @@
 using System.Globalization;
+using System.Text;
 using ChannelSdk.GuestAgent.Generation;
-using ChannelSdk.Linux.Files;
 using ChannelSdk.Protocol.Services;
 
 namespace ChannelSdk.GuestAgent.Repair;
 
 /// <summary>
-/// What a successor of the agent has to know of repairs: a small file on a tmpfs, a fact a line, its fields separated by tabs. It has no
-/// secrets, and ends with the boot.
+/// What a successor of the agent has to know of repairs: a small file on a tmpfs, a fact a line in the order in which they became true, its fields
+/// separated by tabs. It has no secrets, and ends with the boot.
 /// </summary>
 internal sealed class RepairNotes
 {
@@ -17,8 +17,7 @@ internal sealed class RepairNotes
     /// <summary>Generations that are remembered as left; older ones are forgotten.</summary>
     public const int MaxLeft = 64;
 
-    private const int MaxBytes = 256 << 10;
-    private readonly string _path;
+    private readonly RepairJournal _journal;
     private readonly List<byte[]> _left = [];
     private readonly List<string> _due = [];
     private byte[]? _begun;
@@ -27,11 +26,8 @@ internal sealed class RepairNotes
     /// <param name="path">Where it is.</param>
     public RepairNotes(string path)
     {
-        _path = path;
-        if (SmallFile.TryRead(path, MaxBytes, out var bytes) == 0)
-        {
-            Read(System.Text.Encoding.UTF8.GetString(bytes));
-        }
+        _journal = new RepairJournal(path);
+        Read(_journal.Read());
     }
 
     /// <summary>The present generation; empty before the first.</summary>
@@ -64,11 +60,73 @@ internal sealed class RepairNotes
     public void Begin(byte[] generation)
     {
         _begun = generation;
-        Save();
+        Add(Begun);
     }
 
     /// <summary>Notes that the guest has a generation now.</summary>
     public void Enter(byte[] generation)
+    {
+        Leave(generation);
+        Add(Entered);
+    }
+
+    /// <summary>Notes what has to be done once other programs run again; before what makes it necessary is done.</summary>
+    public void Owe(string what)
+    {
+        if (!_due.Contains(what))
+        {
+            _due.Add(what);
+            Add(Owed(what));
+        }
+    }
+
+    /// <summary>Notes how a repair ended; with a failure, or without anything that is due, it is finished.</summary>
+    public void End(RepairResult result)
+    {
+        Last = result;
+        if (result.Failure.Length > 0 || _due.Count == 0)
+        {
+            _begun = null;
+            Add(Ended(result));
+        }
+    }
+
+    /// <summary>Notes that what was due was done.</summary>
+    public void Settle(IReadOnlyList<StepResult> steps)
+    {
+        Last = Last is { } last ? last with { Steps = [.. last.Steps, .. steps] } : null;
+        _due.Clear();
+        _begun = null;
+        Add($"settled\n{Ended(Last)}");
+    }
+
+    private string Begun => _begun is null ? "" : $"begun\t{Hex(_begun)}\n";
+
+    private string Entered => $"generation\t{Hex(Generation)}\n";
+
+    private static string Owed(string what) => $"due\t{what}\n";
+
+    // The steps stand before the result, so that one that is there has all of them.
+    private static string Ended(RepairResult? result)
+    {
+        if (result is null)
+        {
+            return "";
+        }
+
+        var text = new StringBuilder();
+        foreach (var step in result.Steps)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"step\t{(int)step.Outcome}\t{step.ElapsedUs}\t{(step.Mandatory ? 1 : 0)}\t{step.Name}\t{step.Reason}\n");
+        }
+
+        return $"{text}result\t{Hex(result.Generation)}\t{(result.IsGated ? 1 : 0)}\t{result.Failure}\n";
+    }
+
+    private void Add(string lines) => _journal.Add(lines, () =>
+        $"{string.Concat(_left.Select(static left => $"generation\t{Hex(left)}\n"))}{Entered}{string.Concat(_due.Select(Owed))}{(_begun is null ? Ended(Last) : Begun)}");
+
+    private void Leave(byte[] generation)
     {
         if (Generation.Length > 0 && !Generation.AsSpan().SequenceEqual(generation))
         {
@@ -80,55 +138,6 @@ internal sealed class RepairNotes
         }
 
         Generation = generation;
-        Save();
-    }
-
-    /// <summary>Notes what has to be done once other programs run again; before what makes it necessary is done.</summary>
-    public void Owe(string what)
-    {
-        if (!_due.Contains(what))
-        {
-            _due.Add(what);
-            Save();
-        }
-    }
-
-    /// <summary>Notes how a repair ended; with a failure, or without anything that is due, it is finished.</summary>
-    public void End(RepairResult result)
-    {
-        Last = result;
-        if (result.Failure.Length > 0 || _due.Count == 0)
-        {
-            _begun = null;
-            Save();
-        }
-    }
-
-    /// <summary>Notes that what was due was done.</summary>
-    public void Settle(IReadOnlyList<StepResult> steps)
-    {
-        Last = Last is { } last ? last with { Steps = [.. last.Steps, .. steps] } : null;
-        _due.Clear();
-        _begun = null;
-        Save();
-    }
-
-    private void Save()
-    {
-        Directory.CreateDirectory(Path.GetDirectoryName(_path)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        List<string> lines = [$"generation\t{Hex(Generation)}", .. _left.Select(static left => $"left\t{Hex(left)}"), .. _due.Select(static due => $"due\t{due}")];
-        if (_begun is { } begun)
-        {
-            lines.Add($"begun\t{Hex(begun)}");
-        }
-        else if (Last is { } last)
-        {
-            lines.Add($"result\t{Hex(last.Generation)}\t{(last.IsGated ? 1 : 0)}\t{last.Failure}");
-            lines.AddRange(last.Steps.Select(static step => string.Create(CultureInfo.InvariantCulture,
-                $"step\t{(int)step.Outcome}\t{step.ElapsedUs}\t{(step.Mandatory ? 1 : 0)}\t{step.Name}\t{step.Reason}")));
-        }
-
-        ReplacedFile.Write(_path, System.Text.Encoding.UTF8.GetBytes(string.Join('\n', lines) + "\n"), UnixFileMode.UserRead | UnixFileMode.UserWrite);
     }
 
     private void Read(string text)
@@ -140,19 +149,21 @@ internal sealed class RepairNotes
             switch (fields)
             {
                 case ["generation", var hex]:
-                    Generation = Bytes(hex);
-                    break;
-                case ["left", var hex] when _left.Count < MaxLeft:
-                    _left.Add(Bytes(hex));
+                    Leave(Bytes(hex));
                     break;
                 case ["due", ..]:
                     _due.Add(line["due\t".Length..]);
                     break;
+                case ["settled"]:
+                    _due.Clear();
+                    _begun = null;
+                    break;
                 case ["begun", var hex]:
-                    _begun = Bytes(hex);
+                    (_begun, Last, steps) = (Bytes(hex), null, []);
                     break;
                 case ["result", var hex, var gated, var failure]:
-                    Last = new RepairResult(Bytes(hex), steps, failure, gated == "1");
+                    (_begun, Last) = (null, new RepairResult(Bytes(hex), steps, failure, gated == "1"));
+                    steps = [];
                     break;
                 case ["step", var outcome, var elapsed, var mandatory, var name, var reason]:
                     steps.Add(new StepResult

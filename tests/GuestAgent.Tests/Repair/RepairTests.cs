@@ -237,6 +237,47 @@ public sealed class RepairTests : IDisposable
     }
 
     [Fact]
+    public void A_note_that_was_cut_at_any_byte_has_no_result_in_part_and_the_next_repair_is_noted_whole()
+    {
+        var first = _rig.Run(RepairRig.Restored());
+        var whole = File.ReadAllBytes(_rig.NotesFile);
+        for (var length = 0; length <= whole.Length; length++)
+        {
+            File.WriteAllBytes(_rig.NotesFile, whole[..length]);
+            var notes = new RepairNotes(_rig.NotesFile);
+            Assert.Equal(length == whole.Length ? first.Steps : [], notes.Last?.Steps ?? []);
+            notes.Begin(RepairRig.Second);
+            notes.Enter(RepairRig.Second);
+            notes.End(new RepairResult(RepairRig.Second, first.Steps, "", true));
+
+            var successor = new RepairNotes(_rig.NotesFile);
+            Assert.False(successor.IsUnfinished);
+            Assert.Equal(RepairRig.Second, successor.Generation);
+            Assert.Equal(first.Steps, successor.Last!.Steps);
+        }
+    }
+
+    [Fact]
+    public void Notes_of_many_repairs_stay_short_and_tell_the_last_one()
+    {
+        var notes = new RepairNotes(_rig.NotesFile);
+        var steps = _rig.Run(RepairRig.Restored()).Steps;
+        for (var i = 0; i < 1000; i++)
+        {
+            byte[] generation = [.. BitConverter.GetBytes(i), .. new byte[12]];
+            notes.Begin(generation);
+            notes.Enter(generation);
+            notes.End(new RepairResult(generation, steps, "", true));
+        }
+
+        Assert.InRange(new FileInfo(_rig.NotesFile).Length, 1, 100_000);
+        var successor = new RepairNotes(_rig.NotesFile);
+        Assert.Equal(notes.Generation, successor.Generation);
+        Assert.Equal(notes.Last!.Generation, successor.Last!.Generation);
+        Assert.Equal(RepairNotes.MaxLeft, Enumerable.Range(0, 1000).Count(i => successor.HasLeft([.. BitConverter.GetBytes(i), .. new byte[12]])));
+    }
+
+    [Fact]
     public void What_no_agent_wrote_as_a_note_is_no_note()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(_rig.NotesFile)!);

@@ -14,6 +14,9 @@ internal sealed class FreezeHooks(Func<HookFolder> hooks, AgentLog log)
     private HookFolder? _hooks;
     private string? _kind;
 
+    /// <summary>Whether any ran that was not told of the thaw.</summary>
+    public bool AreDue => !_due.IsEmpty;
+
     /// <summary>Runs them with "freeze", until one fails.</summary>
     /// <param name="kind">Kind of the snapshot, their second argument; null for none.</param>
     /// <param name="setStep">Takes what is being done, for a person.</param>

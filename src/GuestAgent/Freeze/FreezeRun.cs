@@ -122,7 +122,7 @@ internal sealed class FreezeRun
 
             // While a freeze is stuck in the kernel, a successor may find its file system frozen after all.
             var isUndone = StuckIn is null;
-            if (isUndone)
+            if (isUndone && _hooks.AreDue)
             {
                 _ = BeginMarker();
             }

@@ -4,7 +4,7 @@ using ChannelSdk.Hypervisors.Qemu;
 namespace ChannelSdk.Guest.Tests;
 
 /// <summary>OS definitions from Debian's own packages, unmodified, as a whole in the Debian appliance.</summary>
-[Collection("appliance")]
+[Collection("packaged definitions")]
 public class GanetiPackagesTests
 {
     private const string Prompt = "renamed login:";

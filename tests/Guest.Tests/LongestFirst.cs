@@ -12,7 +12,7 @@ public sealed class LongestFirst : ITestCollectionOrderer
     /// <summary>Where it is.</summary>
     public const string Assembly = "ChannelSdk.Guest.Tests";
 
-    private static readonly string[] s_long = ["appliance", "debian guest", "documents", "copies", "debian template"];
+    private static readonly string[] s_long = ["packaged definitions", "appliance", "debian guest", "documents", "copies", "debian template"];
 
     public IEnumerable<ITestCollection> OrderTestCollections(IEnumerable<ITestCollection> testCollections) =>
         testCollections.OrderBy(static collection => Array.IndexOf(s_long, collection.DisplayName) is >= 0 and var place ? place : s_long.Length);

@@ -1,2 +1,4 @@
 // inxen CLASS...   runs the tests of these classes inside dom0 and prints a line for each.
-return args.Length > 0 ? new TestRun(args).Execute() : 2;
+using ChannelSdk.InXen;
+
+return args.Length > 0 ? new TestRun(args) { MayTryAgain = EmulatorFault.HasBeen }.Execute() : 2;

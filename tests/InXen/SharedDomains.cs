@@ -17,7 +17,9 @@ public sealed class SharedDomains : IAsyncLifetime
     private readonly Dictionary<XenDomainType, TestDomain> _domains = [];
     private readonly List<Func<ValueTask>> _ends = [];
 
-    internal TestDomain this[XenDomainType type] => _domains[type];
+    /// <exception cref="InvalidOperationException">It has ended, which no test wants.</exception>
+    internal TestDomain this[XenDomainType type] => _domains[type] is { Guest.Exited.IsCompleted: false } domain ? domain
+        : throw new InvalidOperationException($"{NameOf(type)} has ended by itself; Xen's log may tell why");
 
     internal static string NameOf(XenDomainType type) => TestDomain.NameOf(Purpose, type);
 

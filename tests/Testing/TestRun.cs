@@ -10,8 +10,14 @@ public sealed class TestRun(string[] classes) : LongLivedMarshalByRefObject, IMe
 {
     private readonly List<ITestCase> _cases = [];
     private TaskCompletionSource _done = new();
-    private int _failed;
+    private readonly List<(ITestCase[] Cases, string Reason)> _failures = [];
     private int _passed;
+
+    /// <summary>
+    /// Whether tests may have failed for a fault of the machine that they run on, as one that is emulated has; asked once, after tests have failed. Those are
+    /// run once more then, with new fixtures.
+    /// </summary>
+    public Func<bool> MayTryAgain { get; init; } = static () => false;
 
     /// <summary>0 if tests ran and all passed.</summary>
     public int Execute()
@@ -21,12 +27,19 @@ public sealed class TestRun(string[] classes) : LongLivedMarshalByRefObject, IMe
         using var discoverer = framework.GetDiscoverer(Reflector.Wrap(assembly));
         discoverer.Find(includeSourceInformation: false, this, new Options());
         _done.Task.Wait();
-        _done = new TaskCompletionSource();
         using var executor = framework.GetExecutor(assembly.GetName());
-        executor.RunTests(_cases, this, new Options());
-        _done.Task.Wait();
-        Console.WriteLine($"END {_passed} passed, {_failed} failed");
-        return _failed == 0 && _passed > 0 ? 0 : 1;
+        Run(executor, _cases);
+        if (_failures.Count > 0 && MayTryAgain())
+        {
+            var again = _failures.SelectMany(static failure => failure.Cases).Distinct().ToList();
+            _failures.ForEach(static failure => Console.WriteLine($"REPORT to be run again: {failure.Reason}"));
+            _failures.Clear();
+            Run(executor, again);
+        }
+
+        _failures.ForEach(static failure => Console.WriteLine($"FAIL {failure.Reason}"));
+        Console.WriteLine($"END {_passed} passed, {_failures.Count} failed");
+        return _failures.Count == 0 && _passed > 0 ? 0 : 1;
     }
 
     /// <inheritdoc/>
@@ -43,13 +56,11 @@ public sealed class TestRun(string[] classes) : LongLivedMarshalByRefObject, IMe
                 break;
             case ITestResultMessage result:
                 // A skipped test counts as failed.
-                _failed++;
-                var reason = result is ITestFailed failure ? string.Join(" | ", failure.Messages).ReplaceLineEndings(" ") : "skipped";
-                Console.WriteLine($"FAIL {result.Test.DisplayName}: {reason}");
+                Fail([result.TestCase], $"{result.Test.DisplayName}: {(result is ITestFailed failure ? Line(failure) : "skipped")}");
                 break;
-            case IErrorMessage error:
-                _failed++;
-                Console.WriteLine($"FAIL {string.Join(" | ", error.Messages).ReplaceLineEndings(" ")}");
+            // Of a fixture, or of the run itself.
+            case IFailureInformation error:
+                Fail([.. (message as IExecutionMessage)?.TestCases ?? []], Line(error));
                 break;
             case IDiscoveryCompleteMessage or ITestAssemblyFinished:
                 _done.TrySetResult();
@@ -57,6 +68,22 @@ public sealed class TestRun(string[] classes) : LongLivedMarshalByRefObject, IMe
         }
 
         return true;
+    }
+
+    private static string Line(IFailureInformation failure) => string.Join(" | ", failure.Messages).ReplaceLineEndings(" ");
+
+    private void Fail(ITestCase[] cases, string reason)
+    {
+        _failures.Add((cases, reason));
+        // At once, for a run that does not come to its end.
+        Console.WriteLine($"REPORT failed: {reason}");
+    }
+
+    private void Run(ITestFrameworkExecutor executor, List<ITestCase> cases)
+    {
+        _done = new TaskCompletionSource();
+        executor.RunTests(cases, this, new Options());
+        _done.Task.Wait();
     }
 
     /// <summary>One test at a time: a guest has one processor.</summary>

@@ -35,7 +35,7 @@ internal static class Sampler
     /// <summary>The numbers of lines.</summary>
     public static IEnumerable<string> Values(IEnumerable<string> lines) => lines.Select(static line => line[17..]);
 
-    /// <summary>What was drawn before the gate shut, and what when it was open again: nothing was drawn for longest meanwhile.</summary>
+    /// <summary>What was drawn before the gate shut, and what when it was open again: between the two the clock was set, by more than a guest ever stops for.</summary>
     public static (string[] Before, string[] After) AtGap(string[] lines)
     {
         var times = lines.Select(static line => long.Parse(line.AsSpan(0, 16), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture)).ToList();

@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 
 #define O_APPEND_NEW 02101 // O_WRONLY, O_CREAT and O_APPEND
+#define CLOCK_REALTIME 0
 #define CLOCK_MONOTONIC 1
 
 static long call(long number, long a, long b, long c, long d, long e, long f)
@@ -23,10 +24,10 @@ static void hex(char *to, unsigned long value)
     }
 }
 
-static unsigned long nanoseconds(void)
+static unsigned long nanoseconds(long clock)
 {
     struct __kernel_timespec now;
-    call(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0, 0, 0, 0);
+    call(SYS_clock_gettime, clock, (long)&now, 0, 0, 0, 0);
     return (unsigned long)now.tv_sec * 1000000000ul + (unsigned long)now.tv_nsec;
 }
 

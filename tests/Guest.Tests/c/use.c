@@ -38,7 +38,7 @@ static void run(long *stack)
     for (;;)
     {
         char line[LINE];
-        unsigned long now = nanoseconds();
+        unsigned long now = nanoseconds(CLOCK_MONOTONIC);
         unsigned long present = generation(page);
         if (present != known)
         {

@@ -13,19 +13,13 @@ internal static class InstallProcesses
     /// <summary>Kills all processes whose half has its socket there.</summary>
     public static void Kill(string socket)
     {
-        var memory = new byte[ProcessMark.Memory];
         try
         {
-            _ = MarkedProcesses.Kill([Encoding.UTF8.GetBytes($"{ScriptVariables.Socket}={socket}")], memory);
+            _ = MarkedProcesses.Kill([Encoding.UTF8.GetBytes($"{ScriptVariables.Socket}={socket}")]);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // Without /proc there is the control group, or the program's own process group.
-        }
-        finally
-        {
-            // The environment of a script has its secret parameters.
-            Array.Clear(memory);
         }
     }
 }

@@ -1,13 +1,9 @@
 using System.Text;
-using ChannelSdk.Install.Secrets;
 using ChannelSdk.Linux.Processes;
 
 namespace ChannelSdk.Install.Processes;
 
-/// <summary>
-/// The processes of an operation, wherever they have gone: each inherits a variable with the operation's name. What is read
-/// of an environment may be a secret, so it is read into memory that is wiped.
-/// </summary>
+/// <summary>The processes of an operation, wherever they have gone: each inherits a variable with the operation's name.</summary>
 internal static class OperationProcesses
 {
     /// <summary>The variable of scripts.</summary>
@@ -17,25 +13,16 @@ internal static class OperationProcesses
     public const string ApplianceVariable = "CHANNELSDK_APPLIANCE";
 
     /// <summary>Numbers of the processes that run for an operation, scripts and appliance.</summary>
-    public static IReadOnlyList<int> Find(string operation)
-    {
-        using var memory = SecretValue.OfLength(SecretValue.MaxBytes);
-        return [.. MarkedProcesses.Find(Mark(ScriptVariable, operation), memory.Memory), .. MarkedProcesses.Find(Mark(ApplianceVariable, operation), memory.Memory)];
-    }
+    public static IReadOnlyList<int> Find(string operation) =>
+        [.. MarkedProcesses.Find(Mark(ScriptVariable, operation)), .. MarkedProcesses.Find(Mark(ApplianceVariable, operation))];
 
     /// <summary>Kills all of an operation, scripts and appliance.</summary>
     /// <returns>Whether none is left.</returns>
-    public static bool Kill(string operation) => KillAll(Mark(ScriptVariable, operation), Mark(ApplianceVariable, operation));
+    public static bool Kill(string operation) => MarkedProcesses.Kill([Mark(ScriptVariable, operation), Mark(ApplianceVariable, operation)]);
 
     /// <summary>Kills the scripts of an operation, with all that they have started.</summary>
     /// <returns>Whether none is left.</returns>
-    public static bool KillScripts(string operation) => KillAll(Mark(ScriptVariable, operation));
-
-    private static bool KillAll(params byte[][] marks)
-    {
-        using var memory = SecretValue.OfLength(SecretValue.MaxBytes);
-        return MarkedProcesses.Kill(marks, memory.Memory);
-    }
+    public static bool KillScripts(string operation) => MarkedProcesses.Kill([Mark(ScriptVariable, operation)]);
 
     private static byte[] Mark(string variable, string operation) => Encoding.ASCII.GetBytes($"{variable}={operation}");
 }

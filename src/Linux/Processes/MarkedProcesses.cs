@@ -13,15 +13,14 @@ public static class MarkedProcesses
 
     /// <summary>Numbers of those that have a mark now.</summary>
     /// <param name="mark">NAME=value, all of it.</param>
-    /// <param name="memory">What environments are read through, as in <see cref="ProcessMark.Look"/>.</param>
     /// <exception cref="IOException">There is no /proc.</exception>
     /// <exception cref="UnauthorizedAccessException">/proc may not be listed.</exception>
-    public static IReadOnlyList<int> Find(byte[] mark, Memory<byte> memory)
+    public static IReadOnlyList<int> Find(byte[] mark)
     {
         List<int> found = [];
         foreach (var (id, folder) in Others())
         {
-            if (ProcessMark.Look(folder, mark, memory.Span) == MarkSighting.Present)
+            if (ProcessMark.Look(folder, mark) == MarkSighting.Present)
             {
                 found.Add(id);
             }
@@ -32,11 +31,10 @@ public static class MarkedProcesses
 
     /// <summary>Kills those that have any of the marks, and those that they start meanwhile; it takes five seconds at most.</summary>
     /// <param name="marks">NAME=value each, all of it.</param>
-    /// <param name="memory">What environments are read through, as in <see cref="ProcessMark.Look"/>.</param>
     /// <returns>Whether none is left.</returns>
     /// <exception cref="IOException">There is no /proc.</exception>
     /// <exception cref="UnauthorizedAccessException">/proc may not be listed.</exception>
-    public static bool Kill(IReadOnlyList<byte[]> marks, Memory<byte> memory)
+    public static bool Kill(IReadOnlyList<byte[]> marks)
     {
         var begin = Stopwatch.GetTimestamp();
         do
@@ -46,7 +44,7 @@ public static class MarkedProcesses
             {
                 _ = ProcessMark.Kill(id, () =>
                 {
-                    var sighting = LookForAny(folder, marks, memory.Span);
+                    var sighting = LookForAny(folder, marks);
                     isLeft |= sighting != MarkSighting.Absent;
                     return sighting == MarkSighting.Present;
                 });
@@ -64,12 +62,12 @@ public static class MarkedProcesses
         return false;
     }
 
-    private static MarkSighting LookForAny(string folder, IReadOnlyList<byte[]> marks, Span<byte> memory)
+    private static MarkSighting LookForAny(string folder, IReadOnlyList<byte[]> marks)
     {
         var most = MarkSighting.Absent;
         foreach (var mark in marks)
         {
-            var sighting = ProcessMark.Look(folder, mark, memory);
+            var sighting = ProcessMark.Look(folder, mark);
             if (sighting == MarkSighting.Present)
             {
                 return sighting;

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Linux.Native;
 using Microsoft.Win32.SafeHandles;
@@ -6,13 +8,10 @@ namespace ChannelSdk.Linux.Processes;
 
 /// <summary>
 /// Knows a process by a variable of its environment, which all that it starts inherits. What is read of an environment may be a
-/// secret: it goes through memory of the caller's, which may wipe it.
+/// secret, and is wiped.
 /// </summary>
 public static class ProcessMark
 {
-    /// <summary>Least bytes of memory to read environments through.</summary>
-    public const int Memory = 16 << 10;
-
     // The kernel gives arguments and environment six megabytes (execve(2)); a process may say that it has more.
     private const int MaxEnvironment = 8 << 20;
     private const int MaxLooks = 8;
@@ -20,14 +19,13 @@ public static class ProcessMark
     /// <summary>Looks whether a process has the variable.</summary>
     /// <param name="folder">Its folder in /proc.</param>
     /// <param name="variable">NAME=value, all of it.</param>
-    /// <param name="memory">At least <see cref="Memory"/> bytes, and more than the variable has.</param>
-    public static MarkSighting Look(string folder, ReadOnlySpan<byte> variable, Span<byte> memory)
+    public static MarkSighting Look(string folder, ReadOnlySpan<byte> variable)
     {
         // Without an environment it is between two programs, or was a moment ago: then another look tells. One that goes from program
         // to program may be between them at each look.
         for (var look = 0; look < MaxLooks; look++)
         {
-            if (Read(folder, variable, memory) is { } sighting)
+            if (Read(folder, variable) is { } sighting)
             {
                 return sighting;
             }
@@ -62,60 +60,33 @@ public static class ProcessMark
     }
 
     /// <summary>What its environment tells; null if it has none, or it cannot be read.</summary>
-    private static unsafe MarkSighting? Read(string folder, ReadOnlySpan<byte> variable, Span<byte> memory)
+    private static unsafe MarkSighting? Read(string folder, ReadOnlySpan<byte> variable)
     {
         using var file = new SafeFd(FileCalls.Open($"{folder}/environ", Abi.O_CLOEXEC, 0));
         if (file.IsInvalid)
         {
             return null;
         }
-        // A zero before the first variable, so that each has one on both sides.
-        memory[0] = 0;
-        var kept = 1;
-        for (var seen = 0; seen < MaxEnvironment;)
+        // All of it by one call, for which the kernel keeps the environment (Linux, fs/proc/base.c): a process that goes from program to program all the
+        // time would have another one before the end of this. Memory that is not written takes no room.
+        var memory = (byte*)NativeMemory.Alloc(MaxEnvironment + 2);
+        nint count = 0;
+        try
         {
-            nint count;
-            fixed (byte* start = memory)
-            {
-                count = DescriptorCalls.Read(file, start + kept, (nuint)(memory.Length - kept));
-            }
-
-            if (count < 0 && Errno.Last == Errno.EINTR)
-            {
-                continue;
-            }
-
-            if (count <= 0 && seen == 0)
+            count = DescriptorCalls.Read(file, memory + 1, MaxEnvironment);
+            if (count <= 0)
             {
                 return null;
             }
-
-            if (count <= 0)
-            {
-                // The last one has no zero behind it where a process has written over it.
-                return kept == variable.Length + 1 && memory[0] == 0 && memory[1..kept].SequenceEqual(variable) ? MarkSighting.Present
-                    : IsGone(file) ? MarkSighting.Unclear : MarkSighting.Absent;
-            }
-
-            seen += (int)count;
-            ReadOnlySpan<byte> piece = memory[..(kept + (int)count)];
-            if (Contains(piece, variable))
-            {
-                return MarkSighting.Present;
-            }
-            // The variable may lie across two pieces.
-            kept = Math.Min(variable.Length + 1, piece.Length);
-            piece[^kept..].CopyTo(memory);
+            // A zero on both sides of each variable: the first has none before it, and the last none behind it where a process has written over it.
+            memory[0] = memory[count + 1] = 0;
+            return Contains(new ReadOnlySpan<byte>(memory, (int)count + 2), variable) ? MarkSighting.Present : MarkSighting.Absent;
         }
-
-        return MarkSighting.Absent;
-    }
-
-    /// <summary>Whether the program whose environment was opened has ended, by exit or execve(2): then the file is empty (Linux, fs/proc/base.c).</summary>
-    private static unsafe bool IsGone(SafeFd environment)
-    {
-        byte first;
-        return DescriptorCalls.PRead(environment, &first, 1, 0) <= 0;
+        finally
+        {
+            CryptographicOperations.ZeroMemory(new Span<byte>(memory, (int)Math.Max(0, count) + 1));
+            NativeMemory.Free(memory);
+        }
     }
 
     /// <summary>Whether a process has a program's file: kernel threads and zombies have none. File.Exists is true for a link to nothing.</summary>

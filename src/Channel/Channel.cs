@@ -68,8 +68,11 @@ public sealed class Channel : IAsyncDisposable
 
     /// <summary>Waits until a session is established and its link is up.</summary>
     /// <exception cref="ChannelException">The channel was disposed of (<see cref="ChannelError.SessionClosed"/>).</exception>
+    /// <exception cref="OperationCanceledException">The token has fired, also where there is nothing to wait for.</exception>
     public async ValueTask WaitReadyAsync(CancellationToken cancellationToken = default)
     {
+        // A wait for what has ended does not look at its token, and a caller that tries again until it fires would never end.
+        cancellationToken.ThrowIfCancellationRequested();
         Task ready;
         lock (_core.Gate)
         {

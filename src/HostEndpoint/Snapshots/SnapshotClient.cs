@@ -72,8 +72,6 @@ public sealed class SnapshotClient
         {
             try
             {
-                // A wait for an agent that is there does not look at its token.
-                limit.Token.ThrowIfCancellationRequested();
                 // Nothing was asked of an agent that is not there the first time.
                 await (last is null ? _connection.ReachAsync(SnapshotMethods.Complete, limit.Token) : _connection.Channel.WaitReadyAsync(limit.Token).AsTask()).ConfigureAwait(false);
                 var left = within - _connection.Time.GetElapsedTime(begin);

@@ -42,7 +42,7 @@ internal sealed class LinuxGatePlatform : IGatePlatform
             return null;
         }
 
-        return new GatePlace(own, GroupOf("1"), Stat("self") is [_, var parent, ..] && parent != "1" ? GroupOf(parent) : null);
+        return new GatePlace(own, GroupOf("1"), ProcessStat.Fields("/proc/self") is [_, var parent, ..] && parent != "1" ? GroupOf(parent) : null);
     }
 
     public IReadOnlyList<string> Children(string group)
@@ -79,7 +79,7 @@ internal sealed class LinuxGatePlatform : IGatePlatform
 
     public bool IsEmpty(string group) => SmallFile.TryRead($"{Folder(group)}/cgroup.events", MaxLooked, out var bytes) == 0 && IsSaid(bytes, "populated 0\n");
 
-    public int SessionOf(int process) => Stat(process.ToString(CultureInfo.InvariantCulture)) is [_, _, _, var session, ..]
+    public int SessionOf(int process) => ProcessStat.Fields($"/proc/{process}") is [_, _, _, var session, ..]
         && int.TryParse(session, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0;
 
     public string Describe(int process)
@@ -142,7 +142,7 @@ internal sealed class LinuxGatePlatform : IGatePlatform
                 return;
             }
 
-            if (Stat(id.ToString(CultureInfo.InvariantCulture)) is ["D", ..])
+            if (ProcessStat.Fields($"/proc/{id}") is ["D", ..])
             {
                 waiting.Add(Describe(id));
             }
@@ -158,15 +158,8 @@ internal sealed class LinuxGatePlatform : IGatePlatform
 
     private static bool IsSaid(ReadOnlySpan<byte> events, string line) => Encoding.UTF8.GetString(events).Contains(line, StringComparison.Ordinal);
 
-    private static bool IsKernelThread(int id) => Stat(id.ToString(CultureInfo.InvariantCulture)) is var fields
+    private static bool IsKernelThread(int id) => ProcessStat.Fields($"/proc/{id}") is var fields
         && fields.Length > 6 && uint.TryParse(fields[6], NumberStyles.None, CultureInfo.InvariantCulture, out var flags) && (flags & KernelThread) != 0;
-
-    // The fields behind the name, which may hold anything: state, parent, group, session, terminal, its group, flags (proc(5)).
-    private static string[] Stat(string process)
-    {
-        var stat = SmallFile.Read($"/proc/{process}/stat");
-        return stat[(stat.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
-    }
 
     // A process outside of this hierarchy's root has a path that begins with "/..", and a group that has gone ends with " (deleted)" (cgroups(7)).
     private static string? GroupOf(string process)

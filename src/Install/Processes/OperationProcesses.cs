@@ -13,16 +13,17 @@ internal static class OperationProcesses
     public const string ApplianceVariable = "CHANNELSDK_APPLIANCE";
 
     /// <summary>Numbers of the processes that run for an operation, scripts and appliance.</summary>
-    public static IReadOnlyList<int> Find(string operation) =>
-        [.. MarkedProcesses.Find(Mark(ScriptVariable, operation)), .. MarkedProcesses.Find(Mark(ApplianceVariable, operation))];
+    public static IReadOnlyList<int> Find(string operation) => MarkedProcesses.Find(All(operation));
 
     /// <summary>Kills all of an operation, scripts and appliance.</summary>
     /// <returns>Whether none is left.</returns>
-    public static bool Kill(string operation) => MarkedProcesses.Kill([Mark(ScriptVariable, operation), Mark(ApplianceVariable, operation)]);
+    public static bool Kill(string operation) => MarkedProcesses.Kill(All(operation));
 
     /// <summary>Kills the scripts of an operation, with all that they have started.</summary>
     /// <returns>Whether none is left.</returns>
     public static bool KillScripts(string operation) => MarkedProcesses.Kill([Mark(ScriptVariable, operation)]);
+
+    private static byte[][] All(string operation) => [Mark(ScriptVariable, operation), Mark(ApplianceVariable, operation)];
 
     private static byte[] Mark(string variable, string operation) => Encoding.ASCII.GetBytes($"{variable}={operation}");
 }

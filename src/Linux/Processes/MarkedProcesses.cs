@@ -11,16 +11,16 @@ public static class MarkedProcesses
     private static readonly TimeSpan s_most = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(2);
 
-    /// <summary>Numbers of those that have a mark now.</summary>
-    /// <param name="mark">NAME=value, all of it.</param>
+    /// <summary>Numbers of those that have any of the marks now.</summary>
+    /// <param name="marks">NAME=value each, all of it.</param>
     /// <exception cref="IOException">There is no /proc.</exception>
     /// <exception cref="UnauthorizedAccessException">/proc may not be listed.</exception>
-    public static IReadOnlyList<int> Find(byte[] mark)
+    public static IReadOnlyList<int> Find(IReadOnlyList<byte[]> marks)
     {
         List<int> found = [];
         foreach (var (id, folder) in Others())
         {
-            if (ProcessMark.Look(folder, mark) == MarkSighting.Present)
+            if (ProcessMark.Look(folder, marks) == MarkSighting.Present)
             {
                 found.Add(id);
             }
@@ -44,7 +44,7 @@ public static class MarkedProcesses
             {
                 _ = ProcessMark.Kill(id, () =>
                 {
-                    var sighting = LookForAny(folder, marks);
+                    var sighting = ProcessMark.Look(folder, marks);
                     isLeft |= sighting != MarkSighting.Absent;
                     return sighting == MarkSighting.Present;
                 });
@@ -60,26 +60,6 @@ public static class MarkedProcesses
         while (Stopwatch.GetElapsedTime(begin) < s_most);
 
         return false;
-    }
-
-    private static MarkSighting LookForAny(string folder, IReadOnlyList<byte[]> marks)
-    {
-        var most = MarkSighting.Absent;
-        foreach (var mark in marks)
-        {
-            var sighting = ProcessMark.Look(folder, mark);
-            if (sighting == MarkSighting.Present)
-            {
-                return sighting;
-            }
-
-            if (sighting == MarkSighting.Unclear)
-            {
-                most = sighting;
-            }
-        }
-
-        return most;
     }
 
     private static IEnumerable<(int Id, string Folder)> Others()

@@ -1,5 +1,4 @@
 using System.Globalization;
-using ChannelSdk.Linux.Files;
 
 namespace ChannelSdk.Linux.Processes;
 
@@ -15,9 +14,7 @@ public readonly record struct ProcessIdentity(int Id, long StartTime)
     public static ProcessIdentity? Of(int id)
     {
         const int startTime = 19;
-        // The name before it may hold anything, spaces and parentheses included.
-        var stat = SmallFile.Read($"/proc/{id}/stat");
-        var fields = stat[(stat.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        var fields = ProcessStat.Fields($"/proc/{id}");
         return fields.Length > startTime && fields[0] != "Z" && long.TryParse(fields[startTime], CultureInfo.InvariantCulture, out var time)
             ? new ProcessIdentity(id, time) : null;
     }

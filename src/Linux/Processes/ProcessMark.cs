@@ -16,32 +16,27 @@ public static class ProcessMark
     private const int MaxEnvironment = 8 << 20;
     private const int MaxLooks = 8;
 
-    /// <summary>Looks whether a process has the variable.</summary>
+    /// <summary>Looks whether a process has one of some variables.</summary>
     /// <param name="folder">Its folder in /proc.</param>
-    /// <param name="variable">NAME=value, all of it.</param>
-    public static MarkSighting Look(string folder, ReadOnlySpan<byte> variable)
+    /// <param name="marks">NAME=value each, all of it.</param>
+    public static MarkSighting Look(string folder, IReadOnlyList<byte[]> marks)
     {
-        // Without an environment it is between two programs, or was a moment ago: then another look tells. One that goes from program
-        // to program may be between them at each look.
+        // Without an environment that can be read it may be between two programs: then another look tells. One that goes from program to
+        // program may be between them at each look.
         for (var look = 0; look < MaxLooks; look++)
         {
-            if (Read(folder, variable) is { } sighting)
+            if (Read(folder, marks) is { } sighting)
             {
                 return sighting;
             }
 
-            if (!HasProgram(folder))
+            if (!HasProgram(folder) || HasEmptyEnvironment(folder))
             {
-                break;
-            }
-
-            if (!HasArguments(folder))
-            {
-                return MarkSighting.Unclear;
+                return MarkSighting.Absent;
             }
         }
 
-        return MarkSighting.Absent;
+        return MarkSighting.Unclear;
     }
 
     /// <summary>Kills a process if it has the mark, and no other that has its number by now (pidfd_open(2)).</summary>
@@ -60,7 +55,7 @@ public static class ProcessMark
     }
 
     /// <summary>What its environment tells; null if it has none, or it cannot be read.</summary>
-    private static unsafe MarkSighting? Read(string folder, ReadOnlySpan<byte> variable)
+    private static unsafe MarkSighting? Read(string folder, IReadOnlyList<byte[]> marks)
     {
         using var file = new SafeFd(FileCalls.Open($"{folder}/environ", Abi.O_CLOEXEC, 0));
         if (file.IsInvalid)
@@ -80,7 +75,7 @@ public static class ProcessMark
             }
             // A zero on both sides of each variable: the first has none before it, and the last none behind it where a process has written over it.
             memory[0] = memory[count + 1] = 0;
-            return Contains(new ReadOnlySpan<byte>(memory, (int)count + 2), variable) ? MarkSighting.Present : MarkSighting.Absent;
+            return ContainsAny(new ReadOnlySpan<byte>(memory, (int)count + 2), marks) ? MarkSighting.Present : MarkSighting.Absent;
         }
         finally
         {
@@ -93,17 +88,21 @@ public static class ProcessMark
     private static bool HasProgram(string folder) => FileCalls.Access($"{folder}/exe", Abi.X_OK) == 0;
 
     /// <summary>
-    /// Whether a process is through execve(2), and may have got its environment since the look at it. In the middle of it, it has its new
-    /// program's file, but no arguments and no environment to be known by yet (Linux, fs/binfmt_elf.c, sets them last).
+    /// Whether a process has an environment without a variable. In the middle of execve(2) the bounds are 0, as they are set last
+    /// (Linux, fs/binfmt_elf.c).
     /// </summary>
-    private static bool HasArguments(string folder) => SmallFile.Read($"{folder}/cmdline").Length > 0;
-
-    private static bool Contains(ReadOnlySpan<byte> piece, ReadOnlySpan<byte> variable)
+    private static bool HasEmptyEnvironment(string folder)
     {
-        for (int from = 0, at; (at = piece[from..].IndexOf(variable)) >= 0; from += at + 1)
+        const int begin = 47, end = 48;
+        return ProcessStat.Fields(folder) is { Length: > end } fields && fields[begin] == fields[end] && fields[begin] != "0";
+    }
+
+    private static bool ContainsAny(ReadOnlySpan<byte> environment, IReadOnlyList<byte[]> marks)
+    {
+        foreach (var mark in marks)
         {
-            int start = from + at, end = start + variable.Length;
-            if (start > 0 && piece[start - 1] == 0 && end < piece.Length && piece[end] == 0)
+            byte[] between = [0, .. mark, 0];
+            if (environment.IndexOf(between) >= 0)
             {
                 return true;
             }

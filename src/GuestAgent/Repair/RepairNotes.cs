@@ -60,14 +60,14 @@ internal sealed class RepairNotes
     public void Begin(byte[] generation)
     {
         _begun = generation;
-        Add(Begun);
+        Add(Begun(generation));
     }
 
     /// <summary>Notes that the guest has a generation now.</summary>
     public void Enter(byte[] generation)
     {
         Leave(generation);
-        Add(Entered);
+        Add(Entered(generation));
     }
 
     /// <summary>Notes what has to be done once other programs run again; before what makes it necessary is done.</summary>
@@ -100,9 +100,9 @@ internal sealed class RepairNotes
         Add($"settled\n{Ended(Last)}");
     }
 
-    private string Begun => _begun is null ? "" : $"begun\t{Hex(_begun)}\n";
+    private static string Begun(byte[] generation) => $"begun\t{Hex(generation)}\n";
 
-    private string Entered => $"generation\t{Hex(Generation)}\n";
+    private static string Entered(byte[] generation) => $"generation\t{Hex(generation)}\n";
 
     private static string Owed(string what) => $"due\t{what}\n";
 
@@ -124,7 +124,7 @@ internal sealed class RepairNotes
     }
 
     private void Add(string lines) => _journal.Add(lines, () =>
-        $"{string.Concat(_left.Select(static left => $"generation\t{Hex(left)}\n"))}{Entered}{string.Concat(_due.Select(Owed))}{(_begun is null ? Ended(Last) : Begun)}");
+        $"{string.Concat(_left.Select(Entered))}{Entered(Generation)}{string.Concat(_due.Select(Owed))}{(_begun is { } begun ? Begun(begun) : Ended(Last))}");
 
     private void Leave(byte[] generation)
     {

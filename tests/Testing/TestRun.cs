@@ -9,8 +9,8 @@ namespace ChannelSdk.Testing;
 public sealed class TestRun(string[] classes) : LongLivedMarshalByRefObject, IMessageSink
 {
     private readonly List<ITestCase> _cases = [];
-    private TaskCompletionSource _done = new();
     private readonly List<(ITestCase[] Cases, string Reason)> _failures = [];
+    private TaskCompletionSource _done = new();
     private int _passed;
 
     /// <summary>
@@ -31,9 +31,10 @@ public sealed class TestRun(string[] classes) : LongLivedMarshalByRefObject, IMe
         Run(executor, _cases);
         if (_failures.Count > 0 && MayTryAgain())
         {
+            // What failed without a test stays a failure.
             var again = _failures.SelectMany(static failure => failure.Cases).Distinct().ToList();
-            _failures.ForEach(static failure => Console.WriteLine($"REPORT to be run again: {failure.Reason}"));
-            _failures.Clear();
+            _failures.RemoveAll(static failure => failure.Cases.Length > 0);
+            Console.WriteLine($"REPORT {again.Count} tests that failed are run once more");
             Run(executor, again);
         }
 

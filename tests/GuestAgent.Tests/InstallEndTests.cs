@@ -59,6 +59,8 @@ public class InstallEndTests
     [Theory]
     [InlineData(0)]
     [InlineData(4096)]
+    [InlineData(16_383)]
+    [InlineData(16_384)]
     [InlineData(1_500_000)]
     public async Task A_process_is_found_by_its_mark_wherever_it_stands_in_its_environment(int before)
     {

@@ -31,7 +31,7 @@ internal sealed class FreezeMarker(string path)
     /// <summary>Whether it was left behind.</summary>
     public bool Exists => File.Exists(path);
 
-    /// <summary>Leaves nothing in it but that thaw hooks are due; to be called before the first hook runs, and when all else is undone.</summary>
+    /// <summary>Leaves nothing in it but that thaw hooks are due; to be called before the first hook runs, and, if any ran, when all else is undone.</summary>
     /// <param name="kind">Kind of the snapshot, which the hooks are told; null for none.</param>
     /// <exception cref="IOException">It cannot be written; no hook may be run then.</exception>
     /// <exception cref="UnauthorizedAccessException">As above.</exception>

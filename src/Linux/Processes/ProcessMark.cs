@@ -88,13 +88,13 @@ public static class ProcessMark
     private static bool HasProgram(string folder) => FileCalls.Access($"{folder}/exe", Abi.X_OK) == 0;
 
     /// <summary>
-    /// Whether a process has an environment without a variable. In the middle of execve(2) the bounds are 0, as they are set last
-    /// (Linux, fs/binfmt_elf.c).
+    /// Whether a process has an environment without a variable. In the middle of execve(2) its end is where it begins as well, but the
+    /// program's code has no beginning yet, which the kernel sets behind it (Linux, fs/binfmt_elf.c, load_elf_binary).
     /// </summary>
     private static bool HasEmptyEnvironment(string folder)
     {
-        const int begin = 47, end = 48;
-        return ProcessStat.Fields(folder) is { Length: > end } fields && fields[begin] == fields[end] && fields[begin] != "0";
+        const int code = 23, begin = 47, end = 48;
+        return ProcessStat.Fields(folder) is { Length: > end } fields && fields[begin] == fields[end] && fields[code] != "0";
     }
 
     private static bool ContainsAny(ReadOnlySpan<byte> environment, IReadOnlyList<byte[]> marks)

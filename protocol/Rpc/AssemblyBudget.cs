@@ -13,11 +13,11 @@ namespace ChannelSdk.Protocol.Rpc;
 internal sealed class AssemblyBudget(int maxMessage, int bytes)
 {
     private readonly long _bytes = Math.Max(bytes, 2L * maxMessage);
-    private readonly List<RpcCall> _waiting = [];
+    private readonly List<SessionCall> _waiting = [];
     private long _taken;
 
     /// <summary>Takes a slot for the call's message, or has it wait for one.</summary>
-    public bool TryAcquireSlot(RpcCall call)
+    public bool TryAcquireSlot(SessionCall call)
     {
         if (HasRoom(call))
         {
@@ -36,7 +36,7 @@ internal sealed class AssemblyBudget(int maxMessage, int bytes)
     }
 
     /// <summary>Gives the call's slot back, and ends its wait for one. True: there is room for another.</summary>
-    public bool Free(RpcCall call)
+    public bool Free(SessionCall call)
     {
         StopWaiting(call);
         if (!call.HasSlot)
@@ -50,7 +50,7 @@ internal sealed class AssemblyBudget(int maxMessage, int bytes)
     }
 
     /// <summary>Gives a freed slot to the first waiting call that may have it.</summary>
-    public bool TryGrant(out RpcCall call)
+    public bool TryGrant(out SessionCall call)
     {
         for (var i = 0; i < _waiting.Count; i++)
         {
@@ -68,7 +68,7 @@ internal sealed class AssemblyBudget(int maxMessage, int bytes)
     }
 
     /// <summary>The call's message needs no slot.</summary>
-    public void StopWaiting(RpcCall call)
+    public void StopWaiting(SessionCall call)
     {
         if (call.AwaitsSlot)
         {
@@ -77,13 +77,13 @@ internal sealed class AssemblyBudget(int maxMessage, int bytes)
         }
     }
 
-    private void AcquireSlot(RpcCall call)
+    private void AcquireSlot(SessionCall call)
     {
         call.HasSlot = true;
         _taken += maxMessage;
     }
 
-    private bool HasRoom(RpcCall call)
+    private bool HasRoom(SessionCall call)
     {
         // One slot is for control alone. Messages that no reader waits for may stay for long, and leave room for awaited ones.
         var most = call.Stream!.Class == StreamClass.Control ? _bytes : _bytes - maxMessage;

@@ -41,7 +41,7 @@ public sealed partial class RpcPeer
 
     void ISessionHandler.OnData(SessionStream stream, ReadOnlySpan<byte> untrustedData, DataFlags flags)
     {
-        if (stream.State is not RpcCall call || (call.IsIncoming && call.OwnDone))
+        if (stream.State is not SessionCall call || (call.IsIncoming && call.OwnDone))
         {
             // The call has ended.
             Session.Consume(stream, untrustedData.Length);
@@ -76,7 +76,7 @@ public sealed partial class RpcPeer
     }
 
     /// <summary>A whole message. <paramref name="lastFrame"/> bytes of its credit, and the part's, are still to be given back.</summary>
-    private void OnMessage(RpcCall call, ReadOnlySpan<byte> untrustedMessage, int lastFrame, DataFlags flags)
+    private void OnMessage(SessionCall call, ReadOnlySpan<byte> untrustedMessage, int lastFrame, DataFlags flags)
     {
         var (stream, credit, frames) = (call.Stream!, call.PartCredit + lastFrame, call.PartFrames + 1);
         (call.PartCredit, call.PartFrames) = (0, 0);
@@ -125,7 +125,7 @@ public sealed partial class RpcPeer
         Session.Consume(stream, credit, frames);
     }
 
-    private void Enqueue(RpcCall call, ReadOnlySpan<byte> untrustedMessage, int credit, int frames, DataFlags flags)
+    private void Enqueue(SessionCall call, ReadOnlySpan<byte> untrustedMessage, int credit, int frames, DataFlags flags)
     {
         var isEmptyEnd = untrustedMessage.IsEmpty && (flags & DataFlags.Fin) != 0;
         if (isEmptyEnd)
@@ -162,7 +162,7 @@ public sealed partial class RpcPeer
         _handler.OnReadable(call);
     }
 
-    private void OnTrailer(RpcCall call, ReadOnlySpan<byte> untrusted)
+    private void OnTrailer(SessionCall call, ReadOnlySpan<byte> untrusted)
     {
         if (call.IsIncoming || !RpcStatus.TryRead(untrusted, out var status) || status.Code == ChannelError.None)
         {
@@ -189,7 +189,7 @@ public sealed partial class RpcPeer
     /// Parts of a message that its stream's window is too small for are paid for as they come, while the reader keeps up and
     /// there is a place for the whole of it; behind unread messages they wait for the reader.
     /// </summary>
-    private void ReleasePartCredit(RpcCall call)
+    private void ReleasePartCredit(SessionCall call)
     {
         if (call.PartFrames == 0 || call.Received.Count > 0)
         {
@@ -204,14 +204,14 @@ public sealed partial class RpcPeer
         }
     }
 
-    private void PayParts(RpcCall call)
+    private void PayParts(SessionCall call)
     {
         Session.Consume(call.Stream!, call.PartCredit, call.PartFrames);
         (call.PartCredit, call.PartFrames) = (0, 0);
     }
 
     /// <summary>The call's place is for the calls that wait for one.</summary>
-    private void FreeSlot(RpcCall call)
+    private void FreeSlot(SessionCall call)
     {
         if (!_assembly.Free(call))
         {
@@ -224,10 +224,10 @@ public sealed partial class RpcPeer
         }
     }
 
-    private void Append(RpcCall call, ReadOnlySpan<byte> untrustedData) =>
+    private void Append(SessionCall call, ReadOnlySpan<byte> untrustedData) =>
         call.AppendPartial(untrustedData, call.HasSlot ? _maxMessage : _windows[call.Stream!.Class] / 2);
 
-    private void Refuse(RpcCall call, ChannelError code, string text)
+    private void Refuse(SessionCall call, ChannelError code, string text)
     {
         Abandon(call, code);
         Fail(call, code, ErrorClass.MayHaveRun, text);
@@ -235,7 +235,7 @@ public sealed partial class RpcPeer
 
     void ISessionHandler.OnReset(SessionStream stream, ChannelError code)
     {
-        if (stream.State is not RpcCall call)
+        if (stream.State is not SessionCall call)
         {
             return;
         }
@@ -254,7 +254,7 @@ public sealed partial class RpcPeer
 
     void ISessionHandler.OnWriteDone(SessionStream stream)
     {
-        if (stream.State is RpcCall call)
+        if (stream.State is SessionCall call)
         {
             call.ReturnWriteBuffer();
             if (!call.IsRefused)
@@ -266,7 +266,7 @@ public sealed partial class RpcPeer
 
     void ISessionHandler.OnClosed(SessionStream stream)
     {
-        if (stream.State is RpcCall call)
+        if (stream.State is SessionCall call)
         {
             // Only incoming calls and finished streams still hold their stream here.
             Forget(call);

@@ -11,11 +11,11 @@ namespace ChannelSdk.Protocol.Rpc;
 /// Calls over a session, for both sides (PROTOCOL.md section 10): unary ones and streams, with deadline, cancel and
 /// status. Pure like the session below it. RpcPeer.Receive.cs has what comes from the peer.
 /// </summary>
-public sealed partial class RpcPeer : ISessionHandler
+public sealed partial class RpcPeer : ICallPeer, ISessionHandler
 {
     private readonly IRpcHandler _handler;
     private readonly DeadlineWheel _deadlines = new();
-    private readonly Stack<RpcCall> _recycled = new();
+    private readonly Stack<SessionCall> _recycled = new();
     private readonly AssemblyBudget _assembly;
     private readonly StreamClassValues _windows;
     private readonly int _maxMessage;
@@ -51,7 +51,7 @@ public sealed partial class RpcPeer : ISessionHandler
     {
         _now = now;
         Session.Tick(now);
-        while (_deadlines.TakeExpired(now) is { } call)
+        while (_deadlines.TakeExpired(now) is SessionCall call)
         {
             var mayHaveRun = Abandon(call, ChannelError.DeadlineExceeded);
             Fail(call, ChannelError.DeadlineExceeded, mayHaveRun ? ErrorClass.MayHaveRun : ErrorClass.Retry,
@@ -59,15 +59,7 @@ public sealed partial class RpcPeer : ISessionHandler
         }
     }
 
-    /// <summary>Begins a call: its request follows by <see cref="Write"/> in the call's write buffer.</summary>
-    /// <param name="method">ASCII name.</param>
-    /// <param name="streamClass">Priority class.</param>
-    /// <param name="isStream">Messages both ways, or one request and one reply.</param>
-    /// <param name="deadline">Absolute time in microseconds, or 0.</param>
-    /// <param name="now">Time.</param>
-    /// <param name="state">The owner's object.</param>
-    /// <param name="answerBy">Absolute time in microseconds by which a stream's first message must have come, or 0.</param>
-    /// <exception cref="ChannelException">No further stream can be opened.</exception>
+    /// <inheritdoc/>
     public RpcCall Begin(ReadOnlySpan<byte> method, StreamClass streamClass, bool isStream, long deadline, long now, object? state, long answerBy = 0)
     {
         Span<byte> header = stackalloc byte[RpcHeader.FixedSize + RpcHeader.MaxMethod];
@@ -98,31 +90,32 @@ public sealed partial class RpcPeer : ISessionHandler
         return call;
     }
 
-    /// <summary>Writes the first <paramref name="length"/> bytes of the call's write buffer. True: taken; false: <see cref="IRpcHandler.OnWritable"/> follows.</summary>
-    public bool Write(RpcCall call, int length, DataFlags flags)
+    /// <inheritdoc/>
+    public bool Write(RpcCall rpcCall, int length, DataFlags flags)
     {
-        ArgumentNullException.ThrowIfNull(call);
-        var taken = WriteFrom(call, call.WriteBuffer.AsMemory(0, length), flags);
+        ArgumentNullException.ThrowIfNull(rpcCall);
+        var taken = WriteFrom(rpcCall, rpcCall.WriteBuffer.AsMemory(0, length), flags);
         if (taken)
         {
-            call.ReturnWriteBuffer();
+            rpcCall.ReturnWriteBuffer();
         }
 
         return taken;
     }
 
-    /// <summary>As <see cref="Write"/>, from memory that stays the caller's and untouched until the write is taken.</summary>
-    public bool WriteFrom(RpcCall call, ReadOnlyMemory<byte> message, DataFlags flags)
+    /// <inheritdoc/>
+    public bool WriteFrom(RpcCall rpcCall, ReadOnlyMemory<byte> message, DataFlags flags)
     {
-        ArgumentNullException.ThrowIfNull(call);
-        call.OwnDone |= (flags & DataFlags.Fin) != 0;
-        return Session.Write(call.Stream!, message, flags);
+        ArgumentNullException.ThrowIfNull(rpcCall);
+        rpcCall.OwnDone |= (flags & DataFlags.Fin) != 0;
+        return Session.Write(((SessionCall)rpcCall).Stream!, message, flags);
     }
 
-    /// <summary>Ends an incoming call with a status; for a stream None is its good end.</summary>
-    public void Finish(RpcCall call, in RpcStatus status)
+    /// <inheritdoc/>
+    public void Finish(RpcCall rpcCall, in RpcStatus status)
     {
-        ArgumentNullException.ThrowIfNull(call);
+        ArgumentNullException.ThrowIfNull(rpcCall);
+        var call = (SessionCall)rpcCall;
         if (call.IsOver || call.OwnDone)
         {
             return;
@@ -146,15 +139,23 @@ public sealed partial class RpcPeer : ISessionHandler
         }
     }
 
-    /// <summary>Takes a message of a stream call; its buffer is the caller's to return to the shared array pool.</summary>
-    public bool TryRead(RpcCall call, out RpcMessage message)
+    /// <inheritdoc/>
+    public bool TryRead(RpcCall rpcCall, out RpcMessage message)
     {
-        ArgumentNullException.ThrowIfNull(call);
-        if (!call.Received.TryDequeue(out message))
+        ArgumentNullException.ThrowIfNull(rpcCall);
+        if (!rpcCall.Received.TryDequeue(out message))
         {
             return false;
         }
 
+        Return(rpcCall, message);
+        return true;
+    }
+
+    /// <summary>The owner is done with a message that it took out of those received: its sender gets credit for it.</summary>
+    internal void Return(RpcCall rpcCall, in RpcMessage message)
+    {
+        var call = (SessionCall)rpcCall;
         call.ReaderWaits = false;
         FreeSlot(call);
         if (call.Stream is { } stream)
@@ -162,14 +163,13 @@ public sealed partial class RpcPeer : ISessionHandler
             Session.Consume(stream, message.Credit, message.Frames);
             ReleasePartCredit(call);
         }
-
-        return true;
     }
 
-    /// <summary>A reader waits for the stream's next message. True: its sender was given credit for the rest of it.</summary>
-    public bool AwaitMessage(RpcCall call)
+    /// <inheritdoc/>
+    public bool AwaitMessage(RpcCall rpcCall)
     {
-        ArgumentNullException.ThrowIfNull(call);
+        ArgumentNullException.ThrowIfNull(rpcCall);
+        var call = (SessionCall)rpcCall;
         call.ReaderWaits = true;
         if (call.IsOver || call.PartFrames == 0)
         {
@@ -180,10 +180,11 @@ public sealed partial class RpcPeer : ISessionHandler
         return call.PartFrames == 0;
     }
 
-    /// <summary>Cancels: the peer is told, no event follows. True if the peer may have seen the call.</summary>
-    public bool Abort(RpcCall call, ChannelError code)
+    /// <inheritdoc/>
+    public bool Abort(RpcCall rpcCall, ChannelError code)
     {
-        ArgumentNullException.ThrowIfNull(call);
+        ArgumentNullException.ThrowIfNull(rpcCall);
+        var call = (SessionCall)rpcCall;
         if (call.IsOver)
         {
             return true;
@@ -194,7 +195,7 @@ public sealed partial class RpcPeer : ISessionHandler
         return mayHaveRun;
     }
 
-    private bool Abandon(RpcCall call, ChannelError code)
+    private bool Abandon(SessionCall call, ChannelError code)
     {
         var stream = call.Stream!;
         Session.Reset(stream, code);
@@ -202,7 +203,7 @@ public sealed partial class RpcPeer : ISessionHandler
         return stream.MayHaveRun;
     }
 
-    private void Fail(RpcCall call, ChannelError code, ErrorClass errorClass, string text)
+    private void Fail(SessionCall call, ChannelError code, ErrorClass errorClass, string text)
     {
         call.Status = new RpcStatus(code, errorClass, text);
         if (!call.IsRefused)
@@ -213,14 +214,14 @@ public sealed partial class RpcPeer : ISessionHandler
         Recycle(call);
     }
 
-    private RpcCall NewCall(bool isIncoming, bool isStream, object? state)
+    private SessionCall NewCall(bool isIncoming, bool isStream, object? state)
     {
-        var call = _recycled.TryPop(out var recycled) ? recycled : new RpcCall(_wipes);
+        var call = _recycled.TryPop(out var recycled) ? recycled : new SessionCall(_wipes);
         call.Reuse(isIncoming, isStream, state);
         return call;
     }
 
-    private void Forget(RpcCall call)
+    private void Forget(SessionCall call)
     {
         _deadlines.Remove(call);
         if (call.Stream is { } stream)
@@ -236,7 +237,7 @@ public sealed partial class RpcPeer : ISessionHandler
         }
     }
 
-    private void Recycle(RpcCall call)
+    private void Recycle(SessionCall call)
     {
         call.Version++;
         if (call.IsStream)

@@ -46,19 +46,19 @@ internal sealed class CallDispatcher(ChannelCore core, ServiceRegistry services)
         }
         catch (InvalidProtocolBufferException)
         {
-            core.Rpc.Finish(call, new RpcStatus(ChannelError.InvalidArgument, ErrorClass.Refused, $"the request of {incoming.Method} cannot be decoded"));
+            core.Calls.Finish(call, new RpcStatus(ChannelError.InvalidArgument, ErrorClass.Refused, $"the request of {incoming.Method} cannot be decoded"));
             return;
         }
         catch (Exception e)
         {
-            core.Rpc.Finish(call, CallStatus.Of(e));
+            core.Calls.Finish(call, CallStatus.Of(e));
             return;
         }
 
-        var most = core.Options.Session.MaxStreams[call.Stream!.Class];
+        var most = core.Options.Session.MaxStreams[call.StreamClass];
         if (!incoming.TryCount(_running, most))
         {
-            core.Rpc.Finish(call, new RpcStatus(ChannelError.TooManyStreams, ErrorClass.Retry, $"{most} handlers of {call.Stream.Class} calls run, some for calls that were given up; no more may"));
+            core.Calls.Finish(call, new RpcStatus(ChannelError.TooManyStreams, ErrorClass.Retry, $"{most} handlers of {call.StreamClass} calls run, some for calls that were given up; no more may"));
             return;
         }
 

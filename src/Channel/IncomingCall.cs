@@ -11,7 +11,7 @@ namespace ChannelSdk.Channels;
 internal sealed class IncomingCall(ChannelCore core, RpcCall call, MethodHandler handler, long? deadline) : CallContext, IDeferred
 {
     private readonly int _version = call.Version;
-    private readonly StreamClass _class = call.Stream!.Class;
+    private readonly StreamClass _class = call.StreamClass;
     private CancellationTokenSource? _cancellation;
     private volatile bool _isCancelled;
     private int[]? _running;
@@ -86,11 +86,11 @@ internal sealed class IncomingCall(ChannelCore core, RpcCall call, MethodHandler
             if (call.Version == _version && !call.IsOver && call.CanWrite)
             {
                 reply.WriteTo(call.RentWriteBuffer(size));
-                core.Rpc.Write(call, size, DataFlags.Fin);
+                core.Calls.Write(call, size, DataFlags.Fin);
             }
         }
 
-        core.Sender.Flush();
+        core.Engine.Flush();
     }
 
     /// <summary>Ends the call with a status.</summary>
@@ -101,14 +101,14 @@ internal sealed class IncomingCall(ChannelCore core, RpcCall call, MethodHandler
         {
             if (call.Version == _version)
             {
-                core.Rpc.Finish(call, status);
+                core.Calls.Finish(call, status);
             }
 
             Stream?.DropUnread();
         }
 
         core.Callbacks.Run();
-        core.Sender.Flush();
+        core.Engine.Flush();
     }
 
     /// <summary>It was given up before its handler began.</summary>
@@ -120,7 +120,7 @@ internal sealed class IncomingCall(ChannelCore core, RpcCall call, MethodHandler
             Stream?.DropUnread();
         }
 
-        core.Sender.Flush();
+        core.Engine.Flush();
     }
 
     /// <summary>Cancels the handler; outside of the channel's lock, because its callbacks run here.</summary>

@@ -136,7 +136,7 @@ internal sealed class RpcTarget : IFuzzTarget
 
         /// <summary>All calls have ended with their session, but for those that never had a stream there.</summary>
         internal void End() => BrokenPromiseException.ThrowUnless(
-            _live.TrueForAll(static call => call.IsOver || call.Stream is { Id: 0 }), "a call outlives its session");
+            _live.TrueForAll(static call => call.IsOver || ((SessionCall)call).Stream is { Id: 0 }), "a call outlives its session");
 
         bool IRpcHandler.OnIncoming(RpcCall call, in RpcHeader untrustedHeader)
         {

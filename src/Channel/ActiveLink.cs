@@ -4,7 +4,7 @@ using ChannelSdk.Transports.Abstractions;
 namespace ChannelSdk.Channels;
 
 /// <summary>The link that is there now, why it ends, and its end: what is under way on it still goes out, or comes in, for a moment.</summary>
-internal sealed class ActiveLink(ChannelCore core, TimeProvider time)
+internal sealed class ActiveLink(ChannelCore core, SessionEngine session, TimeProvider time)
 {
     /// <summary>How long a link that ends is kept for what is under way on it.</summary>
     private static readonly TimeSpan s_lastWords = TimeSpan.FromMilliseconds(100);
@@ -51,10 +51,10 @@ internal sealed class ActiveLink(ChannelCore core, TimeProvider time)
                 return;
             }
 
-            idle = core.Sender.WhenIdle();
+            idle = session.Sender.WhenIdle();
         }
 
-        core.Sender.Flush();
+        session.Sender.Flush();
         await Task.WhenAny(idle.Task, Task.Delay(s_lastWords, time)).ConfigureAwait(false);
         if (goodbye is not null && idle.Task.IsCompleted)
         {
@@ -69,11 +69,11 @@ internal sealed class ActiveLink(ChannelCore core, TimeProvider time)
 
         Abort(link);
         // An aborted link ends its send at once.
-        core.Sender.Flush();
+        session.Sender.Flush();
         await idle.Task.ConfigureAwait(false);
         lock (core.Gate)
         {
-            core.Sender.ForgetIdle(idle);
+            session.Sender.ForgetIdle(idle);
         }
     }
 

@@ -1,4 +1,3 @@
-using ChannelSdk.Channels.Links;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Transports.Abstractions;
@@ -14,7 +13,6 @@ public sealed class Channel : IAsyncDisposable
 {
     private readonly ChannelCore _core;
     private readonly OutgoingCalls _calls;
-    private readonly LinkLoop _links;
 
     /// <summary>Makes a channel; <see cref="Start"/> begins to open links.</summary>
     /// <param name="role">This side.</param>
@@ -30,10 +28,9 @@ public sealed class Channel : IAsyncDisposable
         options ??= role == PeerRole.Guest ? ChannelOptions.ForGuest : new ChannelOptions();
         options.Validate();
         time ??= TimeProvider.System;
-        _core = new ChannelCore(role, services, options, time);
+        _core = new ChannelCore(options, time);
         _calls = new OutgoingCalls(_core);
-        _links = new LinkLoop(
-            _core, endpoint is IListeningEndpoint { HasCandidates: true } listening ? new CandidateEndpoint(listening, options.CandidateTime, time) : endpoint);
+        _core.Engine = new SessionEngine(_core, role, endpoint, new CallDispatcher(_core, services), _core.Status, time);
     }
 
     /// <summary>Begins to open links, for as long as the channel is not disposed of.</summary>
@@ -45,7 +42,7 @@ public sealed class Channel : IAsyncDisposable
             _core.Status.Start();
         }
 
-        _links.Start();
+        _core.Engine.Start();
     }
 
     /// <summary>Where the channel is now.</summary>
@@ -91,10 +88,10 @@ public sealed class Channel : IAsyncDisposable
     {
         lock (_core.Gate)
         {
-            _core.Rpc.Session.SetHeartbeat(state, until, detail, _core.Now);
+            _core.Engine.SetState(state, until, detail);
         }
 
-        _core.Sender.Flush();
+        _core.Engine.Flush();
     }
 
     /// <summary>Calls a unary method of the peer.</summary>
@@ -123,7 +120,7 @@ public sealed class Channel : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(reason);
         lock (_core.Gate)
         {
-            _core.Link.Cut(new ChannelException(ChannelError.LinkLost, ErrorClass.Retry, reason));
+            _core.Engine.Cut(new ChannelException(ChannelError.LinkLost, ErrorClass.Retry, reason));
         }
     }
 
@@ -150,12 +147,12 @@ public sealed class Channel : IAsyncDisposable
                 return;
             }
 
-            _core.Rpc.Session.Close(ChannelError.SessionClosed, "the channel was closed");
+            _core.Engine.Close();
         }
 
         _core.Callbacks.Run();
-        _core.Sender.Flush();
-        await _links.DisposeAsync().ConfigureAwait(false);
+        _core.Engine.Flush();
+        await _core.Engine.DisposeAsync().ConfigureAwait(false);
         lock (_core.Gate)
         {
             _core.Status.OnClosed();

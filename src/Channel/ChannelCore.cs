@@ -1,6 +1,3 @@
-using System.Buffers.Binary;
-using ChannelSdk.Linux.Memory;
-using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Rpc;
 
 namespace ChannelSdk.Channels;
@@ -13,23 +10,23 @@ internal sealed class ChannelCore
 {
     private readonly TimeProvider _time;
 
-    public ChannelCore(PeerRole role, ServiceRegistry services, ChannelOptions options, TimeProvider time)
+    public ChannelCore(ChannelOptions options, TimeProvider time)
     {
         (Options, _time) = (options, time);
         Events = new EventHub(options.EventBacklog, time);
         Status = new StatusTracker(this);
         Faults = new FaultReporter(this);
         Callbacks = new CallbackRunner(this);
-        Timer = new SessionTimer(this, time);
-        Link = new ActiveLink(this, time);
-        Sender = new SendPump(this);
-        Rpc = new RpcPeer(role, options.Session, options.MaxMessage, options.AssemblyBytes, new CallDispatcher(this, services), Status, NextNonce);
     }
 
-    /// <summary>Guards <see cref="Rpc"/> and the state of all parts. Nothing of a user runs under it.</summary>
+    /// <summary>Guards the calls and the state of all parts. Nothing of a user runs under it.</summary>
     public Lock Gate { get; } = new();
 
-    public RpcPeer Rpc { get; }
+    /// <summary>What carries the calls; set once, before the channel is used.</summary>
+    public IChannelEngine Engine { get; set; } = null!;
+
+    /// <summary>Under the lock: the calls.</summary>
+    public ICallPeer Calls => Engine.Calls;
 
     public ChannelOptions Options { get; }
 
@@ -40,12 +37,6 @@ internal sealed class ChannelCore
     public FaultReporter Faults { get; }
 
     public CallbackRunner Callbacks { get; }
-
-    public SessionTimer Timer { get; }
-
-    public ActiveLink Link { get; }
-
-    public SendPump Sender { get; }
 
     /// <summary>Microseconds of a monotonic clock.</summary>
     public long Now => (long)_time.GetElapsedTime(0).TotalMicroseconds;
@@ -61,12 +52,5 @@ internal sealed class ChannelCore
         {
             // The caller looks at the token.
         }
-    }
-
-    private static UInt128 NextNonce()
-    {
-        Span<byte> bytes = stackalloc byte[16];
-        KernelRandom.Fill(bytes);
-        return BinaryPrimitives.ReadUInt128LittleEndian(bytes);
     }
 }

@@ -57,7 +57,7 @@ public sealed class ChannelStream : IAsyncDisposable
             else
             {
                 result = _reader.Wait(static () => { }, cancellationToken);
-                if (!_core.Rpc.AwaitMessage(_call))
+                if (!_core.Calls.AwaitMessage(_call))
                 {
                     return result;
                 }
@@ -65,7 +65,7 @@ public sealed class ChannelStream : IAsyncDisposable
         }
 
         // Reading may have made credit due.
-        _core.Sender.Flush();
+        _core.Engine.Flush();
         return result;
     }
 
@@ -92,14 +92,14 @@ public sealed class ChannelStream : IAsyncDisposable
             if (!_call.IsOver && !_call.IsIncoming)
             {
                 Fail(new ChannelException(ChannelError.StreamClosed, ErrorClass.Refused, "the stream was disposed of"));
-                _core.Rpc.Abort(_call, ChannelError.Cancelled);
+                _core.Calls.Abort(_call, ChannelError.Cancelled);
             }
 
             DropUnread();
         }
 
         _core.Callbacks.Run();
-        _core.Sender.Flush();
+        _core.Engine.Flush();
         _measure.End(outcome);
         return ValueTask.CompletedTask;
     }
@@ -119,13 +119,13 @@ public sealed class ChannelStream : IAsyncDisposable
                 return ValueTask.FromException(new ChannelException(ChannelError.StreamClosed, ErrorClass.Refused, "this direction of the stream has ended"));
             }
 
-            if (!_core.Rpc.WriteFrom(_call, message, flags))
+            if (!_core.Calls.WriteFrom(_call, message, flags))
             {
                 result = _writer.WaitVoid(CancelWrite, cancellationToken);
             }
         }
 
-        _core.Sender.Flush();
+        _core.Engine.Flush();
         return result;
     }
 
@@ -134,14 +134,14 @@ public sealed class ChannelStream : IAsyncDisposable
 
     private void CancelWrite()
     {
-        var mayHaveRun = _core.Rpc.Abort(_call, ChannelError.Cancelled);
+        var mayHaveRun = _core.Calls.Abort(_call, ChannelError.Cancelled);
         Fail(new ChannelException(ChannelError.Cancelled, mayHaveRun ? ErrorClass.MayHaveRun : ErrorClass.Retry, "a write on the stream was cancelled"));
     }
 
     private bool TryRead(out ReceivedMessage message, out ChannelException? error)
     {
         (message, error) = (default, null);
-        if (_core.Rpc.TryRead(_call, out var next))
+        if (_core.Calls.TryRead(_call, out var next))
         {
             var owner = Interlocked.Exchange(ref _spareOwner, null) ?? new MessageOwner(this);
             message = owner.Own(next.Buffer, next.Length);
@@ -158,7 +158,7 @@ public sealed class ChannelStream : IAsyncDisposable
     /// <summary>Gives back what was received and not read: its handler has ended.</summary>
     internal void DropUnread()
     {
-        while (_core.Rpc.TryRead(_call, out var message))
+        while (_core.Calls.TryRead(_call, out var message))
         {
             ArrayPool<byte>.Shared.Return(message.Buffer);
         }

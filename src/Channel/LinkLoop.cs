@@ -8,11 +8,12 @@ namespace ChannelSdk.Channels;
 /// the loop ends when it is stopped, not before.
 /// </summary>
 /// <param name="core">The channel.</param>
+/// <param name="session">The session.</param>
 /// <param name="endpoint">Where links come from; disposed of with this.</param>
-internal sealed class LinkLoop(ChannelCore core, ITransportEndpoint endpoint) : IAsyncDisposable
+internal sealed class LinkLoop(ChannelCore core, SessionEngine session, ITransportEndpoint endpoint) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
-    private readonly LinkReader _reader = new(core);
+    private readonly LinkReader _reader = new(core, session);
     private Task _running = Task.CompletedTask;
 
     /// <summary>Begins.</summary>
@@ -30,9 +31,9 @@ internal sealed class LinkLoop(ChannelCore core, ITransportEndpoint endpoint) : 
             core.Faults.Report("the endpoint failed to stop", e);
         }
 
-        await core.Faults.ObserveAsync(core.Link.EndAsync(goodbye: _running)).ConfigureAwait(false);
+        await core.Faults.ObserveAsync(session.Link.EndAsync(goodbye: _running)).ConfigureAwait(false);
         await core.Faults.ObserveAsync(_running).ConfigureAwait(false);
-        await core.Timer.DisposeAsync().ConfigureAwait(false);
+        await session.Timer.DisposeAsync().ConfigureAwait(false);
         await core.Faults.DisposeAsync(endpoint, "the endpoint could not be disposed of").ConfigureAwait(false);
         _stopping.Dispose();
     }
@@ -84,7 +85,7 @@ internal sealed class LinkLoop(ChannelCore core, ITransportEndpoint endpoint) : 
         var wasGood = false;
         if (TryBegin(link))
         {
-            core.Sender.Flush();
+            session.Sender.Flush();
             try
             {
                 await _reader.ReceiveAsync(link, _stopping.Token).ConfigureAwait(false);
@@ -93,11 +94,11 @@ internal sealed class LinkLoop(ChannelCore core, ITransportEndpoint endpoint) : 
             {
                 lock (core.Gate)
                 {
-                    core.Link.NoteError(FaultReporter.Unexpected("the link failed unexpectedly", e));
+                    session.Link.NoteError(FaultReporter.Unexpected("the link failed unexpectedly", e));
                 }
             }
 
-            await core.Link.EndAsync().ConfigureAwait(false);
+            await session.Link.EndAsync().ConfigureAwait(false);
             wasGood = End();
             core.Callbacks.Run();
         }
@@ -117,12 +118,12 @@ internal sealed class LinkLoop(ChannelCore core, ITransportEndpoint endpoint) : 
                 return false;
             }
 
-            core.Link.Attach(link);
-            core.Sender.Attach();
+            session.Link.Attach(link);
+            session.Sender.Attach();
             core.Status.OnLink(peer);
             _reader.Open();
-            core.Rpc.Session.LinkUp(core.Now);
-            core.Timer.Rearm();
+            session.Session.LinkUp(core.Now);
+            session.Timer.Rearm();
             return true;
         }
     }
@@ -132,14 +133,14 @@ internal sealed class LinkLoop(ChannelCore core, ITransportEndpoint endpoint) : 
         lock (core.Gate)
         {
             var wasUp = core.Status.State == ChannelState.Up;
-            var error = core.Link.Detach();
-            core.Sender.Detach();
+            var error = session.Link.Detach();
+            session.Sender.Detach();
             // Transports call every end of a link fatal, so the code tells what was the transport's doing.
             var byTransport = error.Class != ErrorClass.Fatal || error.Code is ChannelError.LinkLost or ChannelError.TransportFailed;
-            core.Rpc.Session.LinkDown(error.Code, error.Message, core.Now);
+            session.Session.LinkDown(error.Code, error.Message, core.Now);
             core.Status.LastError = error;
             _reader.Close();
-            core.Timer.Rearm();
+            session.Timer.Rearm();
             return (wasUp && byTransport) || error.Code == ChannelError.SessionClosed;
         }
     }

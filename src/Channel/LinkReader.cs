@@ -8,13 +8,14 @@ namespace ChannelSdk.Channels;
 internal sealed class LinkReader
 {
     private readonly ChannelCore _core;
+    private readonly SessionEngine _session;
     private readonly ReceiveBuffer _buffer;
 
-    public LinkReader(ChannelCore core)
+    public LinkReader(ChannelCore core, SessionEngine session)
     {
-        _core = core;
+        (_core, _session) = (core, session);
         _buffer = new ReceiveBuffer(core.Options.ReceiveBufferMin, core.Options.ReceiveBufferMax);
-        core.Timer.Due = OnDue;
+        session.Timer.Due = OnDue;
     }
 
     /// <summary>Under the lock: a link begins.</summary>
@@ -34,7 +35,7 @@ internal sealed class LinkReader
             long pausedUntil;
             lock (_core.Gate)
             {
-                pausedUntil = _core.Rpc.Session.ReceivePausedUntil;
+                pausedUntil = _session.Session.ReceivePausedUntil;
                 space = _buffer.GetSpace();
             }
 
@@ -61,12 +62,12 @@ internal sealed class LinkReader
             lock (_core.Gate)
             {
                 _buffer.Add(count);
-                _core.Status.BytesIn += count;
+                _session.BytesIn += count;
                 failed = Feed();
             }
 
             _core.Callbacks.Run();
-            _core.Sender.Flush();
+            _session.Sender.Flush();
             if (failed)
             {
                 return;
@@ -84,7 +85,7 @@ internal sealed class LinkReader
         }
 
         _core.Callbacks.Run();
-        _core.Sender.Flush();
+        _session.Sender.Flush();
         return failed;
     }
 
@@ -98,19 +99,19 @@ internal sealed class LinkReader
             return false;
         }
 
-        _buffer.Consume(_core.Rpc.Receive(_buffer.Unread, _core.Now));
-        _core.Timer.Rearm();
+        _buffer.Consume(_session.Rpc.Receive(_buffer.Unread, _core.Now));
+        _session.Timer.Rearm();
         return NoteFault();
     }
 
     private bool NoteFault()
     {
-        if (_core.Rpc.Session.Fault is not { } fault)
+        if (_session.Session.Fault is not { } fault)
         {
             return false;
         }
 
-        _core.Link.NoteError(new ChannelException(fault.Code, ErrorClass.Fatal, fault.Text));
+        _session.Link.NoteError(new ChannelException(fault.Code, ErrorClass.Fatal, fault.Text));
         return true;
     }
 
@@ -125,11 +126,11 @@ internal sealed class LinkReader
             // Out of a timer it would end the process.
             lock (_core.Gate)
             {
-                _core.Link.NoteError(FaultReporter.Unexpected("the link failed unexpectedly", e));
+                _session.Link.NoteError(FaultReporter.Unexpected("the link failed unexpectedly", e));
             }
 
             _core.Faults.Report("the link failed unexpectedly", e);
-            _ = _core.Faults.ObserveAsync(_core.Link.EndAsync());
+            _ = _core.Faults.ObserveAsync(_session.Link.EndAsync());
         }
     }
 
@@ -144,18 +145,18 @@ internal sealed class LinkReader
                 return;
             }
 
-            _core.Timer.Clear();
-            _core.Rpc.Tick(_core.Now);
+            _session.Timer.Clear();
+            _session.Rpc.Tick(_core.Now);
             // An incomplete frame may hide the HELLO of a peer that restarted.
             failed = _buffer.Unread.IsEmpty ? NoteFault() : Feed();
-            _core.Timer.Rearm();
+            _session.Timer.Rearm();
         }
 
         _core.Callbacks.Run();
-        _core.Sender.Flush();
+        _session.Sender.Flush();
         if (failed)
         {
-            _ = _core.Faults.ObserveAsync(_core.Link.EndAsync());
+            _ = _core.Faults.ObserveAsync(_session.Link.EndAsync());
         }
     }
 }

@@ -23,12 +23,12 @@ internal sealed class OutgoingCalls(ChannelCore core)
             var call = Begin(method, isStream: false, options, pending);
             pending.Attach(call);
             WriteRequest(call, request, size);
-            core.Rpc.Write(call, size, DataFlags.Fin);
-            core.Timer.Rearm();
+            core.Calls.Write(call, size, DataFlags.Fin);
+            core.Engine.Rearm();
         }
 
         pending.RegisterCancel(cancellationToken);
-        core.Sender.Flush();
+        core.Engine.Flush();
         return task;
     }
 
@@ -48,16 +48,16 @@ internal sealed class OutgoingCalls(ChannelCore core)
             stream = new ChannelStream(core, call, CallMeasure.Begin(core, method));
             call.State = stream;
             WriteRequest(call, request, size);
-            taken = core.Rpc.Write(call, size, DataFlags.None);
+            taken = core.Calls.Write(call, size, DataFlags.None);
             if (!taken)
             {
                 written = stream.WaitWritten(cancellationToken);
             }
 
-            core.Timer.Rearm();
+            core.Engine.Rearm();
         }
 
-        core.Sender.Flush();
+        core.Engine.Flush();
         return taken ? new ValueTask<ChannelStream>(stream) : AfterAsync(written, stream);
 
         static async ValueTask<ChannelStream> AfterAsync(ValueTask written, ChannelStream stream)
@@ -77,13 +77,13 @@ internal sealed class OutgoingCalls(ChannelCore core)
                 return;
             }
 
-            var mayHaveRun = core.Rpc.Abort(call, ChannelError.Cancelled);
+            var mayHaveRun = core.Calls.Abort(call, ChannelError.Cancelled);
             pending.SetError(Cancelled(mayHaveRun, token));
             core.Callbacks.Defer(pending);
         }
 
         core.Callbacks.Run();
-        core.Sender.Flush();
+        core.Engine.Flush();
     }
 
     /// <summary>The cancellation with, inside of it, the error whose class tells whether the call may have run.</summary>
@@ -110,7 +110,7 @@ internal sealed class OutgoingCalls(ChannelCore core)
     {
         var now = core.Now;
         var deadline = At(options.Deadline, "deadline");
-        return core.Rpc.Begin(method.NameBytes, method.StreamClass, isStream, deadline, now, state, At(options.AnswerWithin, "time for an answer"));
+        return core.Calls.Begin(method.NameBytes, method.StreamClass, isStream, deadline, now, state, At(options.AnswerWithin, "time for an answer"));
 
         long At(TimeSpan? time, string what) => time switch
         {
@@ -129,7 +129,7 @@ internal sealed class OutgoingCalls(ChannelCore core)
         catch
         {
             // The owner changed the message meanwhile, or it cannot be written: there is no call.
-            core.Rpc.Abort(call, ChannelError.Cancelled);
+            core.Calls.Abort(call, ChannelError.Cancelled);
             throw;
         }
     }

@@ -21,13 +21,14 @@ internal sealed class SendPump
     }
 
     private readonly ChannelCore _core;
+    private readonly SessionEngine _session;
     private readonly Action _continuation;
     private State _state;
     private int _length;
     private ValueTaskAwaiter<int> _send;
     private TaskCompletionSource? _idle;
 
-    public SendPump(ChannelCore core) => (_core, _continuation) = (core, OnSendCompleted);
+    public SendPump(ChannelCore core, SessionEngine session) => (_core, _session, _continuation) = (core, session, OnSendCompleted);
 
     /// <summary>Under the lock: there is a link to send on.</summary>
     public void Attach() => _state = State.Idle;
@@ -58,14 +59,14 @@ internal sealed class SendPump
                     return;
                 }
 
-                output = _state == State.Idle ? _core.Rpc.Session.GetOutput(_core.Now) : default;
+                output = _state == State.Idle ? _session.Session.GetOutput(_core.Now) : default;
                 if (output.IsEmpty)
                 {
                     _idle?.TrySetResult();
                     return;
                 }
 
-                (link, _state) = (_core.Link.Current!, State.Sending);
+                (link, _state) = (_session.Link.Current!, State.Sending);
             }
 
             _length = output.Length;
@@ -122,19 +123,19 @@ internal sealed class SendPump
     {
         lock (_core.Gate)
         {
-            _core.Status.BytesOut += count;
-            _core.Rpc.Session.AdvanceOutput(count);
+            _session.BytesOut += count;
+            _session.Session.AdvanceOutput(count);
             if (error is null)
             {
                 _state = State.Idle;
-                _core.Timer.Rearm();
+                _session.Timer.Rearm();
                 return;
             }
 
             // What the peer said last, a goodbye perhaps, is there to be received still.
             _state = State.Broken;
-            _core.Link.NoteError(FaultReporter.Unexpected("a send failed unexpectedly", error));
-            _core.Link.AbortSoon();
+            _session.Link.NoteError(FaultReporter.Unexpected("a send failed unexpectedly", error));
+            _session.Link.AbortSoon();
         }
     }
 }

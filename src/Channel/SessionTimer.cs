@@ -1,7 +1,10 @@
 namespace ChannelSdk.Channels;
 
 /// <summary>One timer for all that the protocol does by time: it fires at the next deadline of the session and of its calls.</summary>
-internal sealed class SessionTimer(ChannelCore core, TimeProvider time) : IAsyncDisposable
+/// <param name="core">The channel.</param>
+/// <param name="nextDeadline">Under the lock: that deadline, in microseconds.</param>
+/// <param name="time">The clock.</param>
+internal sealed class SessionTimer(ChannelCore core, Func<long> nextDeadline, TimeProvider time) : IAsyncDisposable
 {
     private ITimer? _timer;
     private long _firesAt = long.MaxValue;
@@ -12,7 +15,7 @@ internal sealed class SessionTimer(ChannelCore core, TimeProvider time) : IAsync
     /// <summary>Under the lock: makes the timer fire no later than the next deadline.</summary>
     public void Rearm()
     {
-        var next = core.Rpc.NextDeadline;
+        var next = nextDeadline();
         if (next < _firesAt && !core.Status.IsClosed)
         {
             _firesAt = next;

@@ -24,10 +24,6 @@ internal sealed class StatusTracker(ChannelCore core) : ISessionEvents
 
     public ChannelException? LastError { get; set; }
 
-    public long BytesIn { get; set; }
-
-    public long BytesOut { get; set; }
-
     /// <summary>Ends when a session is established; fails when the channel is closed.</summary>
     public Task Ready => _ready.Task;
 
@@ -82,7 +78,7 @@ internal sealed class StatusTracker(ChannelCore core) : ISessionEvents
         _resumes = resumed ? _resumes + 1 : 0;
         _ready.TrySetResult();
         core.Events.Publish(ChannelEventKind.LinkUp, ChannelError.None, $"link to {Peer} is up");
-        core.Events.Publish(resumed ? ChannelEventKind.SessionResumed : ChannelEventKind.SessionStarted, ChannelError.None, $"session {core.Rpc.Session.SessionId:x32}");
+        core.Events.Publish(resumed ? ChannelEventKind.SessionResumed : ChannelEventKind.SessionStarted, ChannelError.None, $"session {core.Engine.Facts.SessionId:x32}");
     }
 
     void ISessionEvents.OnLinkLost(ChannelError code, string text)
@@ -115,8 +111,7 @@ internal sealed class StatusTracker(ChannelCore core) : ISessionEvents
     /// <summary>All of it at this moment.</summary>
     public ChannelStatus Snapshot()
     {
-        var (session, now) = (core.Rpc.Session, core.Now);
-        var (id, pause) = (session.SessionId, session.ReceivePausedUntil - now);
+        var facts = core.Engine.Facts;
         return new ChannelStatus
         {
             LinkState = State switch
@@ -126,19 +121,19 @@ internal sealed class StatusTracker(ChannelCore core) : ISessionEvents
                 ChannelState.Up => LinkState.Up,
                 _ => LinkState.Closed,
             },
-            SessionId = id == 0 ? null : id,
+            SessionId = facts.SessionId == 0 ? null : facts.SessionId,
             Resumes = _resumes,
             PeerHeartbeat = _heartbeat,
-            HeartbeatAge = _heartbeat is null ? null : TimeSpan.FromMicroseconds(now - _heartbeatAt),
+            HeartbeatAge = _heartbeat is null ? null : TimeSpan.FromMicroseconds(core.Now - _heartbeatAt),
             LastError = LastError,
             Peer = Peer,
-            BytesIn = BytesIn,
-            BytesOut = BytesOut,
-            ReceivePause = pause > 0 ? TimeSpan.FromMicroseconds(pause) : null,
-            ReceivePauses = session.ReceivePauses,
+            BytesIn = facts.BytesIn,
+            BytesOut = facts.BytesOut,
+            ReceivePause = facts.ReceivePause > 0 ? TimeSpan.FromMicroseconds(facts.ReceivePause) : null,
+            ReceivePauses = facts.ReceivePauses,
             EventsDropped = core.Events.Dropped,
-            Version = session.Version,
-            Capabilities = ChannelCapabilities.Names(session.Capabilities),
+            Version = facts.Version,
+            Capabilities = ChannelCapabilities.Names(facts.Capabilities),
         };
     }
 

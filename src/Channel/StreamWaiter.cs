@@ -55,7 +55,7 @@ internal sealed class StreamWaiter<T>(ChannelCore core) : IValueTaskSource<T>, I
         }
 
         core.Callbacks.Run();
-        core.Sender.Flush();
+        core.Engine.Flush();
     }
 
     public void SetResult(T result, Exception? error)

@@ -12,7 +12,7 @@ public class CorePartsTests
     private readonly HandClock _clock = new();
     private readonly ChannelCore _core;
 
-    public CorePartsTests() => _core = new ChannelCore(PeerRole.Host, new ServiceRegistry(), new ChannelOptions { EventBacklog = 2 }, _clock);
+    public CorePartsTests() => (_core, _) = CoreOfASession.New(new ChannelOptions { EventBacklog = 2 }, _clock);
 
     private ISessionEvents Session => _core.Status;
 

@@ -1,5 +1,4 @@
 using ChannelSdk.Channels;
-using ChannelSdk.Protocol.Links;
 using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Runtime.Tests;
@@ -7,13 +6,16 @@ namespace ChannelSdk.Runtime.Tests;
 /// <summary>The sender alone: a link that its test ends by hand, and the session's own HELLO as what there is to send.</summary>
 public sealed class SendPumpTests : IDisposable
 {
-    private readonly ChannelCore _core = new(PeerRole.Host, new ServiceRegistry(), new ChannelOptions(), TimeProvider.System);
+    private readonly ChannelCore _core;
+    private readonly SessionEngine _session;
     private readonly HeldLink _link = new();
+
+    public SendPumpTests() => (_core, _session) = CoreOfASession.New(new ChannelOptions(), TimeProvider.System);
 
     [Fact]
     public void Without_a_link_nothing_is_sent()
     {
-        _core.Sender.Flush();
+        _session.Sender.Flush();
         Assert.Empty(_link.Sends);
     }
 
@@ -21,22 +23,22 @@ public sealed class SendPumpTests : IDisposable
     public void One_send_is_under_way_at_a_time_and_the_rest_follows()
     {
         Attach();
-        _core.Sender.Flush();
-        _core.Sender.Flush();
+        _session.Sender.Flush();
+        _session.Sender.Flush();
         var length = Assert.Single(_link.Sends).Length;
         _link.End(sent: 10);
         Assert.Equal([length, length - 10], _link.Sends.Select(static send => send.Length));
         _link.End(sent: length - 10);
-        Assert.Equal((2, length), (_link.Sends.Count, (int)_core.Status.BytesOut));
+        Assert.Equal((2, length), (_link.Sends.Count, (int)_session.BytesOut));
     }
 
     [Fact]
     public void The_pump_is_idle_once_the_send_under_way_has_ended_and_nothing_is_left()
     {
         Attach();
-        _core.Sender.Flush();
-        var idle = _core.Sender.WhenIdle();
-        _core.Sender.Flush();
+        _session.Sender.Flush();
+        var idle = _session.Sender.WhenIdle();
+        _session.Sender.Flush();
         Assert.False(idle.Task.IsCompleted);
         _link.End(sent: _link.Sends[0].Length);
         Assert.True(idle.Task.IsCompletedSuccessfully);
@@ -48,7 +50,7 @@ public sealed class SendPumpTests : IDisposable
     public void After_a_failed_send_nothing_goes_out_until_the_next_link(bool sentTooMuch)
     {
         Attach();
-        _core.Sender.Flush();
+        _session.Sender.Flush();
         if (sentTooMuch)
         {
             _link.End(sent: _link.Sends[0].Length + 1);
@@ -58,20 +60,20 @@ public sealed class SendPumpTests : IDisposable
             _link.Fail(new IOException("of the send"));
         }
 
-        var idle = _core.Sender.WhenIdle();
-        _core.Sender.Flush();
+        var idle = _session.Sender.WhenIdle();
+        _session.Sender.Flush();
         Assert.True(idle.Task.IsCompletedSuccessfully);
         Assert.Single(_link.Sends);
         lock (_core.Gate)
         {
-            var error = _core.Link.Detach();
+            var error = _session.Link.Detach();
             Assert.IsType(sentTooMuch ? typeof(ArgumentOutOfRangeException) : typeof(IOException), error.InnerException);
-            _core.Sender.Detach();
-            _core.Rpc.Session.LinkDown(error.Code, error.Message, _core.Now);
+            _session.Sender.Detach();
+            _session.Session.LinkDown(error.Code, error.Message, _core.Now);
         }
 
         Attach();
-        _core.Sender.Flush();
+        _session.Sender.Flush();
         Assert.Equal(2, _link.Sends.Count);
     }
 
@@ -81,9 +83,9 @@ public sealed class SendPumpTests : IDisposable
     {
         lock (_core.Gate)
         {
-            _core.Link.Attach(_link);
-            _core.Sender.Attach();
-            _core.Rpc.Session.LinkUp(_core.Now);
+            _session.Link.Attach(_link);
+            _session.Sender.Attach();
+            _session.Session.LinkUp(_core.Now);
         }
     }
 

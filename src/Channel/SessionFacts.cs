@@ -1,0 +1,12 @@
+namespace ChannelSdk.Channels;
+
+/// <summary>What a channel's status tells of its session and of the bytes on its links.</summary>
+/// <param name="SessionId">The session's number; 0 before the first handshake.</param>
+/// <param name="Version">Negotiated protocol version; 0 before the first handshake.</param>
+/// <param name="Capabilities">Those that both sides have.</param>
+/// <param name="BytesIn">Bytes received on all links.</param>
+/// <param name="BytesOut">Bytes sent on all links.</param>
+/// <param name="ReceivePause">Microseconds for which the link is not read; 0 or less while it is.</param>
+/// <param name="ReceivePauses">How often it was not read for a time.</param>
+internal readonly record struct SessionFacts(
+    UInt128 SessionId, int Version, ulong Capabilities, long BytesIn, long BytesOut, long ReceivePause, long ReceivePauses);

@@ -88,6 +88,8 @@ public enum ChannelError : ushort
     TransportFailed = 503,
     /// <summary>An endpoint URI that cannot be understood.</summary>
     BadEndpointUri = 504,
+    /// <summary>The process that works for one instance has ended, or broke the rules between it and this one.</summary>
+    WorkerFailed = 505,
 
     /// <summary>A configuration file or option with an error.</summary>
     BadConfiguration = 600,

@@ -17,4 +17,9 @@ public interface IRpcHandler
 
     /// <summary>The call is over before its normal end: <see cref="RpcCall.Status"/> says why. Nothing follows.</summary>
     void OnFailed(RpcCall rpcCall);
+
+    /// <summary>The call has ended in both directions, and all of it was read. Nothing follows. Not told of an outgoing unary call, which ends with its reply.</summary>
+    void OnEnded(RpcCall rpcCall)
+    {
+    }
 }

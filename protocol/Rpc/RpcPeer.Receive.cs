@@ -269,6 +269,11 @@ public sealed partial class RpcPeer
         if (stream.State is SessionCall call)
         {
             // Only incoming calls and finished streams still hold their stream here.
+            if (!call.IsRefused)
+            {
+                _handler.OnEnded(call);
+            }
+
             Forget(call);
             Recycle(call);
         }

@@ -111,6 +111,19 @@ public sealed partial class RpcPeer : ICallPeer, ISessionHandler
         return Session.Write(((SessionCall)rpcCall).Stream!, message, flags);
     }
 
+    /// <summary>After a write that was not taken at once: what is left of its message is copied, and its memory is free.</summary>
+    internal static void KeepWrite(RpcCall rpcCall)
+    {
+        if (((SessionCall)rpcCall).Stream is not { HasPending: true } stream)
+        {
+            return;
+        }
+
+        var rest = stream.Pending.Length;
+        stream.Pending.Span.CopyTo(rpcCall.RentWriteBuffer(rest));
+        stream.Pending = rpcCall.WriteBuffer.AsMemory(0, rest);
+    }
+
     /// <inheritdoc/>
     public void Finish(RpcCall rpcCall, in RpcStatus status)
     {

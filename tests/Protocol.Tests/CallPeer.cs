@@ -12,7 +12,7 @@ namespace ChannelSdk.Protocol.Tests;
 /// One end with calls above its session: as the caller it remembers how each attempt ended, as the callee how often each
 /// one ran. A method runs as soon as its request is whole, which is the worst moment for a caller that has given up.
 /// </summary>
-internal sealed class CallPeer : IRpcHandler, ISessionEvents, IWireEnd
+internal class CallPeer : IRpcHandler, ISessionEvents, IWireEnd
 {
     private readonly List<RpcCall> _unanswered = [];
 
@@ -24,9 +24,11 @@ internal sealed class CallPeer : IRpcHandler, ISessionEvents, IWireEnd
 
     /// <summary>Not in a copy of this peer's memory: no number comes twice.</summary>
     public NonceSource Nonces { get; }
-    public RpcPeer Rpc { get; }
+    public RpcPeer Rpc { get; private protected set; }
+    /// <summary>What carries this end's calls.</summary>
+    public virtual ICallPeer Calls => Rpc;
     public Session Session => Rpc.Session;
-    public long NextDeadline => Rpc.NextDeadline;
+    public virtual long NextDeadline => Rpc.NextDeadline;
     /// <summary>How often each attempt ran here, as this memory knows it.</summary>
     public Dictionary<int, int> Ran { get; init; } = [];
     /// <summary>As <see cref="Ran"/>, by all copies of this memory, those that are gone too.</summary>
@@ -42,17 +44,17 @@ internal sealed class CallPeer : IRpcHandler, ISessionEvents, IWireEnd
     /// <summary>Called when an attempt has ended.</summary>
     public Action<int>? AttemptEnded { get; set; }
 
-    public int Receive(ReadOnlySpan<byte> untrustedBytes, long now) => Rpc.Receive(untrustedBytes, now);
+    public virtual int Receive(ReadOnlySpan<byte> untrustedBytes, long now) => Rpc.Receive(untrustedBytes, now);
 
-    public void Tick(long now) => Rpc.Tick(now);
+    public virtual void Tick(long now) => Rpc.Tick(now);
 
     /// <summary>Begins one attempt. False: it was refused at once.</summary>
-    public bool Call(int attempt, int size, long deadline, long now, StreamClass streamClass = StreamClass.Rpc)
+    public virtual bool Call(int attempt, int size, long deadline, long now, StreamClass streamClass = StreamClass.Rpc)
     {
         RpcCall call;
         try
         {
-            call = Rpc.Begin("test.Run"u8, streamClass, isStream: false, deadline, now, attempt);
+            call = Calls.Begin("test.Run"u8, streamClass, isStream: false, deadline, now, attempt);
         }
         catch (ChannelException)
         {
@@ -62,7 +64,7 @@ internal sealed class CallPeer : IRpcHandler, ISessionEvents, IWireEnd
         var request = call.RentWriteBuffer(Math.Max(sizeof(int), size));
         HostileContent.Fill(request, attempt);
         BinaryPrimitives.WriteInt32LittleEndian(request, attempt);
-        Rpc.Write(call, request.Length, DataFlags.Fin);
+        Calls.Write(call, request.Length, DataFlags.Fin);
         return true;
     }
 
@@ -83,7 +85,7 @@ internal sealed class CallPeer : IRpcHandler, ISessionEvents, IWireEnd
             var answer = call.RentWriteBuffer(AnswerSize);
             HostileContent.Fill(answer, AnswerSize);
             BinaryPrimitives.WriteInt32LittleEndian(answer, (int)call.State!);
-            Rpc.Write(call, answer.Length, DataFlags.Fin);
+            Calls.Write(call, answer.Length, DataFlags.Fin);
         }
     }
 

@@ -1,0 +1,161 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Rpc;
+using ChannelSdk.Protocol.Text;
+
+namespace ChannelSdk.Protocol.Seam;
+
+/// <summary>What a supervisor writes for its worker. An order for a call that is over here is none: they have crossed.</summary>
+internal sealed class RelayOrders(SeamRelay relay, ISeamControl control)
+{
+    /// <summary>Does what a record says.</summary>
+    /// <param name="record">Its head.</param>
+    /// <param name="data">Its data, valid during the call.</param>
+    /// <param name="now">Time.</param>
+    /// <exception cref="ChannelException">It is not an order (<see cref="ChannelError.WorkerFailed"/>).</exception>
+    public void Obey(in SeamRecord record, ReadOnlyMemory<byte> data, long now)
+    {
+        switch (record.Kind)
+        {
+            case SeamKind.Begin:
+                Begin(record, data, now);
+                break;
+            case SeamKind.Message when relay.Find(record.Call) is { } relayed:
+                Write(relayed, data, FlagsOf(record));
+                break;
+            case SeamKind.Finish when relay.Find(record.Call) is { } relayed:
+                Finish(relayed, new RpcStatus((ChannelError)record.Code, (ErrorClass)record.Value, PeerText.Decode(data.Span)));
+                break;
+            case SeamKind.Abort when relay.Find(record.Call) is { } relayed:
+                relay.Remove(relayed);
+                relay.Rpc.Abort(relayed.Call, (ChannelError)record.Code);
+                break;
+            case SeamKind.Consumed when relay.Find(record.Call) is { } relayed:
+                Return(relayed);
+                break;
+            case SeamKind.Await when relay.Find(record.Call) is { } relayed:
+                relay.Rpc.AwaitMessage(relayed.Call);
+                break;
+            case SeamKind.Message or SeamKind.Finish or SeamKind.Abort or SeamKind.Consumed or SeamKind.Await:
+                break;
+            case SeamKind.State:
+                control.SetState((StateWord)record.Value, record.First == 0 ? null : DateTimeOffset.FromUnixTimeMilliseconds(record.First), record.Code);
+                break;
+            case SeamKind.Cut:
+                control.Cut((ChannelError)record.Code, PeerText.Decode(data.Span));
+                break;
+            case SeamKind.Close:
+                control.Close();
+                break;
+            default:
+                throw RingMemory.Broken($"an order of kind {(int)record.Kind}");
+        }
+    }
+
+    /// <summary>The session has taken a write of a call: it gets the next ones.</summary>
+    public void WriteOn(RelayedCall relayed)
+    {
+        while (relay.Find(relayed.Id) == relayed && relayed.Call.CanWrite && relayed.TryNext(out var next))
+        {
+            if (next.Status is { } status)
+            {
+                relay.Rpc.Finish(relayed.Call, status);
+                continue;
+            }
+
+            relayed.Writing = next.Length;
+            // The call gives it back to the pool.
+            relayed.Call.WriteBuffer = next.Buffer;
+            if (!relay.Rpc.Write(relayed.Call, next.Length, next.Flags))
+            {
+                return;
+            }
+
+            relay.OnTaken(relayed);
+        }
+    }
+
+    private void Begin(in SeamRecord record, ReadOnlyMemory<byte> data, long now)
+    {
+        if (record.Extra <= 0 || record.Extra > Math.Min(data.Length, RpcHeader.MaxMethod) || record.Value >= StreamClassValues.Count || relay.Find(record.Call) is not null)
+        {
+            throw RingMemory.Broken("a call that cannot be begun");
+        }
+
+        var isStream = (record.Flags & SeamFlags.IsStream) != 0;
+        RpcCall call;
+        try
+        {
+            call = relay.Rpc.Begin(data.Span[..record.Extra], (StreamClass)record.Value, isStream, record.First, now, null, record.Second);
+        }
+        catch (ChannelException e)
+        {
+            relay.Fail(record.Call, new RpcStatus(e.Code, e.Class, e.Message));
+            return;
+        }
+
+        var relayed = new RelayedCall(record.Call) { Call = call, IsStream = isStream };
+        relay.Add(relayed);
+        Write(relayed, data[record.Extra..], FlagsOf(record));
+    }
+
+    private void Write(RelayedCall relayed, ReadOnlyMemory<byte> message, DataFlags flags)
+    {
+        var call = relayed.Call;
+        if (relayed.HasWrites || !call.CanWrite)
+        {
+            relayed.Keep(message.Span, flags);
+            return;
+        }
+
+        relayed.Writing = message.Length;
+        if (relay.Rpc.WriteFrom(call, message, flags))
+        {
+            relay.OnTaken(relayed);
+        }
+        else
+        {
+            RpcPeer.KeepWrite(call);
+        }
+
+        if (call.IsIncoming && (flags & DataFlags.Fin) != 0)
+        {
+            ReturnAll(relayed);
+        }
+    }
+
+    private void Finish(RelayedCall relayed, in RpcStatus status)
+    {
+        if (relayed.HasWrites || !relayed.Call.CanWrite)
+        {
+            relayed.Keep(status);
+        }
+        else
+        {
+            relay.Rpc.Finish(relayed.Call, status);
+        }
+
+        ReturnAll(relayed);
+    }
+
+    /// <summary>A call of the guest was answered: what comes on it still is dropped, and read by no one.</summary>
+    private void ReturnAll(RelayedCall relayed)
+    {
+        while (relay.Find(relayed.Id) == relayed && relayed.Unread.Count > 0)
+        {
+            Return(relayed);
+        }
+    }
+
+    private void Return(RelayedCall relayed)
+    {
+        if (relayed.Unread.TryDequeue(out var message))
+        {
+            relay.Rpc.Return(relayed.Call, new RpcMessage([], 0, message.Credit, message.Frames));
+        }
+    }
+
+    private static DataFlags FlagsOf(in SeamRecord record) => (record.Flags & SeamFlags.Fin) != 0 ? DataFlags.Fin : DataFlags.None;
+}

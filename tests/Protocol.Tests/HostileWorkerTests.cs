@@ -1,0 +1,255 @@
+using System.Buffers;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Frames;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.Rpc;
+using ChannelSdk.Protocol.Seam;
+
+namespace ChannelSdk.Protocol.Tests;
+
+/// <summary>A worker that its guest has taken over writes what it likes into the memory that it shares with its supervisor.</summary>
+public class HostileWorkerTests
+{
+    private const int MaxMessage = 4096;
+    private static readonly SessionOptions s_options = new()
+    {
+        StreamWindow = new(4096, 8192, 16384),
+        MaxStreams = new(4, 8, 4),
+        SessionWindow = 65536,
+    };
+
+    [Fact]
+    public void Records_with_a_lie_in_any_field_end_the_worker_or_are_held_within_bounds()
+    {
+        var (refused, taken) = (0, 0);
+        for (var seed = 0; seed < 4000; seed++)
+        {
+            var random = new Random(seed);
+            var supervisor = new Supervisor(random);
+            try
+            {
+                for (var i = 0; i < 300; i++)
+                {
+                    supervisor.Call();
+                    supervisor.Write(Lie(random));
+                    supervisor.Peer.Receive(now: i * 1000);
+                    supervisor.Peer.Publish();
+                    supervisor.Peer.Tick(i * 1000);
+                    taken++;
+                    Assert.InRange(supervisor.Kept, 0, s_options.SessionWindow + 20 * MaxMessage + (1 << 20));
+                    Assert.InRange(supervisor.Incoming, 0, 16);
+                }
+            }
+            catch (ChannelException e)
+            {
+                Assert.Equal(ChannelError.WorkerFailed, e.Code);
+                refused++;
+            }
+
+            supervisor.Peer.FailAll(ChannelError.WorkerFailed, "the worker was ended");
+            Assert.Equal(0, supervisor.Alive);
+        }
+
+        Assert.True(refused > 1000 && taken > 10_000, $"{refused} workers were ended, {taken} records taken");
+    }
+
+    [Fact]
+    public void A_worker_that_sends_more_than_a_guest_has_credit_for_is_ended_before_it_is_kept()
+    {
+        var supervisor = new Supervisor(new Random(1));
+        var id = supervisor.OpenStream();
+        var error = Assert.Throws<ChannelException>(() =>
+        {
+            for (var i = 0; i < 100_000; i++)
+            {
+                // The smallest messages are the ones that cost most.
+                supervisor.Write(new SeamRecord { Kind = SeamKind.Message, Call = id });
+                supervisor.Peer.Receive(0);
+                supervisor.Peer.Publish();
+            }
+        });
+        Assert.Contains("credit", error.Message, StringComparison.Ordinal);
+        Assert.InRange(supervisor.Messages, 100, 1000);
+    }
+
+    [Fact]
+    public void A_turn_ends_however_much_a_worker_has_written()
+    {
+        var supervisor = new Supervisor(new Random(1));
+        for (var i = 0; i < 1000; i++)
+        {
+            supervisor.Write(new SeamRecord { Kind = SeamKind.Heartbeat, Second = -1 });
+        }
+
+        Assert.True(supervisor.Peer.Receive(0));
+        Assert.InRange(supervisor.Heartbeats, 100, 300);
+    }
+
+    private static SeamRecord Lie(Random random)
+    {
+        SeamKind[] kinds =
+        [
+            SeamKind.Incoming, SeamKind.Message, SeamKind.Taken, SeamKind.Ended, SeamKind.Failed, SeamKind.Opening, SeamKind.Link,
+            SeamKind.Established, SeamKind.LinkLost, SeamKind.SessionLost, SeamKind.Heartbeat, SeamKind.EndpointFailed, SeamKind.Fault,
+        ];
+        var isWild = random.Next(100) == 0;
+        return new SeamRecord
+        {
+            Kind = isWild ? (SeamKind)random.Next(256) : kinds[random.Next(kinds.Length)],
+            Bits = (byte)(random.Next(isWild ? 256 : 3) | random.Next(8) << 4),
+            Code = (ushort)random.Next(700),
+            Call = (uint)(random.Next(8) + (random.Next(2) == 0 ? 0 : 0x8000_0000)),
+            Length = random.Next(3) == 0 ? random.Next(MaxMessage + 200) : random.Next(40),
+            Extra = isWild ? random.Next(-200, 200) : random.Next(1, 9),
+            First = random.Next(isWild ? -5 : 0, 100_000),
+            Second = random.Next(isWild ? -5 : -1, 100_000),
+        };
+    }
+
+    private sealed class Supervisor : IRpcHandler, ISeamEvents
+    {
+        private readonly Random _random;
+        private readonly RingWriter _worker;
+        private readonly List<RpcCall> _calls = [];
+        private readonly List<RpcCall> _incoming = [];
+
+        public Supervisor(Random random)
+        {
+            _random = random;
+            var bounds = new SeamBounds(s_options, MaxMessage, 4 * MaxMessage);
+            var fromWorker = new ArrayRing(bounds.RingBytes);
+            _worker = new RingWriter(fromWorker);
+            Peer = new SeamPeer(bounds, new ArrayRing(bounds.RingBytes), fromWorker, this, this);
+        }
+
+        public SeamPeer Peer { get; }
+
+        public int Heartbeats { get; private set; }
+
+        public int Messages { get; private set; }
+
+        public int Incoming => _incoming.Count(static call => !call.IsOver);
+
+        public int Alive => _calls.Concat(_incoming).Count(static call => !call.IsOver);
+
+        public long Kept => _calls.Concat(_incoming).Where(static call => !call.IsOver).Sum(static call => call.Received.Sum(static m => (long)m.Buffer.Length));
+
+        public void Write(SeamRecord record)
+        {
+            if (!_worker.TryBegin(record.Length, 0, out var data))
+            {
+                return;
+            }
+
+            data.Fill((byte)_random.Next(0x1F, 0x80));
+            _worker.Commit(record);
+            _worker.Publish();
+        }
+
+        public uint OpenStream()
+        {
+            Peer.Begin("test.Stream"u8, StreamClass.Bulk, isStream: true, 0, 0, null);
+            var call = Peer.Begin("test.Stream"u8, StreamClass.Bulk, isStream: true, 0, 0, null);
+            Peer.WriteFrom(call, default, DataFlags.None);
+            Peer.Publish();
+            return ((SeamCall)call).Id;
+        }
+
+        public void Call()
+        {
+            var isStream = _random.Next(2) == 0;
+            if (_calls.Count(static call => !call.IsOver) < 6)
+            {
+                var call = Peer.Begin("test.Call"u8, (StreamClass)_random.Next(3), isStream, _random.Next(2) * 1_000_000, 0, null, _random.Next(2) * 500_000);
+                _calls.Add(call);
+                Peer.WriteFrom(call, new byte[_random.Next(MaxMessage)], isStream ? DataFlags.None : DataFlags.Fin);
+            }
+
+            foreach (var call in _calls.Concat(_incoming).ToArray())
+            {
+                if (call.IsOver)
+                {
+                    continue;
+                }
+
+                switch (_random.Next(12))
+                {
+                    case 0 when call is { IsStream: true, CanWrite: true }:
+                        Peer.WriteFrom(call, new byte[_random.Next(MaxMessage)], _random.Next(4) == 0 ? DataFlags.Fin : DataFlags.None);
+                        break;
+                    case 1:
+                        Peer.AwaitMessage(call);
+                        break;
+                    case 2 when Peer.TryRead(call, out var message):
+                        ArrayPool<byte>.Shared.Return(message.Buffer);
+                        break;
+                    case 3 when call.IsIncoming:
+                        Peer.Finish(call, new RpcStatus(ChannelError.Internal, ErrorClass.Refused, "no"));
+                        break;
+                    case 4 when _random.Next(4) == 0:
+                        Peer.Abort(call, ChannelError.Cancelled);
+                        break;
+                }
+            }
+        }
+
+        bool IRpcHandler.OnIncoming(RpcCall call, in RpcHeader untrustedHeader)
+        {
+            _incoming.RemoveAll(static call => call.IsOver);
+            if (_random.Next(4) == 0)
+            {
+                return false;
+            }
+
+            _incoming.Add(call);
+            return true;
+        }
+
+        void IRpcHandler.OnMessage(RpcCall call, ReadOnlySpan<byte> untrustedMessage) => Messages++;
+
+        void IRpcHandler.OnReadable(RpcCall call) => Messages++;
+
+        void IRpcHandler.OnWritable(RpcCall call)
+        {
+        }
+
+        void IRpcHandler.OnFailed(RpcCall call)
+        {
+        }
+
+        void Sessions.ISessionEvents.OnEstablished(bool resumed)
+        {
+        }
+
+        void Sessions.ISessionEvents.OnLinkLost(ChannelError code, string text)
+        {
+        }
+
+        void Sessions.ISessionEvents.OnSessionLost(ChannelError code, string text)
+        {
+        }
+
+        void Sessions.ISessionEvents.OnPeerHeartbeat(in Heartbeat heartbeat) => Heartbeats++;
+
+        void ISeamEvents.OnOpening()
+        {
+        }
+
+        void ISeamEvents.OnLink()
+        {
+        }
+
+        void ISeamEvents.OnSession(UInt128 sessionId, int version, ulong capabilities)
+        {
+        }
+
+        void ISeamEvents.OnEndpointFailed(ChannelError code, string text)
+        {
+        }
+
+        void ISeamEvents.OnFault(string text)
+        {
+        }
+    }
+}

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Transports.Abstractions;
@@ -22,15 +23,20 @@ public sealed class Channel : IAsyncDisposable
     /// <param name="time">The clock; null for the system's.</param>
     /// <exception cref="ChannelException">An option is out of range (<see cref="ChannelError.BadConfiguration"/>).</exception>
     public Channel(PeerRole role, ITransportEndpoint endpoint, ServiceRegistry services, ChannelOptions? options = null, TimeProvider? time = null)
+        : this(
+            options ?? (role == PeerRole.Guest ? ChannelOptions.ForGuest : new ChannelOptions()),
+            time ?? TimeProvider.System,
+            (core, clock) => new SessionEngine(core, role, Given(endpoint), new CallDispatcher(core, Given(services)), core.Status, clock))
     {
-        ArgumentNullException.ThrowIfNull(endpoint);
-        ArgumentNullException.ThrowIfNull(services);
-        options ??= role == PeerRole.Guest ? ChannelOptions.ForGuest : new ChannelOptions();
+    }
+
+    /// <summary>As above, with calls that are carried otherwise.</summary>
+    internal Channel(ChannelOptions options, TimeProvider time, Func<ChannelCore, TimeProvider, IChannelEngine> engine)
+    {
         options.Validate();
-        time ??= TimeProvider.System;
         _core = new ChannelCore(options, time);
         _calls = new OutgoingCalls(_core);
-        _core.Engine = new SessionEngine(_core, role, endpoint, new CallDispatcher(_core, services), _core.Status, time);
+        _core.Engine = engine(_core, time);
     }
 
     /// <summary>Begins to open links, for as long as the channel is not disposed of.</summary>
@@ -159,5 +165,11 @@ public sealed class Channel : IAsyncDisposable
         }
 
         _core.Events.Complete();
+    }
+
+    private static T Given<T>(T argument, [CallerArgumentExpression(nameof(argument))] string? name = null)
+    {
+        ArgumentNullException.ThrowIfNull(argument, name);
+        return argument;
     }
 }

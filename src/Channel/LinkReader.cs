@@ -7,6 +7,9 @@ namespace ChannelSdk.Channels;
 /// <summary>Gives the session what comes: a link's bytes as they are received, and the time when something is due.</summary>
 internal sealed class LinkReader
 {
+    /// <summary>Microseconds until room is looked for again.</summary>
+    private const long CongestionPause = 1000;
+
     private readonly ChannelCore _core;
     private readonly SessionEngine _session;
     private readonly ReceiveBuffer _buffer;
@@ -35,7 +38,7 @@ internal sealed class LinkReader
             long pausedUntil;
             lock (_core.Gate)
             {
-                pausedUntil = _session.Session.ReceivePausedUntil;
+                pausedUntil = _session.IsCongested() ? _core.Now + CongestionPause : _session.Session.ReceivePausedUntil;
                 space = _buffer.GetSpace();
             }
 

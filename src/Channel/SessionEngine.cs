@@ -47,6 +47,9 @@ internal sealed class SessionEngine : IChannelEngine
 
     public SendPump Sender { get; }
 
+    /// <summary>Under the lock: whether what came last has no room, so that nothing is to be received.</summary>
+    public Func<bool> IsCongested { get; init; } = static () => false;
+
     /// <summary>Under the lock: bytes received on all links.</summary>
     public long BytesIn { get; set; }
 
@@ -56,7 +59,7 @@ internal sealed class SessionEngine : IChannelEngine
     ICallPeer IChannelEngine.Calls => Rpc;
 
     public SessionFacts Facts => new(
-        Session.SessionId, Session.Version, Session.Capabilities, BytesIn, BytesOut, Session.ReceivePausedUntil - _core.Now, Session.ReceivePauses);
+        Session.SessionId, Session.Version, Session.Capabilities, BytesIn, BytesOut, Session.ReceivePausedUntil, Session.ReceivePauses);
 
     public void Start() => _links.Start();
 

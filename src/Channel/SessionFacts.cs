@@ -6,7 +6,7 @@ namespace ChannelSdk.Channels;
 /// <param name="Capabilities">Those that both sides have.</param>
 /// <param name="BytesIn">Bytes received on all links.</param>
 /// <param name="BytesOut">Bytes sent on all links.</param>
-/// <param name="ReceivePause">Microseconds for which the link is not read; 0 or less while it is.</param>
+/// <param name="ReceivePausedUntil">Until when the link is not read, in microseconds of the monotonic clock; a time that has passed while it is.</param>
 /// <param name="ReceivePauses">How often it was not read for a time.</param>
 internal readonly record struct SessionFacts(
-    UInt128 SessionId, int Version, ulong Capabilities, long BytesIn, long BytesOut, long ReceivePause, long ReceivePauses);
+    UInt128 SessionId, int Version, ulong Capabilities, long BytesIn, long BytesOut, long ReceivePausedUntil, long ReceivePauses);

@@ -16,6 +16,9 @@ internal sealed class StatusTracker(ChannelCore core) : ISessionEvents
 
     public ChannelState State { get; private set; }
 
+    /// <summary>Called when the link's state changes.</summary>
+    public Action<ChannelState> Moved { get; set; } = static _ => { };
+
     /// <summary>The channel was disposed of, or is about to be.</summary>
     public bool IsClosed => State >= ChannelState.Closing;
 
@@ -111,7 +114,7 @@ internal sealed class StatusTracker(ChannelCore core) : ISessionEvents
     /// <summary>All of it at this moment.</summary>
     public ChannelStatus Snapshot()
     {
-        var facts = core.Engine.Facts;
+        var (facts, now) = (core.Engine.Facts, core.Now);
         return new ChannelStatus
         {
             LinkState = State switch
@@ -124,12 +127,12 @@ internal sealed class StatusTracker(ChannelCore core) : ISessionEvents
             SessionId = facts.SessionId == 0 ? null : facts.SessionId,
             Resumes = _resumes,
             PeerHeartbeat = _heartbeat,
-            HeartbeatAge = _heartbeat is null ? null : TimeSpan.FromMicroseconds(core.Now - _heartbeatAt),
+            HeartbeatAge = _heartbeat is null ? null : TimeSpan.FromMicroseconds(now - _heartbeatAt),
             LastError = LastError,
             Peer = Peer,
             BytesIn = facts.BytesIn,
             BytesOut = facts.BytesOut,
-            ReceivePause = facts.ReceivePause > 0 ? TimeSpan.FromMicroseconds(facts.ReceivePause) : null,
+            ReceivePause = facts.ReceivePausedUntil > now ? TimeSpan.FromMicroseconds(facts.ReceivePausedUntil - now) : null,
             ReceivePauses = facts.ReceivePauses,
             EventsDropped = core.Events.Dropped,
             Version = facts.Version,
@@ -139,7 +142,14 @@ internal sealed class StatusTracker(ChannelCore core) : ISessionEvents
 
     private static ChannelException Closed() => new(ChannelError.SessionClosed, ErrorClass.Refused, "the channel is closed");
 
-    private void MoveTo(ChannelState state) => State = IsClosed ? State : state;
+    private void MoveTo(ChannelState state)
+    {
+        if (!IsClosed)
+        {
+            State = state;
+            Moved(state);
+        }
+    }
 
     private void ResetReady()
     {

@@ -1,4 +1,5 @@
 using ChannelSdk.Channels;
+using ChannelSdk.Channels.Workers;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Options;
@@ -21,7 +22,7 @@ internal sealed class ChannelPair : IAsyncDisposable
 
     private readonly InMemoryPair? _pair;
 
-    public ChannelPair(ITransportEndpoint? guest = null, ITransportEndpoint? host = null, ChannelOptions? options = null, TimeProvider? hostTime = null)
+    public ChannelPair(ITransportEndpoint? guest = null, ITransportEndpoint? host = null, ChannelOptions? options = null, TimeProvider? hostTime = null, bool isIsolated = false)
     {
         if (guest is null || host is null)
         {
@@ -30,7 +31,9 @@ internal sealed class ChannelPair : IAsyncDisposable
         }
 
         Guest = NewGuest(guest);
-        Host = new Channel(PeerRole.Host, host, new ServiceRegistry(), options, hostTime);
+        Host = isIsolated
+            ? WorkerChannel.Create(new WorkerInProcess(host, options ?? new ChannelOptions(), hostTime), new ServiceRegistry(), options, hostTime)
+            : new Channel(PeerRole.Host, host, new ServiceRegistry(), options, hostTime);
         Guest.Start();
         Host.Start();
     }

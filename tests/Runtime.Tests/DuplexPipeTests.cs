@@ -8,14 +8,14 @@ using Google.Protobuf.WellKnownTypes;
 namespace ChannelSdk.Runtime.Tests;
 
 /// <summary>A stream of the channel as pipes.</summary>
-public class DuplexPipeTests
+public class DuplexPipeTests : ChannelTests
 {
     private static readonly StreamMethod<Empty> s_missing = new("test.NoSuchStream", StreamClass.Bulk);
 
     [Fact]
     public async Task Bytes_go_both_ways_and_each_direction_ends_by_itself()
     {
-        await using var pair = new ChannelPair();
+        await using var pair = NewPair();
         var pipe = await OpenAsync(pair, ChannelPair.EchoStream);
         var sent = new byte[3_000_000];
         new Random(1).NextBytes(sent);
@@ -37,7 +37,7 @@ public class DuplexPipeTests
     [Fact]
     public async Task A_peer_that_does_not_read_stops_the_flush()
     {
-        await using var pair = new ChannelPair();
+        await using var pair = NewPair();
         // Its answers are not read, so the echo stops reading, too.
         var pipe = await OpenAsync(pair, ChannelPair.EchoStream);
         long flushed = 0;
@@ -51,15 +51,16 @@ public class DuplexPipeTests
             Assert.InRange(flushed, 0, 32 << 20);
         }
 
-        var result = await pipe.Input.ReadAsync(ChannelPair.Soon);
-        while (!flush.IsCompleted)
+        var reading = pipe.Input.ReadAsync(ChannelPair.Soon).AsTask();
+        while (await Task.WhenAny(flush, reading) != flush)
         {
-            pipe.Input.AdvanceTo(result.Buffer.End);
-            result = await pipe.Input.ReadAsync(ChannelPair.Soon);
+            pipe.Input.AdvanceTo((await reading).Buffer.End);
+            reading = pipe.Input.ReadAsync(ChannelPair.Soon).AsTask();
         }
 
         await flush;
-        pipe.Input.AdvanceTo(result.Buffer.End);
+        pipe.Input.CancelPendingRead();
+        pipe.Input.AdvanceTo((await reading).Buffer.End);
         await pipe.Output.CompleteAsync(new IOException("enough"));
         await pipe.Input.CompleteAsync();
     }
@@ -67,7 +68,7 @@ public class DuplexPipeTests
     [Fact]
     public async Task The_peers_error_is_thrown_to_the_reader_and_holds_the_channels_own()
     {
-        await using var pair = new ChannelPair();
+        await using var pair = NewPair();
         var pipe = await OpenAsync(pair, s_missing);
         var error = await Assert.ThrowsAsync<IOException>(async () => await pipe.Input.ReadAsync(ChannelPair.Soon));
         Assert.Equal(ChannelError.UnknownMethod, Assert.IsType<ChannelException>(error.InnerException).Code);
@@ -78,7 +79,7 @@ public class DuplexPipeTests
     [Fact]
     public async Task A_cancelled_read_loses_no_byte()
     {
-        await using var pair = new ChannelPair();
+        await using var pair = NewPair();
         var pipe = await OpenAsync(pair, ChannelPair.EchoStream);
         var waiting = pipe.Input.ReadAsync(ChannelPair.Soon).AsTask();
         pipe.Input.CancelPendingRead();
@@ -100,7 +101,7 @@ public class DuplexPipeTests
     {
         foreach (var ofReader in new[] { false, true })
         {
-            await using var pair = new ChannelPair();
+            await using var pair = NewPair();
             var pipe = await OpenAsync(pair, ChannelPair.EchoStream);
             await pipe.Output.WriteAsync("x"u8.ToArray(), ChannelPair.Soon);
             pipe.Input.AdvanceTo((await pipe.Input.ReadAsync(ChannelPair.Soon)).Buffer.End);

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using ChannelSdk.Channels;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Options;
@@ -14,6 +15,25 @@ namespace ChannelSdk.Runtime.Tests;
 public sealed class MessageTests
 {
     private static readonly StreamMethod<Empty> s_deaf = new("test.Deaf", StreamClass.Bulk);
+
+    [Fact]
+    public async Task Memory_for_a_message_in_parts_is_as_much_as_the_one_before_took()
+    {
+        await using var pair = new ChannelPair();
+        await using var stream = await pair.Host.OpenStreamAsync(ChannelPair.EchoStream, new Empty(), cancellationToken: ChannelPair.Soon);
+        var memory = new List<int>();
+        foreach (var size in new[] { 300_000, 70_000, 70_000 })
+        {
+            await stream.WriteAsync(new byte[size], ChannelPair.Soon);
+            using var echo = await stream.ReadAsync(ChannelPair.Soon);
+            Assert.True(MemoryMarshal.TryGetArray(echo.Memory, out var array));
+            Assert.Equal(size, array.Count);
+            memory.Add(array.Array!.Length);
+        }
+
+        // The pool's sizes are powers of two. The second one's is for the first; who goes on with small ones gets no more than they need.
+        Assert.Equal([512 << 10, 512 << 10, 128 << 10], memory);
+    }
 
     [Fact]
     public async Task A_message_that_is_disposed_of_twice_gives_its_memory_back_once()

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using ChannelSdk.Channels;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Links;
@@ -13,7 +12,7 @@ using Google.Protobuf.WellKnownTypes;
 
 namespace ChannelSdk.Runtime.Tests;
 
-public class StreamAndLinkTests
+public class StreamAndLinkTests : ChannelTests
 {
     private static int FreePort()
     {
@@ -25,7 +24,7 @@ public class StreamAndLinkTests
     [Fact]
     public async Task A_stream_carries_messages_both_ways_until_both_sides_end_it()
     {
-        await using var pair = new ChannelPair();
+        await using var pair = NewPair();
         await using var stream = await pair.Host.OpenStreamAsync(ChannelPair.EchoStream, new Empty(), cancellationToken: ChannelPair.Soon);
         for (var i = 0; i < 500; i++)
         {
@@ -40,28 +39,9 @@ public class StreamAndLinkTests
     }
 
     [Fact]
-    public async Task Memory_for_a_message_in_parts_is_as_much_as_the_one_before_took()
-    {
-        await using var pair = new ChannelPair();
-        await using var stream = await pair.Host.OpenStreamAsync(ChannelPair.EchoStream, new Empty(), cancellationToken: ChannelPair.Soon);
-        var memory = new List<int>();
-        foreach (var size in new[] { 300_000, 70_000, 70_000 })
-        {
-            await stream.WriteAsync(new byte[size], ChannelPair.Soon);
-            using var echo = await stream.ReadAsync(ChannelPair.Soon);
-            Assert.True(MemoryMarshal.TryGetArray(echo.Memory, out var array));
-            Assert.Equal(size, array.Count);
-            memory.Add(array.Array!.Length);
-        }
-
-        // The pool's sizes are powers of two. The second one's is for the first; who goes on with small ones gets no more than they need.
-        Assert.Equal([512 << 10, 512 << 10, 128 << 10], memory);
-    }
-
-    [Fact]
     public async Task Links_that_are_cut_again_and_again_lose_and_repeat_nothing()
     {
-        await using var pair = new ChannelPair();
+        await using var pair = NewPair();
         await using var stream = await pair.Host.OpenStreamAsync(ChannelPair.Source, new Int64Value { Value = 5000 }, cancellationToken: ChannelPair.Soon);
         var cuts = 0;
         for (long i = 0; i < 5000; i++)
@@ -84,7 +64,7 @@ public class StreamAndLinkTests
     [Fact]
     public async Task A_stream_of_a_method_that_is_not_there_fails_as_unknown()
     {
-        await using var pair = new ChannelPair();
+        await using var pair = NewPair();
         await using var stream = await pair.Guest.OpenStreamAsync(new StreamMethod<Empty>("none.Here", StreamClass.Bulk), new Empty(), cancellationToken: ChannelPair.Soon);
         var error = await Assert.ThrowsAsync<ChannelException>(async () => await stream.ReadAsync(ChannelPair.Soon));
         Assert.Equal(ChannelError.UnknownMethod, error.Code);
@@ -93,7 +73,7 @@ public class StreamAndLinkTests
     [Fact]
     public async Task A_reader_that_waits_stops_its_writer_and_holds_no_more_than_its_window()
     {
-        await using var pair = new ChannelPair();
+        await using var pair = NewPair();
         await using var source = await pair.Host.OpenStreamAsync(ChannelPair.Source, new Int64Value { Value = 100_000 }, cancellationToken: ChannelPair.Soon);
         using var first = await source.ReadAsync(ChannelPair.Soon);
         // A writer that nothing stops sends more than that in a tenth of this time.
@@ -115,7 +95,7 @@ public class StreamAndLinkTests
             var folder = Directory.CreateTempSubdirectory("channel-");
             var port = FreePort();
             var time = new PatientClock();
-            await using var pair = new ChannelPair(
+            await using var pair = NewPair(
                 TransportEndpoints.Create(string.Format(null, guest, folder.FullName, port)),
                 TransportEndpoints.Create(string.Format(null, host, folder.FullName, port)), hostTime: time);
             await pair.Host.WaitReadyAsync(ChannelPair.Soon);
@@ -157,7 +137,7 @@ public class StreamAndLinkTests
     public async Task A_guest_that_restarts_fails_the_call_as_may_have_run_and_the_next_call_works()
     {
         await using var memory = new InMemoryPair();
-        await using var pair = new ChannelPair(new Detached(memory.Guest), memory.Host);
+        await using var pair = NewPair(new Detached(memory.Guest), memory.Host);
         var hanging = pair.Host.CallAsync(ChannelPair.Hang, new Empty()).AsTask();
         await pair.HangStarted.Task.WaitAsync(ChannelPair.Soon);
         // A new process with no memory of the session comes to the same place.
@@ -172,7 +152,7 @@ public class StreamAndLinkTests
     [Fact]
     public async Task Watchers_see_the_link_come_go_and_come_back_and_the_peer_change_its_state()
     {
-        await using var pair = new ChannelPair();
+        await using var pair = NewPair();
         var seen = new List<ChannelEventKind>();
         var events = pair.Host.WatchAsync(ChannelPair.Soon);
         await pair.Host.WaitReadyAsync(ChannelPair.Soon);

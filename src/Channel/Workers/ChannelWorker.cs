@@ -1,0 +1,199 @@
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.Seam;
+using ChannelSdk.Protocol.Sessions;
+using ChannelSdk.Transports.Abstractions;
+
+namespace ChannelSdk.Channels.Workers;
+
+/// <summary>
+/// What runs in a worker: the session with one guest over the links of one endpoint, whose calls are carried to the supervisor and back. It
+/// ends when the supervisor says so, or has ended.
+/// </summary>
+public sealed class ChannelWorker : ISeamControl, ISessionEvents, IAsyncDisposable
+{
+    private readonly ChannelCore _core;
+    private readonly SessionEngine _session;
+    private readonly SeamRelay _relay;
+    private readonly Bell _bell;
+    private readonly ITransportLink _link;
+    private readonly PublishDeferred _publish;
+    private readonly SharedFigures _figures;
+    private bool _isClosing;
+
+    /// <summary>Makes one; <see cref="RunAsync"/> does the work.</summary>
+    /// <param name="endpoint">Where the guest's links come from; disposed of with this.</param>
+    /// <param name="options">Bounds and times, as the supervisor's.</param>
+    /// <param name="memory">The memory that the supervisor shares.</param>
+    /// <param name="supervisor">The socket to the supervisor; disposed of with this.</param>
+    /// <param name="time">The clock; null for the system's, which the supervisor has too.</param>
+    /// <exception cref="ChannelException">An option is out of range (<see cref="ChannelError.BadConfiguration"/>).</exception>
+    public ChannelWorker(ITransportEndpoint endpoint, ChannelOptions options, Memory<byte> memory, ITransportLink supervisor, TimeProvider? time = null)
+    {
+        ArgumentNullException.ThrowIfNull(endpoint);
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(supervisor);
+        options.Validate();
+        time ??= TimeProvider.System;
+        _core = new ChannelCore(options, time);
+        _link = supervisor;
+        _bell = new Bell(supervisor, _core.Faults);
+        _publish = new PublishDeferred(this);
+        _figures = SeamArea.Figures(memory);
+        _relay = new SeamRelay(SeamArea.ToWorker(memory), SeamArea.FromWorker(memory), this, () => _publish.Ask(_core.Callbacks));
+        _session = new SessionEngine(_core, PeerRole.Host, endpoint, _relay, this, time) { IsCongested = () => _relay.IsCongested };
+        _relay.Rpc = _session.Rpc;
+        _core.Engine = _session;
+        _core.Status.Moved = OnMoved;
+    }
+
+    /// <summary>Works until the supervisor has said that it shall end, or has ended.</summary>
+    /// <exception cref="ChannelException">The supervisor broke the rules (<see cref="ChannelError.WorkerFailed"/>).</exception>
+    public async Task RunAsync()
+    {
+        lock (_core.Gate)
+        {
+            _core.Status.Start();
+        }
+
+        using var stopping = new CancellationTokenSource();
+        var telling = TellFailuresAsync(stopping.Token);
+        _session.Start();
+        bool sleeps;
+        do
+        {
+            lock (_core.Gate)
+            {
+                _relay.Receive(_core.Now);
+                _publish.Ask(_core.Callbacks);
+                sleeps = _relay.TrySleep();
+                _session.Rearm();
+            }
+
+            _core.Callbacks.Run();
+            _session.Flush();
+            if (_isClosing)
+            {
+                break;
+            }
+        }
+        while (!sleeps || await _bell.WaitAsync().ConfigureAwait(false));
+        await stopping.CancelAsync().ConfigureAwait(false);
+        await _core.Faults.ObserveAsync(telling).ConfigureAwait(false);
+    }
+
+    /// <summary>Ends the session, with a goodbye to the guest if it was not ended, and the socket to the supervisor.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (_core.Gate)
+        {
+            if (_core.Status.TryClose())
+            {
+                _session.Close();
+            }
+        }
+
+        _core.Callbacks.Run();
+        _session.Flush();
+        await _session.DisposeAsync().ConfigureAwait(false);
+        await _link.DisposeAsync().ConfigureAwait(false);
+    }
+
+    void ISeamControl.SetState(StateWord state, DateTimeOffset? until, ushort detail) => _session.SetState(state, until, detail);
+
+    void ISeamControl.Cut(ChannelError code, string text) => _session.Cut(new ChannelException(code, ErrorClass.Retry, text));
+
+    void ISeamControl.Close() => _isClosing = true;
+
+    void ISessionEvents.OnEstablished(bool resumed)
+    {
+        Each(static (events, resumed) => events.OnEstablished(resumed), resumed);
+    }
+
+    void ISessionEvents.OnLinkLost(ChannelError code, string text) => Each(static (events, lost) => events.OnLinkLost(lost.code, lost.text), (code, text));
+
+    void ISessionEvents.OnSessionLost(ChannelError code, string text) => Each(static (events, lost) => events.OnSessionLost(lost.code, lost.text), (code, text));
+
+    void ISessionEvents.OnPeerHeartbeat(in Heartbeat heartbeat) => Each(static (events, heartbeat) => events.OnPeerHeartbeat(heartbeat), heartbeat);
+
+    /// <summary>The links' loop asks the status here; the supervisor is told the same.</summary>
+    private void Each<T>(Action<ISessionEvents, T> tell, T what)
+    {
+        tell(_core.Status, what);
+        tell(_relay, what);
+    }
+
+    private void OnMoved(ChannelState state)
+    {
+        switch (state)
+        {
+            case ChannelState.Opening:
+                _relay.OnOpening();
+                break;
+            case ChannelState.Handshake:
+                _relay.OnLink();
+                break;
+        }
+    }
+
+    private async Task TellFailuresAsync(CancellationToken stopping)
+    {
+        try
+        {
+            await foreach (var told in _core.Events.WatchAsync(stopping).ConfigureAwait(false))
+            {
+                lock (_core.Gate)
+                {
+                    if (told.Kind == ChannelEventKind.EndpointFailed)
+                    {
+                        _relay.OnEndpointFailed(told.Error, told.Text);
+                    }
+                    else if (told.Kind == ChannelEventKind.Fault)
+                    {
+                        _relay.OnFault(told.Text);
+                    }
+                }
+
+                _core.Callbacks.Run();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The worker ends.
+        }
+    }
+
+    private void Publish()
+    {
+        bool wakes;
+        lock (_core.Gate)
+        {
+            _figures.Write(_session.Facts);
+            wakes = _publish.Take() && _relay.Publish();
+        }
+
+        if (wakes)
+        {
+            _bell.Ring();
+        }
+    }
+
+    /// <summary>Shows the supervisor what was written under the lock, once, when that is free.</summary>
+    private sealed class PublishDeferred(ChannelWorker worker) : IDeferred
+    {
+        private bool _isAsked;
+
+        public void Ask(CallbackRunner callbacks)
+        {
+            if (!_isAsked)
+            {
+                _isAsked = true;
+                callbacks.Defer(this);
+            }
+        }
+
+        public bool Take() => _isAsked && !(_isAsked = false);
+
+        public void Run() => worker.Publish();
+    }
+}

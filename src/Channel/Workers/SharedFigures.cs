@@ -1,0 +1,28 @@
+using System.Runtime.InteropServices;
+
+namespace ChannelSdk.Channels.Workers;
+
+/// <summary>What a worker counts, in memory that it writes and its supervisor reads for people alone: any number may be there.</summary>
+/// <param name="memory">Memory of <see cref="Bytes"/> bytes.</param>
+internal sealed class SharedFigures(Memory<byte> memory)
+{
+    /// <summary>Bytes of the memory.</summary>
+    public const int Bytes = 64;
+
+    private Span<long> Numbers => MemoryMarshal.Cast<byte, long>(memory.Span);
+
+    /// <summary>Writes those of now.</summary>
+    public void Write(in SessionFacts facts)
+    {
+        var numbers = Numbers;
+        (numbers[0], numbers[1]) = (facts.BytesIn, facts.BytesOut);
+        (numbers[2], numbers[3]) = (facts.ReceivePausedUntil, facts.ReceivePauses);
+    }
+
+    /// <summary>Adds those of now to what is known otherwise.</summary>
+    public SessionFacts Read(in SessionFacts facts)
+    {
+        var untrusted = Numbers;
+        return facts with { BytesIn = untrusted[0], BytesOut = untrusted[1], ReceivePausedUntil = untrusted[2], ReceivePauses = untrusted[3] };
+    }
+}

@@ -35,7 +35,7 @@ public sealed class ConfinementTests(Appliance appliance) : IDisposable
             pid = int.Parse(_resources.Single(t => t.Kind == LaunchResourceKind.Process).Name, CultureInfo.InvariantCulture);
             var status = await FinalStatusAsync(pid);
             var user = uint.Parse(status["Uid"].Split('\t')[0], CultureInfo.InvariantCulture);
-            Assert.InRange(user, UserRange.Usual.First, UserRange.Usual.Last);
+            Assert.InRange(user, UserRange.Appliances.First, UserRange.Appliances.Last);
             Assert.Equal($"{user}\t{user}\t{user}\t{user}", status["Uid"]);
             Assert.Equal(status["Uid"], status["Gid"]);
             foreach (var capabilities in (string[])["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"])

@@ -212,7 +212,7 @@ public sealed class InstallPhaseKillTests(Appliance appliance) : IDisposable
         var end = InstallRig.Soon;
         while (true)
         {
-            if (OperationProcesses.Find(operation).Select(UserOf).FirstOrDefault(static user => user >= UserRange.Usual.First) is > 0 and var user)
+            if (OperationProcesses.Find(operation).Select(UserOf).FirstOrDefault(static user => user >= UserRange.Appliances.First) is > 0 and var user)
             {
                 return user;
             }

@@ -33,11 +33,11 @@ internal sealed class QemuConfinement : IDisposable
     private readonly Action<string> _tell;
     private readonly bool _isForwarded;
 
-    private QemuConfinement(QemuUserLease? lease, QemuUser? user, uint? group, string accelerator, ResourceLimits limits, bool isForwarded, Action<string> tell) =>
+    private QemuConfinement(UserLease? lease, QemuUser? user, uint? group, string accelerator, ResourceLimits limits, bool isForwarded, Action<string> tell) =>
         (Lease, User, Group, Accelerator, Limits, _isForwarded, _tell) = (lease, user, group, accelerator, limits, isForwarded, tell);
 
     /// <summary>The user that is taken; null if QEMU gets none of a range.</summary>
-    public QemuUserLease? Lease { get; }
+    public UserLease? Lease { get; }
 
     /// <summary>Whom QEMU runs as; null for this process's user.</summary>
     public QemuUser? User { get; }
@@ -150,7 +150,7 @@ internal sealed class QemuConfinement : IDisposable
         _ => "time of processors",
     };
 
-    private static QemuUserLease? TryTake(UserRange? range, string operation, Action<string> tell)
+    private static UserLease? TryTake(UserRange? range, string operation, Action<string> tell)
     {
         if (range is not { } users)
         {
@@ -172,11 +172,12 @@ internal sealed class QemuConfinement : IDisposable
 
         try
         {
-            return QemuUserLease.Take(users, UsersFolder, uint.Parse(operation.AsSpan(0, 8), NumberStyles.HexNumber, CultureInfo.InvariantCulture));
+            return UserLease.Take(users, UsersFolder, uint.Parse(operation.AsSpan(0, 8), NumberStyles.HexNumber, CultureInfo.InvariantCulture))
+                ?? throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"all users of the range {users} are taken by other appliances; wait, or widen the range");
         }
-        catch (ChannelException e) when (e.Code == ChannelError.BadConfiguration)
+        catch (IOException e)
         {
-            tell($"the appliance's QEMU runs as this program's user: {e.Message}");
+            tell($"the appliance's QEMU runs as this program's user, as no other can be had by {e.Message}");
             return null;
         }
     }

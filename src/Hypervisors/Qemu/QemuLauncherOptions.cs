@@ -1,5 +1,6 @@
 using ChannelSdk.Host.Launch;
 using ChannelSdk.Host.Options;
+using ChannelSdk.Linux.Processes;
 
 namespace ChannelSdk.Hypervisors.Qemu;
 
@@ -59,7 +60,7 @@ public sealed record QemuLauncherOptions
     /// The users of which each QEMU gets one that no other has, where this process runs as root; null for none: then QEMU runs as this
     /// process's user. All programs of a host that start appliances must have the same range, or ranges apart.
     /// </summary>
-    public UserRange? Users { get; init; } = UserRange.Usual;
+    public UserRange? Users { get; init; } = UserRange.Appliances;
 
     /// <summary>Whether QEMU filters its own system calls (<see cref="QemuOptions.Sandbox"/>).</summary>
     public bool Sandbox { get; init; } = true;

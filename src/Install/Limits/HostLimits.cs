@@ -1,8 +1,8 @@
 using System.Net;
-using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Definitions;
 using ChannelSdk.Install.Mirror;
 using ChannelSdk.Install.Names;
+using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Text;
 using ChannelSdk.Protocol.Toml;
@@ -51,7 +51,7 @@ public sealed record HostLimits
                 static (limits, paths) => limits with { ConfinedFiles = paths }),
             TomlKey.Text<HostLimits>(ApplianceKey, "the absolute path of a folder", static (limits, path) => Path.IsPathRooted(path) ? limits with { Appliance = Path.GetFullPath(path) } : null),
             TomlKey.Text<HostLimits>(ImagesKey, "the absolute path of a file", static (limits, path) => Path.IsPathRooted(path) ? limits with { Images = Path.GetFullPath(path) } : null),
-            TomlKey.Text<HostLimits>(UsersKey, $"a range of users such as \"{UserRange.Usual}\", or \"{NoUsers}\"",
+            TomlKey.Text<HostLimits>(UsersKey, $"a range of users such as \"{UserRange.Appliances}\", or \"{NoUsers}\"",
                 static (limits, text) => text == NoUsers ? limits with { ApplianceUsers = null } : UserRange.TryParse(text, out var users) ? limits with { ApplianceUsers = users } : null),
             Networks(PackageNetworksKey, static (limits, networks) => limits with { PackageNetworks = networks }),
             Networks(MirrorNetworksKey, static (limits, networks) => limits with { MirrorNetworks = networks }),
@@ -87,7 +87,7 @@ public sealed record HostLimits
     public string? Appliance { get; init; }
 
     /// <summary>The users of which the hypervisor's process of each appliance gets one of its own; null: none.</summary>
-    public UserRange? ApplianceUsers { get; init; } = UserRange.Usual;
+    public UserRange? ApplianceUsers { get; init; } = UserRange.Appliances;
 
     /// <summary>The inner networks that personalization packages may be fetched from; null: those that are asked for.</summary>
     public IReadOnlyList<IPNetwork>? PackageNetworks { get; init; }

@@ -1,6 +1,6 @@
 using System.Net;
-using ChannelSdk.Host.Launch;
 using ChannelSdk.Install.Limits;
+using ChannelSdk.Linux.Processes;
 using ChannelSdk.Protocol.Errors;
 
 namespace ChannelSdk.HostEndpoint.Tests.Install;
@@ -55,7 +55,7 @@ public sealed class HostLimitsTests : IDisposable
     [Fact]
     public void Appliances_have_users_of_the_usual_range_unless_the_file_says_otherwise()
     {
-        Assert.Equal(UserRange.Usual, HostLimits.Load(_rig.At("host.toml")).ApplianceUsers);
+        Assert.Equal(UserRange.Appliances, HostLimits.Load(_rig.At("host.toml")).ApplianceUsers);
         Assert.Equal(new UserRange(70_000, 70_999), HostLimits.Load(Write("[install]\nappliance_users = \"70000-70999\"\n")).ApplianceUsers);
         Assert.Null(HostLimits.Load(Write("[install]\nappliance_users = \"none\"\n")).ApplianceUsers);
     }

@@ -21,21 +21,40 @@ public sealed class QemuConfinementTests : IDisposable
     {
         var range = new UserRange(70_000, 70_001);
         var place = _folder.At("users");
-        using var first = QemuUserLease.Take(range, place, 1);
-        using (var second = QemuUserLease.Take(range, place, 1))
+        using var first = UserLease.Take(range, place, 1)!;
+        using (var second = UserLease.Take(range, place, 1)!)
         {
             Assert.Equal((70_001u, 70_000u), (first.User, second.User));
-            var error = Assert.Throws<ChannelException>(() => QemuUserLease.Take(range, place, 0));
-            Assert.Equal((ChannelError.ResourceExhausted, "all users of the range 70000-70001 are taken by other appliances; wait, or widen the range"), (error.Code, error.Message));
+            Assert.Null(UserLease.Take(range, place, 0));
         }
 
-        using var third = QemuUserLease.Take(range, place, 1);
+        using var third = UserLease.Take(range, place, 1)!;
         Assert.Equal(70_000u, third.User);
         // A file that a killed program has left is no lock.
         first.Dispose();
         File.WriteAllText(_folder.At("users", "70001"), "");
-        using var fourth = QemuUserLease.Take(range, place, 1);
+        using var fourth = UserLease.Take(range, place, 1)!;
         Assert.Equal(70_001u, fourth.User);
+        // Those of appliances and of workers have none in common.
+        Assert.True(UserRange.Appliances.Last < UserRange.Workers.First);
+        File.WriteAllText(_folder.At("file"), "");
+        Assert.Contains(_folder.At("file"), Assert.Throws<IOException>(() => UserLease.Take(range, _folder.At("file"), 0)).Message);
+    }
+
+    [Fact]
+    public void An_appliance_waits_for_a_user_when_all_of_its_range_are_taken()
+    {
+        if (!Capabilities.Has(Capabilities.SetUid))
+        {
+            // Then it gets none.
+            return;
+        }
+
+        var range = new UserRange(70_010, 70_010);
+        QemuConfinement Confine() => QemuConfinement.Of(new QemuLauncherOptions { Kernel = "k", Initrd = "i", Users = range, Accelerator = "tcg" }, new string('a', 32), 512, 1, static _ => { });
+        using var first = Confine();
+        var error = Assert.Throws<ChannelException>(Confine);
+        Assert.Equal((ChannelError.ResourceExhausted, "all users of the range 70010-70010 are taken by other appliances; wait, or widen the range"), (error.Code, error.Message));
     }
 
     [Theory]

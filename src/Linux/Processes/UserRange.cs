@@ -1,16 +1,19 @@
 using System.Globalization;
 
-namespace ChannelSdk.Host.Launch;
+namespace ChannelSdk.Linux.Processes;
 
-/// <summary>Numbers of users, which are groups' numbers too, that belong to appliances alone: no account, container or service of the host has one.</summary>
+/// <summary>Numbers of users, which are groups' numbers too, that belong to one kind of program alone: no account, container or service of the host has one.</summary>
 /// <param name="First">The first, 1 or more.</param>
 /// <param name="Last">The last, at most 4,294,967,293.</param>
 public readonly record struct UserRange(uint First, uint Last)
 {
     private const uint Most = uint.MaxValue - 2;
 
-    /// <summary>1,879,048,192 to 1,879,113,727: above what systemd gives to containers, and below 2^31.</summary>
-    public static UserRange Usual => new(0x7000_0000, 0x7000_FFFF);
+    /// <summary>Of appliances: 1,879,048,192 to 1,879,113,727, above what systemd gives to containers, and below 2^31.</summary>
+    public static UserRange Appliances => new(0x7000_0000, 0x7000_FFFF);
+
+    /// <summary>Of the workers of instances: 1,879,113,728 to 1,879,179,263, the next ones.</summary>
+    public static UserRange Workers => new(0x7001_0000, 0x7001_FFFF);
 
     /// <summary>How many there are.</summary>
     public uint Count => Last - First + 1;

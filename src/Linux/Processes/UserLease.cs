@@ -1,19 +1,19 @@
 using System.Globalization;
-using ChannelSdk.Host.Launch;
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Linux.Native;
-using ChannelSdk.Protocol.Errors;
 using Microsoft.Win32.SafeHandles;
 
-namespace ChannelSdk.Hypervisors.Qemu;
+namespace ChannelSdk.Linux.Processes;
 
 /// <summary>
-/// One user of a range, which no other QEMU of this machine has meanwhile: the kernel's lock on a file with its number. The guard of
-/// the QEMU has the file open too, so the lock outlives this process until QEMU was killed, and then removes the file.
+/// One user of a range, which no other program of this machine has meanwhile: the kernel's lock on a file with its number. A process that is
+/// to outlive this one has the file open too, so the lock ends with the last of them.
 /// </summary>
-internal sealed class QemuUserLease : IDisposable
+public sealed class UserLease : IDisposable
 {
-    private QemuUserLease(uint user, string path, SafeFileHandle file) => (User, Path, File) = (user, path, file);
+    private const uint OwnerOnly = 0x180;
+
+    private UserLease(uint user, string path, SafeFileHandle file) => (User, Path, File) = (user, path, file);
 
     /// <summary>The user, and its group.</summary>
     public uint User { get; }
@@ -28,8 +28,9 @@ internal sealed class QemuUserLease : IDisposable
     /// <param name="range">Those that may be taken.</param>
     /// <param name="folder">Where the files are, the same for all programs of this machine.</param>
     /// <param name="begin">A number by which the search begins, so that a user comes back late.</param>
-    /// <exception cref="ChannelException"><see cref="ChannelError.ResourceExhausted"/>: all are taken. <see cref="ChannelError.BadConfiguration"/>: the folder cannot be used.</exception>
-    public static QemuUserLease Take(UserRange range, string folder, uint begin)
+    /// <returns>Null if all are taken.</returns>
+    /// <exception cref="IOException">The folder or a file in it, which the text names, cannot be used.</exception>
+    public static UserLease? Take(UserRange range, string folder, uint begin)
     {
         try
         {
@@ -38,7 +39,7 @@ internal sealed class QemuUserLease : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw Refused(folder, FileFault.Describe(e));
+            throw new IOException($"{folder}: {FileFault.Describe(e)}", e);
         }
 
         for (uint i = 0; i < range.Count; i++)
@@ -47,11 +48,11 @@ internal sealed class QemuUserLease : IDisposable
             var path = System.IO.Path.Combine(folder, user.ToString(CultureInfo.InvariantCulture));
             if (TryTake(path) is { } file)
             {
-                return new QemuUserLease(user, path, file);
+                return new UserLease(user, path, file);
             }
         }
 
-        throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"all users of the range {range} are taken by other appliances; wait, or widen the range");
+        return null;
     }
 
     /// <inheritdoc/>
@@ -67,10 +68,11 @@ internal sealed class QemuUserLease : IDisposable
 
     private static SafeFileHandle? TryTake(string path)
     {
-        var number = FileCalls.Open(path, Abi.O_RDWR | Abi.O_CREAT | Abi.O_NOFOLLOW | Abi.O_CLOEXEC, 0x180);
+        // Not to be written, as the program that has the user may be given it.
+        var number = FileCalls.Open(path, Abi.O_RDONLY | Abi.O_CREAT | Abi.O_NOFOLLOW | Abi.O_CLOEXEC, OwnerOnly);
         if (number < 0)
         {
-            throw Refused(path, Errno.Describe(Errno.Last));
+            throw new IOException($"{path}: {Errno.Describe(Errno.Last)}");
         }
 
         var file = new SafeFileHandle(number, ownsHandle: true);
@@ -83,7 +85,4 @@ internal sealed class QemuUserLease : IDisposable
         file.Dispose();
         return null;
     }
-
-    private static ChannelException Refused(string path, string why) =>
-        new(ChannelError.BadConfiguration, ErrorClass.Refused, $"no user can be had for an appliance's QEMU by {path}: {why}");
 }

@@ -41,7 +41,7 @@ internal static class QemuSpawn
         var (started, joined) = (0, false);
         int Start() => ProcessSpawn.Start(request, out started, out joined);
         var error = options.Confinement is { IsAlone: true } confinement
-            ? NetworkIsolation.RunInEmpty(fault =>
+            ? ThreadNamespaces.RunInEmpty(fault =>
             {
                 confinement.ToldNetwork(fault);
                 return Start();

@@ -35,6 +35,12 @@ public sealed record SpawnRequest(byte[] Program, IReadOnlyList<byte[]> Argv, IR
     /// <summary>In a session and process group of its own.</summary>
     public bool NewSession { get; init; }
 
+    /// <summary>
+    /// Done last before it is started, on the thread that starts it: what it makes of the thread, as a new namespace, the program inherits.
+    /// It gives 0, or an errno with which the start fails.
+    /// </summary>
+    public Func<int>? Prepare { get; init; }
+
     /// <summary>The cgroup.procs of each control group that it is in from its first instruction on; none for the agent's own.</summary>
     public IReadOnlyList<string> ProcessesFiles { get; init; } = [];
 }
@@ -137,8 +143,10 @@ public static unsafe class ProcessSpawn
                 Redirect(actions, file, SpawnRequest.KeptNumber + index);
             }
 
-            return ProcessCalls.PosixSpawn(out pid, Allocate(request.Program, strings), actions, attributes,
-                Vector(request.Argv, strings), Vector(request.Environment, strings));
+            var program = Allocate(request.Program, strings);
+            var argv = Vector(request.Argv, strings);
+            var environment = Vector(request.Environment, strings);
+            return request.Prepare?.Invoke() is { } error and not 0 ? error : ProcessCalls.PosixSpawn(out pid, program, actions, attributes, argv, environment);
         }
         finally
         {

@@ -47,11 +47,11 @@ internal sealed class NetworkNamespace(string name)
         {
         }
 
-        NetworkIsolation.OnThread(() =>
+        ThreadNamespaces.OnThread(() =>
         {
             unsafe
             {
-                if (SystemCalls.Unshare(NetworkIsolation.Kind) < 0 || SystemCalls.Mount("/proc/thread-self/ns/net", Path, "none", BindMount, null) < 0)
+                if (ThreadNamespaces.Enter(NamespaceKinds.Network) != 0 || SystemCalls.Mount("/proc/thread-self/ns/net", Path, "none", BindMount, null) < 0)
                 {
                     throw Failed("make", Errno.Last);
                 }
@@ -90,7 +90,7 @@ internal sealed class NetworkNamespace(string name)
         }
 
         using var fd = new SafeFd(number);
-        return NetworkIsolation.OnThread(() => SystemCalls.SetNs(fd, NetworkIsolation.Kind) < 0 ? throw Failed("enter", Errno.Last) : inside());
+        return ThreadNamespaces.OnThread(() => SystemCalls.SetNs(fd, (int)NamespaceKinds.Network) < 0 ? throw Failed("enter", Errno.Last) : inside());
     }
 
     private ChannelException Failed(string action, int errno) => EndpointFault.ToException(errno, action, $"network namespace {name}",

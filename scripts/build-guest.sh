@@ -44,7 +44,7 @@ sources=$(find src/Tools/ForwardHelper src/Linux Directory.*.props -type f -name
 stamp=$(cat $sources | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$out/forward.stamp" 2>/dev/null)" != "$stamp" ] || [ ! -x artifacts/host/channel-forward ]; then
   echo "build-guest: publishing channel-forward"
-  rm -rf artifacts/host src/Tools/ForwardHelper/bin/Release/*/linux-x64/native src/Tools/ForwardHelper/obj/Release/*/linux-x64/native
+  rm -rf artifacts/host/channel-forward src/Tools/ForwardHelper/bin/Release/*/linux-x64/native src/Tools/ForwardHelper/obj/Release/*/linux-x64/native
   dotnet publish src/Tools/ForwardHelper/ChannelSdk.ForwardHelper.csproj -c Release -o artifacts/host -v q --nologo >"$out/publish.log" 2>&1 \
     || { tail -30 "$out/publish.log" >&2; fail "channel-forward could not be published"; }
   echo "$stamp" > "$out/forward.stamp"

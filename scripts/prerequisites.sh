@@ -14,6 +14,9 @@ want() { if [[ $1 == /* ]]; then [ -e "$1" ]; else command -v "$1" >/dev/null; f
 want gcc gcc
 want /usr/include/zlib.h zlib1g-dev
 want /usr/include/stdio.h libc6-dev
+# The filter of a worker's system calls, linked in, and what shows a test which it makes.
+want /usr/lib/x86_64-linux-gnu/libseccomp.a libseccomp-dev
+want strace strace
 # Tests make namespaces with mounts and networks, and compare with QEMU's own guest agent.
 want losetup mount
 want mkfs.ext4 e2fsprogs

@@ -4,6 +4,7 @@ using ChannelSdk.Host;
 using ChannelSdk.Host.Exec;
 using ChannelSdk.Host.Files;
 using ChannelSdk.Host.Qga;
+using ChannelSdk.Host.Workers;
 using ChannelSdk.Hypervisors.Qemu;
 using ChannelSdk.Hypervisors.Xen;
 using ChannelSdk.Install.Definitions;
@@ -30,6 +31,7 @@ public class OptionRangeTests
         [typeof(ChannelHostOptions)] = (new ChannelHostOptions(), o => Sync(() => ((ChannelHostOptions)o).Validate())),
         [typeof(ChannelOptions)] = (new ChannelOptions(), o => Sync(() => ((ChannelOptions)o).Validate())),
         [typeof(SessionOptions)] = (new SessionOptions(), o => Sync(() => ((SessionOptions)o).Validate())),
+        [typeof(WorkerOptions)] = (new WorkerOptions(), o => Sync(() => ((WorkerOptions)o).Validate())),
         [typeof(ExecOptions)] = (new ExecOptions { Command = ["true"] }, o => OnInstance(vm => vm.Exec.StartAsync((ExecOptions)o))),
         [typeof(FileCopyOptions)] = (new FileCopyOptions(), o => OnInstance(vm => vm.Files.CopyInAsync("/nonexistent/x", "/x", (FileCopyOptions)o))),
         [typeof(QgaClientOptions)] = (new QgaClientOptions(), async o => await new QgaClient(TransportEndpoints.Create("unix:///nonexistent/x"), (QgaClientOptions)o).DisposeAsync()),

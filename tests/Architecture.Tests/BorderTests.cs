@@ -8,7 +8,7 @@ namespace ChannelSdk.Architecture.Tests;
 public partial class BorderTests
 {
     /// <summary>Besides tests, what they share, what runs within guests for them and the benchmarks see into a product's assembly.</summary>
-    private static readonly string[] s_testers = ["ChannelSdk.Testing", "ChannelSdk.InGuest", "ChannelSdk.InXen", "ChannelSdk.Bench"];
+    private static readonly string[] s_testers = ["ChannelSdk.Testing", "ChannelSdk.InGuest", "ChannelSdk.InXen", "in-worker", "ChannelSdk.Bench"];
 
     [Fact]
     public void Each_project_knows_what_the_table_says_and_no_other()

@@ -15,6 +15,7 @@ internal static class Product
         ("src/Services", "ChannelSdk.Services"),
         ("src/GuestAgent", "channel-agent"),
         ("src/HostEndpoint", "ChannelSdk.HostEndpoint"),
+        ("src/Worker", "channel-worker"),
         ("src/Metadata", "ChannelSdk.Metadata"),
         ("src/Install", "ChannelSdk.Install"),
         ("src/Hypervisors", "ChannelSdk.Hypervisors"),

@@ -101,6 +101,17 @@ public sealed class WorkerProcessTests
     }
 
     [Fact]
+    public async Task Fifty_workers_that_start_at_once_have_a_user_each_and_leave_nothing()
+    {
+        var workers = await Task.WhenAll(Enumerable.Range(0, 50).Select(static i => WorkerProcess.StartAsync($"vm{i}", Options, [])));
+        Assert.Equal(50, workers.Select(static worker => worker.Confinement.User).Distinct().Count());
+        var groups = workers.SelectMany(static worker => worker.ControlGroups).ToArray();
+        await Task.WhenAll(workers.Select(static worker => worker.DisposeAsync().AsTask()));
+        Assert.All(workers, static worker => Assert.Equal(0, worker.Exited.Result));
+        Assert.All(groups, static group => Assert.False(Directory.Exists(group)));
+    }
+
+    [Fact]
     public async Task An_idle_worker_has_two_threads_and_little_memory()
     {
         await using var worker = await WorkerProcess.StartAsync("vm1", Options, []);

@@ -12,12 +12,24 @@ using ChannelSdk.GuestAgent.Xen;
 namespace ChannelSdk.GuestAgent.Daemon;
 
 /// <summary>The parts of the system that the daemon's services act on.</summary>
-/// <param name="Power">Behind power.Request.</param>
-/// <param name="Freeze">Behind freeze.Freeze and storage.Trim.</param>
-/// <param name="Marker">The note of a freeze for the daemon's successor.</param>
-/// <param name="SetClock">Sets the wall clock to nanoseconds since 1970; an errno number, 0 for success.</param>
-internal sealed record GuestSystem(IPowerPlatform Power, IFreezePlatform Freeze, FreezeMarker Marker, Func<long, int> SetClock)
+/// <param name="power">Behind power.Request.</param>
+/// <param name="freeze">Behind freeze.Freeze and storage.Trim.</param>
+/// <param name="marker">The note of a freeze for the daemon's successor.</param>
+/// <param name="setClock">Sets the wall clock to nanoseconds since 1970; an errno number, 0 for success.</param>
+internal sealed class GuestSystem(IPowerPlatform power, IFreezePlatform freeze, FreezeMarker marker, Func<long, int> setClock)
 {
+    /// <summary>Behind power.Request.</summary>
+    public IPowerPlatform Power => power;
+
+    /// <summary>Behind freeze.Freeze and storage.Trim.</summary>
+    public IFreezePlatform Freeze => freeze;
+
+    /// <summary>The note of a freeze for the daemon's successor.</summary>
+    public FreezeMarker Marker => marker;
+
+    /// <summary>Sets the wall clock to nanoseconds since 1970; an errno number, 0 for success.</summary>
+    public Func<long, int> SetClock => setClock;
+
     /// <summary>Where the agent keeps what must not outlive a boot; its own user's alone.</summary>
     public string RunFolder { get; init; } = "/run/channel-agent";
 

@@ -9,10 +9,17 @@ using ChannelSdk.Services.Install;
 namespace ChannelSdk.GuestAgent.Install;
 
 /// <summary>Where the script of an operation is called.</summary>
-/// <param name="Folder">The operation's folder, with the script.</param>
-/// <param name="Target">Where the script is to mount the system.</param>
-/// <param name="Host">The operation's stream.</param>
-internal sealed record DataPlace(InstallFolder Folder, string Target, InstallStream Host);
+/// <param name="folder">The operation's folder, with the script.</param>
+/// <param name="target">Where the script is to mount the system.</param>
+/// <param name="host">The operation's stream.</param>
+internal sealed class DataPlace(InstallFolder folder, string target, InstallStream host)
+{
+    public InstallFolder Folder => folder;
+
+    public string Target => target;
+
+    public InstallStream Host => host;
+}
 
 /// <summary>
 /// One call of the script of an export or import: joins its standard output or input with the host's stream for the disk. Nothing

@@ -161,8 +161,12 @@ internal sealed class InstallService(string runFolder, Action<ushort?> onPercent
 
     private static string TargetIn(string runFolder) => $"{runFolder}/target";
 
-    private sealed record Current(InstallTarget Target, DataCalls Data)
+    private sealed class Current(InstallTarget target, DataCalls data)
     {
+        public InstallTarget Target => target;
+
+        public DataCalls Data => data;
+
         public TaskCompletionSource<GuestPipes> Pipes { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

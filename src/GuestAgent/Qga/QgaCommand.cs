@@ -1,11 +1,17 @@
 namespace ChannelSdk.GuestAgent.Qga;
 
 /// <summary>One command of the protocol.</summary>
-/// <param name="Name">Its name there.</param>
-/// <param name="Method">The channel's method whose policy it is under; null for what belongs to the protocol itself.</param>
-/// <param name="Run">Does it, and writes what it returns; nothing stands for an empty object.</param>
-internal sealed record QgaCommand(string Name, string? Method, Func<QgaCall, ValueTask> Run)
+/// <param name="name">Its name there.</param>
+/// <param name="method">The channel's method whose policy it is under; null for what belongs to the protocol itself.</param>
+/// <param name="run">Does it, and writes what it returns; nothing stands for an empty object.</param>
+internal sealed class QgaCommand(string name, string? method, Func<QgaCall, ValueTask> run)
 {
+    public string Name => name;
+
+    public string? Method => method;
+
+    public Func<QgaCall, ValueTask> Run => run;
+
     /// <summary>It is served while the guest is frozen, since it touches no file.</summary>
     public bool WhileFrozen { get; init; }
 

@@ -9,5 +9,20 @@ using ChannelSdk.GuestAgent.Time;
 namespace ChannelSdk.GuestAgent.Qga;
 
 /// <summary>What the commands are made of: the services that the channel's methods have too.</summary>
-internal sealed record QgaCommandServices(
-    AgentPolicy Policy, PowerService Power, FreezeService Freeze, TimeService Time, TrimService Trim, ExecService Exec, FileSystemFacts FileSystems);
+internal sealed class QgaCommandServices(
+    AgentPolicy policy, PowerService power, FreezeService freeze, TimeService time, TrimService trim, ExecService exec, FileSystemFacts fileSystems)
+{
+    public AgentPolicy Policy => policy;
+
+    public PowerService Power => power;
+
+    public FreezeService Freeze => freeze;
+
+    public TimeService Time => time;
+
+    public TrimService Trim => trim;
+
+    public ExecService Exec => exec;
+
+    public FileSystemFacts FileSystems => fileSystems;
+}

@@ -15,12 +15,14 @@ public static unsafe class Descriptor
             ? (new SafeFileHandle(ends[0], ownsHandle: true), new SafeFileHandle(ends[1], ownsHandle: true)) : null;
     }
 
-    /// <summary>Two connected Unix sockets of a type, SOCK_STREAM or its like; null if the process has no descriptors left.</summary>
-    public static (SafeFd Own, SafeFileHandle Other)? SocketPair(int type)
+    /// <summary>Two connected Unix sockets; null if the process has no descriptors left.</summary>
+    /// <param name="type">SOCK_STREAM or its like.</param>
+    /// <param name="closer">Closes the own end, and the open files that come through it.</param>
+    public static (ForeignFd Own, SafeFileHandle Other)? SocketPair(int type, ForeignCloser closer)
     {
         var ends = stackalloc int[2];
         return SocketCalls.SocketPair(Abi.AF_UNIX, type | Abi.SOCK_CLOEXEC, 0, ends) == 0
-            ? (new SafeFd(ends[0]), new SafeFileHandle(ends[1], ownsHandle: true)) : null;
+            ? (new ForeignFd(ends[0], closer), new SafeFileHandle(ends[1], ownsHandle: true)) : null;
     }
 
     /// <summary>Lets a pipe hold 1 MiB in the place of 64 KiB, for what moves much: its ends wake each other less often. It stays as it is where the system allows no more.</summary>

@@ -109,8 +109,11 @@ public static class Abi
     public const int F_SETFL = 4;
     public const int F_DUPFD_CLOEXEC = 1030;
     public const int F_SETPIPE_SZ = 1031;
+    public const int F_ADD_SEALS = 1033;
     public const int F_GET_SEALS = 1034;
+    public const int F_SEAL_SEAL = 0x1;
     public const int F_SEAL_SHRINK = 0x2;
+    public const int F_SEAL_GROW = 0x4;
     public const int FD_CLOEXEC = 1;
     public const uint FIONREAD = 0x541B;
     public const int PROT_READ_WRITE = 3;

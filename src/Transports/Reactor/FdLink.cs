@@ -43,14 +43,10 @@ internal abstract class FdLink : ITransportLink, IReactorClient
 
     public void Abort()
     {
-        if (Interlocked.Exchange(ref _closed, 1) != 0)
+        if (TryClose())
         {
-            return;
+            Release();
         }
-
-        _receive.Close();
-        _send.Close();
-        Release();
     }
 
     public ValueTask DisposeAsync()
@@ -100,6 +96,19 @@ internal abstract class FdLink : ITransportLink, IReactorClient
     /// <summary>An edge told of space that no send waits for.</summary>
     private protected virtual void OnUnwantedSpace()
     {
+    }
+
+    /// <summary>Ends what is under way and what comes. False: it was done before.</summary>
+    private protected bool TryClose()
+    {
+        if (Interlocked.Exchange(ref _closed, 1) != 0)
+        {
+            return false;
+        }
+
+        _receive.Close();
+        _send.Close();
+        return true;
     }
 
     /// <summary>Lets the descriptor go, once.</summary>

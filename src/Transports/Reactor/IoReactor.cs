@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using ChannelSdk.Linux.Descriptors;
 using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Errors;
@@ -16,13 +17,17 @@ namespace ChannelSdk.Transports.Reactor;
 internal sealed unsafe class IoReactor
 {
     private const int MaxEvents = 128;
+
+    // Memory that is looked at between two looks for events; more would keep events waiting.
+    private const int MostAttended = 8;
     private const int TurnBudget = 512 * 1024;
     internal const int OperationCost = 4096;
     private const ulong WakeToken = ulong.MaxValue;
 
-    // With one processor the other side cannot move while this one polls.
-    private static readonly bool s_mayPoll = Environment.ProcessorCount > 1;
     private static readonly Lazy<IoReactor> s_shared = new(() => new IoReactor());
+
+    // While a process polls, the other side must be able to move.
+    private static int s_takingTurns = 2;
 
     private readonly EpollSet _epoll;
     private readonly SafeFd _wake;
@@ -30,6 +35,8 @@ internal sealed unsafe class IoReactor
     private readonly ConcurrentQueue<IReactorWork> _posted = new();
     private List<IReactorWork> _soon = new(16);
     private List<IReactorWork> _running = new(16);
+    private readonly List<SharedWorkLoop> _attended = new(MostAttended);
+    private readonly bool _mayPoll = Environment.ProcessorCount >= s_takingTurns;
     private readonly int _threadId;
     private int _turnLeft;
     private LullPolicy _lull;
@@ -49,8 +56,19 @@ internal sealed unsafe class IoReactor
         thread.UnsafeStart();
     }
 
+    /// <summary>Whether this program may be a host's, or a worker of one, which the agent's build says it is not.</summary>
+    [FeatureSwitchDefinition("ChannelSdk.HostTransports")]
+    private static bool HasSharedWork => !AppContext.TryGetSwitch("ChannelSdk.HostTransports", out var isOn) || isOn;
+
     /// <summary>The process's reactor; its thread starts with the first use.</summary>
     internal static IoReactor Shared => s_shared.Value;
+
+    /// <summary>Starts the process's reactor, which polls only where so many processes that wait for each other have a processor each.</summary>
+    internal static void Start(int takingTurns)
+    {
+        s_takingTurns = takingTurns;
+        _ = s_shared.Value;
+    }
 
     private bool IsReactorThread => Environment.CurrentManagedThreadId == _threadId;
 
@@ -124,7 +142,8 @@ internal sealed unsafe class IoReactor
     {
         while (true)
         {
-            var count = _soon.Count > 0 ? _epoll.Wait(0) : WaitForEvents();
+            // What has to be done soon may never run dry.
+            var count = _soon.Count > 0 ? Look() : WaitForEvents();
             for (var i = 0; i < count; i++)
             {
                 _turnLeft = TurnBudget;
@@ -142,6 +161,28 @@ internal sealed unsafe class IoReactor
         }
     }
 
+    /// <summary>Looks for shared work too, before this thread sleeps. On its thread.</summary>
+    internal void Attend(SharedWorkLoop work)
+    {
+        if (_attended.Contains(work))
+        {
+            return;
+        }
+
+        if (_attended.Count == MostAttended)
+        {
+            LetSleep(0);
+        }
+
+        _attended.Add(work);
+    }
+
+    private int Look()
+    {
+        DoAttended();
+        return _epoll.Wait(0);
+    }
+
     private int WaitForEvents()
     {
         var begin = Stopwatch.GetTimestamp();
@@ -150,8 +191,10 @@ internal sealed unsafe class IoReactor
             var now = begin;
             while (now - begin < LullPolicy.MostTicks)
             {
+                // First, as events may never run dry.
+                var worked = DoAttended();
                 var found = _epoll.Wait(0);
-                if (found != 0)
+                if (worked || found != 0)
                 {
                     _lull.NotePoll(found: true);
                     return found;
@@ -165,13 +208,45 @@ internal sealed unsafe class IoReactor
             begin = now;
         }
 
-        var count = _epoll.Wait(Timeout.Infinite);
-        if (s_mayPoll)
+        var count = LetAllSleep() ? _epoll.Wait(Timeout.Infinite) : _epoll.Wait(0);
+        if (_mayPoll)
         {
             _lull.NoteSleep(Stopwatch.GetTimestamp() - begin);
         }
 
         return count;
+    }
+
+    /// <summary>Does what has come by shared memory. False: nothing has.</summary>
+    private bool DoAttended()
+    {
+        var found = false;
+        for (var i = 0; HasSharedWork && i < _attended.Count; i++)
+        {
+            _turnLeft = TurnBudget;
+            found |= _attended[i].TryWork();
+        }
+
+        return found;
+    }
+
+    /// <summary>False: some of it did not sleep, and is done soon.</summary>
+    private bool LetAllSleep()
+    {
+        var slept = true;
+        while (HasSharedWork && _attended.Count > 0)
+        {
+            slept &= LetSleep(_attended.Count - 1);
+        }
+
+        return slept;
+    }
+
+    private bool LetSleep(int place)
+    {
+        var work = _attended[place];
+        _attended.RemoveAt(place);
+        return work.TrySleep();
     }
 
     private void DrainPosted()

@@ -10,7 +10,7 @@ namespace ChannelSdk.Transports.Reactor;
 /// The peer's every read would be an edge of free space, a wake for nothing in a ping-pong. So space is armed when
 /// a send has to wait, and disarmed by the first edge without a waiting send.
 /// </remarks>
-internal sealed class SocketLink : FdLink, IHalfClose
+internal sealed class SocketLink : FdLink, IHalfClose, IDescriptorLink
 {
     private const uint WithoutSpace = Abi.EPOLLIN | Abi.EPOLLRDHUP;
     private const uint WithSpace = WithoutSpace | Abi.EPOLLOUT;
@@ -22,10 +22,10 @@ internal sealed class SocketLink : FdLink, IHalfClose
     private bool _spaceArmed;
     private bool _drained;
 
-    private readonly bool _endsBothWays;
+    public bool EndsBothWays { get; }
 
     private SocketLink(SafeFd fd, IoReactor reactor, PeerIdentity peer, bool endsBothWays) : base(fd, reactor, peer) =>
-        (_endsBothWays, _closer) = (endsBothWays, (fd as ForeignFd)?.Closer);
+        (EndsBothWays, _closer) = (endsBothWays, (fd as ForeignFd)?.Closer);
 
     /// <summary>Takes over a connected socket; disposes of it when that fails.</summary>
     /// <param name="fd">The socket.</param>
@@ -67,6 +67,17 @@ internal sealed class SocketLink : FdLink, IHalfClose
     }
 
     /// <inheritdoc/>
+    public SafeFd Detach()
+    {
+        ObjectDisposedException.ThrowIf(!TryClose(), this);
+        lock (_armGate)
+        {
+            Reactor.Unregister(Fd, _token);
+            return Fd;
+        }
+    }
+
+    /// <inheritdoc/>
     public unsafe bool IsGone
     {
         get
@@ -102,7 +113,7 @@ internal sealed class SocketLink : FdLink, IHalfClose
             if (received >= 0)
             {
                 _drained = received < buffer.Length;
-                Ended |= received == 0 && _endsBothWays;
+                Ended |= received == 0 && EndsBothWays;
                 return (int)received;
             }
 

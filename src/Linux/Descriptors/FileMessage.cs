@@ -1,0 +1,75 @@
+using ChannelSdk.Linux.Native;
+
+namespace ChannelSdk.Linux.Descriptors;
+
+/// <summary>A message on a Unix socket that keeps messages apart (SOCK_SEQPACKET), perhaps with one open file (unix(7), SCM_RIGHTS).</summary>
+public static unsafe class FileMessage
+{
+    // A header and one number, padded.
+    private const int OneFile = 24;
+
+    /// <summary>Sends one without waiting.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <param name="message">The message, one byte at least.</param>
+    /// <param name="file">The open file, which stays the caller's too; null for none.</param>
+    /// <returns>0, or the errno: EAGAIN if the other side does not read.</returns>
+    public static int Send(SafeFd socket, ReadOnlySpan<byte> message, SafeFd? file)
+    {
+        ArgumentNullException.ThrowIfNull(socket);
+        var control = stackalloc byte[OneFile];
+        new Span<byte>(control, OneFile).Clear();
+        using var hold = new HandleHold(file ?? socket);
+        if (file is not null)
+        {
+            var header = (ControlHeader*)control;
+            (header->Length, header->Level, header->Type) = (sizeof(ControlHeader) + sizeof(int), Abi.SOL_SOCKET, Abi.SCM_RIGHTS);
+            *(int*)(header + 1) = (int)file.DangerousGetHandle();
+        }
+
+        fixed (byte* start = message)
+        {
+            var vector = new IoVector { Start = start, Length = (nuint)message.Length };
+            var sent = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = file is null ? null : control, ControlLength = file is null ? 0 : OneFile };
+            while (SocketCalls.SendMsg(socket, &sent, Abi.MSG_NOSIGNAL | Abi.MSG_DONTWAIT) < 0)
+            {
+                if (Errno.Last != Errno.EINTR)
+                {
+                    return Errno.Last;
+                }
+            }
+
+            return 0;
+        }
+    }
+
+    /// <summary>Waits for one, from a process that is trusted not to send more than one open file with it.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <param name="buffer">Where it goes; what is longer is cut.</param>
+    /// <param name="file">The open file that came with it, or null.</param>
+    /// <returns>Its length; 0 when the other side has gone, or the socket has failed.</returns>
+    public static int Receive(SafeFd socket, Span<byte> buffer, out SafeFd? file)
+    {
+        ArgumentNullException.ThrowIfNull(socket);
+        file = null;
+        var control = stackalloc byte[OneFile];
+        fixed (byte* start = buffer)
+        {
+            var vector = new IoVector { Start = start, Length = (nuint)buffer.Length };
+            nint received;
+            MessageHeader message;
+            do
+            {
+                message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = OneFile };
+                received = SocketCalls.RecvMsg(socket, &message, Abi.MSG_CMSG_CLOEXEC);
+            }
+            while (received < 0 && Errno.Last == Errno.EINTR);
+            var header = (ControlHeader*)control;
+            if (received > 0 && message.ControlLength >= sizeof(ControlHeader) + sizeof(int) && header->Level == Abi.SOL_SOCKET && header->Type == Abi.SCM_RIGHTS)
+            {
+                file = new SafeFd(*(int*)(header + 1));
+            }
+
+            return (int)Math.Max(0, received);
+        }
+    }
+}

@@ -11,6 +11,9 @@ internal sealed class RingReader(RingMemory ring)
     private ulong _tail;
     private int _room;
 
+    /// <summary>Whether the writer's position is another than the reader's.</summary>
+    public bool HasRecords => ring.Head != _tail;
+
     /// <summary>The data of the record that was peeked at, until <see cref="Advance"/>.</summary>
     public ReadOnlyMemory<byte> UntrustedData { get; private set; }
 

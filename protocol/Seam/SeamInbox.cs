@@ -39,6 +39,9 @@ internal sealed class SeamInbox(SeamPeer peer, RingReader ring, IRpcHandler hand
         return true;
     }
 
+    /// <summary>As <see cref="RingReader.HasRecords"/>.</summary>
+    public bool HasWork => ring.HasRecords;
+
     /// <summary>As <see cref="RingReader.Release"/>.</summary>
     public bool Release() => ring.Release();
 

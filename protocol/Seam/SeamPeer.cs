@@ -15,7 +15,7 @@ public sealed class SeamPeer : ICallPeer
     private const long Grace = 500_000;
 
     /// <summary>Bytes of a stream that a write need not wait for: the next ones are on their way while the worker has these.</summary>
-    private const int Pipelined = 128 << 10;
+    private const int Pipelined = 256 << 10;
 
     /// <summary>Calls from here that are not over; the peer allows far fewer.</summary>
     private const int MostOutgoing = 4096;
@@ -67,6 +67,9 @@ public sealed class SeamPeer : ICallPeer
             _isUp = value;
         }
     }
+
+    /// <summary>Whether the worker has written something, or a lie.</summary>
+    public bool HasWork => _inbox.HasWork;
 
     /// <summary>Takes what the worker has written, at most as much as one turn may.</summary>
     /// <param name="now">Time.</param>

@@ -39,6 +39,9 @@ public sealed class SeamRelay : IRpcHandler, ISessionEvents
     /// <summary>Messages of the guest wait for room: no more of its bytes are to be received.</summary>
     public bool IsCongested => _output.IsCongested;
 
+    /// <summary>Whether the supervisor has written something.</summary>
+    public bool HasWork => _reader.HasRecords;
+
     /// <summary>Takes what the supervisor has written.</summary>
     /// <param name="now">Time.</param>
     /// <exception cref="ChannelException">It is not what a supervisor writes (<see cref="ChannelError.WorkerFailed"/>).</exception>

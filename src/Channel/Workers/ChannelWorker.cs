@@ -3,6 +3,7 @@ using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Seam;
 using ChannelSdk.Protocol.Sessions;
 using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Channels.Workers;
 
@@ -10,7 +11,7 @@ namespace ChannelSdk.Channels.Workers;
 /// What runs in a worker: the session with one guest over the links of one endpoint, whose calls are carried to the supervisor and back. It
 /// ends when the supervisor says so, or has ended.
 /// </summary>
-public sealed class ChannelWorker : ISeamControl, ISessionEvents, IAsyncDisposable
+public sealed class ChannelWorker : ISeamControl, ISessionEvents, ISharedWork, IAsyncDisposable
 {
     private readonly ChannelCore _core;
     private readonly SessionEngine _session;
@@ -19,6 +20,7 @@ public sealed class ChannelWorker : ISeamControl, ISessionEvents, IAsyncDisposab
     private readonly ITransportLink _link;
     private readonly PublishDeferred _publish;
     private readonly SharedFigures _figures;
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _isClosing;
 
     /// <summary>Makes one; <see cref="RunAsync"/> does the work.</summary>
@@ -47,6 +49,14 @@ public sealed class ChannelWorker : ISeamControl, ISessionEvents, IAsyncDisposab
         _core.Status.Moved = OnMoved;
     }
 
+    /// <summary>Bytes of the memory that a supervisor shares.</summary>
+    /// <param name="options">Bounds of its channel.</param>
+    public static int MemoryFor(ChannelOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return SeamArea.SizeFor(new SeamBounds(options.Session, options.MaxMessage, options.AssemblyBytes));
+    }
+
     /// <summary>Works until the supervisor has said that it shall end, or has ended.</summary>
     /// <exception cref="ChannelException">The supervisor broke the rules (<see cref="ChannelError.WorkerFailed"/>).</exception>
     public async Task RunAsync()
@@ -59,14 +69,22 @@ public sealed class ChannelWorker : ISeamControl, ISessionEvents, IAsyncDisposab
         using var stopping = new CancellationTokenSource();
         var telling = TellFailuresAsync(stopping.Token);
         _session.Start();
-        bool sleeps;
-        do
+        var bell = RunBellAsync();
+        await (await Task.WhenAny(bell, _ended.Task).ConfigureAwait(false)).ConfigureAwait(false);
+        await stopping.CancelAsync().ConfigureAwait(false);
+        await _core.Faults.ObserveAsync(telling).ConfigureAwait(false);
+    }
+
+    bool ISharedWork.HasWork => !_ended.Task.IsCompleted && _relay.HasWork;
+
+    bool ISharedWork.Work()
+    {
+        try
         {
             lock (_core.Gate)
             {
                 _relay.Receive(_core.Now);
                 _publish.Ask(_core.Callbacks);
-                sleeps = _relay.TrySleep();
                 _session.Rearm();
             }
 
@@ -74,12 +92,32 @@ public sealed class ChannelWorker : ISeamControl, ISessionEvents, IAsyncDisposab
             _session.Flush();
             if (_isClosing)
             {
-                break;
+                _ended.TrySetResult();
             }
         }
-        while (!sleeps || await _bell.WaitAsync().ConfigureAwait(false));
-        await stopping.CancelAsync().ConfigureAwait(false);
-        await _core.Faults.ObserveAsync(telling).ConfigureAwait(false);
+        catch (Exception e)
+        {
+            // What the supervisor writes is not what this version knows.
+            _ended.TrySetException(e);
+        }
+
+        return false;
+    }
+
+    bool ISharedWork.TrySleep()
+    {
+        try
+        {
+            lock (_core.Gate)
+            {
+                return _ended.Task.IsCompleted || _relay.TrySleep();
+            }
+        }
+        catch (Exception e)
+        {
+            _ended.TrySetException(e);
+            return true;
+        }
     }
 
     /// <summary>Ends the session, with a goodbye to the guest if it was not ended, and the socket to the supervisor.</summary>
@@ -134,6 +172,16 @@ public sealed class ChannelWorker : ISeamControl, ISessionEvents, IAsyncDisposab
                 _relay.OnLink();
                 break;
         }
+    }
+
+    private async Task RunBellAsync()
+    {
+        var loop = new SharedWorkLoop(this);
+        do
+        {
+            loop.Wake();
+        }
+        while (await _bell.WaitAsync().ConfigureAwait(false));
     }
 
     private async Task TellFailuresAsync(CancellationToken stopping)

@@ -2,7 +2,7 @@ using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Rpc;
 using ChannelSdk.Protocol.Seam;
-using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Channels.Workers;
 
@@ -10,7 +10,7 @@ namespace ChannelSdk.Channels.Workers;
 /// The session in a process of its own: this side has calls, and never reads a byte that a guest has written as the guest wrote it. A worker
 /// that ends, or breaks the rules, is followed by another one, later each time.
 /// </summary>
-internal sealed class WorkerEngine : IChannelEngine
+internal sealed class WorkerEngine : IChannelEngine, ISharedWork
 {
     // A worker that is told to end says goodbye to its guest first.
     private static readonly TimeSpan s_goodbye = TimeSpan.FromMilliseconds(500);
@@ -22,10 +22,12 @@ internal sealed class WorkerEngine : IChannelEngine
     private readonly SessionTimer _timer;
     private readonly CancellationTokenSource _stopping = new();
     private readonly WorkerStatus _status;
+    private readonly SharedWorkLoop _loop;
     private (StateWord State, DateTimeOffset? Until, ushort Detail) _state;
     private IWorkerMemory _memory;
     private SeamPeer _peer;
     private Bell? _bell;
+    private ChannelException? _fault;
     private Task _running = Task.CompletedTask;
 
     public WorkerEngine(ChannelCore core, IWorkerSource source, IRpcHandler handler, TimeProvider time)
@@ -34,6 +36,7 @@ internal sealed class WorkerEngine : IChannelEngine
         _bounds = new SeamBounds(core.Options.Session, core.Options.MaxMessage, core.Options.AssemblyBytes);
         _status = new WorkerStatus(core, source.Peer);
         _timer = new SessionTimer(core, () => _peer!.NextDeadline, time) { Due = OnDue };
+        _loop = new SharedWorkLoop(this);
         (_memory, _peer) = NewPeer();
     }
 
@@ -48,7 +51,7 @@ internal sealed class WorkerEngine : IChannelEngine
         Bell? bell;
         lock (_core.Gate)
         {
-            bell = _peer.Publish() ? _bell : null;
+            bell = Publish() ? _bell : null;
         }
 
         bell?.Ring();
@@ -79,6 +82,8 @@ internal sealed class WorkerEngine : IChannelEngine
         await _core.Faults.ObserveAsync(_running).ConfigureAwait(false);
         lock (_core.Gate)
         {
+            // From now on nothing looks into the memory.
+            _bell = null;
             _peer.FailAll(ChannelError.SessionClosed, "the channel was closed");
         }
 
@@ -87,6 +92,91 @@ internal sealed class WorkerEngine : IChannelEngine
         await _core.Faults.DisposeAsync(_source, "the workers could not be disposed of").ConfigureAwait(false);
         _memory.Dispose();
         _stopping.Dispose();
+    }
+
+    /// <summary>Under the lock, on any thread.</summary>
+    private bool Publish()
+    {
+        try
+        {
+            return _peer.Publish();
+        }
+        catch (ChannelException e) when (_bell is not null)
+        {
+            // A position of the worker's that is impossible.
+            Break(e);
+            return false;
+        }
+    }
+
+    bool ISharedWork.HasWork
+    {
+        get
+        {
+            lock (_core.Gate)
+            {
+                return _bell is not null && _peer.HasWork;
+            }
+        }
+    }
+
+    bool ISharedWork.Work()
+    {
+        Bell? bell;
+        bool hasMore;
+        bool wakes;
+        lock (_core.Gate)
+        {
+            if ((bell = _bell) is null)
+            {
+                return false;
+            }
+
+            try
+            {
+                hasMore = _peer.Receive(_core.Now);
+                wakes = _peer.Publish();
+            }
+            catch (Exception e)
+            {
+                Break(e);
+                return false;
+            }
+
+            _timer.Rearm();
+        }
+
+        if (wakes)
+        {
+            bell.Ring();
+        }
+
+        _core.Callbacks.Run();
+        return hasMore;
+    }
+
+    bool ISharedWork.TrySleep()
+    {
+        lock (_core.Gate)
+        {
+            try
+            {
+                return _bell is null || _peer.TrySleep();
+            }
+            catch (Exception e)
+            {
+                Break(e);
+                return true;
+            }
+        }
+    }
+
+    /// <summary>Under the lock: the worker broke the rules, or a handler of calls threw; it is ended.</summary>
+    private void Break(Exception e)
+    {
+        _fault ??= FaultReporter.Unexpected($"the worker of {_source.Uri} failed", e);
+        _bell!.Abort();
+        _bell = null;
     }
 
     private async Task RunAsync()
@@ -99,14 +189,18 @@ internal sealed class WorkerEngine : IChannelEngine
             lock (_core.Gate)
             {
                 isClosed = _core.Status.IsClosed;
-                retry = EndWorker(error) ? _core.Options.RetryMin : retry;
+                if (!isClosed)
+                {
+                    retry = EndWorker(error) ? _core.Options.RetryMin : retry;
+                }
             }
 
-            _core.Callbacks.Run();
             if (isClosed)
             {
                 return;
             }
+
+            _core.Callbacks.Run();
 
             _core.Events.Publish(ChannelEventKind.EndpointFailed, error.Code, error.Message);
             await _core.WaitAsync(retry, _stopping.Token).ConfigureAwait(false);
@@ -128,8 +222,14 @@ internal sealed class WorkerEngine : IChannelEngine
                     _bell = bell;
                 }
 
-                await ServeAsync(bell).ConfigureAwait(false);
-                return new ChannelException(ChannelError.WorkerFailed, ErrorClass.Retry, $"the worker of {_source.Uri} has ended");
+                // What was written before may have found it asleep, without a bell.
+                bell.Ring();
+                do
+                {
+                    _loop.Wake();
+                }
+                while (await bell.WaitAsync().ConfigureAwait(false));
+                return _fault ?? new ChannelException(ChannelError.WorkerFailed, ErrorClass.Retry, $"the worker of {_source.Uri} has ended");
             }
             finally
             {
@@ -139,44 +239,14 @@ internal sealed class WorkerEngine : IChannelEngine
         catch (Exception e)
         {
             // Any exception: this ends with the channel, not before.
-            return FaultReporter.Unexpected($"the worker of {_source.Uri} failed", e);
+            return _fault ?? FaultReporter.Unexpected($"the worker of {_source.Uri} failed", e);
         }
-    }
-
-    private async Task ServeAsync(Bell bell)
-    {
-        bool sleeps;
-        do
-        {
-            bool hasMore;
-            bool wakes;
-            lock (_core.Gate)
-            {
-                hasMore = _peer.Receive(_core.Now);
-                wakes = _peer.Publish();
-                sleeps = !hasMore && _peer.TrySleep();
-                _timer.Rearm();
-            }
-
-            if (wakes)
-            {
-                bell.Ring();
-            }
-
-            _core.Callbacks.Run();
-            if (hasMore)
-            {
-                // Other instances' turn.
-                await Task.Yield();
-            }
-        }
-        while (!sleeps || await bell.WaitAsync().ConfigureAwait(false));
     }
 
     /// <summary>Under the lock: what the worker had is lost, and there is memory for the next one. True: it had a session.</summary>
     private bool EndWorker(ChannelException error)
     {
-        _bell = null;
+        (_bell, _fault) = (null, null);
         var hadSession = _status.Facts.SessionId != 0;
         if (hadSession)
         {

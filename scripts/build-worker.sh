@@ -12,7 +12,7 @@ flock 9
 # name, project, output
 publish() {
   local sources stamp
-  sources=$(find "$2" src/Worker src/Linux Directory.*.props -type f \( -name '*.cs' -o -name '*.csproj' -o -name '*.props' -o -name '*.targets' \) \
+  sources=$(find "$2" src/Worker src/Channel src/Transports src/Linux protocol Directory.*.props -type f \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.props' -o -name '*.targets' \) \
     -not -path '*/obj/*' -not -path '*/bin/*' | LC_ALL=C sort -u)
   stamp=$(cat $sources "$0" | sha256sum | cut -d' ' -f1)
   [ "$(cat ".cache/$1.stamp" 2>/dev/null)" = "$stamp" ] && [ -x "$3/$1" ] && return

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ChannelSdk.Host.Workers;
 
 namespace ChannelSdk.Bench.Wire;
 
@@ -46,6 +47,10 @@ internal static class Contenders
         new QemuGa(),
         new Ours("ours", inline: false),
         new Ours("ours, inline", inline: true),
+        new Ours("instance, in process", inline: false, HostIsolation.InProcess),
+        new Ours("instance, by a worker", inline: false, HostIsolation.Worker),
+        new Ours("instance, in process, inline", inline: true, HostIsolation.InProcess),
+        new Ours("instance, by a worker, inline", inline: true, HostIsolation.Worker),
     ];
 
     public static async Task<int> RunPeerAsync(string name, string socket)

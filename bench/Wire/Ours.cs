@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using ChannelSdk.Channels;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Workers;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Options;
 using ChannelSdk.Transports.Schemes;
@@ -9,7 +11,10 @@ using Google.Protobuf.WellKnownTypes;
 namespace ChannelSdk.Bench.Wire;
 
 /// <summary>The channel, as a host manager uses it.</summary>
-internal sealed class Ours(string name, bool inline) : Contender(name)
+/// <param name="name">Name of the row.</param>
+/// <param name="inline">Whether callers go on on the thread that received their answer.</param>
+/// <param name="isolation">Where the session of an attached instance is; null for a channel without an instance.</param>
+internal sealed class Ours(string name, bool inline, HostIsolation? isolation = null) : Contender(name)
 {
     public static readonly RpcMethod<BytesValue, BytesValue> Echo = new("bench.Echo", StreamClass.Rpc);
     public static readonly RpcMethod<BytesValue, BytesValue> Control = new("bench.Control", StreamClass.Control);
@@ -17,10 +22,11 @@ internal sealed class Ours(string name, bool inline) : Contender(name)
     private static readonly BytesValue s_payload = new() { Value = ByteString.CopyFrom(new byte[62]) };
     // By default a peer may open 10,000 streams a second: fewer than calls end here, so their p99 would be a wait for that.
     private static readonly ChannelOptions s_unlimited = new() { Session = new SessionOptions { TotalLimit = null } };
+    private readonly ChannelHost _host = new();
     private Channel _channel = null!;
 
     /// <summary>With the default options.</summary>
-    public bool IsPlain => !inline;
+    public bool IsPlain => !inline && isolation is null;
 
     public static ServiceRegistry NewServices()
     {
@@ -51,8 +57,18 @@ internal sealed class Ours(string name, bool inline) : Contender(name)
 
     public override async Task ConnectAsync(string socket)
     {
-        _channel = new Channel(PeerRole.Host, TransportEndpoints.Create($"unix://{socket}"), new ServiceRegistry(), new ChannelOptions { InlineCompletions = inline });
-        _channel.Start();
+        var options = new ChannelOptions { InlineCompletions = inline };
+        if (isolation is { } where)
+        {
+            var worker = new WorkerOptions { Program = Path.GetFullPath("artifacts/host/channel-worker") };
+            _channel = _host.Attach("bench", $"unix://{socket}", new InstanceOptions { Channel = options, Isolation = where, Worker = worker }).Channel;
+        }
+        else
+        {
+            _channel = new Channel(PeerRole.Host, TransportEndpoints.Create($"unix://{socket}"), new ServiceRegistry(), options);
+            _channel.Start();
+        }
+
         await _channel.WaitReadyAsync();
     }
 
@@ -96,5 +112,9 @@ internal sealed class Ours(string name, bool inline) : Contender(name)
         return bytes / Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    public override ValueTask DisposeAsync() => _channel.DisposeAsync();
+    public override async ValueTask DisposeAsync()
+    {
+        await _channel.DisposeAsync();
+        await _host.DisposeAsync();
+    }
 }

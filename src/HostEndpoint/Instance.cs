@@ -1,5 +1,6 @@
 using System.Globalization;
 using ChannelSdk.Channels;
+using ChannelSdk.Channels.Workers;
 using ChannelSdk.Host.Connection;
 using ChannelSdk.Host.Exec;
 using ChannelSdk.Host.Files;
@@ -15,6 +16,7 @@ using ChannelSdk.Host.Storage;
 using ChannelSdk.Host.Telemetry;
 using ChannelSdk.Host.Time;
 using ChannelSdk.Host.Watch;
+using ChannelSdk.Host.Workers;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Transports.Abstractions;
@@ -42,7 +44,9 @@ public sealed class Instance : IAsyncDisposable
         var bounds = options.Channel with { Guard = guard, Observer = telemetry };
         var ownQga = endpoint as QgaEndpoint;
         ownQga?.Bind(Alarm, time);
-        var own = new Channel(PeerRole.Host, endpoint, services, bounds, time);
+        var own = options.Isolation == HostIsolation.Worker
+            ? WorkerChannel.Create(new WorkerSource(name, endpoint, options.Channel, options.Worker), services, bounds, time)
+            : new Channel(PeerRole.Host, endpoint, services, bounds, time);
         (Channel, QgaEndpoint)? fallback = null;
         if (options.QgaSocket is { } socket && ownQga is null)
         {

@@ -2,6 +2,7 @@ using ChannelSdk.Channels;
 using ChannelSdk.Host.Files;
 using ChannelSdk.Host.Policy;
 using ChannelSdk.Host.Snapshots;
+using ChannelSdk.Host.Workers;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Options;
 
@@ -12,6 +13,12 @@ public sealed record InstanceOptions
 {
     /// <summary>Bounds and times of its channel, rate limits included.</summary>
     public ChannelOptions Channel { get; init; } = new();
+
+    /// <summary>Where the bytes of the guest are read; <see cref="HostIsolation"/> says what each does not stop.</summary>
+    public HostIsolation Isolation { get; init; }
+
+    /// <summary>How the instance's worker is started, where it has one.</summary>
+    public WorkerOptions Worker { get; init; } = new();
 
     /// <summary>
     /// Adds the services that this host offers to the guest, once, before the channel starts; <see cref="HostPolicy.GuestMay"/> applies to them too. Null:
@@ -67,6 +74,7 @@ public sealed record InstanceOptions
         RequireSet(nameof(Channel), Channel);
         RequireSet(nameof(Policy), Policy);
         RequireSet(nameof(Alarm), Alarm);
+        RequireSet(nameof(Worker), Worker);
         if (QgaSocket is { } socket && (socket.Length == 0 || socket.Contains('\0', StringComparison.Ordinal)))
         {
             throw Wrong($"{nameof(QgaSocket)} is no path; a path or null are allowed");
@@ -74,6 +82,7 @@ public sealed record InstanceOptions
 
         Channel.Validate();
         Policy.Validate();
+        Worker.Validate();
         Check(nameof(CallTimeout), CallTimeout, TimeSpan.FromMilliseconds(1));
         Check(nameof(QgaAfter), QgaAfter, TimeSpan.Zero);
 

@@ -1,22 +1,73 @@
+using ChannelSdk.Channels.Workers;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Memory;
 using ChannelSdk.Linux.Native;
+using ChannelSdk.Transports.Abstractions;
+using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Worker;
 
-/// <summary>What the worker does once it is confined.</summary>
-internal static unsafe class WorkerLoop
+/// <summary>What the worker does once it is confined: it learns what it works for, and works until its control socket ends.</summary>
+internal static class WorkerLoop
 {
+    /// <summary>Number of the descriptor of the memory that it shares with the host manager.</summary>
+    private const int Memory = 4;
+
+    /// <summary>Number of the descriptor of the socket by which the two wake each other.</summary>
+    private const int Bell = 5;
+
+    /// <summary>Exit code after a session that the host manager has ended, or its own end.</summary>
+    private const int Done = 0;
+
+    /// <summary>Exit code where the host manager says what this version does not know.</summary>
+    private const int Refused = 4;
+
     /// <summary>Serves until the control socket ends, with which the worker ends.</summary>
     /// <param name="control">The socket whose other end the host manager has.</param>
     /// <returns>The exit code.</returns>
     public static int Run(SafeFd control)
     {
-        byte ignored;
-        nint count;
-        do
+        var message = new byte[Math.Max(WorkerSetup.Size, LinkReply.MostBytes) + 1];
+        var length = FileMessage.Receive(control, message, out var stray);
+        stray?.Dispose();
+        if (length == 0)
         {
-            count = SocketCalls.Recv(control, &ignored, 1, 0);
+            return Done;
         }
-        while (count > 0 || (count < 0 && Errno.Last == Errno.EINTR));
-        return 0;
+
+        var setup = WorkerSetup.Read(message.AsSpan(0, length));
+        using var memory = SharedMemory.Map(new SafeFd(Memory), ChannelWorker.MemoryFor(setup.Options));
+        var endpoint = setup.Listens ? new ListeningBrokeredEndpoint(control, setup.HasCandidates) : new BrokeredEndpoint(control);
+        var bell = DescriptorLinks.Attach(new SafeFd(Bell), new PeerIdentity("worker", "supervisor"));
+        var worker = new ChannelWorker(endpoint, setup.Options, ((System.Buffers.IMemoryOwner<byte>)memory).Memory, bell);
+        var working = WorkAsync(worker, control);
+        while ((length = FileMessage.Receive(control, message, out var link)) > 0)
+        {
+            if (LinkReply.Read(message.AsSpan(0, length)) is not { } reply)
+            {
+                return Refused;
+            }
+
+            endpoint.OnReply(reply, link);
+        }
+
+        working.GetAwaiter().GetResult();
+        return Done;
+    }
+
+    private static async Task WorkAsync(ChannelWorker worker, SafeFd control)
+    {
+        try
+        {
+            await using (worker.ConfigureAwait(false))
+            {
+                await worker.RunAsync().ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            // The main thread waits for what comes on it.
+            _ = SocketCalls.Shutdown(control, Abi.SHUT_RDWR);
+        }
     }
 }

@@ -1,3 +1,4 @@
+using ChannelSdk.Linux.Descriptors;
 using System.Text;
 using ChannelSdk.Host.Workers;
 using ChannelSdk.Linux.Native;
@@ -18,7 +19,7 @@ internal sealed class ProbedWorker : IAsyncDisposable
     public static WorkerOptions Options => new() { Program = Programs.Probe };
 
     public static async Task<ProbedWorker> StartAsync(WorkerOptions? options = null, params SafeFileHandle[] descriptors) =>
-        new(await WorkerProcess.StartAsync("vm1.example.org", options ?? Options, descriptors));
+        new(await WorkerProcess.StartAsync("vm1.example.org", options ?? Options, new ForeignCloser(), descriptors));
 
     /// <summary>What came of a probe; "ended N" if the worker did, with that exit code.</summary>
     public async Task<string> TryAsync(string probe)

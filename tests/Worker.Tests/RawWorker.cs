@@ -33,7 +33,7 @@ internal sealed class RawWorker : IAsyncDisposable
     /// <summary>As <see cref="StartAsync(string[])"/>, by other programs before it.</summary>
     public static async Task<RawWorker> StartAsync(string[] command, string[] arguments, NamespaceKinds namespaces = NamespaceKinds.None)
     {
-        var (own, other) = Descriptor.SocketPair(Abi.SOCK_SEQPACKET)!.Value;
+        var (own, other) = Descriptor.SocketPair(Abi.SOCK_SEQPACKET, new ForeignCloser())!.Value;
         string[] all = [.. command, .. arguments];
         var request = new SpawnRequest(Encoding.UTF8.GetBytes(command[0]), [.. all.Select(Encoding.UTF8.GetBytes)], []) { Kept = [other], NewSession = true };
         Assert.Equal(0, ThreadNamespaces.Start(request, namespaces, out var pid, out _));

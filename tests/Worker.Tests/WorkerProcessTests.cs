@@ -18,13 +18,14 @@ public sealed class WorkerProcessTests
     [Fact]
     public async Task A_worker_is_confined_on_all_of_its_threads()
     {
-        await using var worker = await WorkerProcess.StartAsync("vm1", Options, []);
+        await using var worker = await WorkerProcess.StartAsync("vm1", Options, new ForeignCloser(), []);
         // Control groups are the host's; all else holds wherever this runs as root.
         Assert.Equal([], worker.Confinement.Gaps.Where(static gap => gap.Measure is not (WorkerMeasure.Memory or WorkerMeasure.Tasks or WorkerMeasure.ProcessorTime)).Select(static gap => gap.Why));
         var user = worker.Confinement.User!.Value;
         Assert.InRange(user, UserRange.Workers.First, UserRange.Workers.Last);
         var threads = Directory.GetDirectories($"/proc/{worker.ProcessId}/task");
-        Assert.Equal(2, threads.Length);
+        // Two of the runtime, and the one that waits for descriptors.
+        Assert.Equal(3, threads.Length);
         foreach (var thread in threads)
         {
             var status = (await File.ReadAllLinesAsync($"{thread}/status")).Select(static line => line.Split(':', 2)).ToDictionary(static p => p[0], static p => p[1].Trim());
@@ -34,7 +35,7 @@ public sealed class WorkerProcessTests
             Assert.All((string[])["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"], name => Assert.Equal("0000000000000000", status[name]));
             Assert.Equal(("1", "2", "1"), (status["NoNewPrivs"], status["Seccomp"], status["Seccomp_filters"]));
             // Numbers of the host's namespace, and of its own, in which it is the first.
-            Assert.Equal(thread.EndsWith($"/{worker.ProcessId}", StringComparison.Ordinal) ? "1" : "2", status["NSpid"].Split('\t')[^1]);
+            Assert.Equal(thread.EndsWith($"/{worker.ProcessId}", StringComparison.Ordinal), status["NSpid"].Split('\t')[^1] == "1");
         }
 
         foreach (var kind in (string[])["net", "ipc", "uts", "mnt", "pid"])
@@ -58,16 +59,17 @@ public sealed class WorkerProcessTests
         var pipe = Descriptor.Pipe()!.Value;
         // What a library has forgotten to mark close-on-exec.
         using var forgotten = new SafeFd(DescriptorCalls.EventFd(0, 0));
-        await using var worker = await WorkerProcess.StartAsync("vm1", Options, [pipe.Read]);
+        await using var worker = await WorkerProcess.StartAsync("vm1", Options, new ForeignCloser(), [pipe.Read]);
         var open = Directory.GetFiles($"/proc/{worker.ProcessId}/fd").ToDictionary(static path => int.Parse(Path.GetFileName(path), CultureInfo.InvariantCulture), static path => new FileInfo(path).LinkTarget!);
         // By a path in a mount that it does not have any more.
         Assert.Equal(["/null", "/null", "/null"], [open[0], open[1], open[2]]);
         Assert.StartsWith("socket:", open[3], StringComparison.Ordinal);
         Assert.StartsWith("pipe:", open[4], StringComparison.Ordinal);
-        // The lock of its user, which ends with it, and what the runtime takes the keys of its hashes from.
+        // The lock of its user, which ends with it, what the runtime takes the keys of its hashes from, and what its I/O thread waits on.
         Assert.EndsWith($"/{worker.Confinement.User}", open[5], StringComparison.Ordinal);
         Assert.EndsWith("/urandom", open[6], StringComparison.Ordinal);
-        Assert.Equal(7, open.Count);
+        Assert.Equal(["anon_inode:[eventpoll]", "anon_inode:[eventfd]"], [open[7], open[8]]);
+        Assert.Equal(9, open.Count);
         Assert.Equal("", await File.ReadAllTextAsync($"/proc/{worker.ProcessId}/environ"));
         var command = (await File.ReadAllTextAsync($"/proc/{worker.ProcessId}/cmdline")).Split('\0', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal("channel-worker", command[0]);
@@ -79,7 +81,7 @@ public sealed class WorkerProcessTests
     [Fact]
     public async Task A_worker_ends_with_its_control_socket_and_leaves_nothing()
     {
-        var worker = await WorkerProcess.StartAsync("vm1", Options, []);
+        var worker = await WorkerProcess.StartAsync("vm1", Options, new ForeignCloser(), []);
         var (groups, user) = (worker.ControlGroups, worker.Confinement.User);
         Assert.All(groups, group => Assert.Contains(worker.ProcessId.ToString(CultureInfo.InvariantCulture), File.ReadAllLines($"{group}/cgroup.procs")));
         worker.Control.Dispose();
@@ -92,8 +94,8 @@ public sealed class WorkerProcessTests
     [Fact]
     public async Task A_killed_worker_tells_its_end_and_another_one_goes_on()
     {
-        await using var one = await WorkerProcess.StartAsync("vm1", Options, []);
-        await using var other = await WorkerProcess.StartAsync("vm2", Options, []);
+        await using var one = await WorkerProcess.StartAsync("vm1", Options, new ForeignCloser(), []);
+        await using var other = await WorkerProcess.StartAsync("vm2", Options, new ForeignCloser(), []);
         Assert.NotEqual(one.Confinement.User, other.Confinement.User);
         one.Kill();
         Assert.Equal(128 + Abi.SIGKILL, await one.Exited.WaitAsync(TimeSpan.FromSeconds(10)));
@@ -103,7 +105,7 @@ public sealed class WorkerProcessTests
     [Fact]
     public async Task Fifty_workers_that_start_at_once_have_a_user_each_and_leave_nothing()
     {
-        var workers = await Task.WhenAll(Enumerable.Range(0, 50).Select(static i => WorkerProcess.StartAsync($"vm{i}", Options, [])));
+        var workers = await Task.WhenAll(Enumerable.Range(0, 50).Select(static i => WorkerProcess.StartAsync($"vm{i}", Options, new ForeignCloser(), [])));
         Assert.Equal(50, workers.Select(static worker => worker.Confinement.User).Distinct().Count());
         var groups = workers.SelectMany(static worker => worker.ControlGroups).ToArray();
         await Task.WhenAll(workers.Select(static worker => worker.DisposeAsync().AsTask()));
@@ -114,7 +116,7 @@ public sealed class WorkerProcessTests
     [Fact]
     public async Task An_idle_worker_has_two_threads_and_little_memory()
     {
-        await using var worker = await WorkerProcess.StartAsync("vm1", Options, []);
+        await using var worker = await WorkerProcess.StartAsync("vm1", Options, new ForeignCloser(), []);
         var rollup = (await File.ReadAllLinesAsync($"/proc/{worker.ProcessId}/smaps_rollup")).Skip(1).Select(static line => line.Split(':', 2)).ToDictionary(static p => p[0], static p => p[1].Trim().Split(' ')[0]);
         Assert.InRange(int.Parse(rollup["Private_Dirty"], CultureInfo.InvariantCulture), 1, MostPrivateKiB);
     }
@@ -129,7 +131,7 @@ public sealed class WorkerProcessTests
     [Fact]
     public async Task What_is_no_worker_is_told_by_what_happened()
     {
-        async Task<ChannelException> Fails(WorkerOptions options) => await Assert.ThrowsAsync<ChannelException>(async () => await (await WorkerProcess.StartAsync("vm1", options, [])).DisposeAsync());
+        async Task<ChannelException> Fails(WorkerOptions options) => await Assert.ThrowsAsync<ChannelException>(async () => await (await WorkerProcess.StartAsync("vm1", options, new ForeignCloser(), [])).DisposeAsync());
         var missing = await Fails(new WorkerOptions { Program = "/nonexistent/channel-worker" });
         Assert.Equal((ChannelError.BadConfiguration, "there is no /nonexistent/channel-worker, in which the bytes of guests are parsed; install it beside this program, or give its path"), (missing.Code, missing.Message));
         var ended = await Fails(new WorkerOptions { Program = "/bin/false" });
@@ -138,7 +140,7 @@ public sealed class WorkerProcessTests
         Assert.Equal("the worker of vm1 cannot be started: Permission denied (errno 13)", (await Fails(new WorkerOptions { Program = data })).Message);
         File.Delete(data);
         var full = new UserRange(UserRange.Workers.Last, UserRange.Workers.Last);
-        await using var only = await WorkerProcess.StartAsync("vm1", Options with { Users = full }, []);
+        await using var only = await WorkerProcess.StartAsync("vm1", Options with { Users = full }, new ForeignCloser(), []);
         Assert.Equal(ChannelError.ResourceExhausted, (await Fails(Options with { Users = full })).Code);
     }
 
@@ -149,7 +151,7 @@ public sealed class WorkerProcessTests
         await File.WriteAllTextAsync(script, "#!/bin/sh\nexec sleep 1000\n");
         File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         var watch = Stopwatch.StartNew();
-        var error = await Assert.ThrowsAsync<ChannelException>(() => WorkerProcess.StartAsync("vm1", Options with { Program = script, StartTime = TimeSpan.FromMilliseconds(300) }, []));
+        var error = await Assert.ThrowsAsync<ChannelException>(() => WorkerProcess.StartAsync("vm1", Options with { Program = script, StartTime = TimeSpan.FromMilliseconds(300) }, new ForeignCloser(), []));
         Assert.Equal("the worker of vm1 did not begin: it told nothing within 0.3 s", error.Message);
         Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10));
         Directory.Delete(Path.GetDirectoryName(script)!, recursive: true);
@@ -158,7 +160,7 @@ public sealed class WorkerProcessTests
     [Fact]
     public async Task What_must_hold_and_does_not_ends_the_worker()
     {
-        var error = await Assert.ThrowsAsync<ChannelException>(() => WorkerProcess.StartAsync("vm1", Options with { Users = null, Required = [WorkerMeasure.User] }, []));
+        var error = await Assert.ThrowsAsync<ChannelException>(() => WorkerProcess.StartAsync("vm1", Options with { Users = null, Required = [WorkerMeasure.User] }, new ForeignCloser(), []));
         Assert.Equal((ChannelError.BadConfiguration, "the worker of vm1 is not confined as it must be: the worker has this program's user, as no range of users is set for it"), (error.Code, error.Message));
     }
 

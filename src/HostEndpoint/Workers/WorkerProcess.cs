@@ -52,15 +52,16 @@ internal sealed class WorkerProcess : IAsyncDisposable
     /// <summary>Starts one, on a thread of its own, and waits until it has told that it is confined.</summary>
     /// <param name="instance">The instance's name.</param>
     /// <param name="options">How.</param>
+    /// <param name="closer">Closes the control socket, and open files that come through it.</param>
     /// <param name="descriptors">What it is given open besides the control socket, which it has as 3: the first as 4, each further one by one higher.</param>
     /// <exception cref="ChannelException">
     /// <see cref="ChannelError.BadConfiguration"/>: there is no program, or it cannot be started, or something that is required does not hold.
     /// <see cref="ChannelError.ResourceExhausted"/>: all users are taken, or no descriptor is left. <see cref="ChannelError.TransportFailed"/>: it ended at once, or told nothing in time.
     /// </exception>
-    public static Task<WorkerProcess> StartAsync(string instance, WorkerOptions options, IReadOnlyList<SafeFileHandle> descriptors)
+    public static Task<WorkerProcess> StartAsync(string instance, WorkerOptions options, ForeignCloser closer, IReadOnlyList<SafeFileHandle> descriptors)
     {
         options.Validate();
-        return Task.Factory.StartNew(() => Start(instance, options, descriptors), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        return Task.Factory.StartNew(() => Start(instance, options, closer, descriptors), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
     /// <summary>Kills it and all that it has made. It does not wait; <see cref="Exited"/> tells the end.</summary>
@@ -104,7 +105,7 @@ internal sealed class WorkerProcess : IAsyncDisposable
         _spawn.Dispose();
     }
 
-    private static WorkerProcess Start(string instance, WorkerOptions options, IReadOnlyList<SafeFileHandle> descriptors)
+    private static WorkerProcess Start(string instance, WorkerOptions options, ForeignCloser closer, IReadOnlyList<SafeFileHandle> descriptors)
     {
         var number = Interlocked.Increment(ref s_count);
         var spawn = new WorkerSpawn(options, (uint)number);
@@ -113,7 +114,7 @@ internal sealed class WorkerProcess : IAsyncDisposable
         WorkerProcess? worker = null;
         try
         {
-            var (own, other) = Descriptor.SocketPair(Abi.SOCK_SEQPACKET) ?? throw Exhausted(Errno.Last);
+            var (own, other) = Descriptor.SocketPair(Abi.SOCK_SEQPACKET, closer) ?? throw Exhausted(Errno.Last);
             using (other)
             {
                 if (spawn.Start(group, [other, .. descriptors], out var pid, out var hasJoined) is not 0 and var error)

@@ -1,4 +1,5 @@
 using ChannelSdk.Linux.Processes;
+using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Worker.Confinement;
 
@@ -8,6 +9,9 @@ namespace ChannelSdk.Worker.Confinement;
 /// </summary>
 internal static class ProcessConfinement
 {
+    // The host manager, this process and the guest wait for each other.
+    private const int TakingTurns = 3;
+
     /// <summary>Confines this process, once, at its beginning, while it has no threads but those of the runtime.</summary>
     public static ConfinementReport Apply(ConfinementSettings settings)
     {
@@ -36,6 +40,8 @@ internal static class ProcessConfinement
         report.Set(ConfinementMeasure.Landlock, last[1]);
         // After the user, with which the kernel sets it again; before the filter, which forbids it.
         report.Set(ConfinementMeasure.Undumpable, Undumpable.Apply());
+        // The thread that serves descriptors, which has no more rights than this one now; what it makes the filter forbids.
+        DescriptorLinks.Prepare(TakingTurns);
         report.Set(ConfinementMeasure.SystemCallFilter, SystemCallFilter.Apply(SystemCallList.Worker));
         return report;
     }

@@ -84,7 +84,6 @@ internal static class SystemCallList
         new("shutdown"),
         new("getsockopt"),
         new("poll"),
-        new("epoll_create1"),
         new("epoll_ctl"),
         new("epoll_wait"),
         new("eventfd2"),

@@ -123,7 +123,7 @@ internal sealed class RpcTarget : IFuzzTarget
             long held = 0;
             foreach (var call in _live)
             {
-                held += call.PartialLength;
+                held += ((SessionCall)call).PartialLength;
                 foreach (var message in call.Received)
                 {
                     held += message.Length;

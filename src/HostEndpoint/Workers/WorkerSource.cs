@@ -1,0 +1,76 @@
+using ChannelSdk.Channels;
+using ChannelSdk.Channels.Workers;
+using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Memory;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Transports.Abstractions;
+using Microsoft.Win32.SafeHandles;
+
+namespace ChannelSdk.Host.Workers;
+
+/// <summary>The workers of one instance: a process each, one after the other, on the endpoint that this process opens for them.</summary>
+/// <param name="instance">The instance's name.</param>
+/// <param name="endpoint">Where its links come from; disposed of with this.</param>
+/// <param name="channel">Bounds and times of its channel.</param>
+/// <param name="options">How workers are started.</param>
+internal sealed class WorkerSource(string instance, ITransportEndpoint endpoint, ChannelOptions channel, WorkerOptions options) : IWorkerSource
+{
+    private volatile RunningWorker? _running;
+
+    public string Uri => endpoint.Uri;
+
+    public PeerIdentity Peer => _running?.Peer ?? new PeerIdentity("worker", instance);
+
+    /// <summary>What keeps the present worker from the rest of the host; null while there is none.</summary>
+    public WorkerConfinement? Confinement => _running?.Confinement;
+
+    public IWorkerMemory CreateMemory(int bytes)
+    {
+        try
+        {
+            return new WorkerMemory(SharedMemory.Create("channel-worker", bytes));
+        }
+        catch (InsufficientMemoryException e)
+        {
+            throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"the worker of {instance} can have {e.Message}", e);
+        }
+    }
+
+    public async ValueTask<ITransportLink> StartAsync(IWorkerMemory memory, CancellationToken cancellationToken)
+    {
+        // A thread of this worker's alone closes what it may send through its sockets.
+        var closer = new ForeignCloser();
+        var (own, other) = Descriptor.SocketPair(Abi.SOCK_STREAM, closer)
+            ?? throw new ChannelException(ChannelError.ResourceExhausted, ErrorClass.Retry, $"no descriptors are left for the worker of {instance}");
+        using (other)
+        {
+            try
+            {
+                using var file = ((WorkerMemory)memory).Handle();
+                cancellationToken.ThrowIfCancellationRequested();
+                var process = await WorkerProcess.StartAsync(instance, options, closer, [file, other]).ConfigureAwait(false);
+                var listening = endpoint as IListeningEndpoint;
+                var setup = new WorkerSetup(channel, listening is not null, listening is { HasCandidates: true });
+                return _running = await RunningWorker.StartAsync(process, own, endpoint, setup).ConfigureAwait(false);
+            }
+            catch
+            {
+                own.Dispose();
+                throw;
+            }
+        }
+    }
+
+    public ValueTask DisposeAsync() => endpoint.DisposeAsync();
+
+    private sealed class WorkerMemory(SharedMemory memory) : IWorkerMemory
+    {
+        public Memory<byte> Memory => memory.Memory;
+
+        /// <summary>The same file, for the start of a program.</summary>
+        public SafeFileHandle Handle() => new(memory.File.DangerousGetHandle(), ownsHandle: false);
+
+        public void Dispose() => ((IDisposable)memory).Dispose();
+    }
+}

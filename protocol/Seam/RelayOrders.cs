@@ -49,6 +49,8 @@ internal sealed class RelayOrders(SeamRelay relay, ISeamControl control)
             case SeamKind.Close:
                 control.Close();
                 break;
+            case SeamKind.Ping:
+                break;
             default:
                 throw RingMemory.Broken($"an order of kind {(int)record.Kind}");
         }

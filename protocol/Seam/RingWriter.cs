@@ -23,6 +23,10 @@ internal sealed class RingWriter(RingMemory ring)
     /// <summary>Something was written since the last <see cref="Publish"/>.</summary>
     public bool HasUnpublished { get; private set; }
 
+    /// <summary>Where the reader is, of what was written.</summary>
+    /// <exception cref="ChannelException">That is impossible (<see cref="ChannelError.WorkerFailed"/>).</exception>
+    public (ulong Read, ulong Written) Progress => (ReadTail(), _head);
+
     /// <summary>Room for a record, of which <see cref="Commit"/> makes one.</summary>
     /// <param name="length">Bytes of its data, at most <see cref="MostData"/>.</param>
     /// <param name="spare">Bytes that must be free behind it, for records that may not wait.</param>

@@ -32,12 +32,16 @@ internal sealed class SeamInbox(SeamPeer peer, RingReader ring, IRpcHandler hand
             }
 
             bytes += untrusted.Length;
+            Received++;
             OnRecord(untrusted, ring.UntrustedData.Span, now);
             ring.Advance();
         }
 
         return true;
     }
+
+    /// <summary>Records that have come.</summary>
+    public long Received { get; private set; }
 
     /// <summary>As <see cref="RingReader.HasRecords"/>.</summary>
     public bool HasWork => ring.HasRecords;

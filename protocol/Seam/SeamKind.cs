@@ -26,6 +26,8 @@ internal enum SeamKind : byte
     Cut = 8,
     /// <summary>The session is to be ended for good.</summary>
     Close = 9,
+    /// <summary>Nothing is to be done: that it was read is what the supervisor wants to see.</summary>
+    Ping = 10,
 
     // From the worker.
 

@@ -14,6 +14,9 @@ internal sealed class SeamOutput(RingWriter ring)
     /// <summary>Most bytes of a message's data.</summary>
     public int MostData => ring.MostData - Spare;
 
+    /// <summary>As <see cref="RingWriter.Progress"/>.</summary>
+    public (ulong Read, ulong Written) Progress => ring.Progress;
+
     private int Spare => ring.MostData / 4;
 
     /// <summary>Writes a record, now or later.</summary>
@@ -58,6 +61,9 @@ internal sealed class SeamOutput(RingWriter ring)
 
         return true;
     }
+
+    /// <summary>Something was written that the reader was not shown.</summary>
+    public bool HasUnpublished => ring.HasUnpublished;
 
     /// <summary>Shows the reader what was written. True: it is to be woken.</summary>
     public bool Publish() => ring.HasUnpublished && ring.Publish();

@@ -26,6 +26,7 @@ public sealed class SeamPeer : ICallPeer
     private readonly IRpcHandler _handler;
     private readonly SeamOutput _output;
     private readonly SeamInbox _inbox;
+    private readonly ReadWatch _watch;
     private readonly Dictionary<uint, SeamCall> _calls = [];
     private readonly Queue<(SeamCall Call, int Version)> _waiting = new();
     private readonly Stack<SeamCall> _recycled = new();
@@ -47,11 +48,12 @@ public sealed class SeamPeer : ICallPeer
         ArgumentNullException.ThrowIfNull(bounds);
         (Bounds, _handler, _wipes) = (bounds, handler, bounds.Session.WipeMemory);
         _output = new SeamOutput(new RingWriter(toWorker));
+        _watch = new ReadWatch(_output);
         _inbox = new SeamInbox(this, new RingReader(fromWorker), handler, events);
     }
 
     /// <summary>When <see cref="Tick"/> must be called.</summary>
-    public long NextDeadline => _deadlines.NextDeadline;
+    public long NextDeadline => Math.Min(_deadlines.NextDeadline, _watch.Due);
 
     internal SeamBounds Bounds { get; }
 
@@ -78,10 +80,16 @@ public sealed class SeamPeer : ICallPeer
     public bool Receive(long now) => _inbox.Receive(now);
 
     /// <summary>Shows the worker what was written and read. True: it is to be woken.</summary>
+    /// <param name="now">Time.</param>
     /// <exception cref="ChannelException">As of <see cref="Receive"/>.</exception>
-    public bool Publish()
+    public bool Publish(long now)
     {
         SendWaiting();
+        if (_output.HasUnpublished || _isUp)
+        {
+            _watch.Begin(now);
+        }
+
         var wakesReader = _output.Publish();
         return _inbox.Release() || wakesReader;
     }
@@ -91,6 +99,7 @@ public sealed class SeamPeer : ICallPeer
     public bool TrySleep() => _inbox.TrySleep();
 
     /// <summary>Fails calls whose deadline has passed without the worker's word.</summary>
+    /// <exception cref="ChannelException">The worker has stopped to read, and is to be ended (<see cref="ChannelError.WorkerFailed"/>).</exception>
     public void Tick(long now)
     {
         while (_deadlines.TakeExpired(now) is SeamCall call)
@@ -99,6 +108,8 @@ public sealed class SeamPeer : ICallPeer
             Fail(call, new RpcStatus(ChannelError.DeadlineExceeded, mayHaveRun ? ErrorClass.MayHaveRun : ErrorClass.Retry,
                 mayHaveRun ? "the deadline passed before an answer came" : "the deadline passed before the call could be sent"));
         }
+
+        _watch.Check(now, _calls.Count > 0, _isUp, _inbox.Received);
     }
 
     /// <summary>The worker has ended: fails all calls.</summary>

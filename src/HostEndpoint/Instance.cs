@@ -27,6 +27,7 @@ namespace ChannelSdk.Host;
 public sealed class Instance : IAsyncDisposable
 {
     private readonly InstanceTelemetry _telemetry;
+    private readonly WorkerSource? _workers;
     private volatile bool _wasUp;
 
     internal Instance(string name, ITransportEndpoint endpoint, InstanceOptions options, TimeProvider time, InstanceTelemetry telemetry)
@@ -44,9 +45,8 @@ public sealed class Instance : IAsyncDisposable
         var bounds = options.Channel with { Guard = guard, Observer = telemetry };
         var ownQga = endpoint as QgaEndpoint;
         ownQga?.Bind(Alarm, time);
-        var own = options.Isolation == HostIsolation.Worker
-            ? WorkerChannel.Create(new WorkerSource(name, endpoint, options.Channel, options.Worker), services, bounds, time)
-            : new Channel(PeerRole.Host, endpoint, services, bounds, time);
+        _workers = options.Isolation == HostIsolation.Worker ? new WorkerSource(name, endpoint, options.Channel, options.Worker) : null;
+        var own = _workers is null ? new Channel(PeerRole.Host, endpoint, services, bounds, time) : WorkerChannel.Create(_workers, services, bounds, time);
         (Channel, QgaEndpoint)? fallback = null;
         if (options.QgaSocket is { } socket && ownQga is null)
         {
@@ -136,7 +136,7 @@ public sealed class Instance : IAsyncDisposable
             var isUp = channel.LinkState == LinkState.Up;
             _wasUp |= isUp || channel.SessionId is not null || channel.PeerHeartbeat is not null;
             var reachability = isUp ? Reachability.Up : _wasUp ? Reachability.LinkLost : Reachability.NeverConnected;
-            return new InstanceStatus(reachability, channel.PeerHeartbeat?.State ?? StateWord.Unknown, channel);
+            return new InstanceStatus(reachability, channel.PeerHeartbeat?.State ?? StateWord.Unknown, channel) { Worker = _workers?.Status };
         }
     }
 

@@ -1,4 +1,5 @@
 using ChannelSdk.Channels;
+using ChannelSdk.Host.Workers;
 using ChannelSdk.Protocol.Links;
 
 namespace ChannelSdk.Host;
@@ -18,4 +19,8 @@ public enum Reachability
 /// <param name="Reachability">How it can be reached.</param>
 /// <param name="State">The last state that its agent reported.</param>
 /// <param name="Channel">The channel's details.</param>
-public sealed record InstanceStatus(Reachability Reachability, StateWord State, ChannelStatus Channel);
+public sealed record InstanceStatus(Reachability Reachability, StateWord State, ChannelStatus Channel)
+{
+    /// <summary>Its worker; null while there is none, and with <see cref="HostIsolation.InProcess"/>.</summary>
+    public WorkerStatus? Worker { get; init; }
+}

@@ -1,4 +1,6 @@
 using ChannelSdk.Channels;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Workers;
 using ChannelSdk.Hypervisors.Qemu;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Transports.Abstractions;
@@ -13,10 +15,18 @@ public sealed class AttachedGuest(QemuGuest guest, Func<ITransportEndpoint> endp
 {
     public QemuGuest Guest => guest;
 
+    /// <summary>Whether the host's session is in a process of its own.</summary>
+    public bool IsIsolated { get; set; }
+
     /// <summary>A started channel of a host.</summary>
     public Channel Attach(Func<ITransportEndpoint, ITransportEndpoint>? wrap = null)
     {
         var made = endpoint();
+        if (IsIsolated)
+        {
+            return new ChannelHost().Attach("vm1", made, new InstanceOptions { Isolation = HostIsolation.Worker, Worker = new WorkerOptions { Program = Path.Combine(SavedGuest.FindRoot(), "artifacts/host/channel-worker") } }).Channel;
+        }
+
         var channel = new Channel(PeerRole.Host, wrap?.Invoke(made) ?? made, new ServiceRegistry());
         channel.Start();
         return channel;

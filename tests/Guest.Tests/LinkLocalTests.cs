@@ -11,7 +11,7 @@ namespace ChannelSdk.Guest.Tests;
 
 /// <summary>The agent in a real guest, over the tap of its namespace.</summary>
 [Collection("tap guest")]
-public class TapTests(SavedTapGuest saved) : AgentTests
+public class TapTests(SavedTapGuest saved) : AgentCutTests
 {
     private static CancellationToken Soon => SavedGuest.Soon;
 
@@ -152,7 +152,7 @@ public class TapTests(SavedTapGuest saved) : AgentTests
 
 /// <summary>The agent in a real guest, over QEMU's user network and the program that hands its connections over.</summary>
 [Collection("user network guest")]
-public class UserNetTests(SavedUserNetGuest saved) : AgentTests
+public class UserNetTests(SavedUserNetGuest saved) : AgentCutTests
 {
     private static CancellationToken Soon => SavedGuest.Soon;
 

@@ -12,7 +12,7 @@ namespace ChannelSdk.Guest.Tests;
 
 /// <summary>The agent in a real guest, over a real virtio-serial port.</summary>
 [Collection("guest")]
-public class VirtioSerialTests(SavedGuest saved) : AgentTests
+public class VirtioSerialTests(SavedGuest saved) : AgentCutTests
 {
     private static CancellationToken Soon => SavedGuest.Soon;
 

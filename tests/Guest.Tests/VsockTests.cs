@@ -6,7 +6,7 @@ namespace ChannelSdk.Guest.Tests;
 
 /// <summary>The agent in a real guest, over the driver of its own kernel and our vsock device.</summary>
 [Collection("vsock guest")]
-public class VsockTests(SavedVsockGuest saved) : AgentTests
+public class VsockTests(SavedVsockGuest saved) : AgentCutTests
 {
     private static CancellationToken Soon => SavedGuest.Soon;
 

@@ -34,7 +34,7 @@ public class HostileWorkerTests
                     supervisor.Call();
                     supervisor.Write(Lie(random));
                     supervisor.Peer.Receive(now: i * 1000);
-                    supervisor.Peer.Publish();
+                    supervisor.Peer.Publish(i * 1000);
                     supervisor.Peer.Tick(i * 1000);
                     taken++;
                     Assert.InRange(supervisor.Kept, 0, s_options.SessionWindow + 20 * MaxMessage + (1 << 20));
@@ -66,11 +66,37 @@ public class HostileWorkerTests
                 // The smallest messages are the ones that cost most.
                 supervisor.Write(new SeamRecord { Kind = SeamKind.Message, Call = id });
                 supervisor.Peer.Receive(0);
-                supervisor.Peer.Publish();
+                supervisor.Peer.Publish(0);
             }
         });
         Assert.Contains("credit", error.Message, StringComparison.Ordinal);
         Assert.InRange(supervisor.Messages, 100, 1000);
+    }
+
+    [Fact]
+    public void A_worker_that_reads_nothing_for_five_seconds_is_ended_and_one_that_reads_slowly_is_not()
+    {
+        var bounds = new SeamBounds(s_options, MaxMessage, 4 * MaxMessage);
+        var (down, up) = (new ArrayRing(bounds.RingBytes), new ArrayRing(bounds.RingBytes));
+        var peer = new SeamPeer(bounds, down, up, new Supervisor(new Random(1)), new Supervisor(new Random(1)));
+        var reader = new RingReader(down);
+        long now = 0;
+        for (var i = 0; i < 20; i++)
+        {
+            peer.SetState(StateWord.Ready, null, 0);
+            peer.SetState(StateWord.Ready, null, 0);
+            peer.Publish(now);
+            now += 4_000_000;
+            Assert.True(reader.TryPeek(out _));
+            reader.Advance();
+            reader.Release();
+            peer.Tick(now);
+        }
+
+        now += 4_000_000;
+        peer.Tick(now);
+        now += 5_000_000;
+        Assert.Contains("looked at", Assert.Throws<ChannelException>(() => peer.Tick(now)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -152,7 +178,7 @@ public class HostileWorkerTests
             Peer.Begin("test.Stream"u8, StreamClass.Bulk, isStream: true, 0, 0, null);
             var call = Peer.Begin("test.Stream"u8, StreamClass.Bulk, isStream: true, 0, 0, null);
             Peer.WriteFrom(call, default, DataFlags.None);
-            Peer.Publish();
+            Peer.Publish(0);
             return ((SeamCall)call).Id;
         }
 

@@ -75,14 +75,14 @@ internal sealed class WorkedCallPeer : CallPeer, ISeamControl, ISeamEvents
         _now = now;
         do
         {
-            _peer.Publish();
+            _peer.Publish(now);
             _relay.Receive(now);
             _relay.Publish();
             while (_peer.Receive(now))
             {
             }
 
-            _peer.Publish();
+            _peer.Publish(now);
         }
         while (!_relay.TrySleep() || !_peer.TrySleep());
     }

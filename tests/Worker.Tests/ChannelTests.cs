@@ -1,6 +1,8 @@
 using ChannelSdk.Channels;
 using ChannelSdk.Host;
 using ChannelSdk.Host.Workers;
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 
@@ -11,7 +13,44 @@ public sealed class ChannelTests
 {
     private static readonly InstanceOptions s_options = new() { Isolation = HostIsolation.Worker, Worker = new WorkerOptions { Program = Programs.Worker } };
 
+    private const int SigStop = 19;
+
     private static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token;
+
+    [Theory]
+    [InlineData(Abi.SIGKILL)]
+    [InlineData(SigStop)]
+    public async Task A_worker_that_is_killed_or_stopped_is_followed_by_another_and_no_other_instance_notices(int signal)
+    {
+        await using var guest = new EchoGuest();
+        await using var quiet = new EchoGuest();
+        await using var host = new ChannelHost();
+        var (vm, other) = (host.Attach("vm1", guest.HostUri, s_options), host.Attach("vm2", quiet.HostUri, s_options));
+        Assert.Equal(0, (await vm.Channel.CallAsync(EchoGuest.Echo, new BytesValue(), cancellationToken: Soon)).Value.Length);
+        Assert.Equal(0, (await other.Channel.CallAsync(EchoGuest.Echo, new BytesValue(), cancellationToken: Soon)).Value.Length);
+        var session = other.Channel.Status.SessionId;
+        Assert.Equal(0, ProcessCalls.Kill(vm.Status.Worker!.ProcessId, signal));
+        // What was under way, or comes before the end was noticed, ends and says whether it may have run.
+        var (ran, ended) = (0, 0);
+        while (ran < 3)
+        {
+            try
+            {
+                await vm.Channel.CallAsync(EchoGuest.Echo, new BytesValue(), new CallOptions(TimeSpan.FromSeconds(20)), Soon);
+                ran++;
+            }
+            catch (ChannelException e)
+            {
+                Assert.True(e is { Code: ChannelError.WorkerFailed, Class: ErrorClass.MayHaveRun or ErrorClass.Retry }, e.Message);
+                Assert.True(++ended < 3, "calls fail again and again");
+            }
+        }
+
+        // None ran that was said not to, and none twice.
+        Assert.InRange(guest.Calls, 4, 4 + ended);
+        Assert.Equal(0, (await other.Channel.CallAsync(EchoGuest.Echo, new BytesValue(), cancellationToken: Soon)).Value.Length);
+        Assert.Equal(session, other.Channel.Status.SessionId);
+    }
 
     [Theory]
     [InlineData(false)]

@@ -99,7 +99,9 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
     {
         try
         {
-            return _peer.Publish();
+            var wakes = _peer.Publish(_core.Now);
+            _timer.Rearm();
+            return wakes;
         }
         catch (ChannelException e) when (_bell is not null)
         {
@@ -135,7 +137,7 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
             try
             {
                 hasMore = _peer.Receive(_core.Now);
-                wakes = _peer.Publish();
+                wakes = _peer.Publish(_core.Now);
             }
             catch (Exception e)
             {
@@ -175,7 +177,7 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
     private void Break(Exception e)
     {
         _fault ??= FaultReporter.Unexpected($"the worker of {_source.Uri} failed", e);
-        _bell!.Abort();
+        _bell?.Abort();
         _bell = null;
     }
 
@@ -273,7 +275,15 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
         lock (_core.Gate)
         {
             _timer.Clear();
-            _peer.Tick(_core.Now);
+            try
+            {
+                _peer.Tick(_core.Now);
+            }
+            catch (ChannelException e)
+            {
+                Break(e);
+            }
+
             _timer.Rearm();
         }
 

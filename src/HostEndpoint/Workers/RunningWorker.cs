@@ -23,8 +23,8 @@ internal sealed class RunningWorker : ITransportLink
     /// <summary>The guest, or the worker while it has had no link.</summary>
     public PeerIdentity Peer => _broker.Peer ?? _bell.Peer;
 
-    /// <summary>What keeps it from the rest of the host.</summary>
-    public WorkerConfinement Confinement => _process.Confinement;
+    /// <summary>What it is; null once it is ended.</summary>
+    public WorkerStatus? Status => _stopping.IsCancellationRequested ? null : new WorkerStatus(_process.ProcessId, _process.Confinement);
 
     /// <summary>Tells a confined worker what it works for, and serves it.</summary>
     /// <param name="process">Its process, which is this object's from now on.</param>

@@ -22,8 +22,8 @@ internal sealed class WorkerSource(string instance, ITransportEndpoint endpoint,
 
     public PeerIdentity Peer => _running?.Peer ?? new PeerIdentity("worker", instance);
 
-    /// <summary>What keeps the present worker from the rest of the host; null while there is none.</summary>
-    public WorkerConfinement? Confinement => _running?.Confinement;
+    /// <summary>The present worker; null while there is none.</summary>
+    public WorkerStatus? Status => _running?.Status;
 
     public IWorkerMemory CreateMemory(int bytes)
     {

@@ -69,6 +69,7 @@ public sealed record InstanceOptions
 
     /// <summary>Checks every value.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>; the text names the option and what is allowed.</exception>
+    /// <exception cref="ArgumentException">As above, of <see cref="Worker"/>.</exception>
     public void Validate()
     {
         RequireSet(nameof(Channel), Channel);
@@ -83,6 +84,11 @@ public sealed record InstanceOptions
         Channel.Validate();
         Policy.Validate();
         Worker.Validate();
+        if (!Enum.IsDefined(Isolation))
+        {
+            throw Wrong($"{nameof(Isolation)} is {Isolation}; {string.Join(" and ", Enum.GetNames<HostIsolation>())} are allowed");
+        }
+
         Check(nameof(CallTimeout), CallTimeout, TimeSpan.FromMilliseconds(1));
         Check(nameof(QgaAfter), QgaAfter, TimeSpan.Zero);
 

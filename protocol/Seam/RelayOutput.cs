@@ -8,8 +8,9 @@ namespace ChannelSdk.Protocol.Seam;
 /// of one buffer of its bytes.
 /// </summary>
 /// <param name="ring">The memory.</param>
+/// <param name="wipes">Whether memory is overwritten before it goes back to the pool.</param>
 /// <param name="written">Called when there is something to publish, or to settle.</param>
-internal sealed class RelayOutput(RingWriter ring, Action written)
+internal sealed class RelayOutput(RingWriter ring, bool wipes, Action written)
 {
     private readonly Queue<(SeamRecord Record, byte[] Data)> _backlog = new();
 
@@ -51,7 +52,7 @@ internal sealed class RelayOutput(RingWriter ring, Action written)
         {
             kept.Data.AsSpan(0, kept.Record.Length).CopyTo(data);
             ring.Commit(kept.Record);
-            ArrayPool<byte>.Shared.Return(kept.Data);
+            ArrayPool<byte>.Shared.Return(kept.Data, clearArray: wipes);
             _backlog.Dequeue();
         }
     }

@@ -50,13 +50,14 @@ internal sealed class RelayedCall(uint id)
     public bool TryNext(out PendingWrite write) => _writes.TryDequeue(out write);
 
     /// <summary>Gives all pooled memory back.</summary>
-    public void Release()
+    /// <param name="wipes">Whether it is overwritten before.</param>
+    public void Release(bool wipes)
     {
         while (_writes.TryDequeue(out var write))
         {
             if (write.Buffer is { } buffer)
             {
-                ArrayPool<byte>.Shared.Return(buffer);
+                ArrayPool<byte>.Shared.Return(buffer, clearArray: wipes);
             }
         }
     }

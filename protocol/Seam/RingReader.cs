@@ -5,17 +5,19 @@ namespace ChannelSdk.Protocol.Seam;
 
 /// <summary>Reads records from shared memory. A record's head is a copy; its data are in the memory that the other process can write, and are to be copied before they are checked.</summary>
 /// <param name="ring">The memory.</param>
-internal sealed class RingReader(RingMemory ring)
+/// <param name="wipes">Whether data are overwritten once they were read: the memory is not used again for long.</param>
+internal sealed class RingReader(RingMemory ring, bool wipes)
 {
     private ulong _head;
     private ulong _tail;
     private int _room;
+    private Memory<byte> _data;
 
     /// <summary>Whether the writer's position is another than the reader's.</summary>
     public bool HasRecords => ring.Head != _tail;
 
     /// <summary>The data of the record that was peeked at, until <see cref="Advance"/>.</summary>
-    public ReadOnlyMemory<byte> UntrustedData { get; private set; }
+    public ReadOnlyMemory<byte> UntrustedData => _data;
 
     /// <summary>The next record, which stays until <see cref="Advance"/>.</summary>
     /// <exception cref="ChannelException">It is not one (<see cref="ChannelError.WorkerFailed"/>).</exception>
@@ -45,7 +47,7 @@ internal sealed class RingReader(RingMemory ring)
             }
 
             _room = SeamRecord.Room(record.Length);
-            UntrustedData = memory.Slice(SeamRecord.Size, record.Length);
+            _data = memory.Slice(SeamRecord.Size, record.Length);
             return true;
         }
     }
@@ -53,7 +55,12 @@ internal sealed class RingReader(RingMemory ring)
     /// <summary>The record that was peeked at is done with.</summary>
     public void Advance()
     {
-        UntrustedData = default;
+        if (wipes)
+        {
+            _data.Span.Clear();
+        }
+
+        _data = default;
         Move(_room, "a record");
     }
 

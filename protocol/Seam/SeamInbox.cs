@@ -11,7 +11,7 @@ namespace ChannelSdk.Protocol.Seam;
 /// What a worker writes, which may be a hostile process: each record is checked before it has an effect, each byte of its data copied
 /// before it is looked at, and all that is kept for it is bounded. A record for a call that is over here is no fault: they have crossed.
 /// </summary>
-internal sealed class SeamInbox(SeamPeer peer, RingReader ring, IRpcHandler handler, ISeamEvents events)
+internal sealed class SeamInbox(SeamPeer peer, SeamCalls calls, SeamWrites writes, SeamBounds bounds, RingReader ring, IRpcHandler handler, ISeamEvents events)
 {
     // A turn, so that one worker does not keep the thread that serves all of them.
     private const int TurnRecords = 256;
@@ -62,13 +62,13 @@ internal sealed class SeamInbox(SeamPeer peer, RingReader ring, IRpcHandler hand
             case SeamKind.Message:
                 OnMessage(untrusted, untrustedData);
                 break;
-            case SeamKind.Taken when peer.Find(untrusted.Call) is { } call:
-                Require(call.IsStream && peer.TryTake(call, untrusted.Extra), "more taken of a stream than was written");
+            case SeamKind.Taken when calls.Find(untrusted.Call) is { } call:
+                Require(call.IsStream && writes.TryTake(call, untrusted.Extra), "more taken of a stream than was written");
                 break;
-            case SeamKind.Ended when peer.Find(untrusted.Call) is { } call:
+            case SeamKind.Ended when calls.Find(untrusted.Call) is { } call:
                 OnEnded(call);
                 break;
-            case SeamKind.Failed when peer.Find(untrusted.Call) is { } call:
+            case SeamKind.Failed when calls.Find(untrusted.Call) is { } call:
                 OnFailed(call, untrusted, untrustedData);
                 break;
             case SeamKind.Taken or SeamKind.Ended or SeamKind.Failed:
@@ -80,12 +80,12 @@ internal sealed class SeamInbox(SeamPeer peer, RingReader ring, IRpcHandler hand
                 events.OnLink();
                 break;
             case SeamKind.Established:
-                peer.IsUp = true;
+                calls.IsUp = true;
                 events.OnSession(untrusted.Id, untrusted.Extra, (ulong)untrusted.First);
                 events.OnEstablished((untrusted.Flags & SeamFlags.IsResumed) != 0);
                 break;
             case SeamKind.LinkLost:
-                peer.IsUp = false;
+                calls.IsUp = false;
                 events.OnLinkLost((ChannelError)untrusted.Code, Text(untrustedData));
                 break;
             case SeamKind.SessionLost:
@@ -112,13 +112,13 @@ internal sealed class SeamInbox(SeamPeer peer, RingReader ring, IRpcHandler hand
         Require(length is > 0 and <= RpcHeader.MaxMethod && length <= untrustedData.Length, "a method's name of another length");
         Require(untrusted.Value < StreamClassValues.Count, "a class of streams that is not one");
         Require(untrusted.First is >= 0 and <= uint.MaxValue, "a deadline that is not one");
-        Require(untrustedData.Length - length <= peer.Bounds.MaxMessage, "a request that is too long");
+        Require(untrustedData.Length - length <= bounds.MaxMessage, "a request that is too long");
         name = name[..length];
         untrustedData[..length].CopyTo(name);
         Require(!name.ContainsAnyExceptInRange((byte)0x21, (byte)0x7E), "a method's name that is not one");
         var isStream = (untrusted.Flags & SeamFlags.IsStream) != 0;
         var deadline = untrusted.First == 0 ? 0 : now + 1000 * untrusted.First;
-        if (peer.TryAddIncoming(untrusted.Call, (StreamClass)untrusted.Value, name, isStream, deadline) is not { } call)
+        if (calls.TryAddIncoming(untrusted.Call, (StreamClass)untrusted.Value, name, isStream, deadline) is not { } call)
         {
             throw RingMemory.Broken("more calls of the guest than it may have, or one that is there already");
         }
@@ -135,31 +135,29 @@ internal sealed class SeamInbox(SeamPeer peer, RingReader ring, IRpcHandler hand
 
     private void OnMessage(in SeamRecord untrusted, ReadOnlySpan<byte> untrustedData)
     {
-        if (peer.Find(untrusted.Call) is not { } call)
+        if (calls.Find(untrusted.Call) is not { } call)
         {
             return;
         }
 
         var isEnd = (untrusted.Flags & SeamFlags.Fin) != 0;
         Require(!call.PeerDone, "a message behind the end of its stream");
-        Require(untrustedData.Length <= peer.Bounds.MaxMessage, "a message that is too long");
+        Require(untrustedData.Length <= bounds.MaxMessage, "a message that is too long");
         if (!call.IsStream)
         {
             Require(isEnd, "a reply that goes on");
-            peer.Remove(call);
+            calls.Remove(call);
             Deliver(call, untrustedData);
-            peer.Recycle(call);
+            calls.Recycle(call);
             return;
         }
 
         var cost = untrustedData.Length + SeamBounds.MessageCost;
-        Require(call.Unread + cost <= peer.Bounds.UnreadOf(call.StreamClass) && peer.Unread + cost <= peer.Bounds.Unread, "more messages than a guest has credit for");
+        Require(call.Unread + cost <= bounds.UnreadOf(call.StreamClass) && calls.Unread + cost <= bounds.Unread, "more messages than a guest has credit for");
         var buffer = ArrayPool<byte>.Shared.Rent(Math.Max(1, untrustedData.Length));
         untrustedData.CopyTo(buffer);
-        call.Received.Enqueue(new RpcMessage(buffer, untrustedData.Length, cost, 1));
-        call.Unread += cost;
-        peer.Unread += cost;
-        peer.OnAnswer(call);
+        calls.Keep(call, new RpcMessage(buffer, untrustedData.Length, cost, 1));
+        calls.OnAnswer(call);
         NoteEnd(call, isEnd);
         handler.OnReadable(call);
     }
@@ -167,17 +165,17 @@ internal sealed class SeamInbox(SeamPeer peer, RingReader ring, IRpcHandler hand
     private void OnEnded(SeamCall call)
     {
         Require(call is { IsStream: true, PeerDone: false }, "two ends of one stream");
-        peer.OnAnswer(call);
+        calls.OnAnswer(call);
         NoteEnd(call, isEnd: true);
         handler.OnReadable(call);
-        peer.EndIfDone(call);
+        calls.EndIfDone(call);
     }
 
     private void OnFailed(SeamCall call, in SeamRecord untrusted, ReadOnlySpan<byte> untrustedText)
     {
         Require(untrusted.Value <= (byte)ErrorClass.MayHaveRun, "a class of errors that is not one");
         var status = new RpcStatus((ChannelError)untrusted.Code, (ErrorClass)untrusted.Value, Text(untrustedText));
-        peer.Remove(call);
+        calls.Remove(call);
         peer.Fail(call, status);
     }
 
@@ -222,7 +220,7 @@ internal sealed class SeamInbox(SeamPeer peer, RingReader ring, IRpcHandler hand
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(copy);
+            ArrayPool<byte>.Shared.Return(copy, clearArray: bounds.Session.WipeMemory);
         }
     }
 

@@ -11,31 +11,15 @@ namespace ChannelSdk.Protocol.Seam;
 /// </summary>
 public sealed class SeamPeer : ICallPeer
 {
-    /// <summary>The worker ends calls at their deadlines and says whether they may have run; one that does not is not waited for longer.</summary>
-    private const long Grace = 500_000;
-
-    /// <summary>Bytes of a stream that a write need not wait for: the next ones are on their way while the worker has these.</summary>
-    private const int Pipelined = 256 << 10;
-
     /// <summary>Calls from here that are not over; the peer allows far fewer.</summary>
     private const int MostOutgoing = 4096;
-
-    /// <summary>Ids of calls from here; those of the guest's have the highest bit.</summary>
-    private const uint LastOwnId = int.MaxValue;
 
     private readonly IRpcHandler _handler;
     private readonly SeamOutput _output;
     private readonly SeamInbox _inbox;
     private readonly ReadWatch _watch;
-    private readonly Dictionary<uint, SeamCall> _calls = [];
-    private readonly Queue<(SeamCall Call, int Version)> _waiting = new();
-    private readonly Stack<SeamCall> _recycled = new();
-    private readonly DeadlineWheel _deadlines = new();
-    private readonly bool _wipes;
-    private uint _lastId;
-    private int _incoming;
-    private long _links;
-    private bool _isUp;
+    private readonly SeamCalls _calls;
+    private readonly SeamWrites _writes;
 
     /// <summary>Makes the supervisor's end.</summary>
     /// <param name="bounds">What the worker may have this side keep.</param>
@@ -46,29 +30,19 @@ public sealed class SeamPeer : ICallPeer
     public SeamPeer(SeamBounds bounds, RingMemory toWorker, RingMemory fromWorker, IRpcHandler handler, ISeamEvents events)
     {
         ArgumentNullException.ThrowIfNull(bounds);
-        (Bounds, _handler, _wipes) = (bounds, handler, bounds.Session.WipeMemory);
+        _handler = handler;
         _output = new SeamOutput(new RingWriter(toWorker));
         _watch = new ReadWatch(_output);
-        _inbox = new SeamInbox(this, new RingReader(fromWorker), handler, events);
+        _calls = new SeamCalls(bounds);
+        _writes = new SeamWrites(_output, _calls, handler);
+        _inbox = new SeamInbox(this, _calls, _writes, bounds, new RingReader(fromWorker, bounds.Session.WipeMemory), handler, events);
     }
 
     /// <summary>When <see cref="Tick"/> must be called.</summary>
-    public long NextDeadline => Math.Min(_deadlines.NextDeadline, _watch.Due);
+    public long NextDeadline => Math.Min(_calls.NextDeadline, _watch.Due);
 
-    internal SeamBounds Bounds { get; }
-
-    /// <summary>Messages of all streams that were not read, with the cost of each.</summary>
-    internal long Unread { get; set; }
-
-    /// <summary>Whether a link is up.</summary>
-    internal bool IsUp
-    {
-        set
-        {
-            _links += value ? 1 : 0;
-            _isUp = value;
-        }
-    }
+    /// <summary>Records that have come from the worker.</summary>
+    public long Received => _inbox.Received;
 
     /// <summary>Whether the worker has written something, or a lie.</summary>
     public bool HasWork => _inbox.HasWork;
@@ -84,8 +58,8 @@ public sealed class SeamPeer : ICallPeer
     /// <exception cref="ChannelException">As of <see cref="Receive"/>.</exception>
     public bool Publish(long now)
     {
-        SendWaiting();
-        if (_output.HasUnpublished || _isUp)
+        _writes.SendWaiting();
+        if (_output.HasUnpublished || _calls.IsUp)
         {
             _watch.Begin(now);
         }
@@ -102,23 +76,23 @@ public sealed class SeamPeer : ICallPeer
     /// <exception cref="ChannelException">The worker has stopped to read, and is to be ended (<see cref="ChannelError.WorkerFailed"/>).</exception>
     public void Tick(long now)
     {
-        while (_deadlines.TakeExpired(now) is SeamCall call)
+        while (_calls.TakeExpired(now) is { } call)
         {
             var mayHaveRun = GiveUp(call, ChannelError.DeadlineExceeded);
             Fail(call, new RpcStatus(ChannelError.DeadlineExceeded, mayHaveRun ? ErrorClass.MayHaveRun : ErrorClass.Retry,
                 mayHaveRun ? "the deadline passed before an answer came" : "the deadline passed before the call could be sent"));
         }
 
-        _watch.Check(now, _calls.Count > 0, _isUp, _inbox.Received);
+        _watch.Check(now, _calls.All.Count > 0, _calls.IsUp, _inbox.Received);
     }
 
     /// <summary>The worker has ended: fails all calls.</summary>
     public void FailAll(ChannelError code, string text)
     {
-        foreach (var call in _calls.Values.ToArray())
+        foreach (var call in _calls.All.ToArray())
         {
-            var errorClass = MayHaveRun(call) ? ErrorClass.MayHaveRun : ErrorClass.Retry;
-            Remove(call);
+            var errorClass = _calls.MayHaveRun(call) ? ErrorClass.MayHaveRun : ErrorClass.Retry;
+            _calls.Remove(call);
             Fail(call, new RpcStatus(code, errorClass, text));
         }
     }
@@ -126,24 +100,12 @@ public sealed class SeamPeer : ICallPeer
     /// <inheritdoc/>
     public RpcCall Begin(ReadOnlySpan<byte> method, StreamClass streamClass, bool isStream, long deadline, long now, object? state, long answerBy = 0)
     {
-        if (_calls.Count - _incoming >= MostOutgoing)
+        if (_calls.Outgoing >= MostOutgoing)
         {
             throw new ChannelException(ChannelError.TooManyStreams, ErrorClass.Retry, $"{MostOutgoing} calls are under way, as many as may be");
         }
 
-        var call = NewCall(isIncoming: false, isStream, state);
-        do
-        {
-            _lastId = _lastId == LastOwnId ? 1 : _lastId + 1;
-        }
-        while (_calls.ContainsKey(_lastId));
-        call.Start(_lastId, streamClass, method);
-        call.FinalDeadline = deadline;
-        call.AwaitsAnswer = answerBy != 0 && (deadline == 0 || answerBy < deadline);
-        _calls.Add(call.Id, call);
-        (call.SessionDeadline, call.AnswerBy) = (deadline, answerBy);
-        Watch(call, call.AwaitsAnswer ? answerBy : deadline);
-        return call;
+        return _calls.AddOutgoing(streamClass, method, isStream, state, deadline, answerBy);
     }
 
     /// <inheritdoc/>
@@ -169,17 +131,7 @@ public sealed class SeamPeer : ICallPeer
             throw new InvalidOperationException("a write is pending on this call, or its direction has ended");
         }
 
-        call.OwnDone |= (flags & DataFlags.Fin) != 0;
-        (call.Pending, call.PendingFlags, call.HasPending) = (message, flags, true);
-        if (_waiting.Count > 0 || !TrySendPending(call))
-        {
-            _waiting.Enqueue((call, call.Version));
-            return false;
-        }
-
-        var taken = !call.AwaitsTaken;
-        EndIfDone(call);
-        return taken;
+        return _writes.Write(call, message, flags);
     }
 
     /// <inheritdoc/>
@@ -205,7 +157,7 @@ public sealed class SeamPeer : ICallPeer
         {
             call.OwnDone = true;
             _output.Tell(new SeamRecord { Kind = SeamKind.Finish, Call = call.Id, Code = (ushort)status.Code, Bits = (byte)status.Class }, status.Text);
-            EndIfDone(call);
+            _calls.EndIfDone(call);
         }
     }
 
@@ -221,10 +173,9 @@ public sealed class SeamPeer : ICallPeer
         var call = (SeamCall)rpcCall;
         if (!call.IsOver)
         {
-            call.Unread -= message.Credit;
-            Unread -= message.Credit;
+            _calls.OnRead(call, message);
             _output.Tell(new SeamRecord { Kind = SeamKind.Consumed, Call = call.Id });
-            EndIfDone(call);
+            _calls.EndIfDone(call);
         }
 
         return true;
@@ -255,7 +206,7 @@ public sealed class SeamPeer : ICallPeer
         }
 
         var mayHaveRun = GiveUp(call, code);
-        Recycle(call);
+        _calls.Recycle(call);
         return mayHaveRun;
     }
 
@@ -271,100 +222,11 @@ public sealed class SeamPeer : ICallPeer
     /// <summary>Ends the session for good.</summary>
     public void Close() => _output.Tell(new SeamRecord { Kind = SeamKind.Close });
 
-    internal SeamCall? Find(uint id) => _calls.GetValueOrDefault(id);
-
-    /// <summary>The guest has begun a call. Null: it has as many as it may, or the number is in use, or one of this side's.</summary>
-    internal SeamCall? TryAddIncoming(uint id, StreamClass streamClass, ReadOnlySpan<byte> method, bool isStream, long deadline)
-    {
-        if (id <= LastOwnId || _incoming >= Bounds.Incoming || _calls.ContainsKey(id))
-        {
-            return null;
-        }
-
-        var call = NewCall(isIncoming: true, isStream, null);
-        call.Start(id, streamClass, method);
-        call.IsBegun = true;
-        _calls.Add(id, call);
-        _incoming++;
-        Watch(call, deadline);
-        return call;
-    }
-
-    /// <summary>The first message of a stream has come: from now on it has until its last deadline.</summary>
-    internal void OnAnswer(SeamCall call)
-    {
-        if (call.AwaitsAnswer)
-        {
-            call.AwaitsAnswer = false;
-            _deadlines.Remove(call);
-            Watch(call, call.SessionDeadline);
-        }
-    }
-
-    /// <summary>The session took so many bytes of the call's messages. False: it had not so many.</summary>
-    internal bool TryTake(SeamCall call, int bytes)
-    {
-        if ((uint)bytes > (uint)call.Outstanding)
-        {
-            return false;
-        }
-
-        call.Outstanding -= bytes;
-        if (call.AwaitsTaken && call.Outstanding <= call.TakenAt)
-        {
-            call.AwaitsTaken = false;
-            call.ReturnWriteBuffer();
-            _handler.OnWritable(call);
-            EndIfDone(call);
-        }
-
-        return true;
-    }
-
-    /// <summary>The call has left the worker: there is nothing more of it.</summary>
-    internal void Remove(SeamCall call)
-    {
-        _deadlines.Remove(call);
-        _calls.Remove(call.Id);
-        _incoming -= call.IsIncoming ? 1 : 0;
-        // Its owner may read on what has come.
-        Unread -= call.Unread;
-        call.End();
-    }
-
     internal void Fail(SeamCall call, RpcStatus status)
     {
         call.Status = status;
         _handler.OnFailed(call);
-        Recycle(call);
-    }
-
-    internal void Recycle(SeamCall call)
-    {
-        call.Version++;
-        if (call.IsStream)
-        {
-            // As above.
-            return;
-        }
-
-        call.Release();
-        call.State = null;
-        if (_recycled.Count < 64)
-        {
-            _recycled.Push(call);
-        }
-    }
-
-    /// <summary>Ends a call that is done in both directions, as far as this side waits for them.</summary>
-    internal void EndIfDone(SeamCall call)
-    {
-        var peerIsDone = call.PeerDone || call.IsIncoming;
-        if (call is { IsOver: false, OwnDone: true, HasPending: false, AwaitsTaken: false } && peerIsDone && !call.HasMessage)
-        {
-            Remove(call);
-            Recycle(call);
-        }
+        _calls.Recycle(call);
     }
 
     private bool GiveUp(SeamCall call, ChannelError code)
@@ -374,93 +236,8 @@ public sealed class SeamPeer : ICallPeer
             _output.Tell(new SeamRecord { Kind = SeamKind.Abort, Call = call.Id, Code = (ushort)code });
         }
 
-        var mayHaveRun = MayHaveRun(call);
-        Remove(call);
+        var mayHaveRun = _calls.MayHaveRun(call);
+        _calls.Remove(call);
         return mayHaveRun;
-    }
-
-    /// <summary>Not if the worker was not told of it, or had no link since.</summary>
-    private bool MayHaveRun(SeamCall call) => call.IsBegun && (_isUp || call.LinksAtBegin != _links);
-
-    /// <summary>The call's write is shown to the worker. False: there is no room.</summary>
-    private bool TrySendPending(SeamCall call)
-    {
-        var message = call.Pending.Span;
-        var record = new SeamRecord { Kind = SeamKind.Message, Call = call.Id, Bits = (byte)((call.PendingFlags & DataFlags.Fin) != 0 ? SeamFlags.Fin : SeamFlags.None) };
-        ReadOnlySpan<byte> name = default;
-        var isRequest = !call.IsBegun;
-        if (isRequest)
-        {
-            name = call.Method;
-            record.Kind = SeamKind.Begin;
-            record.Extra = name.Length;
-            record.Bits |= (byte)((byte)call.StreamClass | (byte)(call.IsStream ? SeamFlags.IsStream : SeamFlags.None));
-            (record.First, record.Second) = (call.SessionDeadline, call.AnswerBy);
-        }
-
-        if (!_output.TrySend(record, name, message))
-        {
-            return false;
-        }
-
-        if (isRequest)
-        {
-            (call.IsBegun, call.LinksAtBegin) = (true, _isUp ? -1 : _links);
-        }
-
-        (call.HasPending, call.Pending) = (false, default);
-        if (call.IsStream)
-        {
-            call.Outstanding += message.Length;
-            // The request of a stream is taken when the session has it; what follows, before.
-            call.TakenAt = isRequest ? 0 : Pipelined;
-            call.AwaitsTaken = isRequest || call.Outstanding > Pipelined;
-        }
-
-        return true;
-    }
-
-    private void SendWaiting()
-    {
-        if (!_output.Settle())
-        {
-            return;
-        }
-
-        while (_waiting.TryPeek(out var next))
-        {
-            var (call, version) = next;
-            if (call.Version == version && call.HasPending)
-            {
-                if (!TrySendPending(call))
-                {
-                    return;
-                }
-
-                if (!call.AwaitsTaken)
-                {
-                    call.ReturnWriteBuffer();
-                    _handler.OnWritable(call);
-                    EndIfDone(call);
-                }
-            }
-
-            _waiting.Dequeue();
-        }
-    }
-
-    private void Watch(SeamCall call, long deadline)
-    {
-        if (deadline != 0)
-        {
-            _deadlines.Add(call, deadline + Grace);
-        }
-    }
-
-    private SeamCall NewCall(bool isIncoming, bool isStream, object? state)
-    {
-        var call = _recycled.TryPop(out var recycled) ? recycled : new SeamCall(_wipes);
-        call.Reuse(isIncoming, isStream, state);
-        return call;
     }
 }

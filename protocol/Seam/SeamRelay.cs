@@ -25,11 +25,13 @@ public sealed class SeamRelay : IRpcHandler, ISessionEvents
     /// <param name="fromSupervisor">What the supervisor writes, of <see cref="SeamBounds.RingBytes"/>.</param>
     /// <param name="toSupervisor">What this side writes, of as many.</param>
     /// <param name="control">Is told what does not concern a call.</param>
+    /// <param name="wipes">Whether memory that messages went through is overwritten.</param>
     /// <param name="written">Called when something was written, for <see cref="Publish"/>.</param>
-    public SeamRelay(RingMemory fromSupervisor, RingMemory toSupervisor, ISeamControl control, Action written)
+    public SeamRelay(RingMemory fromSupervisor, RingMemory toSupervisor, ISeamControl control, bool wipes, Action written)
     {
-        _output = new RelayOutput(new RingWriter(toSupervisor), written);
-        _reader = new RingReader(fromSupervisor);
+        _output = new RelayOutput(new RingWriter(toSupervisor), wipes, written);
+        Wipes = wipes;
+        _reader = new RingReader(fromSupervisor, wipes);
         _orders = new RelayOrders(this, control);
     }
 
@@ -141,7 +143,7 @@ public sealed class SeamRelay : IRpcHandler, ISessionEvents
             var record = new SeamRecord { Kind = SeamKind.Message, Call = relayed.Id, Bits = (byte)(relayed.IsEndTold ? SeamFlags.Fin : SeamFlags.None) };
             _output.Send(record, default, message.Buffer.AsSpan(0, message.Length));
             relayed.Unread.Enqueue((message.Credit, message.Frames));
-            ArrayPool<byte>.Shared.Return(message.Buffer);
+            ArrayPool<byte>.Shared.Return(message.Buffer, clearArray: Wipes);
         }
 
         if (call.PeerDone && !relayed.IsEndTold)
@@ -167,6 +169,9 @@ public sealed class SeamRelay : IRpcHandler, ISessionEvents
 
     void IRpcHandler.OnEnded(RpcCall call) => Remove((RelayedCall)call.State!);
 
+    /// <summary>Whether memory that messages went through is overwritten.</summary>
+    internal bool Wipes { get; }
+
     internal RelayedCall? Find(uint id) => _calls.GetValueOrDefault(id);
 
     internal void Add(RelayedCall relayed)
@@ -178,7 +183,7 @@ public sealed class SeamRelay : IRpcHandler, ISessionEvents
     internal void Remove(RelayedCall relayed)
     {
         _calls.Remove(relayed.Id);
-        relayed.Release();
+        relayed.Release(Wipes);
     }
 
     internal void Fail(uint id, in RpcStatus status) =>

@@ -79,7 +79,7 @@ public class HostileWorkerTests
         var bounds = new SeamBounds(s_options, MaxMessage, 4 * MaxMessage);
         var (down, up) = (new ArrayRing(bounds.RingBytes), new ArrayRing(bounds.RingBytes));
         var peer = new SeamPeer(bounds, down, up, new Supervisor(new Random(1)), new Supervisor(new Random(1)));
-        var reader = new RingReader(down);
+        var reader = new RingReader(down, wipes: false);
         long now = 0;
         for (var i = 0; i < 20; i++)
         {

@@ -13,7 +13,7 @@ public class RingTests
     {
         var random = new Random(1);
         var memory = new ArrayRing(Capacity);
-        var (writer, reader) = (new RingWriter(memory), new RingReader(memory));
+        var (writer, reader) = (new RingWriter(memory), new RingReader(memory, wipes: false));
         var sent = new Queue<byte[]>();
         var (written, waited) = (0, 0);
         while (written < 20_000)
@@ -48,10 +48,25 @@ public class RingTests
     }
 
     [Fact]
+    public void What_was_read_is_overwritten_where_messages_have_secrets()
+    {
+        var memory = new ArrayRing(Capacity);
+        var (writer, reader) = (new RingWriter(memory), new RingReader(memory, wipes: true));
+        Assert.True(writer.TryBegin(100, 0, out var data));
+        data.Fill(0xA5);
+        writer.Commit(new SeamRecord { Kind = SeamKind.Message, Length = 100 });
+        writer.Publish();
+        Assert.True(reader.TryPeek(out _));
+        Assert.Equal(0xA5, reader.UntrustedData.Span[99]);
+        reader.Advance();
+        Assert.DoesNotContain((byte)0xA5, memory.Bytes.ToArray());
+    }
+
+    [Fact]
     public void An_idle_ring_touches_its_first_pages_alone()
     {
         var memory = new ArrayRing(Capacity);
-        var (writer, reader) = (new RingWriter(memory), new RingReader(memory));
+        var (writer, reader) = (new RingWriter(memory), new RingReader(memory, wipes: false));
         for (var i = 0; i < 10_000; i++)
         {
             Assert.True(writer.TryBegin(32, 0, out _));
@@ -69,7 +84,7 @@ public class RingTests
     public void A_sleeping_reader_is_woken_once_and_a_waiting_writer_too()
     {
         var memory = new ArrayRing(Capacity);
-        var (writer, reader) = (new RingWriter(memory), new RingReader(memory));
+        var (writer, reader) = (new RingWriter(memory), new RingReader(memory, wipes: false));
         Assert.True(reader.TrySleep());
         Assert.True(writer.TryBegin(10, 0, out _));
         writer.Commit(new SeamRecord { Kind = SeamKind.Await, Length = 10 });
@@ -112,8 +127,8 @@ public class RingTests
     public void A_writer_that_lies_about_its_position_is_refused(ulong head)
     {
         var memory = new ArrayRing(Capacity) { Head = head };
-        Refused(() => new RingReader(memory).TryPeek(out _));
-        Refused(() => new RingReader(memory).TrySleep());
+        Refused(() => new RingReader(memory, wipes: false).TryPeek(out _));
+        Refused(() => new RingReader(memory, wipes: false).TrySleep());
     }
 
     [Theory]
@@ -126,7 +141,7 @@ public class RingTests
         var memory = new ArrayRing(Capacity);
         System.Runtime.InteropServices.MemoryMarshal.Write(memory.Bytes, new SeamRecord { Kind = SeamKind.Message, Length = length });
         memory.Head = 128;
-        Refused(() => new RingReader(memory).TryPeek(out _));
+        Refused(() => new RingReader(memory, wipes: false).TryPeek(out _));
     }
 
     [Fact]
@@ -134,7 +149,7 @@ public class RingTests
     {
         var memory = new ArrayRing(Capacity) { Head = 64 };
         System.Runtime.InteropServices.MemoryMarshal.Write(memory.Bytes, new SeamRecord { Kind = SeamKind.Skip });
-        Refused(() => new RingReader(memory).TryPeek(out _));
+        Refused(() => new RingReader(memory, wipes: false).TryPeek(out _));
     }
 
     private static void Refused(Action action) => Assert.Equal(ChannelError.WorkerFailed, Assert.Throws<ChannelException>(action).Code);

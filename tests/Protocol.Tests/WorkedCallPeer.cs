@@ -19,7 +19,7 @@ internal sealed class WorkedCallPeer : CallPeer, ISeamControl, ISeamEvents
         var bounds = new SeamBounds(options, maxMessage, 4 * maxMessage);
         var (down, up) = (new ArrayRing(bounds.RingBytes), new ArrayRing(bounds.RingBytes));
         _peer = new SeamPeer(bounds, down, up, this, this);
-        _relay = new SeamRelay(down, up, this, static () => { });
+        _relay = new SeamRelay(down, up, this, options.WipeMemory, static () => { });
         Rpc = new RpcPeer(PeerRole.Host, options, maxMessage, 4 * maxMessage, _relay, _relay, Nonces.Next);
         _relay.Rpc = Rpc;
     }

@@ -42,7 +42,7 @@ public sealed class ChannelWorker : ISeamControl, ISessionEvents, ISharedWork, I
         _bell = new Bell(supervisor, _core.Faults);
         _publish = new PublishDeferred(this);
         _figures = SeamArea.Figures(memory);
-        _relay = new SeamRelay(SeamArea.ToWorker(memory), SeamArea.FromWorker(memory), this, () => _publish.Ask(_core.Callbacks));
+        _relay = new SeamRelay(SeamArea.ToWorker(memory), SeamArea.FromWorker(memory), this, options.Session.WipeMemory, () => _publish.Ask(_core.Callbacks));
         _session = new SessionEngine(_core, PeerRole.Host, endpoint, _relay, this, time) { IsCongested = () => _relay.IsCongested };
         _relay.Rpc = _session.Rpc;
         _core.Engine = _session;

@@ -12,6 +12,8 @@ namespace ChannelSdk.Channels.Workers;
 /// </summary>
 internal sealed class WorkerEngine : IChannelEngine, ISharedWork
 {
+    private const int MostInVain = 64;
+
     // A worker that is told to end says goodbye to its guest first.
     private static readonly TimeSpan s_goodbye = TimeSpan.FromMilliseconds(500);
 
@@ -92,6 +94,24 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
         await _core.Faults.DisposeAsync(_source, "the workers could not be disposed of").ConfigureAwait(false);
         _memory.Dispose();
         _stopping.Dispose();
+    }
+
+    /// <summary>Until the worker has ended. One that rings for nothing is heard a thousand times a second, as each costs all instances a moment.</summary>
+    private async ValueTask ServeAsync(Bell bell)
+    {
+        var (received, inVain) = (-1L, 0);
+        do
+        {
+            var now = _peer.Received;
+            (inVain, received) = (now == received ? inVain + 1 : 0, now);
+            if (inVain > MostInVain)
+            {
+                await _core.WaitAsync(TimeSpan.FromMilliseconds(1), _stopping.Token).ConfigureAwait(false);
+            }
+
+            _loop.Wake();
+        }
+        while (await bell.WaitAsync().ConfigureAwait(false));
     }
 
     /// <summary>Under the lock, on any thread.</summary>
@@ -226,11 +246,7 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
 
                 // What was written before may have found it asleep, without a bell.
                 bell.Ring();
-                do
-                {
-                    _loop.Wake();
-                }
-                while (await bell.WaitAsync().ConfigureAwait(false));
+                await ServeAsync(bell).ConfigureAwait(false);
                 return _fault ?? new ChannelException(ChannelError.WorkerFailed, ErrorClass.Retry, $"the worker of {_source.Uri} has ended");
             }
             finally

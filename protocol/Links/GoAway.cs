@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Text;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Text;
 
@@ -19,8 +18,7 @@ internal static class GoAway
         BinaryPrimitives.WriteUInt16LittleEndian(target, (ushort)code);
         target[2] = endsSession ? (byte)1 : (byte)0;
         target[3] = 0;
-        Encoding.UTF8.GetEncoder().Convert(text, target.Slice(FixedSize, MaxText), flush: true, out _, out var bytes, out _);
-        return FixedSize + bytes;
+        return FixedSize + PeerText.Encode(text, target.Slice(FixedSize, MaxText));
     }
 
     public static bool TryRead(ReadOnlySpan<byte> untrusted, out ChannelError code, out bool endsSession, out string text)

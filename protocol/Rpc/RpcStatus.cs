@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Text;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Text;
 
@@ -22,8 +21,7 @@ public readonly record struct RpcStatus(ChannelError Code, ErrorClass Class, str
         BinaryPrimitives.WriteUInt16LittleEndian(target, (ushort)Code);
         target[2] = (byte)Class;
         target[3] = 0;
-        Encoding.UTF8.GetEncoder().Convert(Text, target.Slice(4, MaxText), flush: true, out _, out var bytes, out _);
-        return 4 + bytes;
+        return 4 + PeerText.Encode(Text, target.Slice(4, MaxText));
     }
 
     /// <summary>Decodes what the peer sent. False: it is malformed.</summary>

@@ -1,5 +1,5 @@
 using System.Buffers;
-using System.Text;
+using ChannelSdk.Protocol.Text;
 
 namespace ChannelSdk.Protocol.Seam;
 
@@ -41,8 +41,7 @@ internal sealed class RelayOutput(RingWriter ring, bool wipes, Action written)
     public void Tell(SeamRecord record, string text)
     {
         Span<byte> bytes = stackalloc byte[SeamBounds.Text];
-        Encoding.UTF8.GetEncoder().Convert(text, bytes, flush: true, out _, out var length, out _);
-        Send(record, bytes[..length]);
+        Send(record, bytes[..PeerText.Encode(text, bytes)]);
     }
 
     /// <summary>Writes what was kept, as far as there is room.</summary>

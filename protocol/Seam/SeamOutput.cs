@@ -1,4 +1,4 @@
-using System.Text;
+using ChannelSdk.Protocol.Text;
 
 namespace ChannelSdk.Protocol.Seam;
 
@@ -10,9 +10,6 @@ namespace ChannelSdk.Protocol.Seam;
 internal sealed class SeamOutput(RingWriter ring)
 {
     private readonly Queue<(SeamRecord Record, string Text)> _kept = new();
-
-    /// <summary>Most bytes of a message's data.</summary>
-    public int MostData => ring.MostData - Spare;
 
     /// <summary>As <see cref="RingWriter.Progress"/>.</summary>
     public (ulong Read, ulong Written) Progress => ring.Progress;
@@ -71,14 +68,13 @@ internal sealed class SeamOutput(RingWriter ring)
     private bool TryWrite(SeamRecord record, string text)
     {
         Span<byte> bytes = stackalloc byte[SeamBounds.Text];
-        Encoding.UTF8.GetEncoder().Convert(text, bytes, flush: true, out _, out var length, out _);
-        record.Length = length;
-        if (!ring.TryBegin(length, spare: 0, out var data))
+        record.Length = PeerText.Encode(text, bytes);
+        if (!ring.TryBegin(record.Length, spare: 0, out var data))
         {
             return false;
         }
 
-        bytes[..length].CopyTo(data);
+        bytes[..record.Length].CopyTo(data);
         ring.Commit(record);
         return true;
     }

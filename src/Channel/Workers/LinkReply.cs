@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Text;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Text;
 
@@ -30,7 +29,7 @@ public sealed record LinkReply(ChannelException? Error, bool EndsBothWays)
         }
 
         Span<byte> text = stackalloc byte[MostText];
-        Encoding.UTF8.GetEncoder().Convert(error.Message, text, flush: true, out _, out var length, out _);
+        var length = PeerText.Encode(error.Message, text);
         var bytes = new byte[Fixed + length];
         bytes[0] = (byte)(0x80 | (byte)error.Class);
         BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(2), (ushort)error.Code);

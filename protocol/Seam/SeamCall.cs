@@ -19,8 +19,6 @@ internal sealed class SeamCall(bool wipes) : RpcCall(wipes)
     public bool IsBegun;
     /// <summary>Links that there had been when it was told and none was up; -1: one was.</summary>
     public long LinksAtBegin;
-    /// <summary>When the worker is to end it; 0 for never.</summary>
-    public long SessionDeadline;
     /// <summary>When its first message must have come; 0 for no such time.</summary>
     public long AnswerBy;
     /// <summary>A message that waits for room; its memory is the caller's.</summary>
@@ -61,6 +59,6 @@ internal sealed class SeamCall(bool wipes) : RpcCall(wipes)
         base.Reuse(isIncoming, isStream, state);
         IsBegun = HasPending = AwaitsTaken = false;
         (Pending, PendingFlags, Outstanding, Unread) = (default, DataFlags.None, 0, 0);
-        (SessionDeadline, AnswerBy) = (0, 0);
+        AnswerBy = 0;
     }
 }

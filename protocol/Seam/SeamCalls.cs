@@ -58,7 +58,7 @@ internal sealed class SeamCalls(SeamBounds bounds)
         call.Start(_lastId, streamClass, method);
         call.AwaitsAnswer = answerBy != 0 && (deadline == 0 || answerBy < deadline);
         _calls.Add(call.Id, call);
-        (call.SessionDeadline, call.AnswerBy) = (deadline, answerBy);
+        (call.FinalDeadline, call.AnswerBy) = (deadline, answerBy);
         Watch(call, call.AwaitsAnswer ? answerBy : deadline);
         return call;
     }
@@ -93,7 +93,7 @@ internal sealed class SeamCalls(SeamBounds bounds)
         {
             call.AwaitsAnswer = false;
             _deadlines.Remove(call);
-            Watch(call, call.SessionDeadline);
+            Watch(call, call.FinalDeadline);
         }
     }
 

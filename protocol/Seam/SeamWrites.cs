@@ -90,7 +90,7 @@ internal sealed class SeamWrites(SeamOutput output, SeamCalls calls, IRpcHandler
             record.Kind = SeamKind.Begin;
             record.Extra = name.Length;
             record.Bits |= (byte)((byte)call.StreamClass | (byte)(call.IsStream ? SeamFlags.IsStream : SeamFlags.None));
-            (record.First, record.Second) = (call.SessionDeadline, call.AnswerBy);
+            (record.First, record.Second) = (call.FinalDeadline, call.AnswerBy);
         }
 
         if (!output.TrySend(record, name, message))

@@ -84,6 +84,7 @@ public sealed class BoundsTests
         worker.Tell("spin");
         var before = Used(worker);
         var watch = Stopwatch.StartNew();
+        // Its share is that of this time.
         await Task.Delay(1500);
         var share = (Used(worker) - before) / watch.Elapsed.TotalSeconds;
         // Of one processor; a host without the controller says so.

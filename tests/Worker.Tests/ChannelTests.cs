@@ -3,6 +3,7 @@ using ChannelSdk.Host;
 using ChannelSdk.Host.Workers;
 using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Links;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 
@@ -16,6 +17,23 @@ public sealed class ChannelTests
     private const int SigStop = 19;
 
     private static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token;
+
+    [Fact]
+    public async Task A_channel_names_its_guest_and_can_be_asked_and_told_things_after_its_end()
+    {
+        await using var guest = new EchoGuest();
+        await using var host = new ChannelHost();
+        var vm = host.Attach("vm1", guest.HostUri, s_options);
+        await vm.WaitReadyAsync(Soon);
+        // As the transport knows it, not the worker.
+        Assert.Equal("unix", vm.Channel.Status.Peer!.Value.Scheme);
+        await using var stream = await vm.Channel.OpenStreamAsync(EchoGuest.EchoStream, new Empty(), cancellationToken: Soon);
+        await host.DetachAsync("vm1");
+        Assert.Equal(LinkState.Closed, vm.Channel.Status.LinkState);
+        vm.Channel.SetState(StateWord.Ready);
+        vm.Channel.DropLink("after its end");
+        Assert.Equal(ChannelError.SessionClosed, (await Assert.ThrowsAsync<ChannelException>(async () => await stream.WriteAsync(new byte[1], Soon))).Code);
+    }
 
     [Theory]
     [InlineData(Abi.SIGKILL)]

@@ -30,13 +30,15 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
     private SeamPeer _peer;
     private Bell? _bell;
     private ChannelException? _fault;
+    // The memory is gone.
+    private bool _isOver;
     private Task _running = Task.CompletedTask;
 
     public WorkerEngine(ChannelCore core, IWorkerSource source, IRpcHandler handler, TimeProvider time)
     {
         (_core, _source, _handler) = (core, source, handler);
         _bounds = new SeamBounds(core.Options.Session, core.Options.MaxMessage, core.Options.AssemblyBytes);
-        _status = new WorkerStatus(core, source.Peer);
+        _status = new WorkerStatus(core, source);
         _timer = new SessionTimer(core, () => _peer!.NextDeadline, time) { Due = OnDue };
         _loop = new SharedWorkLoop(this);
         (_memory, _peer) = NewPeer();
@@ -44,7 +46,7 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
 
     public ICallPeer Calls => _peer;
 
-    public SessionFacts Facts => SeamArea.Figures(_memory.Memory).Read(_status.Facts);
+    public SessionFacts Facts => _isOver ? _status.Facts : SeamArea.Figures(_memory.Memory).Read(_status.Facts);
 
     public void Start() => _running = Task.Run(RunAsync);
 
@@ -65,10 +67,19 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
     public void SetState(StateWord state, DateTimeOffset? until, ushort detail)
     {
         _state = (state, until, detail);
-        _peer.SetState(state, until, detail);
+        if (!_isOver)
+        {
+            _peer.SetState(state, until, detail);
+        }
     }
 
-    public void Cut(ChannelException reason) => _peer.Cut(reason.Code, reason.Message);
+    public void Cut(ChannelException reason)
+    {
+        if (!_isOver)
+        {
+            _peer.Cut(reason.Code, reason.Message);
+        }
+    }
 
     public void Close() => _peer.Close();
 
@@ -84,9 +95,9 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
         await _core.Faults.ObserveAsync(_running).ConfigureAwait(false);
         lock (_core.Gate)
         {
-            // From now on nothing looks into the memory.
-            _bell = null;
             _peer.FailAll(ChannelError.SessionClosed, "the channel was closed");
+            // From now on nothing looks into the memory.
+            (_bell, _isOver) = (null, true);
         }
 
         _core.Callbacks.Run();
@@ -117,6 +128,11 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
     /// <summary>Under the lock, on any thread.</summary>
     private bool Publish()
     {
+        if (_isOver)
+        {
+            return false;
+        }
+
         try
         {
             var wakes = _peer.Publish(_core.Now);
@@ -223,7 +239,6 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
             }
 
             _core.Callbacks.Run();
-
             _core.Events.Publish(ChannelEventKind.EndpointFailed, error.Code, error.Message);
             await _core.WaitAsync(retry, _stopping.Token).ConfigureAwait(false);
             retry = retry * 2 < _core.Options.RetryMax ? retry * 2 : _core.Options.RetryMax;

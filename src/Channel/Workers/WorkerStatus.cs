@@ -2,12 +2,11 @@ using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Seam;
 using ChannelSdk.Protocol.Sessions;
-using ChannelSdk.Transports.Abstractions;
 
 namespace ChannelSdk.Channels.Workers;
 
 /// <summary>What a worker tells of its session, for the channel's status and events. Under the channel's lock.</summary>
-internal sealed class WorkerStatus(ChannelCore core, PeerIdentity peer) : ISeamEvents
+internal sealed class WorkerStatus(ChannelCore core, IWorkerSource source) : ISeamEvents
 {
     private ISessionEvents Status => core.Status;
 
@@ -18,7 +17,7 @@ internal sealed class WorkerStatus(ChannelCore core, PeerIdentity peer) : ISeamE
     public void OnLink()
     {
         core.Events.ClearEndpointFailure();
-        core.Status.OnLink(peer);
+        core.Status.OnLink(source.Peer);
     }
 
     public void OnSession(UInt128 sessionId, int version, ulong capabilities) =>

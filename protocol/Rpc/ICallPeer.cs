@@ -10,7 +10,7 @@ namespace ChannelSdk.Protocol.Rpc;
 /// </summary>
 public interface ICallPeer
 {
-    /// <summary>Begins a call: its request follows by <see cref="Write"/> in the call's write buffer.</summary>
+    /// <summary>Begins a call: its request follows by <see cref="CallWrites.Write"/> in the call's write buffer.</summary>
     /// <param name="method">ASCII name.</param>
     /// <param name="streamClass">Priority class.</param>
     /// <param name="isStream">Messages both ways, or one request and one reply.</param>
@@ -21,10 +21,7 @@ public interface ICallPeer
     /// <exception cref="ChannelException">No further stream can be opened.</exception>
     RpcCall Begin(ReadOnlySpan<byte> method, StreamClass streamClass, bool isStream, long deadline, long now, object? state, long answerBy = 0);
 
-    /// <summary>Writes the first <paramref name="length"/> bytes of the call's write buffer. True: taken; false: <see cref="IRpcHandler.OnWritable"/> follows.</summary>
-    bool Write(RpcCall rpcCall, int length, DataFlags flags);
-
-    /// <summary>As <see cref="Write"/>, from memory that stays the caller's and untouched until the write is taken.</summary>
+    /// <summary>Writes a message from memory that stays the caller's and untouched until it is taken. True: it was; false: <see cref="IRpcHandler.OnWritable"/> follows.</summary>
     bool WriteFrom(RpcCall rpcCall, ReadOnlyMemory<byte> message, DataFlags flags);
 
     /// <summary>Ends an incoming call with a status; for a stream None is its good end.</summary>

@@ -91,19 +91,6 @@ public sealed partial class RpcPeer : ICallPeer, ISessionHandler
     }
 
     /// <inheritdoc/>
-    public bool Write(RpcCall rpcCall, int length, DataFlags flags)
-    {
-        ArgumentNullException.ThrowIfNull(rpcCall);
-        var taken = WriteFrom(rpcCall, rpcCall.WriteBuffer.AsMemory(0, length), flags);
-        if (taken)
-        {
-            rpcCall.ReturnWriteBuffer();
-        }
-
-        return taken;
-    }
-
-    /// <inheritdoc/>
     public bool WriteFrom(RpcCall rpcCall, ReadOnlyMemory<byte> message, DataFlags flags)
     {
         ArgumentNullException.ThrowIfNull(rpcCall);
@@ -148,7 +135,7 @@ public sealed partial class RpcPeer : ICallPeer, ISessionHandler
         else
         {
             var length = status.Write(call.RentWriteBuffer(RpcStatus.MaxSize));
-            Write(call, length, DataFlags.Fin | DataFlags.Trailer);
+            this.Write(call, length, DataFlags.Fin | DataFlags.Trailer);
         }
     }
 

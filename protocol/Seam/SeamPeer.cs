@@ -109,19 +109,6 @@ public sealed class SeamPeer : ICallPeer
     }
 
     /// <inheritdoc/>
-    public bool Write(RpcCall rpcCall, int length, DataFlags flags)
-    {
-        ArgumentNullException.ThrowIfNull(rpcCall);
-        var taken = WriteFrom(rpcCall, rpcCall.WriteBuffer.AsMemory(0, length), flags);
-        if (taken)
-        {
-            rpcCall.ReturnWriteBuffer();
-        }
-
-        return taken;
-    }
-
-    /// <inheritdoc/>
     public bool WriteFrom(RpcCall rpcCall, ReadOnlyMemory<byte> message, DataFlags flags)
     {
         ArgumentNullException.ThrowIfNull(rpcCall);

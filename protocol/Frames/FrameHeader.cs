@@ -79,10 +79,10 @@ internal readonly struct FrameHeader(FrameType type, DataFlags flags, uint strea
         return HeaderStatus.Ok;
     }
 
-    /// <summary>Adds a flag to a frame that this side wrote itself.</summary>
-    public static void AddFlag(Span<byte> frame, DataFlags flag)
+    /// <summary>Adds a flag to a frame that this side wrote itself, or takes it away.</summary>
+    public static void SetFlag(Span<byte> frame, DataFlags flag, bool isSo)
     {
-        frame[2] |= (byte)flag;
+        frame[2] = (byte)(isSo ? frame[2] | (byte)flag : frame[2] & ~(byte)flag);
         BinaryPrimitives.WriteUInt32LittleEndian(frame[20..], Crc32C.Compute(frame[..20]));
     }
 

@@ -49,6 +49,19 @@ internal sealed class AssemblyBudget(int maxMessage, int bytes)
         return true;
     }
 
+    /// <summary>Takes up a call that had a slot, or waited for one, in another process.</summary>
+    public void Load(SessionCall call)
+    {
+        if (call.HasSlot)
+        {
+            _taken += maxMessage;
+        }
+        else if (call.AwaitsSlot)
+        {
+            _waiting.Add(call);
+        }
+    }
+
     /// <summary>Gives a freed slot to the first waiting call that may have it.</summary>
     public bool TryGrant(out SessionCall call)
     {

@@ -10,7 +10,7 @@ public static class CallWrites
     {
         ArgumentNullException.ThrowIfNull(peer);
         ArgumentNullException.ThrowIfNull(rpcCall);
-        var taken = peer.WriteFrom(rpcCall, rpcCall.WriteBuffer.AsMemory(0, length), flags);
+        var taken = peer.WriteFrom(rpcCall, rpcCall.WriteBuffer[..length], flags);
         if (taken)
         {
             rpcCall.ReturnWriteBuffer();

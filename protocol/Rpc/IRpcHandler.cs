@@ -9,6 +9,9 @@ public interface IRpcHandler
     /// <summary>The request of an incoming call, or the reply of an outgoing unary one (which is over with it).</summary>
     void OnMessage(RpcCall rpcCall, ReadOnlySpan<byte> untrustedMessage);
 
+    /// <summary>A message of a stream call. True: it was taken, and <see cref="RpcPeer.Return"/> gives back its credit; false: it is received, to be read.</summary>
+    internal bool OnStreamMessage(RpcCall rpcCall, ReadOnlySpan<byte> untrustedMessage, int credit, int frames) => false;
+
     /// <summary>A stream call has a message to read, or its peer's direction has ended (see <see cref="RpcCall.Status"/>).</summary>
     void OnReadable(RpcCall rpcCall);
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.State;
 
 namespace ChannelSdk.Protocol.Rpc;
 
@@ -24,11 +25,15 @@ public abstract class RpcCall
     internal RpcCall? WheelPrevious;
     internal RpcCall? WheelNext;
     internal int WheelSlot = -1;
-    internal byte[]? WriteBuffer;
+    internal Memory<byte> WriteBuffer;
     internal readonly Queue<RpcMessage> Received = new();
 
+    /// <param name="buffers">Where write buffers come from.</param>
     /// <param name="wipes">Whether a write buffer is overwritten before it goes back to the pool.</param>
-    private protected RpcCall(bool wipes) => _wipes = wipes;
+    private protected RpcCall(BufferPool buffers, bool wipes) => (Buffers, _wipes) = (buffers, wipes);
+
+    /// <summary>Where the memory for its messages comes from.</summary>
+    private protected BufferPool Buffers { get; }
 
     /// <summary>The owner's object.</summary>
     public object? State { get; set; }
@@ -57,16 +62,17 @@ public abstract class RpcCall
     public Span<byte> RentWriteBuffer(int size)
     {
         ReturnWriteBuffer();
-        WriteBuffer = ArrayPool<byte>.Shared.Rent(Math.Max(size, 1));
-        return WriteBuffer.AsSpan(0, size);
+        WriteBuffer = Buffers.Rent(Math.Max(size, 1));
+        return WriteBuffer.Span[..size];
     }
 
     internal void ReturnWriteBuffer()
     {
-        if (WriteBuffer is { } buffer)
+        if (!WriteBuffer.IsEmpty)
         {
-            WriteBuffer = null;
-            ArrayPool<byte>.Shared.Return(buffer, clearArray: _wipes);
+            var buffer = WriteBuffer;
+            WriteBuffer = default;
+            Buffers.Return(buffer, _wipes);
         }
     }
 

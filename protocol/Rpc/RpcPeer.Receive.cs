@@ -71,7 +71,7 @@ public sealed partial class RpcPeer
         else
         {
             Append(call, untrustedData);
-            OnMessage(call, call.Partial.AsSpan(0, call.PartialLength), untrustedData.Length, flags);
+            OnMessage(call, call.Partial.Span[..call.PartialLength], untrustedData.Length, flags);
         }
     }
 
@@ -132,16 +132,25 @@ public sealed partial class RpcPeer
         {
             Session.Consume(call.Stream!, credit, frames);
         }
-        else if (call.Partial is { } part)
+        else if (_handler.OnStreamMessage(call, untrustedMessage, credit, frames))
         {
-            call.Received.Enqueue(new RpcMessage(part, call.PartialLength, credit, frames));
-            (call.Partial, call.PartialLength, call.LastLength) = (null, 0, call.PartialLength);
+            call.Unread = (call.Unread.Credit + credit, call.Unread.Frames + frames);
         }
         else
         {
-            var buffer = ArrayPool<byte>.Shared.Rent(Math.Max(1, untrustedMessage.Length));
-            untrustedMessage.CopyTo(buffer);
+            if (!call.TryTakePartial(out var buffer))
+            {
+                buffer = ArrayPool<byte>.Shared.Rent(Math.Max(1, untrustedMessage.Length));
+                untrustedMessage.CopyTo(buffer);
+            }
+
             call.Received.Enqueue(new RpcMessage(buffer, untrustedMessage.Length, credit, frames));
+        }
+
+        if (call.PartialLength > 0)
+        {
+            (call.PartialLength, call.LastLength) = (0, call.PartialLength);
+            call.ReturnPartial();
         }
 
         if (call.AwaitsAnswer)
@@ -191,7 +200,7 @@ public sealed partial class RpcPeer
     /// </summary>
     private void ReleasePartCredit(SessionCall call)
     {
-        if (call.PartFrames == 0 || call.Received.Count > 0)
+        if (call.PartFrames == 0 || call.Received.Count > 0 || call.Unread.Frames > 0)
         {
             return;
         }

@@ -4,6 +4,7 @@ using ChannelSdk.Protocol.Frames;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Options;
 using ChannelSdk.Protocol.Sessions;
+using ChannelSdk.Protocol.State;
 
 namespace ChannelSdk.Protocol.Rpc;
 
@@ -19,6 +20,7 @@ public sealed partial class RpcPeer : ICallPeer, ISessionHandler
     private readonly AssemblyBudget _assembly;
     private readonly StreamClassValues _windows;
     private readonly int _maxMessage;
+    private readonly BufferPool _buffers;
     private readonly bool _wipes;
     private long _now;
 
@@ -30,14 +32,16 @@ public sealed partial class RpcPeer : ICallPeer, ISessionHandler
     /// <param name="handler">Handles calls.</param>
     /// <param name="events">Receives the events of the session and its links.</param>
     /// <param name="nonceSource">Random numbers for session and link names.</param>
+    /// <param name="keeper">What keeps the state so that another process can go on with it, or null.</param>
     /// <exception cref="ChannelException">An option is out of range (<see cref="ChannelError.BadConfiguration"/>).</exception>
-    public RpcPeer(PeerRole role, SessionOptions options, int maxMessage, int assemblyBytes, IRpcHandler handler, ISessionEvents events, Func<UInt128> nonceSource)
+    public RpcPeer(
+        PeerRole role, SessionOptions options, int maxMessage, int assemblyBytes, IRpcHandler handler, ISessionEvents events, Func<UInt128> nonceSource, SessionKeeper? keeper = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(handler);
-        (_maxMessage, _wipes, _handler) = (maxMessage, options.WipeMemory, handler);
+        (_maxMessage, _buffers, _wipes, _handler) = (maxMessage, keeper?.Buffers ?? BufferPool.Shared, options.WipeMemory, handler);
         (_assembly, _windows) = (new AssemblyBudget(maxMessage, assemblyBytes), options.StreamWindow);
-        Session = new Session(role, options, this, events, nonceSource);
+        Session = new Session(role, options, this, events, nonceSource, keeper);
     }
 
     /// <summary>The session below.</summary>
@@ -108,7 +112,7 @@ public sealed partial class RpcPeer : ICallPeer, ISessionHandler
 
         var rest = stream.Pending.Length;
         stream.Pending.Span.CopyTo(rpcCall.RentWriteBuffer(rest));
-        stream.Pending = rpcCall.WriteBuffer.AsMemory(0, rest);
+        stream.Pending = rpcCall.WriteBuffer[..rest];
     }
 
     /// <inheritdoc/>
@@ -148,19 +152,32 @@ public sealed partial class RpcPeer : ICallPeer, ISessionHandler
             return false;
         }
 
-        Return(rpcCall, message);
+        GiveBack((SessionCall)rpcCall, message.Credit, message.Frames);
         return true;
     }
 
-    /// <summary>The owner is done with a message that it took out of those received: its sender gets credit for it.</summary>
-    internal void Return(RpcCall rpcCall, in RpcMessage message)
+    /// <summary>The owner is done with messages that it took by <see cref="IRpcHandler.OnStreamMessage"/>: their sender gets credit for them, once.</summary>
+    internal void Return(RpcCall rpcCall, int credit, int frames)
     {
         var call = (SessionCall)rpcCall;
+        (credit, frames) = (Math.Min(credit, call.Unread.Credit), Math.Min(frames, call.Unread.Frames));
+        if (frames > 0)
+        {
+            call.Unread = (call.Unread.Credit - credit, call.Unread.Frames - frames);
+            GiveBack(call, credit, frames);
+        }
+    }
+
+    /// <summary>As <see cref="Return"/>, for all that was not given back.</summary>
+    internal void ReturnAll(RpcCall rpcCall) => Return(rpcCall, int.MaxValue, int.MaxValue);
+
+    private void GiveBack(SessionCall call, int credit, int frames)
+    {
         call.ReaderWaits = false;
         FreeSlot(call);
         if (call.Stream is { } stream)
         {
-            Session.Consume(stream, message.Credit, message.Frames);
+            Session.Consume(stream, credit, frames);
             ReleasePartCredit(call);
         }
     }
@@ -216,7 +233,7 @@ public sealed partial class RpcPeer : ICallPeer, ISessionHandler
 
     private SessionCall NewCall(bool isIncoming, bool isStream, object? state)
     {
-        var call = _recycled.TryPop(out var recycled) ? recycled : new SessionCall(_wipes);
+        var call = _recycled.TryPop(out var recycled) ? recycled : new SessionCall(_buffers, _wipes);
         call.Reuse(isIncoming, isStream, state);
         return call;
     }

@@ -14,6 +14,14 @@ internal sealed class ReadWatch(SeamOutput output)
 
     private ulong _read;
     private long _received;
+    private bool _isOn;
+
+    /// <summary>A worker is there that could read.</summary>
+    public bool IsOn
+    {
+        get => _isOn;
+        set => (_isOn, Due) = (value, Link.Never);
+    }
 
     /// <summary>When <see cref="Check"/> has something to look at.</summary>
     public long Due { get; private set; } = Link.Never;
@@ -21,7 +29,7 @@ internal sealed class ReadWatch(SeamOutput output)
     /// <summary>Something was written, or a link is up.</summary>
     public void Begin(long now)
     {
-        if (Due == Link.Never)
+        if (IsOn && Due == Link.Never)
         {
             (_read, _) = output.Progress;
             Due = now + Patience;

@@ -17,6 +17,26 @@ internal sealed class RelayOrders(SeamRelay relay, ISeamControl control)
     /// <exception cref="ChannelException">It is not an order (<see cref="ChannelError.WorkerFailed"/>).</exception>
     public void Obey(in SeamRecord record, ReadOnlyMemory<byte> data, long now)
     {
+        if (relay.Find(record.Call) is { } known)
+        {
+            relay.OnChanged(known);
+        }
+
+        try
+        {
+            Do(record, data, now);
+        }
+        catch (InsufficientMemoryException) when (relay.Find(record.Call) is { } relayed)
+        {
+            relay.Remove(relayed);
+            var mayHaveRun = relay.Rpc.Abort(relayed.Call, ChannelError.ResourceExhausted);
+            relay.Fail(record.Call, new RpcStatus(
+                ChannelError.ResourceExhausted, mayHaveRun ? ErrorClass.MayHaveRun : ErrorClass.Retry, "more waits for the guest than the worker can keep; it takes too little of it"));
+        }
+    }
+
+    private void Do(in SeamRecord record, ReadOnlyMemory<byte> data, long now)
+    {
         switch (record.Kind)
         {
             case SeamKind.Begin:
@@ -33,7 +53,7 @@ internal sealed class RelayOrders(SeamRelay relay, ISeamControl control)
                 relay.Rpc.Abort(relayed.Call, (ChannelError)record.Code);
                 break;
             case SeamKind.Consumed when relay.Find(record.Call) is { } relayed:
-                Return(relayed);
+                relay.Rpc.Return(relayed.Call, (int)record.First, (int)record.Second);
                 break;
             case SeamKind.Await when relay.Find(record.Call) is { } relayed:
                 relay.Rpc.AwaitMessage(relayed.Call);
@@ -59,22 +79,24 @@ internal sealed class RelayOrders(SeamRelay relay, ISeamControl control)
     /// <summary>The session has taken a write of a call: it gets the next ones.</summary>
     public void WriteOn(RelayedCall relayed)
     {
-        while (relay.Find(relayed.Id) == relayed && relayed.Call.CanWrite && relayed.TryNext(out var next))
+        while (relay.Find(relayed.Id) == relayed && relayed.Call.CanWrite && relayed.TryNext(out var block, out var message, out var flags, out var status))
         {
-            if (next.Status is { } status)
+            if (status is { } last)
             {
-                relay.Rpc.Finish(relayed.Call, status);
+                relay.Arena.Return(block, relay.Wipes);
+                relay.Rpc.Finish(relayed.Call, last);
                 continue;
             }
 
-            relayed.Writing = next.Length;
+            relayed.Writing = message.Length;
             // The call gives it back to the pool.
-            relayed.Call.WriteBuffer = next.Buffer;
-            if (!relay.Rpc.Write(relayed.Call, next.Length, next.Flags))
+            relayed.Call.WriteBuffer = block;
+            if (!relay.Rpc.WriteFrom(relayed.Call, message, flags))
             {
                 return;
             }
 
+            relayed.Call.ReturnWriteBuffer();
             relay.OnTaken(relayed);
         }
     }
@@ -98,7 +120,7 @@ internal sealed class RelayOrders(SeamRelay relay, ISeamControl control)
             return;
         }
 
-        var relayed = new RelayedCall(record.Call) { Call = call, IsStream = isStream };
+        var relayed = new RelayedCall(record.Call, relay.Arena) { Call = call, IsStream = isStream };
         relay.Add(relayed);
         Write(relayed, data[record.Extra..], FlagsOf(record));
     }
@@ -145,17 +167,9 @@ internal sealed class RelayOrders(SeamRelay relay, ISeamControl control)
     /// <summary>A call of the guest was answered: what comes on it still is dropped, and read by no one.</summary>
     private void ReturnAll(RelayedCall relayed)
     {
-        while (relay.Find(relayed.Id) == relayed && relayed.Unread.Count > 0)
+        if (relay.Find(relayed.Id) == relayed)
         {
-            Return(relayed);
-        }
-    }
-
-    private void Return(RelayedCall relayed)
-    {
-        if (relayed.Unread.TryDequeue(out var message))
-        {
-            relay.Rpc.Return(relayed.Call, new RpcMessage([], 0, message.Credit, message.Frames));
+            relay.Rpc.ReturnAll(relayed.Call);
         }
     }
 

@@ -1,4 +1,5 @@
-using System.Buffers;
+using System.Runtime.InteropServices;
+using ChannelSdk.Protocol.State;
 using ChannelSdk.Protocol.Text;
 
 namespace ChannelSdk.Protocol.Seam;
@@ -8,11 +9,12 @@ namespace ChannelSdk.Protocol.Seam;
 /// of one buffer of its bytes.
 /// </summary>
 /// <param name="ring">The memory.</param>
+/// <param name="buffers">Where what is kept goes.</param>
 /// <param name="wipes">Whether memory is overwritten before it goes back to the pool.</param>
 /// <param name="written">Called when there is something to publish, or to settle.</param>
-internal sealed class RelayOutput(RingWriter ring, bool wipes, Action written)
+internal sealed class RelayOutput(RingWriter ring, ArenaPool buffers, bool wipes, Action written)
 {
-    private readonly Queue<(SeamRecord Record, byte[] Data)> _backlog = new();
+    private readonly BlockQueue _backlog = new(buffers);
 
     /// <summary>Some records wait for room.</summary>
     public bool IsCongested => _backlog.Count > 0;
@@ -32,9 +34,9 @@ internal sealed class RelayOutput(RingWriter ring, bool wipes, Action written)
             return;
         }
 
-        var kept = ArrayPool<byte>.Shared.Rent(record.Length);
-        Copy(name, message, kept);
-        _backlog.Enqueue((record, kept));
+        var kept = _backlog.Add(SeamRecord.Size + record.Length);
+        MemoryMarshal.Write(kept, record);
+        Copy(name, message, kept[SeamRecord.Size..]);
     }
 
     /// <summary>Writes a record with a text, which is cut to what a supervisor accepts.</summary>
@@ -47,17 +49,34 @@ internal sealed class RelayOutput(RingWriter ring, bool wipes, Action written)
     /// <summary>Writes what was kept, as far as there is room.</summary>
     public void Settle()
     {
-        while (_backlog.TryPeek(out var kept) && ring.TryBegin(kept.Record.Length, spare: 0, out var data))
+        while (_backlog.TryPeek(out var kept) && ring.TryBegin(kept.Length - SeamRecord.Size, spare: 0, out var data))
         {
-            kept.Data.AsSpan(0, kept.Record.Length).CopyTo(data);
-            ring.Commit(kept.Record);
-            ArrayPool<byte>.Shared.Return(kept.Data, clearArray: wipes);
-            _backlog.Dequeue();
+            kept.Span[SeamRecord.Size..].CopyTo(data);
+            ring.Commit(MemoryMarshal.Read<SeamRecord>(kept.Span));
+            _backlog.Remove();
+            buffers.Return(kept, wipes);
         }
     }
 
     /// <summary>Shows the reader what was written. True: it is to be woken.</summary>
     public bool Publish() => ring.HasUnpublished && ring.Publish();
+
+    public void Save(ref StateWriter state)
+    {
+        state.UInt64(ring.Position);
+        _backlog.Save(ref state);
+    }
+
+    /// <exception cref="Errors.ChannelException">It is not one (<see cref="Errors.ChannelError.WorkerFailed"/>).</exception>
+    public void Load(ref StateReader state)
+    {
+        ring.Resume(state.UInt64());
+        _backlog.Load(ref state);
+        foreach (var kept in _backlog.All)
+        {
+            StateReader.Require(kept.Length >= SeamRecord.Size && MemoryMarshal.Read<SeamRecord>(kept.Span).Length == kept.Length - SeamRecord.Size, "a record of another length");
+        }
+    }
 
     private static void Copy(ReadOnlySpan<byte> name, ReadOnlySpan<byte> message, Span<byte> target)
     {

@@ -10,11 +10,28 @@ internal sealed class RingReader(RingMemory ring, bool wipes)
 {
     private ulong _head;
     private ulong _tail;
+    private ulong _released;
     private int _room;
     private Memory<byte> _data;
 
     /// <summary>Whether the writer's position is another than the reader's.</summary>
     public bool HasRecords => ring.Head != _tail;
+
+    /// <summary>Where the next record is: all before it was read.</summary>
+    public ulong Position => _tail;
+
+    /// <summary>Goes on where another process was.</summary>
+    /// <param name="position">As <see cref="Position"/>.</param>
+    public void Resume(ulong position)
+    {
+        (_head, _tail, _released) = (position, position, ring.Tail);
+        if (_released > position || position - _released > (ulong)ring.Capacity)
+        {
+            throw RingMemory.Broken($"a reader's position of {_released}, where it was {position}");
+        }
+
+        _ = Release();
+    }
 
     /// <summary>The data of the record that was peeked at, until <see cref="Advance"/>.</summary>
     public ReadOnlyMemory<byte> UntrustedData => _data;
@@ -55,11 +72,6 @@ internal sealed class RingReader(RingMemory ring, bool wipes)
     /// <summary>The record that was peeked at is done with.</summary>
     public void Advance()
     {
-        if (wipes)
-        {
-            _data.Span.Clear();
-        }
-
         _data = default;
         Move(_room, "a record");
     }
@@ -67,7 +79,13 @@ internal sealed class RingReader(RingMemory ring, bool wipes)
     /// <summary>Shows the writer what was read. True: it waits for room, and is to be woken.</summary>
     public bool Release()
     {
-        ring.Tail = _tail;
+        if (wipes)
+        {
+            // Not before: a process that goes on for this one reads it again.
+            Wipe();
+        }
+
+        ring.Tail = _released = _tail;
         return ring.TryWakeWriter();
     }
 
@@ -83,6 +101,14 @@ internal sealed class RingReader(RingMemory ring, bool wipes)
 
         ring.SetReaderSleeps(false);
         return false;
+    }
+
+    private void Wipe()
+    {
+        var (start, length) = (ring.PlaceOf(_released), (int)(_tail - _released));
+        var first = Math.Min(length, ring.Capacity - start);
+        ring.Records.Span.Slice(start, first).Clear();
+        ring.Records.Span[..(length - first)].Clear();
     }
 
     private void Move(int bytes, string what)

@@ -27,6 +27,18 @@ internal sealed class RingWriter(RingMemory ring)
     /// <exception cref="ChannelException">That is impossible (<see cref="ChannelError.WorkerFailed"/>).</exception>
     public (ulong Read, ulong Written) Progress => (ReadTail(), _head);
 
+    /// <summary>Where the next record will be written: all before it is whole.</summary>
+    public ulong Position => _head;
+
+    /// <summary>Goes on where another process was, and shows the reader all before.</summary>
+    /// <param name="position">As <see cref="Position"/>.</param>
+    public void Resume(ulong position)
+    {
+        _head = position;
+        _ = ReadTail();
+        ring.Head = position;
+    }
+
     /// <summary>Room for a record, of which <see cref="Commit"/> makes one.</summary>
     /// <param name="length">Bytes of its data, at most <see cref="MostData"/>.</param>
     /// <param name="spare">Bytes that must be free behind it, for records that may not wait.</param>

@@ -1,4 +1,5 @@
 using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.State;
 
 namespace ChannelSdk.Protocol.Seam;
 
@@ -15,6 +16,19 @@ public sealed record SeamBounds(SessionOptions Session, int MaxMessage, int Asse
 
     /// <summary>Bytes of the records of each direction: two of the largest messages have room, and what may not wait for it.</summary>
     public int RingBytes => (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(256 << 10, 3 * (MaxMessage + 1024)));
+
+    /// <summary>Bytes of a worker's state, of which an idle one uses few.</summary>
+    public int SlotBytes => RelayKeeper.SlotBytes(this, Incoming + 2 * SeamPeer.MostOutgoing);
+
+    /// <summary>
+    /// Bytes for what a worker keeps of messages and frames, most of which no one uses. What a guest makes it keep has room; writes for a
+    /// guest that takes none may find none, and their calls end.
+    /// </summary>
+    public int BufferBytes => (int)Math.Min(
+        1 << 30, ArenaPool.BytesFor(4L * Session.ReplayBytes + 4L * MaxMessage + 2L * AssemblyBytes + Unread, LargestBuffer));
+
+    /// <summary>A message, with what a worker writes before it.</summary>
+    internal int LargestBuffer => Math.Max(MaxMessage + 1024, 256 << 10);
 
     /// <summary>Messages of one stream that were not read, in bytes with <see cref="MessageCost"/> for each.</summary>
     internal long UnreadOf(StreamClass streamClass) => Session.StreamWindow[streamClass] + MaxMessage + MessageCost;

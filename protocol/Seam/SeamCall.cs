@@ -1,12 +1,13 @@
 using ChannelSdk.Protocol.Frames;
 using ChannelSdk.Protocol.Options;
 using ChannelSdk.Protocol.Rpc;
+using ChannelSdk.Protocol.State;
 
 namespace ChannelSdk.Protocol.Seam;
 
 /// <summary>A call that a worker carries, as its supervisor keeps it.</summary>
 /// <param name="wipes">Whether a write buffer is overwritten before it goes back to the pool.</param>
-internal sealed class SeamCall(bool wipes) : RpcCall(wipes)
+internal sealed class SeamCall(bool wipes) : RpcCall(BufferPool.Shared, wipes)
 {
     private readonly byte[] _method = new byte[RpcHeader.MaxMethod];
     private int _methodLength;

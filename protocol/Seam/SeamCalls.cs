@@ -104,15 +104,15 @@ internal sealed class SeamCalls(SeamBounds bounds)
     public void Keep(SeamCall call, in RpcMessage message)
     {
         call.Received.Enqueue(message);
-        call.Unread += message.Credit;
-        Unread += message.Credit;
+        call.Unread += CostOf(message);
+        Unread += CostOf(message);
     }
 
     /// <summary>A message of a stream was read.</summary>
     public void OnRead(SeamCall call, in RpcMessage message)
     {
-        call.Unread -= message.Credit;
-        Unread -= message.Credit;
+        call.Unread -= CostOf(message);
+        Unread -= CostOf(message);
     }
 
     /// <summary>The call has left the worker: there is nothing more of it.</summary>
@@ -153,6 +153,8 @@ internal sealed class SeamCalls(SeamBounds bounds)
             Recycle(call);
         }
     }
+
+    private static int CostOf(in RpcMessage message) => message.Length + SeamBounds.MessageCost;
 
     private void Watch(SeamCall call, long deadline)
     {

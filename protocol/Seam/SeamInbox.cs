@@ -84,6 +84,9 @@ internal sealed class SeamInbox(SeamPeer peer, SeamCalls calls, SeamWrites write
                 events.OnSession(untrusted.Id, untrusted.Extra, (ulong)untrusted.First);
                 events.OnEstablished((untrusted.Flags & SeamFlags.IsResumed) != 0);
                 break;
+            case SeamKind.LinkLost when !calls.IsUp:
+                // Of a worker that has ended, which was told already.
+                break;
             case SeamKind.LinkLost:
                 calls.IsUp = false;
                 events.OnLinkLost((ChannelError)untrusted.Code, Text(untrustedData));
@@ -152,11 +155,12 @@ internal sealed class SeamInbox(SeamPeer peer, SeamCalls calls, SeamWrites write
             return;
         }
 
+        Require(untrusted.First is >= 0 and <= int.MaxValue && untrusted.Second is > 0 and <= int.MaxValue, "a message's credit that is not one");
         var cost = untrustedData.Length + SeamBounds.MessageCost;
         Require(call.Unread + cost <= bounds.UnreadOf(call.StreamClass) && calls.Unread + cost <= bounds.Unread, "more messages than a guest has credit for");
         var buffer = ArrayPool<byte>.Shared.Rent(Math.Max(1, untrustedData.Length));
         untrustedData.CopyTo(buffer);
-        calls.Keep(call, new RpcMessage(buffer, untrustedData.Length, cost, 1));
+        calls.Keep(call, new RpcMessage(buffer, untrustedData.Length, (int)untrusted.First, (int)untrusted.Second));
         calls.OnAnswer(call);
         NoteEnd(call, isEnd);
         handler.OnReadable(call);

@@ -12,9 +12,10 @@ namespace ChannelSdk.Protocol.Seam;
 public sealed class SeamPeer : ICallPeer
 {
     /// <summary>Calls from here that are not over; the peer allows far fewer.</summary>
-    private const int MostOutgoing = 4096;
+    internal const int MostOutgoing = 4096;
 
     private readonly IRpcHandler _handler;
+    private readonly ISeamEvents _events;
     private readonly SeamOutput _output;
     private readonly SeamInbox _inbox;
     private readonly ReadWatch _watch;
@@ -30,7 +31,7 @@ public sealed class SeamPeer : ICallPeer
     public SeamPeer(SeamBounds bounds, RingMemory toWorker, RingMemory fromWorker, IRpcHandler handler, ISeamEvents events)
     {
         ArgumentNullException.ThrowIfNull(bounds);
-        _handler = handler;
+        (_handler, _events) = (handler, events);
         _output = new SeamOutput(new RingWriter(toWorker));
         _watch = new ReadWatch(_output);
         _calls = new SeamCalls(bounds);
@@ -86,7 +87,23 @@ public sealed class SeamPeer : ICallPeer
         _watch.Check(now, _calls.All.Count > 0, _calls.IsUp, _inbox.Received);
     }
 
-    /// <summary>The worker has ended: fails all calls.</summary>
+    /// <summary>A worker is there, the first one or another.</summary>
+    public void Attach() => _watch.IsOn = true;
+
+    /// <summary>
+    /// The worker has ended, and all that it has written was taken: another one goes on with its state. Calls wait for that as for a link.
+    /// </summary>
+    public void Detach(ChannelError code, string text)
+    {
+        _watch.IsOn = false;
+        if (_calls.IsUp)
+        {
+            _calls.IsUp = false;
+            _events.OnLinkLost(code, text);
+        }
+    }
+
+    /// <summary>The worker has ended, and its state is gone: fails all calls.</summary>
     public void FailAll(ChannelError code, string text)
     {
         foreach (var call in _calls.All.ToArray())
@@ -161,7 +178,7 @@ public sealed class SeamPeer : ICallPeer
         if (!call.IsOver)
         {
             _calls.OnRead(call, message);
-            _output.Tell(new SeamRecord { Kind = SeamKind.Consumed, Call = call.Id });
+            _output.Tell(new SeamRecord { Kind = SeamKind.Consumed, Call = call.Id, First = message.Credit, Second = message.Frames });
             _calls.EndIfDone(call);
         }
 

@@ -27,7 +27,7 @@ internal sealed class FrameRest(SegmentPool pool)
     public ReadOnlyMemory<byte> Lend()
     {
         _isLent = true;
-        return _segment!.Buffer.AsMemory(_start, _length);
+        return _segment!.Buffer.Slice(_start, _length);
     }
 
     /// <summary>Ends the loan. False: there was none.</summary>

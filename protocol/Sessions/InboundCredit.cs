@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using ChannelSdk.Protocol.Frames;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.State;
 
 namespace ChannelSdk.Protocol.Sessions;
 
@@ -9,7 +10,7 @@ namespace ChannelSdk.Protocol.Sessions;
 /// What the peer may send: the credit of the session and of each stream, what of it was consumed, and when more is told
 /// (PROTOCOL.md section 6). Streams of class control need none of the session's.
 /// </summary>
-internal sealed class InboundCredit(SessionOptions options)
+internal sealed class InboundCredit(SessionOptions options, SessionKeeper? keeper)
 {
     private const int CreditFrameSize = FrameHeader.Size + sizeof(long);
 
@@ -41,6 +42,12 @@ internal sealed class InboundCredit(SessionOptions options)
     {
         stream.Consumed += cost;
         Consume(stream.Class, cost);
+        TellIfMuch(stream);
+    }
+
+    /// <summary>The peer is told of a stream's credit, once that is a quarter of its window.</summary>
+    public void TellIfMuch(SessionStream stream)
+    {
         var more = stream.Consumed + options.StreamWindow[stream.Class] - stream.ReceiveLimit;
         if (!stream.RemoteDone && !stream.CreditQueued && more >= options.StreamWindow[stream.Class] / 4)
         {
@@ -123,6 +130,7 @@ internal sealed class InboundCredit(SessionOptions options)
                 continue;
             }
 
+            keeper?.OnChanged(stream);
             stream.CreditQueued = false;
             stream.ReceiveLimit = Math.Max(stream.ReceiveLimit, stream.Consumed + options.StreamWindow[stream.Class]);
             written += WriteFrame(target[written..], stream.Id, stream.ReceiveLimit);
@@ -145,6 +153,20 @@ internal sealed class InboundCredit(SessionOptions options)
     {
         RemoveDead();
         (_received, _consumed, SessionLimit, Due) = (0, 0, options.SessionWindow, Link.Never);
+    }
+
+    public void Save(ref StateWriter state)
+    {
+        state.Int64(_received);
+        state.Int64(_consumed);
+        state.Int64(SessionLimit);
+    }
+
+    public void Load(ref StateReader state)
+    {
+        (_received, _consumed, SessionLimit) = (state.Amount(), state.Amount(), state.Amount());
+        StateReader.Require(_consumed <= _received && _received <= SessionLimit && SessionLimit - _consumed <= options.SessionWindow, "more bytes than the session had credit for");
+        Due = HasMuchForSession ? 0 : Due;
     }
 
     /// <summary>Whether the peer is told of the session's credit: not for less than a quarter of the window.</summary>

@@ -1,6 +1,7 @@
 using ChannelSdk.Protocol.Frames;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.State;
 
 namespace ChannelSdk.Protocol.Sessions;
 
@@ -54,6 +55,14 @@ internal sealed class InboundSequence(SessionOptions options)
         (Due, _unacknowledged) = (Link.Never, 0);
         return FrameHeader.WriteFrame(target, FrameType.Ack, DataFlags.None, 0, (uint)Next, []);
     }
+
+    public void Save(ref StateWriter state)
+    {
+        state.UInt64(Next);
+        state.UInt64(Chain);
+    }
+
+    public void Load(ref StateReader state) => (Next, Chain) = (state.UInt64(), state.UInt64());
 
     /// <summary>The session has ended; a new one begins.</summary>
     public void Restart() => (Next, _unacknowledged, Due) = (0, 0, Link.Never);

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using ChannelSdk.Protocol.Frames;
 using ChannelSdk.Protocol.Links;
+using ChannelSdk.Protocol.State;
 
 namespace ChannelSdk.Protocol.Sessions;
 
@@ -32,11 +33,12 @@ internal sealed class ReplayLog
 
     /// <summary>Makes an empty log.</summary>
     /// <param name="role">This side.</param>
+    /// <param name="buffers">Where its memory comes from.</param>
     /// <param name="wipes">Whether memory is overwritten before it goes back to the pool.</param>
-    public ReplayLog(PeerRole role, bool wipes = false)
+    public ReplayLog(PeerRole role, BufferPool buffers, bool wipes)
     {
         _role = role;
-        _pool = new SegmentPool(wipes);
+        _pool = new SegmentPool(buffers, wipes);
         _rest = new FrameRest(_pool);
     }
 
@@ -93,7 +95,7 @@ internal sealed class ReplayLog
             _tail.First = NextSequence;
         }
 
-        FrameHeader.WriteFrame(_tail.Buffer.AsSpan(place), type, flags, stream, (uint)NextSequence, payload);
+        FrameHeader.WriteFrame(_tail.Buffer.Span[place..], type, flags, stream, (uint)NextSequence, payload);
         _tail.End += size;
         _usedSinceTick = true;
         NextSequence++;
@@ -103,8 +105,8 @@ internal sealed class ReplayLog
         return place;
     }
 
-    /// <summary>Adds a flag to a frame that no link was ever given, so that no peer can have read it without.</summary>
-    public void Void(ulong sequence, int place)
+    /// <summary>Adds a flag to a frame that no link was ever given, so that no peer can have read it without; or takes it away.</summary>
+    public void Void(ulong sequence, int place, bool isSo = true)
     {
         Debug.Assert(sequence >= Exposed && sequence < NextSequence, "the frame may be on a link");
         Segment? holder = null;
@@ -118,7 +120,73 @@ internal sealed class ReplayLog
             holder = segment;
         }
 
-        FrameHeader.AddFlag(holder!.Buffer.AsSpan(place), DataFlags.Void);
+        FrameHeader.SetFlag(holder!.Buffer.Span[place..], DataFlags.Void, isSo);
+    }
+
+    /// <summary>Takes the flag away again from an OPEN frame of a stream, if it has it. False: there is no such frame.</summary>
+    public bool TryUnvoid(ulong sequence, int place, uint stream)
+    {
+        foreach (var segment in _segments)
+        {
+            var isWithin = place >= segment.Acked && place < segment.End;
+            if (isWithin && FrameHeader.TryRead(segment.Buffer.Span[place..segment.End], out var header) == HeaderStatus.Ok
+                && header.Type == FrameType.Open && header.Stream == stream && header.Sequence == (uint)sequence)
+            {
+                FrameHeader.SetFlag(segment.Buffer.Span[place..], DataFlags.Void, isSo: false);
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    public void Save(ref StateWriter state)
+    {
+        state.UInt64(NextSequence);
+        state.UInt64(Acknowledged);
+        state.UInt64(Exposed);
+        state.UInt64(Chain);
+        state.Int32(_segments.Count);
+        foreach (var segment in _segments)
+        {
+            state.Buffer(segment.Buffer);
+            state.Int32(segment.Acked);
+            state.Int32(segment.End);
+        }
+    }
+
+    /// <exception cref="Errors.ChannelException">It is not one (<see cref="Errors.ChannelError.WorkerFailed"/>).</exception>
+    public void Load(ref StateReader state)
+    {
+        (NextSequence, Acknowledged, Exposed, Chain) = (state.UInt64(), state.UInt64(), state.UInt64(), state.UInt64());
+        var sequence = Acknowledged;
+        for (var count = state.Count(); count > 0; count--)
+        {
+            var segment = new Segment { Buffer = state.Buffer(), First = sequence, Acked = state.Count(), End = state.Count() };
+            StateReader.Require(segment.Acked <= segment.End && segment.End <= segment.Buffer.Length, "frames outside of their memory");
+            segment.Sent = segment.Acked;
+            sequence = LoadFrames(segment, sequence);
+            _segments.Enqueue(segment);
+            _tail = segment;
+        }
+
+        StateReader.Require(sequence == NextSequence && Exposed >= Acknowledged && Exposed <= NextSequence, "frames that are not there");
+        Unsent = Held;
+    }
+
+    private ulong LoadFrames(Segment segment, ulong sequence)
+    {
+        for (var at = segment.Acked; at < segment.End; sequence++)
+        {
+            var isFrame = FrameHeader.TryRead(segment.Buffer.Span[at..segment.End], out var header) == HeaderStatus.Ok;
+            var size = FrameHeader.Size + (long)header.Length;
+            StateReader.Require(isFrame && header.IsSequenced && header.Sequence == (uint)sequence && size <= segment.End - at, "frames that cannot be read");
+            Held += (int)size;
+            HeldAnswers += IsAnswer(header.Type, header.Stream) ? (int)size : 0;
+            at += (int)size;
+        }
+
+        return sequence;
     }
 
     /// <summary>The next bytes to send, one contiguous piece; with <paramref name="frameOnly"/> not beyond the frame that was begun.</summary>
@@ -140,7 +208,7 @@ internal sealed class ReplayLog
             (_lent, _lentStart) = (segment, segment.Sent);
             // From now on lent bytes may be on the wire, even if the transport later reports fewer.
             Expose(segment, length);
-            return segment.Buffer.AsMemory(segment.Sent, length);
+            return segment.Buffer.Slice(segment.Sent, length);
         }
 
         return default;
@@ -169,7 +237,7 @@ internal sealed class ReplayLog
         {
             if (_frameRest == 0)
             {
-                _frameRest = FrameHeader.ReadOwn(segment.Buffer.AsSpan(segment.Sent)).FrameSize;
+                _frameRest = FrameHeader.ReadOwn(segment.Buffer.Span[segment.Sent..]).FrameSize;
             }
 
             var step = Math.Min(rest, _frameRest);
@@ -201,7 +269,7 @@ internal sealed class ReplayLog
         {
             for (var at = segment.Acked; at < segment.End && count > 0; count--)
             {
-                var frame = segment.Buffer.AsSpan(at);
+                var frame = segment.Buffer.Span[at..];
                 own = FrameChain.AddFrame(own, frame);
                 at += FrameHeader.ReadOwn(frame).FrameSize;
             }
@@ -222,7 +290,7 @@ internal sealed class ReplayLog
         while (Acknowledged < target)
         {
             var segment = _segments.Peek();
-            var frame = segment.Buffer.AsSpan(segment.Acked);
+            var frame = segment.Buffer.Span[segment.Acked..];
             var (size, _) = FrameHeader.ReadOwn(frame);
             Chain = FrameChain.AddFrame(Chain, frame);
             HeldAnswers -= IsAnswer((FrameType)frame[1], BinaryPrimitives.ReadUInt32LittleEndian(frame[4..])) ? size : 0;
@@ -310,7 +378,7 @@ internal sealed class ReplayLog
     {
         // The lent segment stays in the log; a copy takes its place so that the old memory can be left to the old send.
         var old = _lent!;
-        var copy = SegmentPool.Copy(old);
+        var copy = _pool.Copy(old);
         for (var i = _segments.Count; i > 0; i--)
         {
             var segment = _segments.Dequeue();
@@ -339,7 +407,7 @@ internal sealed class ReplayLog
         position -= _frameRest == 0 ? 0 : segment.FrameSizeAt(position) - _frameRest;
         while (position < end)
         {
-            var (size, sequence) = FrameHeader.ReadOwn(segment.Buffer.AsSpan(position));
+            var (size, sequence) = FrameHeader.ReadOwn(segment.Buffer.Span[position..]);
             Exposed = Math.Max(Exposed, Acknowledged + (sequence - (uint)Acknowledged) + 1);
             position += size;
         }
@@ -347,7 +415,7 @@ internal sealed class ReplayLog
 
     private void DropFirst(Segment segment)
     {
-        if (segment == _tail && _lent != segment)
+        if (segment == _tail && _lent != segment && !_pool.DefersReuse)
         {
             (segment.Acked, segment.Sent, segment.End) = (0, 0, 0);
             return;

@@ -5,7 +5,7 @@ namespace ChannelSdk.Protocol.Sessions;
 /// <summary>A pooled buffer of whole frames of the <see cref="ReplayLog"/>: [Acked, Sent) waits for acknowledgement, [Sent, End) waits to be sent.</summary>
 internal sealed class Segment
 {
-    public byte[] Buffer = [];
+    public Memory<byte> Buffer;
     /// <summary>Sequence number of its first frame.</summary>
     public ulong First;
     public int Acked;
@@ -32,7 +32,7 @@ internal sealed class Segment
         var start = Acked;
         while (true)
         {
-            var (size, _) = FrameHeader.ReadOwn(Buffer.AsSpan(start));
+            var (size, _) = FrameHeader.ReadOwn(Buffer.Span[start..]);
             if (start + size > position)
             {
                 return (start, size);

@@ -96,6 +96,7 @@ public sealed partial class Session
             return true;
         }
 
+        _keeper?.OnChanged(stream);
         if (stream.NeedsOpen)
         {
             if (!HasRoom(stream.Class, stream.PendingHeader!.Length))

@@ -159,6 +159,7 @@ public sealed partial class Session
             return;
         }
 
+        _keeper?.OnChanged(stream);
         if (stream.RemoteDone)
         {
             FailSession(ChannelError.StreamClosed, $"data came on stream {stream.Id} after its end");
@@ -199,6 +200,7 @@ public sealed partial class Session
         }
         else if (TryFind(id, opener, streamClass, out var stream))
         {
+            _keeper?.OnChanged(stream);
             stream.SendLimit = Math.Max(stream.SendLimit, untrustedLimit);
             QueueIfReady(stream);
         }

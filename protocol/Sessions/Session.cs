@@ -2,6 +2,7 @@ using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Frames;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.State;
 
 namespace ChannelSdk.Protocol.Sessions;
 
@@ -25,6 +26,7 @@ public sealed partial class Session : ILinkOwner
     private readonly ReadyQueues _ready = new();
     private readonly InboundSequence _sequence;
     private readonly InboundCredit _credit;
+    private readonly SessionKeeper? _keeper;
     private readonly Dictionary<uint, SessionStream> _streams = [];
     private readonly Stack<SessionStream> _recycled = new();
     private Link? _link;
@@ -40,17 +42,18 @@ public sealed partial class Session : ILinkOwner
     /// <param name="handler">Handles the streams.</param>
     /// <param name="events">Receives the events of the session and its links.</param>
     /// <param name="nonceSource">Random numbers for session and link names.</param>
+    /// <param name="keeper">What keeps its state so that another process can go on with it, or null.</param>
     /// <exception cref="ChannelException">An option is out of range (<see cref="ChannelError.BadConfiguration"/>).</exception>
-    public Session(PeerRole role, SessionOptions options, ISessionHandler handler, ISessionEvents events, Func<UInt128> nonceSource)
+    public Session(PeerRole role, SessionOptions options, ISessionHandler handler, ISessionEvents events, Func<UInt128> nonceSource, SessionKeeper? keeper = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(handler);
         ArgumentNullException.ThrowIfNull(events);
         ArgumentNullException.ThrowIfNull(nonceSource);
         options.Validate();
-        (_role, _options, _handler, _events, _nonceSource) = (role, options, handler, events, nonceSource);
-        _log = new ReplayLog(role, options.WipeMemory);
-        (_sequence, _credit) = (new InboundSequence(options), new InboundCredit(options));
+        (_role, _options, _handler, _events, _nonceSource, _keeper) = (role, options, handler, events, nonceSource, keeper);
+        _log = new ReplayLog(role, keeper?.Buffers ?? BufferPool.Shared, options.WipeMemory);
+        (_sequence, _credit) = (new InboundSequence(options), new InboundCredit(options, keeper));
         _nonce = nonceSource();
         _peerMaxStreams = options.MaxStreams;
         _peerMaxFrame = SessionOptions.SmallestMaxFrame;
@@ -197,6 +200,7 @@ public sealed partial class Session : ILinkOwner
             throw new InvalidOperationException("a write is pending on this stream, or its direction has ended");
         }
 
+        _keeper?.OnChanged(stream);
         (stream.Pending, stream.PendingFlags, stream.HasPending) = (message, flags & (DataFlags.Fin | DataFlags.Trailer), true);
         stream.FinGiven = (flags & DataFlags.Fin) != 0;
         if (!stream.NeedsOpen && CanProduceAtOnce(stream.Class))
@@ -226,6 +230,7 @@ public sealed partial class Session : ILinkOwner
             return;
         }
 
+        _keeper?.OnChanged(stream);
         _credit.Consume(stream, bytes + frames * FrameHeader.Size);
         CloseIfDone(stream);
     }
@@ -251,6 +256,7 @@ public sealed partial class Session : ILinkOwner
     {
         var stream = _recycled.TryPop(out var recycled) ? recycled : new SessionStream();
         stream.Reuse(streamClass, localOpened, state);
+        _keeper?.OnChanged(stream);
         return stream;
     }
 
@@ -282,5 +288,6 @@ public sealed partial class Session : ILinkOwner
 
         _ready.Dead += stream.IsQueued ? 1 : 0;
         _credit.OnEnd(stream);
+        _keeper?.OnEnded(stream);
     }
 }

@@ -53,6 +53,10 @@ public sealed class SessionStream
     internal long Consumed;
     internal bool CreditQueued;
 
+    // For a keeper of the session's state.
+    internal int Slot = -1;
+    internal bool IsChanged;
+
     internal bool NeedsOpen => LocalOpened && Id == 0;
 
     internal long SendCredit => SendLimit - SendOffset;

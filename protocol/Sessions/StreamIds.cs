@@ -1,5 +1,6 @@
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Options;
+using ChannelSdk.Protocol.State;
 
 namespace ChannelSdk.Protocol.Sessions;
 
@@ -59,6 +60,16 @@ internal struct StreamIds
         var last = Last(streamClass);
         return last != 0 && !IsAfter(id >> 3, last);
     }
+
+    public readonly void Save(ref StateWriter state)
+    {
+        state.UInt32(_control);
+        state.UInt32(_rpc);
+        state.UInt32(_bulk);
+    }
+
+    public void Load(ref StateReader state) =>
+        (_control, _rpc, _bulk) = (state.UInt32() & NumberMask, state.UInt32() & NumberMask, state.UInt32() & NumberMask);
 
     private static bool IsAfter(uint number, uint last) =>
         last == 0 || (number - last & NumberMask) is > 0 and < 1u << (NumberBits - 1);

@@ -66,6 +66,7 @@ internal sealed class SendPump
                     return;
                 }
 
+                _session.Commit();
                 (link, _state) = (_session.Link.Current!, State.Sending);
             }
 

@@ -24,11 +24,13 @@ internal sealed class SessionEngine : IChannelEngine
     /// <param name="handler">Handles calls.</param>
     /// <param name="events">Receives the events of the session and its links.</param>
     /// <param name="time">The clock.</param>
-    public SessionEngine(ChannelCore core, PeerRole role, ITransportEndpoint endpoint, IRpcHandler handler, ISessionEvents events, TimeProvider time)
+    /// <param name="keeper">What keeps the session's state, or null.</param>
+    public SessionEngine(
+        ChannelCore core, PeerRole role, ITransportEndpoint endpoint, IRpcHandler handler, ISessionEvents events, TimeProvider time, SessionKeeper? keeper = null)
     {
         _core = core;
         var options = core.Options;
-        Rpc = new RpcPeer(role, options.Session, options.MaxMessage, options.AssemblyBytes, handler, events, NextNonce);
+        Rpc = new RpcPeer(role, options.Session, options.MaxMessage, options.AssemblyBytes, handler, events, NextNonce, keeper);
         Timer = new SessionTimer(core, () => Rpc.NextDeadline, time);
         Link = new ActiveLink(core, this, time);
         Sender = new SendPump(core, this);
@@ -49,6 +51,9 @@ internal sealed class SessionEngine : IChannelEngine
 
     /// <summary>Under the lock: whether what came last has no room, so that nothing is to be received.</summary>
     public Func<bool> IsCongested { get; init; } = static () => false;
+
+    /// <summary>Under the lock: keeps what has changed, before the peer is shown any of it.</summary>
+    public Action Commit { get; init; } = static () => { };
 
     /// <summary>Under the lock: bytes received on all links.</summary>
     public long BytesIn { get; set; }

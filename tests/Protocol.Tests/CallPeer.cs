@@ -24,7 +24,7 @@ internal class CallPeer : IRpcHandler, ISessionEvents, IWireEnd
 
     /// <summary>Not in a copy of this peer's memory: no number comes twice.</summary>
     public NonceSource Nonces { get; }
-    public RpcPeer Rpc { get; private protected set; }
+    public virtual RpcPeer Rpc { get; }
     /// <summary>What carries this end's calls.</summary>
     public virtual ICallPeer Calls => Rpc;
     public Session Session => Rpc.Session;
@@ -47,6 +47,8 @@ internal class CallPeer : IRpcHandler, ISessionEvents, IWireEnd
     public virtual int Receive(ReadOnlySpan<byte> untrustedBytes, long now) => Rpc.Receive(untrustedBytes, now);
 
     public virtual void Tick(long now) => Rpc.Tick(now);
+
+    public virtual bool TrySend() => true;
 
     /// <summary>Begins one attempt. False: it was refused at once.</summary>
     public virtual bool Call(int attempt, int size, long deadline, long now, StreamClass streamClass = StreamClass.Rpc)

@@ -12,14 +12,15 @@ public class CallScheduleTests
     private const int MaxMessage = 10_000;
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void In_ten_thousand_random_schedules_a_call_that_ended_as_Retry_never_ran_and_none_ran_twice(bool isIsolated)
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public void In_ten_thousand_random_schedules_a_call_that_ended_as_Retry_never_ran_and_none_ran_twice(bool isIsolated, bool workersEnd)
     {
-        var (retried, ran, restored) = (0, 0, 0);
+        var (retried, ran, restored, deaths) = (0, 0, 0, 0);
         for (var seed = 1; seed <= Schedules; seed++)
         {
-            var schedule = new Schedule(seed, isIsolated);
+            var schedule = new Schedule(seed, isIsolated, workersEnd);
             try
             {
                 schedule.Run();
@@ -32,11 +33,13 @@ public class CallScheduleTests
             retried += schedule.Retried;
             ran += schedule.RanOnce;
             restored += schedule.Restored;
+            deaths += schedule.Deaths;
         }
 
         // The schedules do reach both ends.
         Assert.True(retried > Schedules, $"{retried} attempts ended as Retry");
         Assert.True(ran > Schedules, $"{ran} attempts ran");
+        Assert.True(deaths > Schedules || !workersEnd, $"{deaths} workers ended");
         Assert.True(isIsolated || restored > Schedules / 4, $"{restored} copies were restored");
     }
 
@@ -58,8 +61,9 @@ public class CallScheduleTests
         private int _attempts;
         private int _elsewhere;
         private int _guests;
+        private bool _isCalm;
 
-        public Schedule(int seed, bool isIsolated)
+        public Schedule(int seed, bool isIsolated, bool workersEnd)
         {
             (_random, _seed, _isIsolated) = (new Random(seed), seed, isIsolated);
             _faults = new WireFaults(_random);
@@ -67,12 +71,19 @@ public class CallScheduleTests
             _host = isIsolated
                 ? new WorkedCallPeer(_options, seed * 2, MaxMessage) { AttemptEnded = Ended }
                 : new CallPeer(PeerRole.Host, _options, seed * 2, MaxMessage) { AttemptEnded = Ended };
+            if (_host is WorkedCallPeer { End: var end } && workersEnd)
+            {
+                end.Dies = () => !_isCalm && _random.Next(60) == 0;
+            }
+
             (_guest, _wire) = NewGuest([]);
         }
 
         public int Retried => _host.Ended.Count(e => e.Value is { Code: not ChannelError.None, Class: ErrorClass.Retry });
 
         public int RanOnce => _ranEver.Count;
+
+        public int Deaths => (_host as WorkedCallPeer)?.End.Deaths ?? 0;
 
         public int Restored { get; private set; }
 
@@ -233,8 +244,19 @@ public class CallScheduleTests
 
         private World Copy(World world) => Snapshot.Of(world, this, _ranEver, _guest.Nonces, _host.Nonces, world.Guest.Nonces);
 
+        /// <summary>A worker that has ended took its link with it.</summary>
+        private void CutIfLost()
+        {
+            if (_host is WorkedCallPeer { End: { HasLostLink: true } end })
+            {
+                end.HasLostLink = false;
+                _wire.Cut();
+            }
+        }
+
         private void Pass(long time)
         {
+            CutIfLost();
             if (_wire.IsUp)
             {
                 _wire.Run(time);
@@ -251,6 +273,8 @@ public class CallScheduleTests
 
         private void Calm()
         {
+            _isCalm = true;
+            CutIfLost();
             WireFaults.Calm(_wire);
             _guest.AnswersAtOnce = true;
             _guest.AnswerAll();

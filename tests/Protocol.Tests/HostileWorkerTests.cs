@@ -64,7 +64,7 @@ public class HostileWorkerTests
             for (var i = 0; i < 100_000; i++)
             {
                 // The smallest messages are the ones that cost most.
-                supervisor.Write(new SeamRecord { Kind = SeamKind.Message, Call = id });
+                supervisor.Write(new SeamRecord { Kind = SeamKind.Message, Call = id, Second = 1 });
                 supervisor.Peer.Receive(0);
                 supervisor.Peer.Publish(0);
             }
@@ -79,6 +79,7 @@ public class HostileWorkerTests
         var bounds = new SeamBounds(s_options, MaxMessage, 4 * MaxMessage);
         var (down, up) = (new ArrayRing(bounds.RingBytes), new ArrayRing(bounds.RingBytes));
         var peer = new SeamPeer(bounds, down, up, new Supervisor(new Random(1)), new Supervisor(new Random(1)));
+        peer.Attach();
         var reader = new RingReader(down, wipes: false);
         long now = 0;
         for (var i = 0; i < 20; i++)

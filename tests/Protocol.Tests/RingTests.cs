@@ -59,6 +59,9 @@ public class RingTests
         Assert.True(reader.TryPeek(out _));
         Assert.Equal(0xA5, reader.UntrustedData.Span[99]);
         reader.Advance();
+        // Until it is released, a reader that goes on for this one can read it.
+        Assert.Contains((byte)0xA5, memory.Bytes.ToArray());
+        reader.Release();
         Assert.DoesNotContain((byte)0xA5, memory.Bytes.ToArray());
     }
 

@@ -13,6 +13,9 @@ internal interface IWireEnd
     int Receive(ReadOnlySpan<byte> untrustedBytes, long now);
 
     void Tick(long now);
+
+    /// <summary>Before the session's output goes on the link. False: it does not, as the end of the wire has lost its process.</summary>
+    bool TrySend() => true;
 }
 
 /// <summary>A link between two sessions.</summary>
@@ -153,7 +156,7 @@ internal class Wire<TEnd>(TEnd guest, TEnd host)
             while (InFlight < Capacity)
             {
                 var output = from.Session.GetOutput(now);
-                if (output.IsEmpty)
+                if (output.IsEmpty || !from.TrySend())
                 {
                     break;
                 }

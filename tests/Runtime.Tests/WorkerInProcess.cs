@@ -1,5 +1,6 @@
 using ChannelSdk.Channels;
 using ChannelSdk.Channels.Workers;
+using ChannelSdk.Linux.Memory;
 using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.InMemory;
 
@@ -19,15 +20,15 @@ internal sealed class WorkerInProcess(Func<ITransportEndpoint> endpoint, Channel
 
     public PeerIdentity Peer => new("worker", "in-process");
 
-    public IWorkerMemory CreateMemory(int bytes) => new HeapMemory(bytes);
+    public IWorkerMemory CreateMemory(int bytes) => new LateMemory(SharedMemory.Create("worker", bytes), this);
 
-    public async ValueTask<ITransportLink> StartAsync(IWorkerMemory memory, CancellationToken cancellationToken)
+    public async ValueTask<ITransportLink> StartAsync(IWorkerMemory memory, bool resumes, CancellationToken cancellationToken)
     {
         await _running.WaitAsync(cancellationToken);
         var bells = new InMemoryPair();
         var there = bells.Guest.OpenAsync(cancellationToken).AsTask();
         var here = await bells.Host.OpenAsync(cancellationToken);
-        _running = RunAsync(new ChannelWorker(endpoint(), options, memory.Memory, await there, time));
+        _running = RunAsync(new ChannelWorker(endpoint(), options, memory.Memory, await there, resumes, time));
         return here;
 
         async Task RunAsync(ChannelWorker worker)
@@ -41,12 +42,11 @@ internal sealed class WorkerInProcess(Func<ITransportEndpoint> endpoint, Channel
 
     public async ValueTask DisposeAsync() => await _running;
 
-    private sealed class HeapMemory(int bytes) : IWorkerMemory
+    /// <summary>Memory that goes once no worker of this process uses it.</summary>
+    private sealed class LateMemory(SharedMemory memory, WorkerInProcess workers) : IWorkerMemory
     {
-        public Memory<byte> Memory { get; } = new byte[bytes];
+        public Memory<byte> Memory => memory.Memory;
 
-        public void Dispose()
-        {
-        }
+        public void Dispose() => workers._running.ContinueWith(_ => ((IDisposable)memory).Dispose(), TaskScheduler.Default);
     }
 }

@@ -47,8 +47,8 @@ public class WorkerSetupTests
                 BulkLimit = new RateLimit(BytesPerSecond: 8),
             },
         };
-        var read = WorkerSetup.Read(new WorkerSetup(options, Listens: true, HasCandidates: false).ToBytes());
-        Assert.Equal((true, false), (read.Listens, read.HasCandidates));
+        var read = WorkerSetup.Read(new WorkerSetup(options, Listens: true, HasCandidates: false, Resumes: true).ToBytes());
+        Assert.Equal((true, false, true), (read.Listens, read.HasCandidates, read.Resumes));
         // An option that is new is in neither until it is written here.
         AssertAllDiffer(options.Session, new SessionOptions { ControlLimit = new RateLimit() });
         AssertAllDiffer(options with { Session = null! }, new ChannelOptions());
@@ -59,13 +59,13 @@ public class WorkerSetupTests
     [Fact]
     public void A_worker_of_another_version_refuses_what_it_is_told()
     {
-        var bytes = new WorkerSetup(new ChannelOptions(), false, false).ToBytes();
+        var bytes = new WorkerSetup(new ChannelOptions(), false, false, false).ToBytes();
         Assert.Equal(ChannelError.BadConfiguration, Assert.Throws<ChannelException>(() => WorkerSetup.Read(bytes.AsSpan(1))).Code);
         bytes[0]++;
         Assert.Equal(ChannelError.BadConfiguration, Assert.Throws<ChannelException>(() => WorkerSetup.Read(bytes)).Code);
         bytes[0]--;
         // Largest message.
-        bytes.AsSpan(24, 8).Fill(0xFF);
+        bytes.AsSpan(32, 8).Fill(0xFF);
         Assert.Contains(nameof(ChannelOptions.MaxMessage), Assert.Throws<ChannelException>(() => WorkerSetup.Read(bytes)).Message, StringComparison.Ordinal);
     }
 

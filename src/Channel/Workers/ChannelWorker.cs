@@ -21,6 +21,7 @@ public sealed class ChannelWorker : ISeamControl, ISessionEvents, ISharedWork, I
     private readonly PublishDeferred _publish;
     private readonly SharedFigures _figures;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly bool _resumes;
     private bool _isClosing;
 
     /// <summary>Makes one; <see cref="RunAsync"/> does the work.</summary>
@@ -28,9 +29,10 @@ public sealed class ChannelWorker : ISeamControl, ISessionEvents, ISharedWork, I
     /// <param name="options">Bounds and times, as the supervisor's.</param>
     /// <param name="memory">The memory that the supervisor shares.</param>
     /// <param name="supervisor">The socket to the supervisor; disposed of with this.</param>
+    /// <param name="resumes">Whether another worker had the memory before, with whose session this one goes on.</param>
     /// <param name="time">The clock; null for the system's, which the supervisor has too.</param>
     /// <exception cref="ChannelException">An option is out of range (<see cref="ChannelError.BadConfiguration"/>).</exception>
-    public ChannelWorker(ITransportEndpoint endpoint, ChannelOptions options, Memory<byte> memory, ITransportLink supervisor, TimeProvider? time = null)
+    public ChannelWorker(ITransportEndpoint endpoint, ChannelOptions options, Memory<byte> memory, ITransportLink supervisor, bool resumes, TimeProvider? time = null)
     {
         ArgumentNullException.ThrowIfNull(endpoint);
         ArgumentNullException.ThrowIfNull(options);
@@ -41,9 +43,15 @@ public sealed class ChannelWorker : ISeamControl, ISessionEvents, ISharedWork, I
         _link = supervisor;
         _bell = new Bell(supervisor, _core.Faults);
         _publish = new PublishDeferred(this);
-        _figures = SeamArea.Figures(memory);
-        _relay = new SeamRelay(SeamArea.ToWorker(memory), SeamArea.FromWorker(memory), this, options.Session.WipeMemory, () => _publish.Ask(_core.Callbacks));
-        _session = new SessionEngine(_core, PeerRole.Host, endpoint, _relay, this, time) { IsCongested = () => _relay.IsCongested };
+        var bounds = SeamArea.BoundsOf(options);
+        var area = new SeamArea(memory, bounds);
+        (_figures, _resumes) = (area.Figures, resumes);
+        _relay = new SeamRelay(area.ToWorker, area.FromWorker, area.State, bounds, this, () => _publish.Ask(_core.Callbacks));
+        _session = new SessionEngine(_core, PeerRole.Host, endpoint, _relay, this, time, _relay.Keeper)
+        {
+            IsCongested = () => _relay.IsCongested,
+            Commit = _relay.Commit,
+        };
         _relay.Rpc = _session.Rpc;
         _core.Engine = _session;
         _core.Status.Moved = OnMoved;
@@ -54,18 +62,28 @@ public sealed class ChannelWorker : ISeamControl, ISessionEvents, ISharedWork, I
     public static int MemoryFor(ChannelOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        return SeamArea.SizeFor(new SeamBounds(options.Session, options.MaxMessage, options.AssemblyBytes));
+        return SeamArea.SizeFor(SeamArea.BoundsOf(options));
     }
 
     /// <summary>Works until the supervisor has said that it shall end, or has ended.</summary>
-    /// <exception cref="ChannelException">The supervisor broke the rules (<see cref="ChannelError.WorkerFailed"/>).</exception>
+    /// <exception cref="ChannelException">
+    /// The supervisor broke the rules, or the worker before has left nothing that can be gone on with (<see cref="ChannelError.WorkerFailed"/>).
+    /// </exception>
     public async Task RunAsync()
     {
         lock (_core.Gate)
         {
+            if (_resumes)
+            {
+                _relay.Resume(_core.Now);
+            }
+
             _core.Status.Start();
         }
 
+        _core.Callbacks.Run();
+        // The worker before may have ended between a commit and the bell.
+        _bell.Ring();
         using var stopping = new CancellationTokenSource();
         var telling = TellFailuresAsync(stopping.Token);
         _session.Start();

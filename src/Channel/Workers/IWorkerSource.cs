@@ -17,9 +17,10 @@ public interface IWorkerSource : IAsyncDisposable
 
     /// <summary>Starts a worker on the memory.</summary>
     /// <param name="memory">What <see cref="CreateMemory"/> gave.</param>
+    /// <param name="resumes">Whether it goes on with what another worker has left in that memory.</param>
     /// <param name="cancellationToken">Ends the wait for it.</param>
     /// <returns>The socket to it, whose end is the worker's; disposing of it ends the worker.</returns>
-    ValueTask<ITransportLink> StartAsync(IWorkerMemory memory, CancellationToken cancellationToken);
+    ValueTask<ITransportLink> StartAsync(IWorkerMemory memory, bool resumes, CancellationToken cancellationToken);
 }
 
 /// <summary>Memory that is shared with a worker. It stays mapped until it is disposed of, whatever the worker does with its own.</summary>

@@ -2,17 +2,20 @@ using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Rpc;
 using ChannelSdk.Protocol.Seam;
-using ChannelSdk.Transports.Reactor;
 
 namespace ChannelSdk.Channels.Workers;
 
 /// <summary>
 /// The session in a process of its own: this side has calls, and never reads a byte that a guest has written as the guest wrote it. A worker
-/// that ends, or breaks the rules, is followed by another one, later each time.
+/// that ends is followed by another one, later each time, which goes on with what the first has kept in this side's memory. One that breaks
+/// the rules, or that ends again and again, is followed by one that begins with nothing.
 /// </summary>
-internal sealed class WorkerEngine : IChannelEngine, ISharedWork
+internal sealed class WorkerEngine : IChannelEngine
 {
-    private const int MostInVain = 64;
+    /// <summary>So often the state of a worker is tried that ends before its session was up for <see cref="s_settled"/>.</summary>
+    private const int MostResumes = 5;
+
+    private static readonly TimeSpan s_settled = TimeSpan.FromSeconds(1);
 
     // A worker that is told to end says goodbye to its guest first.
     private static readonly TimeSpan s_goodbye = TimeSpan.FromMilliseconds(500);
@@ -21,55 +24,44 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
     private readonly IWorkerSource _source;
     private readonly IRpcHandler _handler;
     private readonly SeamBounds _bounds;
-    private readonly SessionTimer _timer;
     private readonly CancellationTokenSource _stopping = new();
     private readonly WorkerStatus _status;
-    private readonly SharedWorkLoop _loop;
+    private readonly WorkerTurns _turns;
     private (StateWord State, DateTimeOffset? Until, ushort Detail) _state;
     private IWorkerMemory _memory;
-    private SeamPeer _peer;
-    private Bell? _bell;
-    private ChannelException? _fault;
-    // The memory is gone.
+    private bool _isFirst = true;
+    private bool _resumes;
+    private int _inVain;
     private bool _isOver;
     private Task _running = Task.CompletedTask;
 
     public WorkerEngine(ChannelCore core, IWorkerSource source, IRpcHandler handler, TimeProvider time)
     {
         (_core, _source, _handler) = (core, source, handler);
-        _bounds = new SeamBounds(core.Options.Session, core.Options.MaxMessage, core.Options.AssemblyBytes);
+        _bounds = SeamArea.BoundsOf(core.Options);
         _status = new WorkerStatus(core, source);
-        _timer = new SessionTimer(core, () => _peer!.NextDeadline, time) { Due = OnDue };
-        _loop = new SharedWorkLoop(this);
-        (_memory, _peer) = NewPeer();
+        _memory = _source.CreateMemory(SeamArea.SizeFor(_bounds));
+        _turns = new WorkerTurns(core, source.Uri, NewPeer(), time);
     }
 
-    public ICallPeer Calls => _peer;
+    public ICallPeer Calls => _turns.Peer;
 
-    public SessionFacts Facts => _isOver ? _status.Facts : SeamArea.Figures(_memory.Memory).Read(_status.Facts);
+    public SessionFacts Facts => _isOver ? _status.Facts : Area.Figures.Read(_status.Facts);
+
+    private SeamArea Area => new(_memory.Memory, _bounds);
 
     public void Start() => _running = Task.Run(RunAsync);
 
-    public void Flush()
-    {
-        Bell? bell;
-        lock (_core.Gate)
-        {
-            bell = Publish() ? _bell : null;
-        }
+    public void Flush() => _turns.Flush();
 
-        bell?.Ring();
-        _core.Callbacks.Run();
-    }
-
-    public void Rearm() => _timer.Rearm();
+    public void Rearm() => _turns.Timer.Rearm();
 
     public void SetState(StateWord state, DateTimeOffset? until, ushort detail)
     {
         _state = (state, until, detail);
         if (!_isOver)
         {
-            _peer.SetState(state, until, detail);
+            _turns.Peer.SetState(state, until, detail);
         }
     }
 
@@ -77,11 +69,11 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
     {
         if (!_isOver)
         {
-            _peer.Cut(reason.Code, reason.Message);
+            _turns.Peer.Cut(reason.Code, reason.Message);
         }
     }
 
-    public void Close() => _peer.Close();
+    public void Close() => _turns.Peer.Close();
 
     public async ValueTask DisposeAsync()
     {
@@ -89,132 +81,22 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
         await _stopping.CancelAsync().ConfigureAwait(false);
         lock (_core.Gate)
         {
-            _bell?.Abort();
+            _turns.Abort();
         }
 
         await _core.Faults.ObserveAsync(_running).ConfigureAwait(false);
         lock (_core.Gate)
         {
-            _peer.FailAll(ChannelError.SessionClosed, "the channel was closed");
-            // From now on nothing looks into the memory.
-            (_bell, _isOver) = (null, true);
+            _turns.Peer.FailAll(ChannelError.SessionClosed, "the channel was closed");
+            _turns.Close();
+            _isOver = true;
         }
 
         _core.Callbacks.Run();
-        await _timer.DisposeAsync().ConfigureAwait(false);
+        await _turns.Timer.DisposeAsync().ConfigureAwait(false);
         await _core.Faults.DisposeAsync(_source, "the workers could not be disposed of").ConfigureAwait(false);
         _memory.Dispose();
         _stopping.Dispose();
-    }
-
-    /// <summary>Until the worker has ended. One that rings for nothing is heard a thousand times a second, as each costs all instances a moment.</summary>
-    private async ValueTask ServeAsync(Bell bell)
-    {
-        var (received, inVain) = (-1L, 0);
-        do
-        {
-            var now = _peer.Received;
-            (inVain, received) = (now == received ? inVain + 1 : 0, now);
-            if (inVain > MostInVain)
-            {
-                await _core.WaitAsync(TimeSpan.FromMilliseconds(1), _stopping.Token).ConfigureAwait(false);
-            }
-
-            _loop.Wake();
-        }
-        while (await bell.WaitAsync().ConfigureAwait(false));
-    }
-
-    /// <summary>Under the lock, on any thread.</summary>
-    private bool Publish()
-    {
-        if (_isOver)
-        {
-            return false;
-        }
-
-        try
-        {
-            var wakes = _peer.Publish(_core.Now);
-            _timer.Rearm();
-            return wakes;
-        }
-        catch (ChannelException e) when (_bell is not null)
-        {
-            // A position of the worker's that is impossible.
-            Break(e);
-            return false;
-        }
-    }
-
-    bool ISharedWork.HasWork
-    {
-        get
-        {
-            lock (_core.Gate)
-            {
-                return _bell is not null && _peer.HasWork;
-            }
-        }
-    }
-
-    bool ISharedWork.Work()
-    {
-        Bell? bell;
-        bool hasMore;
-        bool wakes;
-        lock (_core.Gate)
-        {
-            if ((bell = _bell) is null)
-            {
-                return false;
-            }
-
-            try
-            {
-                hasMore = _peer.Receive(_core.Now);
-                wakes = _peer.Publish(_core.Now);
-            }
-            catch (Exception e)
-            {
-                Break(e);
-                return false;
-            }
-
-            _timer.Rearm();
-        }
-
-        if (wakes)
-        {
-            bell.Ring();
-        }
-
-        _core.Callbacks.Run();
-        return hasMore;
-    }
-
-    bool ISharedWork.TrySleep()
-    {
-        lock (_core.Gate)
-        {
-            try
-            {
-                return _bell is null || _peer.TrySleep();
-            }
-            catch (Exception e)
-            {
-                Break(e);
-                return true;
-            }
-        }
-    }
-
-    /// <summary>Under the lock: the worker broke the rules, or a handler of calls threw; it is ended.</summary>
-    private void Break(Exception e)
-    {
-        _fault ??= FaultReporter.Unexpected($"the worker of {_source.Uri} failed", e);
-        _bell?.Abort();
-        _bell = null;
     }
 
     private async Task RunAsync()
@@ -222,6 +104,7 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
         var retry = _core.Options.RetryMin;
         while (!_stopping.IsCancellationRequested)
         {
+            var begun = _core.Now;
             var error = await RunWorkerAsync().ConfigureAwait(false);
             bool isClosed;
             lock (_core.Gate)
@@ -229,7 +112,9 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
                 isClosed = _core.Status.IsClosed;
                 if (!isClosed)
                 {
-                    retry = EndWorker(error) ? _core.Options.RetryMin : retry;
+                    var wasSettled = _core.Status.State == ChannelState.Up && _core.Now - begun >= s_settled.TotalMicroseconds;
+                    (_inVain, retry) = wasSettled ? (0, _core.Options.RetryMin) : (_inVain + 1, retry);
+                    EndWorker(error);
                 }
             }
 
@@ -250,19 +135,12 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
     {
         try
         {
-            var link = await _source.StartAsync(_memory, _stopping.Token).ConfigureAwait(false);
+            Renew();
+            var link = await _source.StartAsync(_memory, _resumes, _stopping.Token).ConfigureAwait(false);
             try
             {
-                var bell = new Bell(link, _core.Faults);
-                lock (_core.Gate)
-                {
-                    _bell = bell;
-                }
-
-                // What was written before may have found it asleep, without a bell.
-                bell.Ring();
-                await ServeAsync(bell).ConfigureAwait(false);
-                return _fault ?? new ChannelException(ChannelError.WorkerFailed, ErrorClass.Retry, $"the worker of {_source.Uri} has ended");
+                await _turns.ServeAsync(new Bell(link, _core.Faults), _stopping.Token).ConfigureAwait(false);
+                return _turns.Fault ?? new ChannelException(ChannelError.WorkerFailed, ErrorClass.Retry, $"the worker of {_source.Uri} has ended");
             }
             finally
             {
@@ -272,52 +150,56 @@ internal sealed class WorkerEngine : IChannelEngine, ISharedWork
         catch (Exception e)
         {
             // Any exception: this ends with the channel, not before.
-            return _fault ?? FaultReporter.Unexpected($"the worker of {_source.Uri} failed", e);
+            return _turns.Fault ?? FaultReporter.Unexpected($"the worker of {_source.Uri} failed", e);
         }
     }
 
-    /// <summary>Under the lock: what the worker had is lost, and there is memory for the next one. True: it had a session.</summary>
-    private bool EndWorker(ChannelException error)
+    /// <summary>Under the lock: the worker has ended. What it had is lost, or kept for the next one.</summary>
+    private void EndWorker(ChannelException error)
     {
-        (_bell, _fault) = (null, null);
-        var hadSession = _status.Facts.SessionId != 0;
-        if (hadSession)
+        _turns.End();
+        _core.Status.LastError = error;
+        _resumes = !_turns.HasLied && _inVain < MostResumes && Area.State.Committed != 0;
+        _turns.Peer.Detach(error.Code, error.Message);
+        if (!_resumes)
+        {
+            Lose(error);
+        }
+
+        _core.Status.OnOpening();
+    }
+
+    private void Lose(ChannelException error)
+    {
+        if (_status.Facts.SessionId != 0)
         {
             _status.OnSessionLost(error.Code, error.Message);
         }
 
-        _core.Status.LastError = error;
-        _core.Status.OnOpening();
-        _peer.FailAll(ChannelError.WorkerFailed, error.Message);
-        _memory.Dispose();
-        (_memory, _peer) = NewPeer();
-        _peer.SetState(_state.State, _state.Until, _state.Detail);
-        return hadSession;
+        _turns.Peer.FailAll(ChannelError.WorkerFailed, error.Message);
     }
 
-    private (IWorkerMemory Memory, SeamPeer Peer) NewPeer()
+    /// <summary>Before a worker is started: there is memory for it, with the state of the last one or with nothing.</summary>
+    private void Renew()
     {
-        var memory = _source.CreateMemory(SeamArea.SizeFor(_bounds));
-        return (memory, new SeamPeer(_bounds, SeamArea.ToWorker(memory.Memory), SeamArea.FromWorker(memory.Memory), _handler, _status));
-    }
-
-    private void OnDue()
-    {
+        var memory = _resumes || _isFirst ? null : _source.CreateMemory(SeamArea.SizeFor(_bounds));
         lock (_core.Gate)
         {
-            _timer.Clear();
-            try
+            if (memory is not null)
             {
-                _peer.Tick(_core.Now);
-            }
-            catch (ChannelException e)
-            {
-                Break(e);
+                // Calls that were begun since have no worker, either.
+                _turns.Peer.FailAll(ChannelError.WorkerFailed, "the worker has ended");
+                _memory.Dispose();
+                (_memory, _inVain) = (memory, 0);
             }
 
-            _timer.Rearm();
+            _turns.Begin(memory is null ? _turns.Peer : NewPeer());
+            _turns.Peer.SetState(_state.State, _state.Until, _state.Detail);
+            _isFirst = false;
         }
 
-        Flush();
+        _core.Callbacks.Run();
     }
+
+    private SeamPeer NewPeer() => new(_bounds, Area.ToWorker, Area.FromWorker, _handler, _status);
 }

@@ -11,9 +11,10 @@ namespace ChannelSdk.Channels.Workers;
 /// <param name="Options">Bounds and times.</param>
 /// <param name="HasCandidates">Whether links may come while another is up, each with a handshake of its peer's.</param>
 /// <param name="Listens">Whether links come unasked.</param>
-public sealed record WorkerSetup(ChannelOptions Options, bool Listens, bool HasCandidates)
+/// <param name="Resumes">Whether it goes on with what another worker has left.</param>
+public sealed record WorkerSetup(ChannelOptions Options, bool Listens, bool HasCandidates, bool Resumes)
 {
-    private const long Order = 1;
+    private const long Order = 2;
     private const int Numbers = 64;
 
     /// <summary>Bytes of an encoded setup.</summary>
@@ -26,6 +27,7 @@ public sealed record WorkerSetup(ChannelOptions Options, bool Listens, bool HasC
         writer.Put(Order);
         writer.Put(Listens ? 1 : 0);
         writer.Put(HasCandidates ? 1 : 0);
+        writer.Put(Resumes ? 1 : 0);
         var (options, session) = (Options, Options.Session);
         foreach (var number in (ReadOnlySpan<long>)[
             options.MaxMessage, options.AssemblyBytes, options.RetryMin.Ticks, options.RetryMax.Ticks, options.CandidateTime.Ticks,
@@ -56,7 +58,7 @@ public sealed record WorkerSetup(ChannelOptions Options, bool Listens, bool HasC
         }
 
         var reader = new Reader(bytes[sizeof(long)..]);
-        var (listens, hasCandidates) = (reader.Flag(), reader.Flag());
+        var (listens, hasCandidates, resumes) = (reader.Flag(), reader.Flag(), reader.Flag());
         // In the order in which they were written: initializers run from the first to the last.
         var options = new ChannelOptions
         {
@@ -93,7 +95,7 @@ public sealed record WorkerSetup(ChannelOptions Options, bool Listens, bool HasC
             },
         };
         options.Validate();
-        return new WorkerSetup(options, listens, hasCandidates);
+        return new WorkerSetup(options, listens, hasCandidates, resumes);
     }
 
     private struct Writer(byte[] bytes)

@@ -37,7 +37,7 @@ internal sealed class WorkerSource(string instance, ITransportEndpoint endpoint,
         }
     }
 
-    public async ValueTask<ITransportLink> StartAsync(IWorkerMemory memory, CancellationToken cancellationToken)
+    public async ValueTask<ITransportLink> StartAsync(IWorkerMemory memory, bool resumes, CancellationToken cancellationToken)
     {
         // A thread of this worker's alone closes what it may send through its sockets.
         var closer = new ForeignCloser();
@@ -51,7 +51,7 @@ internal sealed class WorkerSource(string instance, ITransportEndpoint endpoint,
                 cancellationToken.ThrowIfCancellationRequested();
                 var process = await WorkerProcess.StartAsync(instance, options, closer, [file, other]).ConfigureAwait(false);
                 var listening = endpoint as IListeningEndpoint;
-                var setup = new WorkerSetup(channel, listening is not null, listening is { HasCandidates: true });
+                var setup = new WorkerSetup(channel, listening is not null, listening is { HasCandidates: true }, resumes);
                 return _running = await RunningWorker.StartAsync(process, own, endpoint, setup).ConfigureAwait(false);
             }
             catch

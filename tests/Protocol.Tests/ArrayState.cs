@@ -1,0 +1,11 @@
+using ChannelSdk.Protocol.State;
+
+namespace ChannelSdk.Protocol.Tests;
+
+/// <summary>What outlives a worker, in arrays of this process.</summary>
+internal sealed class ArrayState(int slotBytes, byte[] buffers) : StateMemory(new byte[slotBytes], buffers)
+{
+    public override ulong Committed { get; set; }
+
+    public new Span<byte> Slots => base.Slots.Span;
+}

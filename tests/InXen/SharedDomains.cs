@@ -19,7 +19,7 @@ public sealed class SharedDomains : IAsyncLifetime
 
     /// <exception cref="InvalidOperationException">It has ended, which no test wants.</exception>
     internal TestDomain this[XenDomainType type] => _domains[type] is { Guest.Exited.IsCompleted: false } domain ? domain
-        : throw new InvalidOperationException($"{NameOf(type)} has ended by itself; Xen's log may tell why");
+        : throw new InvalidOperationException($"{NameOf(type)} has ended by itself: {EmulatorFault.LastWords()}");
 
     internal static string NameOf(XenDomainType type) => TestDomain.NameOf(Purpose, type);
 

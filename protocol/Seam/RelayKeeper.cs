@@ -13,8 +13,13 @@ internal sealed class RelayKeeper : SessionKeeper
 {
     private const int StreamSize = 400;
 
+    /// <summary>An idle instance's heartbeats are about as many in a minute.</summary>
+    private const int CommitsBetweenTrims = 128;
+
     private readonly List<SessionStream> _changed = [];
     private readonly byte[] _scratch;
+    private readonly Action<Memory<byte>> _release;
+    private int _commits;
 
     /// <param name="memory">The memory, of <see cref="SeamBounds.SlotBytes"/> and <see cref="SeamBounds.BufferBytes"/>.</param>
     /// <param name="bounds">Those bounds.</param>
@@ -22,6 +27,7 @@ internal sealed class RelayKeeper : SessionKeeper
     {
         Arena = new ArenaPool(memory.Buffers, bounds.LargestBuffer);
         _scratch = new byte[SessionSize(bounds)];
+        _release = memory.Release;
         Slots = new StateSlots(memory, SessionSize(bounds), StreamSize);
     }
 
@@ -84,6 +90,10 @@ internal sealed class RelayKeeper : SessionKeeper
         Slots.Put(0, _scratch.AsSpan(0, state.Length));
         Slots.Commit();
         Arena.Settle();
+        if (++_commits % CommitsBetweenTrims == 0)
+        {
+            Arena.Trim(_release);
+        }
     }
 
     /// <summary>Takes up what another process has committed.</summary>

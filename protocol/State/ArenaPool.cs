@@ -86,6 +86,19 @@ internal sealed class ArenaPool : BufferPool
         _returned.Clear();
     }
 
+    /// <summary>Gives the pages of sizes back of which nothing is in use, and nothing was since the last call.</summary>
+    /// <param name="release">Gives the pages of a memory back, whose content is lost with that.</param>
+    public void Trim(Action<Memory<byte>> release)
+    {
+        for (var number = 0; number < _sizes.Length; number++)
+        {
+            if (_sizes[number].TryTrim(out var used))
+            {
+                release(_memory.Slice(number * _part, used << (SmallestBits + number)));
+            }
+        }
+    }
+
     /// <summary>Where a piece of a block is.</summary>
     public long OffsetOf(ReadOnlyMemory<byte> buffer) => StartOf(buffer) - _start;
 
@@ -137,6 +150,7 @@ internal sealed class ArenaPool : BufferPool
     private sealed class Size(int most)
     {
         private int _used;
+        private bool _wasUsed;
 
         public int Most => most;
 
@@ -147,8 +161,24 @@ internal sealed class ArenaPool : BufferPool
 
         public HashSet<int> Adopted { get; } = [];
 
+        /// <summary>Begins again from nothing, if nothing is in use and was since the last call; tells how many blocks there were.</summary>
+        public bool TryTrim(out int used)
+        {
+            var isIdle = !_wasUsed && InUse == 0 && _used > 0;
+            _wasUsed = false;
+            used = isIdle ? _used : 0;
+            if (isIdle)
+            {
+                Free.Clear();
+                _used = 0;
+            }
+
+            return isIdle;
+        }
+
         public bool TryTake(out int index)
         {
+            _wasUsed = true;
             if (Free.TryPop(out index))
             {
                 return true;

@@ -11,6 +11,10 @@ public abstract class StateMemory
     /// <summary>Number of the last change that is whole; 0: there is nothing to go on with. It is read and written as one, and ordered with all before and behind it.</summary>
     public abstract ulong Committed { get; set; }
 
+    /// <summary>Gives pages back whose content is of no use any more.</summary>
+    /// <param name="memory">A part of the buffers, of which the whole pages are meant.</param>
+    public abstract void Release(Memory<byte> memory);
+
     internal Memory<byte> Slots { get; }
 
     internal Memory<byte> Buffers { get; }

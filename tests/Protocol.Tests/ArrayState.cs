@@ -7,5 +7,8 @@ internal sealed class ArrayState(int slotBytes, byte[] buffers) : StateMemory(ne
 {
     public override ulong Committed { get; set; }
 
+    // Of any content, as pages that come back are all zero.
+    public override void Release(Memory<byte> memory) => memory.Span.Fill(0xA5);
+
     public new Span<byte> Slots => base.Slots.Span;
 }

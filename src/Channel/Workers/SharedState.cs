@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ChannelSdk.Linux.Memory;
 using ChannelSdk.Protocol.State;
 
 namespace ChannelSdk.Channels.Workers;
@@ -17,6 +18,8 @@ internal sealed class SharedState(Memory<byte> word, Memory<byte> slots, Memory<
         get => Volatile.Read(ref Word);
         set => Interlocked.Exchange(ref Word, value);
     }
+
+    public override void Release(Memory<byte> memory) => SharedMemory.ReleasePages(memory.Span);
 
     private ref ulong Word => ref MemoryMarshal.Cast<byte, ulong>(word.Span)[0];
 }

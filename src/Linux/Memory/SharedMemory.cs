@@ -55,6 +55,22 @@ public sealed unsafe class SharedMemory : MemoryManager<byte>
         return new SharedMemory(file, start, length);
     }
 
+    /// <summary>Gives the whole pages of a part of shared memory back to the kernel (madvise(2), MADV_REMOVE): they are zero when they are read next.</summary>
+    /// <param name="part">The part.</param>
+    public static void ReleasePages(Span<byte> part)
+    {
+        fixed (byte* start = part)
+        {
+            var page = (nuint)Environment.SystemPageSize;
+            var (first, end) = (((nuint)start + page - 1) / page * page, ((nuint)start + (nuint)part.Length) / page * page);
+            if (first < end)
+            {
+                // Memory of another kind keeps them.
+                _ = SystemCalls.MAdvise((void*)first, end - first, Abi.MADV_REMOVE);
+            }
+        }
+    }
+
     /// <inheritdoc/>
     public override Span<byte> GetSpan()
     {

@@ -119,6 +119,7 @@ public static class Abi
     public const int PROT_READ_WRITE = 3;
     public const int MAP_SHARED = 1;
     public const int MAP_PRIVATE_ANONYMOUS = 0x22;
+    public const int MADV_REMOVE = 9;
     public const int MADV_DONTDUMP = 16;
     public const uint GRND_NONBLOCK = 1;
     public const uint GRND_INSECURE = 4;

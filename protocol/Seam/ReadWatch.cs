@@ -40,7 +40,7 @@ internal sealed class ReadWatch(SeamOutput output)
     /// <param name="now">Time.</param>
     /// <param name="isWaitedFor">Calls are under way.</param>
     /// <param name="isUp">A link is up, whose guest says something all the time.</param>
-    /// <param name="received">How many records have come from the worker.</param>
+    /// <param name="received">A number that changes with each sign of the worker's.</param>
     /// <exception cref="Errors.ChannelException">The worker has read nothing since the last look (<see cref="Errors.ChannelError.WorkerFailed"/>).</exception>
     public void Check(long now, bool isWaitedFor, bool isUp, long received)
     {

@@ -74,8 +74,10 @@ public sealed class SeamPeer : ICallPeer
     public bool TrySleep() => _inbox.TrySleep();
 
     /// <summary>Fails calls whose deadline has passed without the worker's word.</summary>
+    /// <param name="now">Time.</param>
+    /// <param name="signs">A number that changes while the worker works, if there is one besides its records.</param>
     /// <exception cref="ChannelException">The worker has stopped to read, and is to be ended (<see cref="ChannelError.WorkerFailed"/>).</exception>
-    public void Tick(long now)
+    public void Tick(long now, long signs = 0)
     {
         while (_calls.TakeExpired(now) is { } call)
         {
@@ -84,7 +86,7 @@ public sealed class SeamPeer : ICallPeer
                 mayHaveRun ? "the deadline passed before an answer came" : "the deadline passed before the call could be sent"));
         }
 
-        _watch.Check(now, _calls.All.Count > 0, _calls.IsUp, _inbox.Received);
+        _watch.Check(now, _calls.All.Count > 0, _calls.IsUp, _inbox.Received + signs);
     }
 
     /// <summary>A worker is there, the first one or another.</summary>

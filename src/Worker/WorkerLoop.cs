@@ -39,7 +39,7 @@ internal static class WorkerLoop
         using var memory = SharedMemory.Map(new SafeFd(Memory), ChannelWorker.MemoryFor(setup.Options));
         var endpoint = setup.Listens ? new ListeningBrokeredEndpoint(control, setup.HasCandidates) : new BrokeredEndpoint(control);
         var bell = DescriptorLinks.Attach(new SafeFd(Bell), new PeerIdentity("worker", "supervisor"));
-        var worker = new ChannelWorker(endpoint, setup.Options, ((System.Buffers.IMemoryOwner<byte>)memory).Memory, bell, setup.Resumes);
+        var worker = new ChannelWorker(endpoint, setup.Options, ((System.Buffers.IMemoryOwner<byte>)memory).Memory, bell, setup.Resumes, new ReactorTime());
         var working = WorkAsync(worker, control);
         while ((length = FileMessage.Receive(control, message, out var link)) > 0)
         {

@@ -23,6 +23,8 @@ public sealed class ChannelWorker : ISeamControl, ISessionEvents, ISharedWork, I
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly bool _resumes;
     private bool _isClosing;
+    /// <summary>What the supervisor was told of the guest's heartbeats, since the link is up.</summary>
+    private Heartbeat? _heartbeat;
 
     /// <summary>Makes one; <see cref="RunAsync"/> does the work.</summary>
     /// <param name="endpoint">Where the guest's links come from; disposed of with this.</param>
@@ -163,6 +165,7 @@ public sealed class ChannelWorker : ISeamControl, ISessionEvents, ISharedWork, I
 
     void ISessionEvents.OnEstablished(bool resumed)
     {
+        _heartbeat = null;
         Each(static (events, resumed) => events.OnEstablished(resumed), resumed);
     }
 
@@ -170,7 +173,19 @@ public sealed class ChannelWorker : ISeamControl, ISessionEvents, ISharedWork, I
 
     void ISessionEvents.OnSessionLost(ChannelError code, string text) => Each(static (events, lost) => events.OnSessionLost(lost.code, lost.text), (code, text));
 
-    void ISessionEvents.OnPeerHeartbeat(in Heartbeat heartbeat) => Each(static (events, heartbeat) => events.OnPeerHeartbeat(heartbeat), heartbeat);
+    void ISessionEvents.OnPeerHeartbeat(in Heartbeat heartbeat)
+    {
+        // One that says nothing new wakes no one.
+        var said = heartbeat with { RoundTrip = null };
+        if (said != _heartbeat)
+        {
+            _heartbeat = said;
+            Each(static (events, heartbeat) => events.OnPeerHeartbeat(heartbeat), heartbeat);
+        }
+
+        _figures.Write(_session.Facts);
+        _figures.WriteHeartbeat(_core.Now, (long)(heartbeat.RoundTrip?.TotalMicroseconds ?? 0));
+    }
 
     /// <summary>The links' loop asks the status here; the supervisor is told the same.</summary>
     private void Each<T>(Action<ISessionEvents, T> tell, T what)

@@ -19,10 +19,27 @@ internal sealed class SharedFigures(Memory<byte> memory)
         (numbers[2], numbers[3]) = (facts.ReceivePausedUntil, facts.ReceivePauses);
     }
 
+    /// <summary>The guest's heartbeat came, and said what the one before has said.</summary>
+    /// <param name="now">When, in microseconds of the monotonic clock.</param>
+    /// <param name="roundTrip">Microseconds that one has taken to the guest and back, 0 if it was not measured.</param>
+    public void WriteHeartbeat(long now, long roundTrip)
+    {
+        var numbers = Numbers;
+        (numbers[4], numbers[5]) = (now, roundTrip == 0 ? numbers[5] : roundTrip);
+    }
+
     /// <summary>Adds those of now to what is known otherwise.</summary>
     public SessionFacts Read(in SessionFacts facts)
     {
         var untrusted = Numbers;
-        return facts with { BytesIn = untrusted[0], BytesOut = untrusted[1], ReceivePausedUntil = untrusted[2], ReceivePauses = untrusted[3] };
+        return facts with
+        {
+            BytesIn = untrusted[0],
+            BytesOut = untrusted[1],
+            ReceivePausedUntil = untrusted[2],
+            ReceivePauses = untrusted[3],
+            HeartbeatAt = untrusted[4],
+            RoundTrip = untrusted[5],
+        };
     }
 }

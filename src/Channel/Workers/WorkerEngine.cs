@@ -41,7 +41,7 @@ internal sealed class WorkerEngine : IChannelEngine
         _bounds = SeamArea.BoundsOf(core.Options);
         _status = new WorkerStatus(core, source);
         _memory = _source.CreateMemory(SeamArea.SizeFor(_bounds));
-        _turns = new WorkerTurns(core, source.Uri, NewPeer(), time);
+        _turns = new WorkerTurns(core, source.Uri, NewPeer(), () => Facts.HeartbeatAt, time);
     }
 
     public ICallPeer Calls => _turns.Peer;

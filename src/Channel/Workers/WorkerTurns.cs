@@ -15,13 +15,15 @@ internal sealed class WorkerTurns : ISharedWork
     private readonly ChannelCore _core;
     private readonly string _uri;
     private readonly SharedWorkLoop _loop;
+    // A number that changes while the worker works.
+    private readonly Func<long> _signs;
     private Bell? _bell;
     // The memory is gone.
     private bool _isOver;
 
-    public WorkerTurns(ChannelCore core, string uri, SeamPeer peer, TimeProvider time)
+    public WorkerTurns(ChannelCore core, string uri, SeamPeer peer, Func<long> signs, TimeProvider time)
     {
-        (_core, _uri, Peer) = (core, uri, peer);
+        (_core, _uri, Peer, _signs) = (core, uri, peer, signs);
         Timer = new SessionTimer(core, () => Peer.NextDeadline, time) { Due = OnDue };
         _loop = new SharedWorkLoop(this);
     }
@@ -195,7 +197,7 @@ internal sealed class WorkerTurns : ISharedWork
             Timer.Clear();
             try
             {
-                Peer.Tick(_core.Now);
+                Peer.Tick(_core.Now, _signs());
             }
             catch (ChannelException e)
             {

@@ -36,6 +36,7 @@ internal sealed unsafe class IoReactor
     private List<IReactorWork> _soon = new(16);
     private List<IReactorWork> _running = new(16);
     private readonly List<SharedWorkLoop> _attended = new(MostAttended);
+    private readonly ReactorTimers? _timers = HasSharedWork ? new ReactorTimers() : null;
     private readonly bool _mayPoll = Environment.ProcessorCount >= s_takingTurns;
     private readonly int _threadId;
     private int _turnLeft;
@@ -133,6 +134,20 @@ internal sealed unsafe class IoReactor
     internal void Post(IReactorWork work)
     {
         _posted.Enqueue(work);
+        Wake();
+    }
+
+    /// <summary>Sets when a timer fires. From any thread.</summary>
+    internal void Arm(ReactorTimer timer, long dueAt)
+    {
+        if (_timers!.Set(timer, dueAt) && !IsReactorThread)
+        {
+            Wake();
+        }
+    }
+
+    private void Wake()
+    {
         ulong one = 1;
         // EAGAIN means that the counter is at its maximum, so a wake is pending anyway.
         _ = DescriptorCalls.Write(_wake, &one, sizeof(ulong));
@@ -155,6 +170,12 @@ internal sealed unsafe class IoReactor
                 {
                     _table.Find(_epoll.Token(i))?.OnEvents(_epoll.Events(i));
                 }
+            }
+
+            if (HasSharedWork)
+            {
+                _turnLeft = TurnBudget;
+                _timers!.FireDue();
             }
 
             RunQueued();
@@ -208,7 +229,7 @@ internal sealed unsafe class IoReactor
             begin = now;
         }
 
-        var count = LetAllSleep() ? _epoll.Wait(Timeout.Infinite) : _epoll.Wait(0);
+        var count = _epoll.Wait(LetAllSleep() ? SleepAtMost() : 0);
         if (_mayPoll)
         {
             _lull.NoteSleep(Stopwatch.GetTimestamp() - begin);
@@ -216,6 +237,8 @@ internal sealed unsafe class IoReactor
 
         return count;
     }
+
+    private int SleepAtMost() => HasSharedWork ? _timers!.Timeout() : Timeout.Infinite;
 
     /// <summary>Does what has come by shared memory. False: nothing has.</summary>
     private bool DoAttended()

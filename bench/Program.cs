@@ -8,6 +8,7 @@ using ChannelSdk.Bench.Guest;
 using ChannelSdk.Bench.Http;
 using ChannelSdk.Bench.Qga;
 using ChannelSdk.Bench.Wire;
+using ChannelSdk.Bench.Workers;
 
 [assembly: SupportedOSPlatform("linux")]
 
@@ -33,6 +34,9 @@ return args switch
     ["data", _, var size] => await DataBench.RunAsync(rounds, int.Parse(size, CultureInfo.InvariantCulture), ""),
     ["data", ..] => await DataBench.RunAsync(rounds > 0 ? rounds : 3, 1024, ""),
     ["qga", ..] => await QgaBench.RunAsync(rounds > 0 ? rounds : 5),
+    ["workers"] => await WorkerBench.RunAsync(200),
+    ["workers", var count] when int.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out var instances) && instances is > 0 and <= 5000 => await WorkerBench.RunAsync(instances),
+    ["worker-guests", var folder, var count] => await WorkerBench.RunGuestsAsync(folder, int.Parse(count, CultureInfo.InvariantCulture)),
     ["agent"] => await AgentBench.RunAsync(),
     ["core", .. var rest] => CoreBench.Run(rest),
     ["peer", var contender, var socket] => await Contenders.RunPeerAsync(contender, socket),
@@ -41,6 +45,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("bench: expected wire [ROUNDS [CONTENDER...]], http [ROUNDS], files [ROUNDS], transports [ROUNDS], data [ROUNDS [MIB [export|import]]], qga [ROUNDS], agent or core; run bench/run, which prepares what they need");
+    Console.Error.WriteLine("bench: expected wire [ROUNDS [CONTENDER...]], http [ROUNDS], files [ROUNDS], transports [ROUNDS], data [ROUNDS [MIB [export|import]]], qga [ROUNDS], workers [INSTANCES], agent or core; run bench/run, which prepares what they need");
     return 2;
 }

@@ -2,12 +2,15 @@ using System.Runtime.InteropServices;
 
 namespace ChannelSdk.Channels.Workers;
 
-/// <summary>What a worker counts, in memory that it writes and its supervisor reads for people alone: any number may be there.</summary>
+/// <summary>What a worker counts, in memory that it writes and its supervisor reads for people alone: any number may be there, and is read as one that can be told.</summary>
 /// <param name="memory">Memory of <see cref="Bytes"/> bytes.</param>
 internal sealed class SharedFigures(Memory<byte> memory)
 {
     /// <summary>Bytes of the memory.</summary>
     public const int Bytes = 64;
+
+    // Sums of these have room, and times are far below the longest of the runtime.
+    private const long Most = 1L << 56;
 
     private Span<long> Numbers => MemoryMarshal.Cast<byte, long>(memory.Span);
 
@@ -34,12 +37,14 @@ internal sealed class SharedFigures(Memory<byte> memory)
         var untrusted = Numbers;
         return facts with
         {
-            BytesIn = untrusted[0],
-            BytesOut = untrusted[1],
-            ReceivePausedUntil = untrusted[2],
-            ReceivePauses = untrusted[3],
-            HeartbeatAt = untrusted[4],
-            RoundTrip = untrusted[5],
+            BytesIn = Told(untrusted[0]),
+            BytesOut = Told(untrusted[1]),
+            ReceivePausedUntil = Told(untrusted[2]),
+            ReceivePauses = Told(untrusted[3]),
+            HeartbeatAt = Told(untrusted[4]),
+            RoundTrip = Told(untrusted[5]),
         };
     }
+
+    private static long Told(long untrusted) => Math.Clamp(untrusted, 0, Most);
 }

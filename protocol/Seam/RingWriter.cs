@@ -39,6 +39,9 @@ internal sealed class RingWriter(RingMemory ring)
         ring.Head = position;
     }
 
+    /// <summary>Whether the reader's position is another than when there was no room, be it right or not.</summary>
+    public bool HasReaderMoved => ring.Tail != _tail;
+
     /// <summary>Room for a record, of which <see cref="Commit"/> makes one.</summary>
     /// <param name="length">Bytes of its data, at most <see cref="MostData"/>.</param>
     /// <param name="spare">Bytes that must be free behind it, for records that may not wait.</param>

@@ -11,7 +11,11 @@ namespace ChannelSdk.Protocol.Seam;
 /// What a worker writes, which may be a hostile process: each record is checked before it has an effect, each byte of its data copied
 /// before it is looked at, and all that is kept for it is bounded. A record for a call that is over here is no fault: they have crossed.
 /// </summary>
-internal sealed class SeamInbox(SeamPeer peer, SeamCalls calls, SeamWrites writes, SeamBounds bounds, RingReader ring, IRpcHandler handler, ISeamEvents events)
+/// <remarks>
+/// Nothing is taken from a worker that leaves no room for what was written for it: its calls, each with an end that is kept, would be without end.
+/// </remarks>
+internal sealed class SeamInbox(
+    SeamPeer peer, SeamCalls calls, SeamWrites writes, SeamOutput output, SeamBounds bounds, RingReader ring, IRpcHandler handler, ISeamEvents events)
 {
     // A turn, so that one worker does not keep the thread that serves all of them.
     private const int TurnRecords = 256;
@@ -26,7 +30,7 @@ internal sealed class SeamInbox(SeamPeer peer, SeamCalls calls, SeamWrites write
         var bytes = 0;
         for (var records = 0; records < TurnRecords && bytes < TurnBytes; records++)
         {
-            if (!ring.TryPeek(out var untrusted))
+            if (output.IsCongested || !ring.TryPeek(out var untrusted))
             {
                 return false;
             }
@@ -43,14 +47,14 @@ internal sealed class SeamInbox(SeamPeer peer, SeamCalls calls, SeamWrites write
     /// <summary>Records that have come.</summary>
     public long Received { get; private set; }
 
-    /// <summary>As <see cref="RingReader.HasRecords"/>.</summary>
-    public bool HasWork => ring.HasRecords;
+    /// <summary>As <see cref="SeamPeer.HasWork"/>.</summary>
+    public bool HasWork => output.IsCongested ? output.MaySettle : ring.HasRecords;
 
     /// <summary>As <see cref="RingReader.Release"/>.</summary>
     public bool Release() => ring.Release();
 
-    /// <summary>As <see cref="RingReader.TrySleep"/>.</summary>
-    public bool TrySleep() => ring.TrySleep();
+    /// <summary>As <see cref="RingReader.TrySleep"/>; a worker that makes room wakes this side too.</summary>
+    public bool TrySleep() => output.IsCongested || ring.TrySleep();
 
     private void OnRecord(in SeamRecord untrusted, ReadOnlySpan<byte> untrustedData, long now)
     {

@@ -14,6 +14,12 @@ internal sealed class SeamOutput(RingWriter ring)
     /// <summary>As <see cref="RingWriter.Progress"/>.</summary>
     public (ulong Read, ulong Written) Progress => ring.Progress;
 
+    /// <summary>Some records are kept, as the reader has left no room for them.</summary>
+    public bool IsCongested => _kept.Count > 0;
+
+    /// <summary>The reader has read since a record had no room.</summary>
+    public bool MaySettle => ring.HasReaderMoved;
+
     private int Spare => ring.MostData / 4;
 
     /// <summary>Writes a record, now or later.</summary>

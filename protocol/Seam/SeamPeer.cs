@@ -36,7 +36,7 @@ public sealed class SeamPeer : ICallPeer
         _watch = new ReadWatch(_output);
         _calls = new SeamCalls(bounds);
         _writes = new SeamWrites(_output, _calls, handler);
-        _inbox = new SeamInbox(this, _calls, _writes, bounds, new RingReader(fromWorker, bounds.Session.WipeMemory), handler, events);
+        _inbox = new SeamInbox(this, _calls, _writes, _output, bounds, new RingReader(fromWorker, bounds.Session.WipeMemory), handler, events);
     }
 
     /// <summary>When <see cref="Tick"/> must be called.</summary>
@@ -52,7 +52,11 @@ public sealed class SeamPeer : ICallPeer
     /// <param name="now">Time.</param>
     /// <returns>Whether there may be more.</returns>
     /// <exception cref="ChannelException">The worker broke the rules, and is to be ended (<see cref="ChannelError.WorkerFailed"/>).</exception>
-    public bool Receive(long now) => _inbox.Receive(now);
+    public bool Receive(long now)
+    {
+        _output.Settle();
+        return _inbox.Receive(now);
+    }
 
     /// <summary>Shows the worker what was written and read. True: it is to be woken.</summary>
     /// <param name="now">Time.</param>

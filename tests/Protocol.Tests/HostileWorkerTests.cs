@@ -101,6 +101,28 @@ public class HostileWorkerTests
     }
 
     [Fact]
+    public void A_worker_that_reads_no_answer_is_not_heard_until_it_does()
+    {
+        var supervisor = new Supervisor(new Random(1)) { IsServing = false };
+        // Each is answered, as there is no such method, and is over by that.
+        for (uint i = 0; i < 100_000; i++)
+        {
+            supervisor.Write(new SeamRecord { Kind = SeamKind.Incoming, Call = 0x8000_0000 + i, Length = 6, Extra = 6 });
+            supervisor.Peer.Receive(0);
+            supervisor.Peer.Publish(0);
+        }
+
+        var heard = supervisor.Peer.Received;
+        Assert.InRange(heard, 100, supervisor.RingBytes / SeamRecord.Size);
+        Assert.False(supervisor.Peer.HasWork);
+        Assert.True(supervisor.Peer.TrySleep());
+        Assert.True(supervisor.ReadAll());
+        Assert.True(supervisor.Peer.HasWork);
+        supervisor.Peer.Receive(0);
+        Assert.True(supervisor.Peer.Received > heard);
+    }
+
+    [Fact]
     public void A_turn_ends_however_much_a_worker_has_written()
     {
         var supervisor = new Supervisor(new Random(1));
@@ -138,6 +160,7 @@ public class HostileWorkerTests
     {
         private readonly Random _random;
         private readonly RingWriter _worker;
+        private readonly RingReader _reader;
         private readonly List<RpcCall> _calls = [];
         private readonly List<RpcCall> _incoming = [];
 
@@ -145,12 +168,18 @@ public class HostileWorkerTests
         {
             _random = random;
             var bounds = new SeamBounds(s_options, MaxMessage, 4 * MaxMessage);
-            var fromWorker = new ArrayRing(bounds.RingBytes);
-            _worker = new RingWriter(fromWorker);
-            Peer = new SeamPeer(bounds, new ArrayRing(bounds.RingBytes), fromWorker, this, this);
+            var (toWorker, fromWorker) = (new ArrayRing(bounds.RingBytes), new ArrayRing(bounds.RingBytes));
+            (_worker, _reader) = (new RingWriter(fromWorker), new RingReader(toWorker, wipes: false));
+            Peer = new SeamPeer(bounds, toWorker, fromWorker, this, this);
+            RingBytes = bounds.RingBytes;
         }
 
         public SeamPeer Peer { get; }
+
+        public int RingBytes { get; }
+
+        /// <summary>Whether calls of the guest are served, or a part of them.</summary>
+        public bool IsServing { get; init; } = true;
 
         public int Heartbeats { get; private set; }
 
@@ -169,9 +198,20 @@ public class HostileWorkerTests
                 return;
             }
 
-            data.Fill((byte)_random.Next(0x1F, 0x80));
+            data.Fill(IsServing ? (byte)_random.Next(0x1F, 0x80) : (byte)'n');
             _worker.Commit(record);
             _worker.Publish();
+        }
+
+        /// <summary>The worker reads all that was written for it. True: the supervisor is to be woken.</summary>
+        public bool ReadAll()
+        {
+            while (_reader.TryPeek(out _))
+            {
+                _reader.Advance();
+            }
+
+            return _reader.Release();
         }
 
         public uint OpenStream()
@@ -224,7 +264,7 @@ public class HostileWorkerTests
         bool IRpcHandler.OnIncoming(RpcCall call, in RpcHeader untrustedHeader)
         {
             _incoming.RemoveAll(static call => call.IsOver);
-            if (_random.Next(4) == 0)
+            if (!IsServing || _random.Next(4) == 0)
             {
                 return false;
             }

@@ -51,6 +51,7 @@ internal sealed class ReadWatch(SeamOutput output)
 
         Due = Link.Never;
         var (read, written) = output.Progress;
+        output.ThrowIfBroken();
         if (read != written && read == _read)
         {
             throw RingMemory.Broken($"{written - read} bytes that the worker has not looked at for {Patience / 1_000_000} s");

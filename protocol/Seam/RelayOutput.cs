@@ -59,7 +59,12 @@ internal sealed class RelayOutput(RingWriter ring, ArenaPool buffers, bool wipes
     }
 
     /// <summary>Shows the reader what was written. True: it is to be woken.</summary>
-    public bool Publish() => ring.HasUnpublished && ring.Publish();
+    /// <exception cref="Errors.ChannelException">The reader's position is impossible (<see cref="Errors.ChannelError.WorkerFailed"/>).</exception>
+    public bool Publish()
+    {
+        ring.ThrowIfBroken();
+        return ring.HasUnpublished && ring.Publish();
+    }
 
     public void Save(ref StateWriter state)
     {

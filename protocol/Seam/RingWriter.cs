@@ -16,6 +16,7 @@ internal sealed class RingWriter(RingMemory ring)
     private ulong _head;
     private ulong _tail;
     private int _place;
+    private ChannelException? _broken;
 
     /// <summary>Most bytes of data of one record: two of them fit.</summary>
     public int MostData => ring.Capacity / 2 - SeamRecord.Size;
@@ -24,7 +25,6 @@ internal sealed class RingWriter(RingMemory ring)
     public bool HasUnpublished { get; private set; }
 
     /// <summary>Where the reader is, of what was written.</summary>
-    /// <exception cref="ChannelException">That is impossible (<see cref="ChannelError.WorkerFailed"/>).</exception>
     public (ulong Read, ulong Written) Progress => (ReadTail(), _head);
 
     /// <summary>Where the next record will be written: all before it is whole.</summary>
@@ -47,7 +47,6 @@ internal sealed class RingWriter(RingMemory ring)
     /// <param name="spare">Bytes that must be free behind it, for records that may not wait.</param>
     /// <param name="data">Where its data go.</param>
     /// <returns>False: there is none, and the reader wakes this side once there is more.</returns>
-    /// <exception cref="ChannelException">The reader's position is impossible (<see cref="ChannelError.WorkerFailed"/>).</exception>
     public bool TryBegin(int length, int spare, out Span<byte> data)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(length, MostData);
@@ -76,6 +75,16 @@ internal sealed class RingWriter(RingMemory ring)
         ring.Head = _head;
         // The reader says that it sleeps before it looks a last time; this looks at that after the head was written.
         return ring.TryWakeReader();
+    }
+
+    /// <summary>Tells that the reader's position was impossible: to what ends the other process, and not to a call that has only written.</summary>
+    /// <exception cref="ChannelException">It was (<see cref="ChannelError.WorkerFailed"/>).</exception>
+    public void ThrowIfBroken()
+    {
+        if (_broken is not null)
+        {
+            throw _broken;
+        }
     }
 
     /// <summary>Says that this side waits for room, and looks again, as some may have come meanwhile.</summary>
@@ -125,7 +134,9 @@ internal sealed class RingWriter(RingMemory ring)
         var untrusted = ring.Tail;
         if (untrusted < _tail || untrusted > _head || untrusted % SeamRecord.Size != 0)
         {
-            throw RingMemory.Broken($"a reader's position of {untrusted}, where the writer's is {_head}");
+            // As if nothing more was read, until that is told.
+            _broken ??= RingMemory.Broken($"a reader's position of {untrusted}, where the writer's is {_head}");
+            return _tail;
         }
 
         return _tail = untrusted;

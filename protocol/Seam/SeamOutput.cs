@@ -65,6 +65,9 @@ internal sealed class SeamOutput(RingWriter ring)
         return true;
     }
 
+    /// <summary>As <see cref="RingWriter.ThrowIfBroken"/>.</summary>
+    public void ThrowIfBroken() => ring.ThrowIfBroken();
+
     /// <summary>Something was written that the reader was not shown.</summary>
     public bool HasUnpublished => ring.HasUnpublished;
 

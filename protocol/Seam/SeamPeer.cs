@@ -55,6 +55,7 @@ public sealed class SeamPeer : ICallPeer
     public bool Receive(long now)
     {
         _output.Settle();
+        _output.ThrowIfBroken();
         return _inbox.Receive(now);
     }
 
@@ -69,6 +70,7 @@ public sealed class SeamPeer : ICallPeer
             _watch.Begin(now);
         }
 
+        _output.ThrowIfBroken();
         var wakesReader = _output.Publish();
         return _inbox.Release() || wakesReader;
     }
@@ -90,6 +92,7 @@ public sealed class SeamPeer : ICallPeer
                 mayHaveRun ? "the deadline passed before an answer came" : "the deadline passed before the call could be sent"));
         }
 
+        _output.ThrowIfBroken();
         _watch.Check(now, _calls.All.Count > 0, _calls.IsUp, _inbox.Received + signs);
     }
 

@@ -123,6 +123,29 @@ public class HostileWorkerTests
     }
 
     [Fact]
+    public void A_position_that_is_impossible_ends_the_worker_and_is_no_exception_of_the_calls_that_find_it()
+    {
+        var supervisor = new Supervisor(new Random(1));
+        supervisor.Peer.Publish(0);
+        supervisor.ToWorker.Tail = 1 << 20;
+        var call = supervisor.Peer.Begin("test.Call"u8, StreamClass.Rpc, isStream: false, 0, 0, null);
+        supervisor.Peer.WriteFrom(call, default, DataFlags.Fin);
+        for (var i = 0; i < 10_000; i++)
+        {
+            supervisor.Peer.SetState(StateWord.Ready, null, 0);
+        }
+
+        supervisor.Peer.Abort(call, ChannelError.Cancelled);
+        supervisor.Peer.Cut(ChannelError.LinkLost, "told to");
+        supervisor.Peer.Close();
+        Assert.True(supervisor.Peer.HasWork);
+        foreach (var told in (Action[])[() => supervisor.Peer.Publish(0), () => supervisor.Peer.Receive(0), () => supervisor.Peer.Tick(10_000_000)])
+        {
+            Assert.Contains("a reader's position", Assert.Throws<ChannelException>(told).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void A_turn_ends_however_much_a_worker_has_written()
     {
         var supervisor = new Supervisor(new Random(1));
@@ -170,11 +193,13 @@ public class HostileWorkerTests
             var bounds = new SeamBounds(s_options, MaxMessage, 4 * MaxMessage);
             var (toWorker, fromWorker) = (new ArrayRing(bounds.RingBytes), new ArrayRing(bounds.RingBytes));
             (_worker, _reader) = (new RingWriter(fromWorker), new RingReader(toWorker, wipes: false));
-            Peer = new SeamPeer(bounds, toWorker, fromWorker, this, this);
+            (Peer, ToWorker) = (new SeamPeer(bounds, toWorker, fromWorker, this, this), toWorker);
             RingBytes = bounds.RingBytes;
         }
 
         public SeamPeer Peer { get; }
+
+        public ArrayRing ToWorker { get; }
 
         public int RingBytes { get; }
 

@@ -120,6 +120,8 @@ public class RingTests
             {
                 writer.Commit(new SeamRecord { Kind = SeamKind.Await, Length = 1000 });
             }
+
+            writer.ThrowIfBroken();
         });
     }
 

@@ -1,11 +1,13 @@
 using System.Text;
+using ChannelSdk.Channels.Workers;
 using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.InWorker;
 
 /// <summary>
 /// Takes the name of a probe and its argument, a line of text, runs it, and answers with what came of it as text. With a "!" before the name
-/// it runs on the runtime's second thread, whose rights are its own.
+/// it runs on the runtime's second thread, whose rights are its own. A host manager that says first what a worker is to do gets one that
+/// was taken over.
 /// </summary>
 internal static unsafe class ProbeLoop
 {
@@ -20,6 +22,11 @@ internal static unsafe class ProbeLoop
             if (count <= 0)
             {
                 return 0;
+            }
+
+            if (count == WorkerSetup.Size)
+            {
+                return TakenOver.Run(control, new ReadOnlySpan<byte>(buffer, (int)count));
             }
 
             var words = Encoding.UTF8.GetString(buffer, (int)count).Split(' ', 2);

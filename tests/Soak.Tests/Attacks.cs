@@ -5,11 +5,6 @@ using ChannelSdk.Transports.Tests.Hostile;
 
 namespace ChannelSdk.Soak.Tests;
 
-/// <summary>One kind of harm that an instance's guest or monitor can try.</summary>
-/// <param name="Name">As on the command line.</param>
-/// <param name="Run">Does it until the process is killed, with the sockets of the folder; calls the action when the host has met it.</param>
-internal sealed record Attack(string Name, Action<string, Action> Run);
-
 /// <summary>All attacks, in the order in which they are tried.</summary>
 internal static class Attacks
 {
@@ -52,11 +47,10 @@ internal static class Attacks
         new("lingering-files", (folder, met) => Again(() => new LingeringSender(Path.Combine(folder, "usernet.sock")), met)),
     ];
 
-    internal static Attack? Find(string name) => All.FirstOrDefault(attack => attack.Name == name);
+    internal static uint Stream(long number, StreamClass streamClass) => (uint)((number % 0x1FFFFFFF + 1) << 3 | (long)streamClass << 1);
 
-    private static uint Stream(long number, StreamClass streamClass) => (uint)((number % 0x1FFFFFFF + 1) << 3 | (long)streamClass << 1);
-
-    private static Action<string, Action> OnLink(Action<RawGuest, long> round, bool isReading = false) => (folder, met) =>
+    /// <summary>Rounds on an established link, one link after the other.</summary>
+    internal static Action<string, Action> OnLink(Action<RawGuest, long> round, bool isReading = false) => (folder, met) =>
     {
         using var guest = new RawGuest(Path.Combine(folder, "guest.sock")) { IsReading = isReading };
         while (true)

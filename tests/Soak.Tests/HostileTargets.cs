@@ -12,15 +12,23 @@ internal sealed class HostileTargets : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _monitor;
 
-    internal HostileTargets(ChannelHost host, string folder)
+    /// <summary>Attaches them.</summary>
+    /// <param name="host">Where.</param>
+    /// <param name="folder">The folder of their sockets.</param>
+    /// <param name="workers">How those are attached that have workers, and the link of frames is elsewhere; null: none has one.</param>
+    internal HostileTargets(ChannelHost host, string folder, InstanceOptions? workers = null)
     {
         // As on a full disk.
         var options = new InstanceOptions { Audit = static _ => throw new IOException("no space left"), Alarm = static _ => { } };
-        host.Attach("link", $"unix://{folder}/guest.sock", options);
+        if (workers is null)
+        {
+            host.Attach("link", $"unix://{folder}/guest.sock", options);
+        }
+
         host.Attach("qga", $"qga://{folder}/qga.sock", options);
         host.Attach("vsock", $"vhost-vsock://{folder}/vsock.sock?cid=3&port=5000&source-ports=any", options);
         host.Attach("reserved", $"vhost-vsock://{folder}/reserved.sock?cid=3&port=5000", options);
-        host.Attach("usernet", $"usernet://{folder}/usernet.sock", options);
+        host.Attach("usernet", $"usernet://{folder}/usernet.sock", workers ?? options);
         _monitor = AskMonitorAsync(Path.Combine(folder, "qmp.sock"));
     }
 

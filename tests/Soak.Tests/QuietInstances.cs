@@ -2,37 +2,32 @@ using System.Diagnostics;
 using ChannelSdk.Channels;
 using ChannelSdk.Host;
 using ChannelSdk.Protocol.Errors;
-using ChannelSdk.Protocol.Links;
-using ChannelSdk.Protocol.Services;
-using ChannelSdk.Services.Info;
-using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.Soak.Tests;
 
-/// <summary>Well-behaved instances that are pinged all the time; their guests are in this process.</summary>
+/// <summary>The host's side of <see cref="QuietGuests"/>: instances that are pinged all the time.</summary>
 internal sealed class QuietInstances : IAsyncDisposable
 {
-    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(10);
-
-    private readonly List<Channel> _guests = [];
     private readonly List<Instance> _instances = [];
     private readonly CancellationTokenSource _stop = new();
     private readonly List<double> _times = [];
     private readonly Lock _gate = new();
+    private readonly TimeSpan _pause;
     private Task _pings = Task.CompletedTask;
     private long _disconnected;
 
-    internal QuietInstances(ChannelHost host, string folder, int count)
+    /// <summary>Attaches them.</summary>
+    /// <param name="host">Where.</param>
+    /// <param name="folder">Where their guests are.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="pause">Time between an answer and the next ping.</param>
+    /// <param name="options">How; null for the defaults.</param>
+    internal QuietInstances(ChannelHost host, string folder, int count, TimeSpan pause, InstanceOptions? options = null)
     {
+        _pause = pause;
         for (var i = 0; i < count; i++)
         {
-            var services = new ServiceRegistry();
-            services.Unary(InfoMethods.Ping, static (request, _) => ValueTask.FromResult(new PingReply { Payload = request.Payload }));
-            var guest = new Channel(PeerRole.Guest, TransportEndpoints.Create($"unix-listen://{folder}/quiet{i}.sock"), services);
-            guest.SetState(StateWord.Ready);
-            guest.Start();
-            _guests.Add(guest);
-            _instances.Add(host.Attach($"quiet{i}", $"unix://{folder}/quiet{i}.sock"));
+            _instances.Add(host.Attach($"quiet{i}", QuietGuests.EndpointOf(folder, i), options));
         }
     }
 
@@ -65,11 +60,6 @@ internal sealed class QuietInstances : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await _pings;
-        foreach (var guest in _guests)
-        {
-            await guest.DisposeAsync();
-        }
-
         _stop.Dispose();
     }
 
@@ -87,7 +77,7 @@ internal sealed class QuietInstances : IAsyncDisposable
                     _times.Add(time);
                 }
 
-                await Task.Delay(s_pause, _stop.Token);
+                await Task.Delay(_pause, _stop.Token);
             }
             catch (OperationCanceledException)
             {

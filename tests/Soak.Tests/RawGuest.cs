@@ -94,6 +94,9 @@ internal sealed class RawGuest : IDisposable
         _link!.Send(bytes);
     }
 
+    /// <summary>Sends no more on this link, and goes on to receive.</summary>
+    internal void CompleteSend() => _link!.Shutdown(SocketShutdown.Send);
+
     /// <summary>Sends what is buffered. Fails with a <see cref="SocketException"/> when the host has dropped the link.</summary>
     internal void Flush()
     {

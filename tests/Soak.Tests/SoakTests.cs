@@ -14,6 +14,7 @@ public sealed class SoakTests(ITestOutputHelper output)
 {
     private const int Quiet = 20;
     private const double MostOfP99 = 1.5;
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan s_met = TimeSpan.FromMinutes(2);
     private static readonly string s_only = Environment.GetEnvironmentVariable("CHANNELSDK_SOAK_ONLY") ?? "";
     private static readonly bool s_isLong = Environment.GetEnvironmentVariable("CHANNELSDK_LONG") == "1";
@@ -31,7 +32,8 @@ public sealed class SoakTests(ITestOutputHelper output)
         using var folder = new TestDirectory();
         var path = folder[""];
         await using var host = new ChannelHost();
-        await using var quiet = new QuietInstances(host, path, Quiet);
+        await using var guests = new QuietGuests(path, Quiet);
+        await using var quiet = new QuietInstances(host, path, Quiet, s_pause);
         await quiet.StartAsync();
         await using var targets = new HostileTargets(host, path);
 

@@ -100,7 +100,7 @@ public sealed class BoundsTests
     public async Task A_worker_that_breaks_leaves_no_core(string probe)
     {
         // As root, which may write a core to where it is.
-        await using var worker = await RawWorker.StartAsync(["/usr/bin/prlimit", "--core=unlimited:unlimited", Programs.Probe], []);
+        await using var worker = await RawWorker.StartAsync(["/usr/bin/prlimit", "--core=unlimited:unlimited", WorkerPrograms.Probe], []);
         await worker.TryAsync(probe);
         Assert.Equal(RawWorker.Aborted, worker.WaitStatus());
     }

@@ -12,7 +12,7 @@ namespace ChannelSdk.Worker.Tests;
 /// <summary>Calls of a host manager to a guest whose bytes a confined process reads.</summary>
 public sealed class ChannelTests
 {
-    private static readonly InstanceOptions s_options = new() { Isolation = HostIsolation.Worker, Worker = new WorkerOptions { Program = Programs.Worker } };
+    private static readonly InstanceOptions s_options = new() { Isolation = HostIsolation.Worker, Worker = new WorkerOptions { Program = WorkerPrograms.Worker } };
 
     private const int SigStop = 19;
 

@@ -159,7 +159,7 @@ public sealed class EscapeTests : IDisposable
         File.SetUnixFileMode(secret, UnixFileMode.UserRead | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
         await using var other = await ProbedWorker.StartAsync();
         await using var worker = await ProbedWorker.StartAsync();
-        foreach (var path in (string[])[secret, records.FullName, $"/proc/{other.Process.ProcessId}/mem", $"/proc/{other.Process.ProcessId}/fd/3", $"/proc/{Environment.ProcessId}/mem", Programs.Probe])
+        foreach (var path in (string[])[secret, records.FullName, $"/proc/{other.Process.ProcessId}/mem", $"/proc/{other.Process.ProcessId}/fd/3", $"/proc/{Environment.ProcessId}/mem", WorkerPrograms.Probe])
         {
             Assert.True(Path.Exists(path) || path.EndsWith("/fd/3", StringComparison.Ordinal), path);
             Assert.Equal(Refused, await worker.TryAsync($"open {path}"));

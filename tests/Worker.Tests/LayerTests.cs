@@ -46,7 +46,7 @@ public sealed class LayerTests
     [Fact]
     public async Task In_the_empty_root_there_is_nothing_and_nothing_can_be_made()
     {
-        await using var worker = await RawWorker.StartAsync([Programs.Probe], ["only=root", Mounts], NamespaceKinds.Mount);
+        await using var worker = await RawWorker.StartAsync([WorkerPrograms.Probe], ["only=root", Mounts], NamespaceKinds.Mount);
         Assert.Equal(0, worker.Error);
         foreach (var path in (string[])["/etc/passwd", "/proc/self/maps", "/proc", "/dev/null", "../../etc/passwd"])
         {
@@ -64,7 +64,7 @@ public sealed class LayerTests
     {
         // One that the test has made, and names as the host's: were it changed, nothing of the machine would be.
         await using var worker = await RawWorker.StartAsync(
-            ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", "exec \"$0\" only=root mounts=$(stat -Lc %i /proc/self/ns/mnt)", Programs.Probe], []);
+            ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", "exec \"$0\" only=root mounts=$(stat -Lc %i /proc/self/ns/mnt)", WorkerPrograms.Probe], []);
         Assert.Equal(Errno.EBUSY, worker.Error);
         Assert.NotEqual("errno 2", await worker.TryAsync("open /etc/passwd"));
     }
@@ -104,7 +104,7 @@ public sealed class LayerTests
     [InlineData("undumpable")]
     public async Task Each_of_two_measures_alone_keeps_it_from_a_core_dump(string measure)
     {
-        await using var worker = await RawWorker.StartAsync(["/usr/bin/prlimit", "--core=unlimited:unlimited", Programs.Probe], [$"only={measure}"]);
+        await using var worker = await RawWorker.StartAsync(["/usr/bin/prlimit", "--core=unlimited:unlimited", WorkerPrograms.Probe], [$"only={measure}"]);
         Assert.Equal(0, worker.Error);
         await worker.TryAsync("abort");
         Assert.Equal(RawWorker.Aborted, worker.WaitStatus());

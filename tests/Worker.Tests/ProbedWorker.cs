@@ -16,7 +16,7 @@ internal sealed class ProbedWorker : IAsyncDisposable
 
     public WorkerProcess Process { get; }
 
-    public static WorkerOptions Options => new() { Program = Programs.Probe };
+    public static WorkerOptions Options => new() { Program = WorkerPrograms.Probe };
 
     public static async Task<ProbedWorker> StartAsync(WorkerOptions? options = null, params SafeFileHandle[] descriptors) =>
         new(await WorkerProcess.StartAsync("vm1.example.org", options ?? Options, new ForeignCloser(), descriptors));

@@ -28,7 +28,7 @@ internal sealed class RawWorker : IAsyncDisposable
     /// <summary>The errno of a program that takes one measure.</summary>
     public int? Error { get; private set; }
 
-    public static Task<RawWorker> StartAsync(params string[] arguments) => StartAsync([Programs.Probe], arguments);
+    public static Task<RawWorker> StartAsync(params string[] arguments) => StartAsync([WorkerPrograms.Probe], arguments);
 
     /// <summary>As <see cref="StartAsync(string[])"/>, by other programs before it.</summary>
     public static async Task<RawWorker> StartAsync(string[] command, string[] arguments, NamespaceKinds namespaces = NamespaceKinds.None)

@@ -43,7 +43,7 @@ public sealed partial class SystemCallTests : IDisposable
     public async Task Each_call_that_a_worker_makes_is_in_the_list_and_each_of_the_list_is_made()
     {
         // One that ends as it is told, and one that breaks off.
-        (string Name, bool IsRefused)[] calls = [.. await TraceAsync(Programs.Probe, "work", "descriptors", "!id"), .. await TraceAsync(Programs.Probe, "abort")];
+        (string Name, bool IsRefused)[] calls = [.. await TraceAsync(WorkerPrograms.Probe, "work", "descriptors", "!id"), .. await TraceAsync(WorkerPrograms.Probe, "abort")];
         var allowed = SystemCallList.Worker.Select(static call => call.Name).ToHashSet();
         // By rules of their own: signals to the own process, and the C library's first way to make a thread.
         allowed.UnionWith(["tgkill", "clone3"]);
@@ -59,7 +59,7 @@ public sealed partial class SystemCallTests : IDisposable
     [Fact]
     public async Task The_worker_makes_no_call_that_is_not_in_the_list()
     {
-        var calls = await TraceAsync(Programs.Worker);
+        var calls = await TraceAsync(WorkerPrograms.Worker);
         Assert.Contains(calls, static call => call.Name == "recvmsg");
         Assert.Equal([], calls.Select(static call => call.Name).Except(SystemCallList.Worker.Select(static call => call.Name)).Except(s_refused.Keys));
     }

@@ -13,7 +13,7 @@ public sealed class WorkerProcessTests
 {
     private const int MostPrivateKiB = 3072;
 
-    private static WorkerOptions Options => new() { Program = Programs.Worker };
+    private static WorkerOptions Options => new() { Program = WorkerPrograms.Worker };
 
     [Fact]
     public async Task A_worker_is_confined_on_all_of_its_threads()
@@ -170,7 +170,7 @@ public sealed class WorkerProcessTests
         var folder = Directory.CreateTempSubdirectory("worker-");
         File.SetUnixFileMode(folder.FullName, (UnixFileMode)0x1ED);
         var program = Path.Combine(folder.FullName, "in-worker");
-        File.Copy(Programs.Probe, program);
+        File.Copy(WorkerPrograms.Probe, program);
         await using (var worker = await RawWorker.StartAsync(["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program], []))
         {
             foreach (var measure in Enum.GetValues<ConfinementMeasure>())
@@ -196,7 +196,7 @@ public sealed class WorkerProcessTests
     [InlineData("unknown=1", "")]
     public async Task Wrong_arguments_end_it_before_anything_is_done(string one, string other)
     {
-        await using var worker = await RawWorker.StartAsync([Programs.Worker], [one, .. other.Length == 0 ? [] : (string[])[other]]);
+        await using var worker = await RawWorker.StartAsync([WorkerPrograms.Worker], [one, .. other.Length == 0 ? [] : (string[])[other]]);
         Assert.Equal(2, ChildProcess.ExitCode(worker.WaitStatus()));
     }
 }

@@ -14,11 +14,13 @@ internal sealed class LingeringSender(string socketPath) : IHostilePeer
         _connections.Add(connection);
         for (var i = 0; i < 2; i++)
         {
-            // The second one stays in the socket, as the link ends by the first.
+            // The second one stays in the socket, as the link ends by the first; where that is so already, the close would be this process's own.
             var socket = new LingeringSocket();
             _sockets.Add(socket);
-            connection.SendRaw("x"u8, socket.File);
-            socket.LetGo();
+            if (connection.SendRaw("x"u8, socket.File))
+            {
+                socket.LetGo();
+            }
         }
     }
 

@@ -1,7 +1,7 @@
-namespace ChannelSdk.Worker.Tests;
+namespace ChannelSdk.Testing;
 
 /// <summary>The programs that scripts/build-worker.sh has built.</summary>
-internal static class Programs
+public static class WorkerPrograms
 {
     /// <summary>The worker.</summary>
     public static string Worker => Built("artifacts/host/channel-worker");

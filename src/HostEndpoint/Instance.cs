@@ -6,6 +6,7 @@ using ChannelSdk.Host.Exec;
 using ChannelSdk.Host.Files;
 using ChannelSdk.Host.Freeze;
 using ChannelSdk.Host.Info;
+using ChannelSdk.Host.Limits;
 using ChannelSdk.Host.Measure;
 using ChannelSdk.Host.Options;
 using ChannelSdk.Host.Policy;
@@ -27,13 +28,17 @@ namespace ChannelSdk.Host;
 public sealed class Instance : IAsyncDisposable
 {
     private readonly InstanceTelemetry _telemetry;
+    private readonly InstanceGuard _guard;
+    private readonly StartPace _workerStarts;
     private readonly WorkerSource? _workers;
+    private volatile InstanceLimits _limits;
     private volatile bool _wasUp;
 
     internal Instance(string name, ITransportEndpoint endpoint, InstanceOptions options, TimeProvider time, InstanceTelemetry telemetry)
     {
         options.Validate();
         (Name, EndpointUri, _telemetry) = (name, endpoint.Uri, telemetry);
+        (_limits, _workerStarts) = (options.Limits, new StartPace(options.Limits.WorkerStarts, time));
         var services = new ServiceRegistry();
         options.Serve?.Invoke(services);
         if (options.Copy is { } copy)
@@ -41,11 +46,12 @@ public sealed class Instance : IAsyncDisposable
             InquiryService.Serve(services, copy, time);
         }
 
-        var guard = new InstanceGuard(name, options.Policy, options.Audit, Alarm, telemetry, time) { SinkFailed = e => Channel.ReportFault("the audit sink failed", e) };
-        var bounds = options.Channel with { Guard = guard, Observer = telemetry };
+        _guard = new InstanceGuard(name, options.Policy, options.Audit, Alarm, telemetry, time) { SinkFailed = e => Channel.ReportFault("the audit sink failed", e) };
+        Limits = options.Limits;
+        var bounds = options.Channel with { Guard = _guard, Observer = telemetry };
         var ownQga = endpoint as QgaEndpoint;
         ownQga?.Bind(Alarm, time);
-        _workers = options.Isolation == HostIsolation.Worker ? new WorkerSource(name, endpoint, options.Channel, options.Worker) : null;
+        _workers = options.Isolation == HostIsolation.Worker ? new WorkerSource(name, endpoint, options.Channel, options.Worker, _workerStarts) : null;
         var own = _workers is null ? new Channel(PeerRole.Host, endpoint, services, bounds, time) : WorkerChannel.Create(_workers, services, bounds, time);
         (Channel, QgaEndpoint)? fallback = null;
         if (options.QgaSocket is { } socket && ownQga is null)
@@ -127,6 +133,26 @@ public sealed class Instance : IAsyncDisposable
     /// </summary>
     public QgaClient? Qga => Connection.Qga;
 
+    /// <summary>What it may cost its host; a change holds from then on.</summary>
+    /// <exception cref="ArgumentException">A value is out of its range; the text names it.</exception>
+    public InstanceLimits Limits
+    {
+        get => _limits;
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            value.Validate();
+            _telemetry.EventLines.PerSecond = value.EventLines;
+            _guard.GuestLines.PerSecond = value.RefusalLines;
+            if (value.WorkerStarts != _limits.WorkerStarts)
+            {
+                _workerStarts.Change(value.WorkerStarts);
+            }
+
+            _limits = value;
+        }
+    }
+
     /// <summary>How it is now.</summary>
     public InstanceStatus Status
     {
@@ -136,7 +162,7 @@ public sealed class Instance : IAsyncDisposable
             var isUp = channel.LinkState == LinkState.Up;
             _wasUp |= isUp || channel.SessionId is not null || channel.PeerHeartbeat is not null;
             var reachability = isUp ? Reachability.Up : _wasUp ? Reachability.LinkLost : Reachability.NeverConnected;
-            return new InstanceStatus(reachability, channel.PeerHeartbeat?.State ?? StateWord.Unknown, channel) { Worker = _workers?.Status };
+            return new InstanceStatus(reachability, channel.PeerHeartbeat?.State ?? StateWord.Unknown, channel) { Worker = _workers?.Status, Limits = CountLimits(channel.ReceivePauses) };
         }
     }
 
@@ -207,9 +233,12 @@ public sealed class Instance : IAsyncDisposable
                 _ => InstanceFigures.NeverConnected,
             };
             var all = Connection.Channels.Select(static channel => channel.Status).ToArray();
-            return new InstanceFigures(Name, way, all.Sum(static s => s.BytesIn), all.Sum(static s => s.BytesOut), all.Sum(static s => s.ReceivePauses), all.Sum(static s => s.EventsDropped));
+            return new InstanceFigures(Name, way, all.Sum(static s => s.BytesIn), all.Sum(static s => s.BytesOut), CountLimits(all.Sum(static s => s.ReceivePauses)), all.Sum(static s => s.EventsDropped));
         }
     }
+
+    private LimitCounts CountLimits(long receivePauses) =>
+        new(receivePauses, _telemetry.EventLines.Dropped, _guard.GuestLines.Dropped, _workerStarts.Delayed, _workers?.Throttles ?? 0);
 
     private string WhyNotReady() => Channel.Status is { LastError: { } error }
         ? error.Message

@@ -1,5 +1,6 @@
 using ChannelSdk.Channels;
 using ChannelSdk.Host.Files;
+using ChannelSdk.Host.Limits;
 using ChannelSdk.Host.Policy;
 using ChannelSdk.Host.Snapshots;
 using ChannelSdk.Host.Workers;
@@ -19,6 +20,9 @@ public sealed record InstanceOptions
 
     /// <summary>How the instance's worker is started, where it has one.</summary>
     public WorkerOptions Worker { get; init; } = new();
+
+    /// <summary>What it may cost its host besides; <see cref="Instance.Limits"/> changes it.</summary>
+    public InstanceLimits Limits { get; init; } = new();
 
     /// <summary>
     /// Adds the services that this host offers to the guest, once, before the channel starts; <see cref="HostPolicy.GuestMay"/> applies to them too. Null:
@@ -69,13 +73,14 @@ public sealed record InstanceOptions
 
     /// <summary>Checks every value.</summary>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>; the text names the option and what is allowed.</exception>
-    /// <exception cref="ArgumentException">As above, of <see cref="Worker"/>.</exception>
+    /// <exception cref="ArgumentException">As above, of <see cref="Worker"/> and <see cref="Limits"/>.</exception>
     public void Validate()
     {
         RequireSet(nameof(Channel), Channel);
         RequireSet(nameof(Policy), Policy);
         RequireSet(nameof(Alarm), Alarm);
         RequireSet(nameof(Worker), Worker);
+        RequireSet(nameof(Limits), Limits);
         if (QgaSocket is { } socket && (socket.Length == 0 || socket.Contains('\0', StringComparison.Ordinal)))
         {
             throw Wrong($"{nameof(QgaSocket)} is no path; a path or null are allowed");
@@ -84,6 +89,7 @@ public sealed record InstanceOptions
         Channel.Validate();
         Policy.Validate();
         Worker.Validate();
+        Limits.Validate();
         if (!Enum.IsDefined(Isolation))
         {
             throw Wrong($"{nameof(Isolation)} is {Isolation}; {string.Join(" and ", Enum.GetNames<HostIsolation>())} are allowed");

@@ -1,4 +1,5 @@
 using ChannelSdk.Channels;
+using ChannelSdk.Host.Limits;
 using ChannelSdk.Host.Workers;
 using ChannelSdk.Protocol.Links;
 
@@ -23,4 +24,7 @@ public sealed record InstanceStatus(Reachability Reachability, StateWord State, 
 {
     /// <summary>Its worker; null while there is none, and with <see cref="HostIsolation.InProcess"/>.</summary>
     public WorkerStatus? Worker { get; init; }
+
+    /// <summary>How often it met its limits.</summary>
+    public LimitCounts Limits { get; init; } = new(0, 0, 0, 0, 0);
 }

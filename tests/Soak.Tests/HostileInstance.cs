@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using ChannelSdk.Channels;
 using ChannelSdk.Host;
+using ChannelSdk.Host.Limits;
 using ChannelSdk.Host.Workers;
 using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Errors;
@@ -35,6 +36,8 @@ internal sealed class HostileInstance : IAsyncDisposable
             Worker = new WorkerOptions { Program = _program },
             Channel = new ChannelOptions { RetryMax = TimeSpan.FromMilliseconds(200) },
             CallTimeout = TimeSpan.FromSeconds(1),
+            // Each fault ends workers; another limit would hold back the next fault.
+            Limits = new InstanceLimits { WorkerStarts = 6_000 },
             // A call that lasts, so that calls are as many as may be.
             Serve = static services => services.Unary(new RpcMethod<Empty, Empty>("test.Hold", StreamClass.Rpc), static async (_, context) =>
             {

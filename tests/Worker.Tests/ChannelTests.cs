@@ -1,5 +1,6 @@
 using ChannelSdk.Channels;
 using ChannelSdk.Host;
+using ChannelSdk.Host.Limits;
 using ChannelSdk.Host.Workers;
 using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Errors;
@@ -64,6 +65,31 @@ public sealed class ChannelTests
         Assert.Equal((4, own, 1), (guest.Calls, vm.Channel.Status.SessionId, vm.Channel.Status.Resumes));
         Assert.Equal(0, (await other.Channel.CallAsync(EchoGuest.Echo, new BytesValue(), cancellationToken: Soon)).Value.Length);
         Assert.Equal(session, other.Channel.Status.SessionId);
+    }
+
+    [Fact]
+    public async Task A_guest_that_breaks_its_worker_again_and_again_has_the_next_one_later()
+    {
+        await using var guest = new EchoGuest();
+        await using var host = new ChannelHost();
+        var vm = host.Attach("vm1", guest.HostUri, s_options with { Limits = new InstanceLimits { WorkerStarts = 60 } });
+        var killed = new HashSet<int>();
+        var begin = TimeProvider.System.GetTimestamp();
+        while (vm.Status.Limits.WorkerStarts == 0)
+        {
+            Assert.True(killed.Count <= 40, "workers are started without end");
+            if (vm.Status.Worker is { } worker && killed.Add(worker.ProcessId))
+            {
+                Assert.Equal(0, ProcessCalls.Kill(worker.ProcessId, Abi.SIGKILL));
+            }
+
+            await Task.Delay(5);
+        }
+
+        // Ten at once, and one a second.
+        Assert.InRange(killed.Count, 10, 10 + (int)TimeProvider.System.GetElapsedTime(begin).TotalSeconds + 1);
+        // No more are killed, and it works again.
+        Assert.Equal(0, (await vm.Channel.CallAsync(EchoGuest.Echo, new BytesValue(), cancellationToken: Soon)).Value.Length);
     }
 
     [Theory]

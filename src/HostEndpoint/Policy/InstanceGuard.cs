@@ -1,4 +1,5 @@
 using ChannelSdk.Channels;
+using ChannelSdk.Host.Limits;
 using ChannelSdk.Host.Telemetry;
 using ChannelSdk.Linux.Files;
 using ChannelSdk.Protocol.Errors;
@@ -17,9 +18,6 @@ namespace ChannelSdk.Host.Policy;
 internal sealed class InstanceGuard(
     string instance, HostPolicy policy, Action<AuditRecord>? audit, Action<string> alarm, InstanceTelemetry telemetry, TimeProvider time) : ICallGuard
 {
-    /// <summary>Lines a second that a guest can cause; further ones are counted in the next line.</summary>
-    private const int MaxGuestLines = 10;
-
     /// <summary>Stands for every method that this host does not have.</summary>
     private const string OtherMethod = "_OTHER";
 
@@ -27,8 +25,10 @@ internal sealed class InstanceGuard(
     private const int AlarmGap = 60;
 
     private readonly Lock _gate = new();
-    private readonly LineBudget _guestLines = new(MaxGuestLines, time);
     private long _nextAlarm = long.MinValue;
+
+    /// <summary>Lines a second that a guest can cause; further ones are counted in the next line.</summary>
+    public LineBudget GuestLines { get; } = new(new InstanceLimits().RefusalLines, time);
 
     /// <summary>Told of each failure of the record's sink.</summary>
     public Action<Exception>? SinkFailed { get; set; }
@@ -69,7 +69,7 @@ internal sealed class InstanceGuard(
 
     private void RecordOfGuest(string method, string reason)
     {
-        if (_guestLines.TryTake(out var dropped))
+        if (GuestLines.TryTake(out var dropped))
         {
             Record(CallDirection.ToHost, method, dropped > 0 ? $"{reason} ({dropped} more were refused before)" : reason);
         }

@@ -56,7 +56,8 @@ internal sealed class HostMetrics : IDisposable
         _meter.CreateObservableUpDownCounter("channelsdk.instances", CountInstances, "{instance}", "Attached instances, by how they can be reached.");
         _meter.CreateObservableUpDownCounter("channelsdk.link.up", () => Each(static i => i.Reachability == InstanceFigures.Up ? 1 : 0), "{link}", "1 while the agent is connected, else 0.");
         _meter.CreateObservableCounter("channelsdk.io", ReadBytes, "By", "Bytes on all links.");
-        _meter.CreateObservableCounter("channelsdk.link.receive_pauses", () => Each(static i => i.ReceivePauses), "{pause}", "Times that a guest was not read as it sent more than its rate limits allow.");
+        _meter.CreateObservableCounter("channelsdk.link.receive_pauses", () => Each(static i => i.Limits.ReceivePauses), "{pause}", "Times that a guest was not read as it sent more than its rate limits allow.");
+        _meter.CreateObservableCounter("channelsdk.limit.refusals", ReadLimits, "{refusal}", "Times that an instance met a limit of its lines in the log, or of its workers.");
         _meter.CreateObservableCounter("channelsdk.events.dropped", () => Each(static i => i.EventsDropped), "{event}", "Events that watchers lost, as they did not read them.");
     }
 
@@ -179,6 +180,19 @@ internal sealed class HostMetrics : IDisposable
 
         static Measurement<long> Of(InstanceFigures instance, string direction, long bytes) =>
             new(bytes, new KeyValuePair<string, object?>(InstanceTag, instance.Name), new KeyValuePair<string, object?>("network.io.direction", direction));
+    }
+
+    private IEnumerable<Measurement<long>> ReadLimits()
+    {
+        foreach (var instance in _instances())
+        {
+            yield return Of(instance, "event_lines", instance.Limits.EventLines);
+            yield return Of(instance, "refusal_lines", instance.Limits.RefusalLines);
+            yield return Of(instance, "worker_starts", instance.Limits.WorkerStarts);
+        }
+
+        static Measurement<long> Of(InstanceFigures instance, string limit, long count) =>
+            new(count, new KeyValuePair<string, object?>(InstanceTag, instance.Name), new KeyValuePair<string, object?>("channelsdk.limit", limit));
     }
 
     /// <summary>Its name; a code that this host does not know, which a guest may send, makes no name of its own.</summary>

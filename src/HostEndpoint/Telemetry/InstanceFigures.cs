@@ -1,3 +1,5 @@
+using ChannelSdk.Host.Limits;
+
 namespace ChannelSdk.Host.Telemetry;
 
 /// <summary>The metrics of an instance at one moment.</summary>
@@ -5,9 +7,9 @@ namespace ChannelSdk.Host.Telemetry;
 /// <param name="Reachability">One of <see cref="Ways"/>.</param>
 /// <param name="BytesIn">Bytes received on all links of all its channels.</param>
 /// <param name="BytesOut">Bytes sent on them.</param>
-/// <param name="ReceivePauses">Times that it was not read, as it sent more than its rate limits allow.</param>
+/// <param name="Limits">How often it met its limits.</param>
 /// <param name="EventsDropped">Events that watchers lost.</param>
-internal readonly record struct InstanceFigures(string Name, string Reachability, long BytesIn, long BytesOut, long ReceivePauses, long EventsDropped)
+internal readonly record struct InstanceFigures(string Name, string Reachability, long BytesIn, long BytesOut, LimitCounts Limits, long EventsDropped)
 {
     /// <summary>Its agent is connected.</summary>
     public const string Up = "up";

@@ -1,4 +1,5 @@
 using ChannelSdk.Channels;
+using ChannelSdk.Host.Limits;
 using ChannelSdk.Protocol.Errors;
 using Microsoft.Extensions.Logging;
 
@@ -14,11 +15,10 @@ internal sealed class InstanceTelemetry(string instance, ILogger logger, HostMet
     /// <summary>How long the last events may take to be logged when the instance is detached: a sink may hang.</summary>
     private static readonly TimeSpan s_lastEvents = TimeSpan.FromSeconds(5);
 
-    /// <summary>Lines a second that a guest can cause by its links and sessions; further ones are counted, not logged.</summary>
-    private const int MaxEventLines = 50;
-
     private readonly List<Task> _followed = [];
-    private readonly LineBudget _eventLines = new(MaxEventLines, time);
+
+    /// <summary>Lines a second that a guest can cause by its links and sessions; further ones are counted, not logged.</summary>
+    public LineBudget EventLines { get; } = new(new InstanceLimits().EventLines, time);
 
     /// <inheritdoc/>
     public bool IsEnabled => metrics.AreCallsMeasured;
@@ -104,7 +104,7 @@ internal sealed class InstanceTelemetry(string instance, ILogger logger, HostMet
         await foreach (var one in events.ConfigureAwait(false))
         {
             metrics.Add(instance, one.Kind, one.Error);
-            if (_eventLines.TryTake(out var dropped))
+            if (EventLines.TryTake(out var dropped))
             {
                 if (dropped > 0)
                 {

@@ -26,6 +26,9 @@ internal sealed class RunningWorker : ITransportLink
     /// <summary>What it is; null once it is ended.</summary>
     public WorkerStatus? Status => _stopping.IsCancellationRequested ? null : new WorkerStatus(_process.ProcessId, _process.Confinement);
 
+    /// <summary>Periods in which it wanted more time of processors than it may have.</summary>
+    public long Throttles => _process.Throttles;
+
     /// <summary>Tells a confined worker what it works for, and serves it.</summary>
     /// <param name="process">Its process, which is this object's from now on.</param>
     /// <param name="bell">This side of the socket that wakes.</param>

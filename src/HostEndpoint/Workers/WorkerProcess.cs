@@ -46,6 +46,9 @@ internal sealed class WorkerProcess : IAsyncDisposable
     /// <summary>Ends with it, and gives its exit code; 128 + a signal's number if it was killed.</summary>
     public Task<int> Exited { get; }
 
+    /// <summary>Periods of 100 ms in which it wanted more time of processors than it may have.</summary>
+    public long Throttles => _group.ThrottledPeriods;
+
     /// <summary>Folders of its control groups.</summary>
     public IReadOnlyList<string> ControlGroups => _group.Paths;
 

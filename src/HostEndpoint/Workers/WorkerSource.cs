@@ -1,5 +1,6 @@
 using ChannelSdk.Channels;
 using ChannelSdk.Channels.Workers;
+using ChannelSdk.Host.Limits;
 using ChannelSdk.Linux.Descriptors;
 using ChannelSdk.Linux.Memory;
 using ChannelSdk.Linux.Native;
@@ -14,7 +15,8 @@ namespace ChannelSdk.Host.Workers;
 /// <param name="endpoint">Where its links come from; disposed of with this.</param>
 /// <param name="channel">Bounds and times of its channel.</param>
 /// <param name="options">How workers are started.</param>
-internal sealed class WorkerSource(string instance, ITransportEndpoint endpoint, ChannelOptions channel, WorkerOptions options) : IWorkerSource
+/// <param name="pace">How often.</param>
+internal sealed class WorkerSource(string instance, ITransportEndpoint endpoint, ChannelOptions channel, WorkerOptions options, StartPace pace) : IWorkerSource
 {
     private volatile RunningWorker? _running;
 
@@ -24,6 +26,9 @@ internal sealed class WorkerSource(string instance, ITransportEndpoint endpoint,
 
     /// <summary>The present worker; null while there is none.</summary>
     public WorkerStatus? Status => _running?.Status;
+
+    /// <summary>Periods in which the present worker wanted more time of processors than it may have.</summary>
+    public long Throttles => _running?.Throttles ?? 0;
 
     public IWorkerMemory CreateMemory(int bytes)
     {
@@ -39,6 +44,7 @@ internal sealed class WorkerSource(string instance, ITransportEndpoint endpoint,
 
     public async ValueTask<ITransportLink> StartAsync(IWorkerMemory memory, bool resumes, CancellationToken cancellationToken)
     {
+        await pace.WaitAsync(cancellationToken).ConfigureAwait(false);
         // A thread of this worker's alone closes what it may send through its sockets.
         var closer = new ForeignCloser();
         var (own, other) = Descriptor.SocketPair(Abi.SOCK_STREAM, closer)

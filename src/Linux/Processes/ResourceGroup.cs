@@ -20,6 +20,26 @@ public sealed class ResourceGroup
     /// <summary>The controllers (memory, pids, cpu) that bound nothing here.</summary>
     public IReadOnlyList<string> Missing { get; }
 
+    /// <summary>Periods of 100 ms in which the program wanted more time of processors than it may have; 0 where that is not counted, and once the groups have ended.</summary>
+    public long ThrottledPeriods
+    {
+        get
+        {
+            const string name = "nr_throttled ";
+            foreach (var path in Paths)
+            {
+                // Both versions have the same line in the same file.
+                var line = SmallFile.Read($"{path}/cpu.stat").Split('\n').FirstOrDefault(static line => line.StartsWith(name, StringComparison.Ordinal));
+                if (line is not null && long.TryParse(line.AsSpan(name.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var count))
+                {
+                    return count;
+                }
+            }
+
+            return 0;
+        }
+    }
+
     /// <summary>The files that the number of a process is written to, to put it in.</summary>
     public IReadOnlyList<string> ProcessesFiles => [.. Paths.Select(static path => $"{path}/cgroup.procs")];
 

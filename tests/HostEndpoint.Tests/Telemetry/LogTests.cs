@@ -1,12 +1,14 @@
 using System.Text.RegularExpressions;
 using ChannelSdk.Channels;
 using ChannelSdk.Host;
+using ChannelSdk.Host.Limits;
 using ChannelSdk.Host.Policy;
 using ChannelSdk.Host.Telemetry;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Protocol.Options;
 using ChannelSdk.Protocol.Services;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 
 namespace ChannelSdk.HostEndpoint.Tests.Telemetry;
 
@@ -114,6 +116,57 @@ public partial class LogTests
         clock.Second++;
         Assert.True(budget.TryTake(out var dropped));
         Assert.Equal(2, dropped);
+    }
+
+    [Fact]
+    public async Task The_lines_that_a_guest_makes_are_bounded_and_counted_and_the_bound_is_changed_while_it_is_attached()
+    {
+        using var log = new LogLines();
+        await using var guest = new GuestDouble();
+        await using var host = new ChannelHost(new ChannelHostOptions { LoggerFactory = log });
+        var instance = host.Attach("vm1", guest.Uri, new InstanceOptions { Limits = new InstanceLimits { RefusalLines = 2 } });
+        await instance.WaitReadyAsync(Soon);
+        await CallMissingAsync(guest, 100);
+        // A few seconds may have passed.
+        var dropped = instance.Status.Limits.RefusalLines;
+        Assert.InRange(dropped, 50, 98);
+        Assert.Equal(100 - dropped, log.All.Count(static line => line.Event == HostLogEvent.GuestCallRefused));
+        instance.Limits = instance.Limits with { RefusalLines = 10_000 };
+        await CallMissingAsync(guest, 100);
+        Assert.Equal(dropped, instance.Status.Limits.RefusalLines);
+        Assert.Throws<ArgumentOutOfRangeException>(() => instance.Limits = new InstanceLimits { EventLines = 0 });
+        Assert.Equal(10_000, instance.Limits.RefusalLines);
+    }
+
+    [Fact]
+    public async Task Workers_that_end_too_soon_are_followed_by_others_at_a_pace_that_can_be_changed()
+    {
+        var time = new FakeTimeProvider();
+        var pace = new StartPace(60, time);
+        for (var i = 0; i < 10; i++)
+        {
+            Assert.True(pace.WaitAsync(default).AsTask().IsCompletedSuccessfully);
+        }
+
+        var next = pace.WaitAsync(default).AsTask();
+        Assert.False(next.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(1.1));
+        await next.WaitAsync(Soon);
+        Assert.Equal(1, pace.Delayed);
+        var another = pace.WaitAsync(default).AsTask();
+        pace.Change(6000);
+        time.Advance(TimeSpan.FromSeconds(1));
+        await another.WaitAsync(Soon);
+        Assert.Equal(2, pace.Delayed);
+    }
+
+    private static async Task CallMissingAsync(GuestDouble guest, int count)
+    {
+        var missing = new RpcMethod<PowerCommand, PowerCommand>("evil.Method", StreamClass.Rpc);
+        for (var i = 0; i < count; i++)
+        {
+            await Assert.ThrowsAsync<ChannelException>(async () => await guest.Channel.CallAsync(missing, new PowerCommand(), cancellationToken: Soon));
+        }
     }
 
     private sealed class SecondClock : TimeProvider

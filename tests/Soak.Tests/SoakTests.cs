@@ -10,6 +10,7 @@ namespace ChannelSdk.Soak.Tests;
 /// attack a short turn; `./test --long` ten minutes to all, and then the quiet ones' p99 is judged as well. With
 /// CHANNELSDK_SOAK_ONLY it runs the attacks whose name has this text.
 /// </summary>
+[Collection("soak")]
 public sealed class SoakTests(ITestOutputHelper output)
 {
     private const int Quiet = 20;

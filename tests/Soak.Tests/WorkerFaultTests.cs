@@ -8,6 +8,7 @@ namespace ChannelSdk.Soak.Tests;
 /// Fifty quiet instances with workers, and one whose guest, monitor or worker tries each fault in turn: a part of a second each, with `./test --long` ten
 /// seconds. What it costs the quiet ones in time is measured by `bench/run faults`. With CHANNELSDK_SOAK_ONLY it runs the faults whose name has this text.
 /// </summary>
+[Collection("soak")]
 public sealed class WorkerFaultTests(ITestOutputHelper output)
 {
     private const int Quiet = 50;

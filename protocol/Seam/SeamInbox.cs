@@ -24,6 +24,8 @@ internal sealed class SeamInbox(
     /// <summary>The last millisecond that DateTimeOffset can hold (year 9999).</summary>
     private const long MaxUnixMilliseconds = 253402300799999;
 
+    private readonly SeamRates _rates = new(bounds.Session.TotalLimit);
+
     /// <summary>As <see cref="SeamPeer.Receive"/>.</summary>
     public bool Receive(long now)
     {
@@ -58,6 +60,7 @@ internal sealed class SeamInbox(
 
     private void OnRecord(in SeamRecord untrusted, ReadOnlySpan<byte> untrustedData, long now)
     {
+        Require(untrusted.Kind < SeamKind.Opening || _rates.TryTakeEvent(now), "more events than a guest can cause");
         switch (untrusted.Kind)
         {
             case SeamKind.Incoming:
@@ -116,6 +119,7 @@ internal sealed class SeamInbox(
     {
         Span<byte> name = stackalloc byte[RpcHeader.MaxMethod];
         var length = untrusted.Extra;
+        Require(_rates.TryTakeCall(now), "more calls than a guest may make in this time");
         Require(length is > 0 and <= RpcHeader.MaxMethod && length <= untrustedData.Length, "a method's name of another length");
         Require(untrusted.Value < StreamClassValues.Count, "a class of streams that is not one");
         Require(untrusted.First is >= 0 and <= uint.MaxValue, "a deadline that is not one");

@@ -145,6 +145,53 @@ public class HostileWorkerTests
         }
     }
 
+    [Theory]
+    [InlineData((byte)SeamKind.Heartbeat)]
+    [InlineData((byte)SeamKind.Established)]
+    [InlineData((byte)SeamKind.EndpointFailed)]
+    public void A_worker_that_tells_more_of_its_links_than_there_can_be_is_ended(byte kind)
+    {
+        var supervisor = new Supervisor(new Random(1));
+        long now = 0;
+        // A busy one for a while: a heartbeat each 5 ms.
+        for (; now < 60_000_000; now += 5000)
+        {
+            supervisor.Write(new SeamRecord { Kind = SeamKind.Heartbeat, Second = -1 });
+            supervisor.Peer.Receive(now);
+            supervisor.Peer.Publish(now);
+        }
+
+        var (heard, error) = (supervisor.Peer.Received, Assert.Throws<ChannelException>(() =>
+        {
+            for (var i = 0; i < 100_000; i++)
+            {
+                supervisor.Write(new SeamRecord { Kind = (SeamKind)kind, Second = -1 });
+                supervisor.Peer.Receive(now);
+                supervisor.Peer.Publish(now);
+            }
+        }));
+        Assert.Contains("more events", error.Message, StringComparison.Ordinal);
+        Assert.InRange(supervisor.Peer.Received - heard, 1000, 25_000);
+    }
+
+    [Fact]
+    public void A_worker_that_makes_more_calls_than_its_guest_may_is_ended()
+    {
+        var supervisor = new Supervisor(new Random(1)) { IsServing = false };
+        var error = Assert.Throws<ChannelException>(() =>
+        {
+            for (uint i = 0; i < 1_000_000; i++)
+            {
+                supervisor.Write(new SeamRecord { Kind = SeamKind.Incoming, Call = 0x8000_0000 + i, Length = 6, Extra = 6 });
+                supervisor.Peer.Receive(0);
+                supervisor.Peer.Publish(0);
+                supervisor.ReadAll();
+            }
+        });
+        Assert.Contains("more calls than a guest may make", error.Message, StringComparison.Ordinal);
+        Assert.InRange(supervisor.Peer.Received, s_options.TotalLimit!.StreamsBurst, 3 * s_options.TotalLimit.StreamsBurst);
+    }
+
     [Fact]
     public void A_turn_ends_however_much_a_worker_has_written()
     {

@@ -13,7 +13,8 @@ namespace ChannelSdk.Linux.Descriptors;
 /// </remarks>
 public static unsafe class EventSignal
 {
-    private const int Requests = 128;
+    // The kernel makes room for a page of answers at least; what is asked for counts against fs.aio-max-nr, for each process.
+    private const int Requests = 16;
     private const int Reaped = 64;
 
     private static readonly Lock s_gate = new();
@@ -52,33 +53,39 @@ public static unsafe class EventSignal
         }
     }
 
-    /// <summary>Whether a descriptor is an eventfd. It does not depend on other holders of the descriptor.</summary>
+    /// <summary>Whether a descriptor is an eventfd. It does not depend on other holders of the descriptor, nor on /proc, and signals nothing.</summary>
     public static bool IsEvent(SafeFd fd)
     {
-        using var hold = new HandleHold(fd);
-        return new FileInfo($"/proc/self/fd/{fd.DangerousGetHandle()}").LinkTarget == "anon_inode:[eventfd]";
+        // io_submit(2) looks at the eventfd first (EINVAL for any other file), and then at the flags of the operation, which there are not.
+        return Submit(fd, AioRequest.NoSuchFlag) < 0 && Errno.Last == Errno.EOPNOTSUPP;
     }
 
     /// <summary>Signals. A full counter stays full, and its owner has been told anyway.</summary>
     /// <param name="fd">An eventfd; nothing happens to any other file.</param>
-    public static void Signal(SafeFd fd)
+    public static void Signal(SafeFd fd) => _ = Submit(fd, 0);
+
+    private static nint Submit(SafeFd fd, uint flags)
     {
         using var hold = new HandleHold(fd);
         byte nothing;
         var request = new AioRequest
         {
+            OperationFlags = flags,
             File = (uint)s_null!.DangerousGetHandle(),
             Buffer = (ulong)&nothing,
             Flags = AioRequest.SignalsEvent,
             Event = (uint)fd.DangerousGetHandle(),
         };
         var first = &request;
-        if (Submit(&first) < 0 && Errno.Last == Errno.EAGAIN)
+        var submitted = Submit(&first);
+        if (submitted < 0 && Errno.Last == Errno.EAGAIN)
         {
             // A completed operation takes room until it is fetched.
             Reap();
-            _ = Submit(&first);
+            submitted = Submit(&first);
         }
+
+        return submitted;
     }
 
     private static nint Submit(AioRequest** requests) => SystemCalls.Syscall(Abi.SYS_io_submit, (nint)s_context, 1, (nint)requests, 0, 0);

@@ -17,6 +17,7 @@ public static class Abi
     public static int SYS_io_setup => Of(x64: 206, arm64: 0);
     public static int SYS_io_submit => Of(x64: 209, arm64: 2);
     public static int SYS_io_getevents => Of(x64: 208, arm64: 4);
+    public static int SYS_fstat => Of(x64: 5, arm64: 80);
     public static int SYS_getdents64 => Of(x64: 217, arm64: 61);
     public static int SYS_renameat2 => Of(x64: 316, arm64: 276);
 

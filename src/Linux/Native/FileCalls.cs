@@ -33,6 +33,14 @@ public static unsafe partial class FileCalls
         return (int)SystemCalls.Syscall(Abi.SYS_getdents64, folder.DangerousGetHandle(), (nint)buffer, length, 0, 0);
     }
 
+    /// <summary>The size of an open file by fstat(2), of which a filter of system calls sees that it names no path: what the C library calls in its place does; -1 if it has failed.</summary>
+    public static long SizeOf(SafeFd file)
+    {
+        using var hold = new HandleHold(file);
+        FileStatus status = default;
+        return SystemCalls.Syscall(Abi.SYS_fstat, file.DangerousGetHandle(), (nint)(&status), 0, 0, 0) == 0 ? status.Size : -1;
+    }
+
     /// <summary>renameat2(2) by its number: musl has no function of that name.</summary>
     public static int RenameAt2(SafeFileHandle folder, byte* from, byte* to, int flags)
     {

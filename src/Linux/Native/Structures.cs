@@ -64,6 +64,14 @@ public struct StatxResult
     public readonly bool IsMountRoot => (Attributes & Abi.STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
+/// <summary>struct stat, as far as it is the same on x86-64 and arm64.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 144)]
+public struct FileStatus
+{
+    [FieldOffset(48)]
+    public long Size;
+}
+
 /// <summary>struct statvfs on 64-bit, as far as it is used.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 112)]
 public struct StatVfs
@@ -143,6 +151,12 @@ public struct AioRequest
 
     /// <summary>Bytes of struct io_event.</summary>
     public const int EventSize = 32;
+
+    /// <summary>A flag of the operation (RWF_*) that there is not.</summary>
+    public const uint NoSuchFlag = 0x80000000;
+
+    [FieldOffset(12)]
+    public uint OperationFlags;
 
     [FieldOffset(20)]
     public uint File;

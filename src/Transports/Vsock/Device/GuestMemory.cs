@@ -157,12 +157,10 @@ internal sealed unsafe class GuestMemory : IDisposable
                 "guest memory that its owner could make smaller; give QEMU -object memory-backend-memfd,share=on, which seals it");
         }
 
-        StatxResult status = default;
-        using var hold = new HandleHold(file);
-        if (FileCalls.Statx((int)file.DangerousGetHandle(), "", Abi.AT_EMPTY_PATH, Abi.STATX_SIZE, &status) < 0
-            || status.Size < untrusted.FileOffset + untrusted.Length)
+        var size = FileCalls.SizeOf(file);
+        if (size < 0 || (ulong)size < untrusted.FileOffset + untrusted.Length)
         {
-            throw new DeviceFaultException($"a memory region of {untrusted.Length} bytes in a file of {status.Size}");
+            throw new DeviceFaultException($"a memory region of {untrusted.Length} bytes in a file of {size}");
         }
     }
 

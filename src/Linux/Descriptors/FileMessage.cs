@@ -2,43 +2,67 @@ using ChannelSdk.Linux.Native;
 
 namespace ChannelSdk.Linux.Descriptors;
 
-/// <summary>A message on a Unix socket that keeps messages apart (SOCK_SEQPACKET), perhaps with one open file (unix(7), SCM_RIGHTS).</summary>
+/// <summary>A message on a Unix socket that keeps messages apart (SOCK_SEQPACKET), perhaps with open files (unix(7), SCM_RIGHTS).</summary>
 public static unsafe class FileMessage
 {
+    /// <summary>Most open files of one message.</summary>
+    public const int MostFiles = 16;
+
     // A header and one number, padded.
     private const int OneFile = 24;
+    private const int Room = 16 + MostFiles * sizeof(int);
 
     /// <summary>Sends one without waiting.</summary>
     /// <param name="socket">The socket.</param>
     /// <param name="message">The message, one byte at least.</param>
     /// <param name="file">The open file, which stays the caller's too; null for none.</param>
     /// <returns>0, or the errno: EAGAIN if the other side does not read.</returns>
-    public static int Send(SafeFd socket, ReadOnlySpan<byte> message, SafeFd? file)
+    public static int Send(SafeFd socket, ReadOnlySpan<byte> message, SafeFd? file) => file is null ? SendFiles(socket, message, []) : SendFiles(socket, message, [file]);
+
+    /// <summary>Sends one without waiting.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <param name="message">The message, one byte at least.</param>
+    /// <param name="files">The open files, which stay the caller's too: <see cref="MostFiles"/> at most.</param>
+    /// <returns>0, or the errno: EAGAIN if the other side does not read, ETOOMANYREFS if too many of this user's are under way (unix(7)).</returns>
+    public static int SendFiles(SafeFd socket, ReadOnlySpan<byte> message, ReadOnlySpan<SafeFd> files)
     {
         ArgumentNullException.ThrowIfNull(socket);
-        var control = stackalloc byte[OneFile];
-        new Span<byte>(control, OneFile).Clear();
-        using var hold = new HandleHold(file ?? socket);
-        if (file is not null)
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(files.Length, MostFiles);
+        var control = stackalloc byte[Room];
+        new Span<byte>(control, Room).Clear();
+        var header = (ControlHeader*)control;
+        (header->Length, header->Level, header->Type) = (sizeof(ControlHeader) + files.Length * sizeof(int), Abi.SOL_SOCKET, Abi.SCM_RIGHTS);
+        var held = 0;
+        try
         {
-            var header = (ControlHeader*)control;
-            (header->Length, header->Level, header->Type) = (sizeof(ControlHeader) + sizeof(int), Abi.SOL_SOCKET, Abi.SCM_RIGHTS);
-            *(int*)(header + 1) = (int)file.DangerousGetHandle();
-        }
-
-        fixed (byte* start = message)
-        {
-            var vector = new IoVector { Start = start, Length = (nuint)message.Length };
-            var sent = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = file is null ? null : control, ControlLength = file is null ? 0 : OneFile };
-            while (SocketCalls.SendMsg(socket, &sent, Abi.MSG_NOSIGNAL | Abi.MSG_DONTWAIT) < 0)
+            for (; held < files.Length; held++)
             {
-                if (Errno.Last != Errno.EINTR)
-                {
-                    return Errno.Last;
-                }
+                var added = false;
+                files[held].DangerousAddRef(ref added);
+                ((int*)(header + 1))[held] = (int)files[held].DangerousGetHandle();
             }
 
-            return 0;
+            fixed (byte* start = message)
+            {
+                var vector = new IoVector { Start = start, Length = (nuint)message.Length };
+                var sent = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = held == 0 ? null : control, ControlLength = held == 0 ? 0 : header->Length };
+                while (SocketCalls.SendMsg(socket, &sent, Abi.MSG_NOSIGNAL | Abi.MSG_DONTWAIT) < 0)
+                {
+                    if (Errno.Last != Errno.EINTR)
+                    {
+                        return Errno.Last;
+                    }
+                }
+
+                return 0;
+            }
+        }
+        finally
+        {
+            while (held > 0)
+            {
+                files[--held].DangerousRelease();
+            }
         }
     }
 

@@ -16,14 +16,22 @@ internal sealed class UnixListener : IDisposable
     private readonly UnixSocketAddress _place;
     private readonly ForeignFd _fd;
     private readonly FileIdentity? _file;
-    private readonly AcceptOperation _accept;
+    private readonly Lock _gate = new();
 
-    private UnixListener(UnixSocketAddress place, ForeignFd fd)
+    // Not before it is used: another process may accept in the place of this one.
+    private AcceptOperation? _accept;
+    private bool _isDisposed;
+
+    private UnixListener(UnixSocketAddress place, ForeignFd fd, FileIdentity? file) => (_place, _fd, _file) = (place, fd, file);
+
+    /// <summary>Accepts on a socket that another process has made, and whose file that one removes.</summary>
+    /// <param name="place">Where it listens, for error texts.</param>
+    /// <param name="socket">The socket, which is this object's from now on.</param>
+    internal static UnixListener Of(UnixSocketAddress place, SafeFd socket)
     {
-        _place = place;
-        _fd = fd;
-        _file = FileIdentity.Of(place.Path);
-        _accept = new AcceptOperation(fd, place.Uri, errno => place.Error(errno, "accept on"), fd.Closer);
+        var fd = new ForeignFd((int)socket.DangerousGetHandle(), new ForeignCloser());
+        socket.SetHandleAsInvalid();
+        return new UnixListener(place, fd, null);
     }
 
     /// <summary>Makes the socket, in the place of a stale one if there is one.</summary>
@@ -60,7 +68,7 @@ internal sealed class UnixListener : IDisposable
                 throw place.Error(errno != 0 ? errno : Errno.Last, "listen on");
             }
 
-            return new UnixListener(place, fd);
+            return new UnixListener(place, fd, FileIdentity.Of(place.Path));
         }
         catch
         {
@@ -69,6 +77,9 @@ internal sealed class UnixListener : IDisposable
         }
     }
 
+    /// <summary>The listening socket.</summary>
+    internal SafeFd Socket => _fd;
+
     /// <summary>Closes the connections, and the open files that come through them.</summary>
     internal ForeignCloser Closer => _fd.Closer;
 
@@ -76,12 +87,17 @@ internal sealed class UnixListener : IDisposable
     internal async ValueTask<ForeignFd> AcceptAsync(CancellationToken cancellationToken)
     {
         await Closer.WaitForRoomAsync(cancellationToken).ConfigureAwait(false);
-        return (ForeignFd)await _accept.AcceptAsync(cancellationToken).ConfigureAwait(false);
+        return (ForeignFd)await Accepting().AcceptAsync(cancellationToken).ConfigureAwait(false);
     }
 
     public void Dispose()
     {
-        _accept.Dispose();
+        lock (_gate)
+        {
+            _isDisposed = true;
+            _accept?.Dispose();
+        }
+
         // Only our own file: another program may have put its own there.
         if (_file is { } file && FileIdentity.Of(_place.Path) == file)
         {
@@ -89,6 +105,16 @@ internal sealed class UnixListener : IDisposable
         }
 
         _fd.Dispose();
+    }
+
+    private AcceptOperation Accepting()
+    {
+        lock (_gate)
+        {
+            return _isDisposed
+                ? throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Refused, $"accepting on {_place.Uri} ended: the endpoint was disposed of")
+                : _accept ??= new AcceptOperation(_fd, _place.Uri, errno => _place.Error(errno, "accept on"), _fd.Closer);
+        }
     }
 
     /// <summary>Removes the socket file of a listener that has gone; refuses if it is alive, or no socket at all.</summary>

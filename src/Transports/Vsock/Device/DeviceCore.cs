@@ -202,6 +202,16 @@ internal sealed class DeviceCore : IReactorWork, IDisposable
         }
     }
 
+    /// <summary>The used index of a queue that does not run yet.</summary>
+    /// <exception cref="DeviceFaultException">It is not in the guest's memory.</exception>
+    internal ushort UsedIndex(RingAddresses addresses)
+    {
+        lock (_gate)
+        {
+            return _rings.UsedIndex(addresses);
+        }
+    }
+
     /// <summary>Stops a queue; nothing of it is touched afterwards.</summary>
     /// <returns>The available index that comes next, null if it did not run.</returns>
     internal ushort? StopQueue(bool isTransmit)

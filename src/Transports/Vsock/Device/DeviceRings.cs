@@ -75,6 +75,11 @@ internal sealed class DeviceRings(DeviceTurn turn)
         }
     }
 
+    /// <summary>The used index of a queue that does not run yet.</summary>
+    /// <exception cref="DeviceFaultException">It is not in the guest's memory.</exception>
+    internal ushort UsedIndex(RingAddresses addresses) => Memory is { } memory
+        ? SplitQueue.UsedIndexOf(memory, addresses) : throw new DeviceFaultException("a queue without a memory table");
+
     /// <summary>Stops a queue; nothing of it is touched afterwards.</summary>
     /// <returns>The available index that comes next, null if it did not run.</returns>
     internal ushort? Stop(bool isTransmit)

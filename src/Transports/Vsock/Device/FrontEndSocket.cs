@@ -35,6 +35,9 @@ internal sealed unsafe class FrontEndSocket(ForeignFd fd) : IDisposable
     /// <summary>The descriptors of the current message; a caller that keeps one removes it.</summary>
     internal List<SafeFd> Files => _files;
 
+    /// <summary>Whether a part of a message was read.</summary>
+    internal bool IsWithinMessage => _have > 0;
+
     private uint Flags => BinaryPrimitives.ReadUInt32LittleEndian(_buffer.AsSpan(4));
 
     private int PayloadLength => (int)BinaryPrimitives.ReadUInt32LittleEndian(_buffer.AsSpan(8));

@@ -19,6 +19,56 @@ internal sealed class RingSetUp(DeviceCore core, IoReactor reactor, bool isTrans
     private bool _isEnabled;
     private bool _isRunning;
 
+    /// <summary>What was said, for the next process that serves the front-end.</summary>
+    internal RingRecord Record => new(_size, _base, _addresses, _isEnabled, _isRunning, _kick is not null, _call is not null);
+
+    /// <summary>Adds its descriptors to those that go with <see cref="Record"/>.</summary>
+    internal void AddFiles(List<SafeFd> files)
+    {
+        if (_kick is not null)
+        {
+            files.Add(_kick);
+        }
+
+        if (_call is not null)
+        {
+            files.Add(_call);
+        }
+    }
+
+    /// <summary>Goes on with a queue where a process before has ended.</summary>
+    /// <param name="record">What that process was told, and may have changed.</param>
+    /// <param name="files">The descriptors that are left; it takes its own.</param>
+    /// <param name="features">The features that the front-end wants.</param>
+    /// <exception cref="DeviceFaultException">It cannot be.</exception>
+    internal void Restore(in RingRecord record, Queue<SafeFd> files, ulong features)
+    {
+        if (record.HasKick)
+        {
+            SetKick(files.Dequeue());
+        }
+
+        if (record.HasCall)
+        {
+            SetCall(files.Dequeue());
+        }
+
+        (_size, _base, _addresses, _isEnabled) = (record.Size, record.Base, record.Addresses, record.IsEnabled);
+        if (!record.IsRunning || record.Addresses is not { } addresses)
+        {
+            return;
+        }
+
+        // All chains were given back in the order in which they were taken, so those that were not are the next ones.
+        _base = core.UsedIndex(addresses);
+        StartIfComplete(features);
+        if (_call is not null)
+        {
+            // The guest may wait for an interrupt that the process before did not come to.
+            EventSignal.Signal(_call);
+        }
+    }
+
     internal void SetSize(uint size)
     {
         CheckStopped("size");

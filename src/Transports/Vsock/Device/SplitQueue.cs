@@ -83,6 +83,14 @@ internal sealed unsafe class SplitQueue
     /// <summary>Where we say which available index we want a kick at.</summary>
     private ref ushort AvailableEvent => ref *(ushort*)(_used + 4 + 8 * _size);
 
+    /// <summary>The used index of a queue that is somewhere.</summary>
+    /// <exception cref="DeviceFaultException">It is not in the guest's memory.</exception>
+    internal static ushort UsedIndexOf(GuestMemory memory, RingAddresses addresses)
+    {
+        var used = memory.User(addresses.Used, 4);
+        return used != null && ((nuint)used & 3) == 0 ? Volatile.Read(ref *(ushort*)(used + 2)) : throw new DeviceFaultException($"a used ring at {addresses.Used:x} that is not in the guest's memory");
+    }
+
     /// <summary>Finds the queue again in a new memory table.</summary>
     /// <exception cref="DeviceFaultException">It is not there.</exception>
     internal void Locate(GuestMemory memory)

@@ -1,4 +1,5 @@
 using ChannelSdk.Linux.Descriptors;
+using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
@@ -27,9 +28,10 @@ public sealed class VsockDevice : IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly Dictionary<uint, VsockDeviceListener> _listeners = [];
     private readonly CancellationTokenSource _stopping = new();
+    private readonly FrontEndServer _server;
+    private readonly DeviceDelegation _delegation;
     private UnixListener? _listener;
     private HybridServer? _hybrid;
-    private FrontEnd? _frontEnd;
     private Task _serving = Task.CompletedTask;
     private int _faults;
     private string? _lastFault;
@@ -37,7 +39,11 @@ public sealed class VsockDevice : IAsyncDisposable
     /// <summary>Makes a device. Nothing is opened before <see cref="Start"/> or the first use of an endpoint.</summary>
     /// <param name="options">What it is.</param>
     /// <exception cref="ChannelException">A value out of its range (<see cref="ChannelError.BadConfiguration"/>).</exception>
-    public VsockDevice(VsockDeviceOptions options)
+    public VsockDevice(VsockDeviceOptions options) : this(options, null)
+    {
+    }
+
+    private VsockDevice(VsockDeviceOptions options, DescriptorStore? store)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
@@ -47,6 +53,8 @@ public sealed class VsockDevice : IAsyncDisposable
             options.GuestCid,
             VsockLimits.Default with { Connections = options.MaxConnections, BufferBytes = (uint)options.BufferBytes },
             IoReactor.Shared);
+        _server = new FrontEndServer(_core, options, store is null ? null : new FrontEndStore(store), TellFault);
+        _delegation = new DeviceDelegation(this);
     }
 
     /// <summary>Path of the Unix socket that QEMU connects to.</summary>
@@ -61,8 +69,43 @@ public sealed class VsockDevice : IAsyncDisposable
             var isRunning = _core.IsRunning;
             lock (_gate)
             {
-                return new VsockDeviceStatus(_frontEnd is not null, isRunning, connections, violations, _faults, _lastFault);
+                return new VsockDeviceStatus(_server.HasFrontEnd, isRunning, connections, violations, _faults, _lastFault);
             }
+        }
+    }
+
+    /// <summary>
+    /// The endpoint of a device whose socket another process has made, in the process that serves it. The device ends with this process, and what its
+    /// front-end has given is left for the next one.
+    /// </summary>
+    /// <param name="socket">The listening socket, which is the endpoint's from now on.</param>
+    /// <param name="description">What <see cref="IDelegatedEndpoint.Listen"/> gave with it.</param>
+    /// <param name="store">What a process before has left, and where this one leaves it.</param>
+    /// <exception cref="ChannelException">A value out of its range (<see cref="ChannelError.BadConfiguration"/>).</exception>
+    public static IListeningEndpoint Inherit(SafeFd socket, ReadOnlySpan<byte> description, DescriptorStore store)
+    {
+        ArgumentNullException.ThrowIfNull(socket);
+        ArgumentNullException.ThrowIfNull(store);
+        var device = new VsockDevice(DeviceDescription.Read(description, out var port), store);
+        device._listener = UnixListener.Of(device._place, socket);
+        return new VsockDeviceListener(device, port, ownsDevice: false);
+    }
+
+    /// <summary>Gets what a device needs that a process cannot get any more once it is confined.</summary>
+    /// <returns>0, or the errno.</returns>
+    public static int Prepare() => EventSignal.Prepare();
+
+    /// <summary>
+    /// Makes the socket that QEMU connects to, and serves nothing yet: <see cref="Start"/> does, or the first use of an endpoint, or the worker of an
+    /// instance. Until then QEMU waits. Nothing happens if it is there.
+    /// </summary>
+    /// <exception cref="ChannelException">The socket cannot be made (<see cref="ChannelError.EndpointMissing"/> to <see cref="ChannelError.TransportFailed"/>).</exception>
+    public void Bind()
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
+            _listener ??= UnixListener.Start(_place);
         }
     }
 
@@ -79,12 +122,13 @@ public sealed class VsockDevice : IAsyncDisposable
                     "raise fs.aio-max-nr, and let the sandbox of this program allow io_setup and io_submit");
             }
 
-            _listener ??= UnixListener.Start(_place);
+            _delegation.ServeHere();
+            Bind();
             StartHybrid();
             // It may have ended by an error of the socket, which was told.
             if (_serving.IsCompleted)
             {
-                _serving = ServeAsync(_listener);
+                _serving = _server.ServeAsync(_listener!, _stopping.Token);
             }
         }
     }
@@ -133,11 +177,32 @@ public sealed class VsockDevice : IAsyncDisposable
         }
 
         _listener?.Dispose();
+        _delegation.Dispose();
         _core.Dispose();
         _stopping.Dispose();
     }
 
     internal bool TakesAnySourcePort => _options.AnySourcePort;
+
+    internal DeviceDelegation Delegation => _delegation;
+
+    internal long MaxMemory => _options.MaxMemory;
+
+    internal PeerIdentity PeerOf(uint port) => new(Scheme, TargetOf(port));
+
+    /// <summary>Gives the socket to another process, which serves one endpoint.</summary>
+    internal DelegatedSocket Delegate(VsockDeviceListener endpoint, uint port)
+    {
+        if (_options.HybridPath is not null)
+        {
+            throw new ChannelException(ChannelError.Unsupported, ErrorClass.Refused,
+                $"{endpoint.Uri} has a hybrid socket, which the worker of an instance cannot serve; leave hybrid= out, or read its bytes in process");
+        }
+
+        _delegation.Give(endpoint);
+        Bind();
+        return new DelegatedSocket(_listener!.Socket, DeviceDescription.Write(_options, port));
+    }
 
     internal string UriOf(uint port) => $"{Scheme}://{TargetOf(port)}";
 
@@ -217,62 +282,9 @@ public sealed class VsockDevice : IAsyncDisposable
         }
     }
 
-    private VsockDeviceLink NewLink(uint port) => new(_core, IoReactor.Shared, new PeerIdentity(Scheme, TargetOf(port)));
+    private VsockDeviceLink NewLink(uint port) => new(_core, IoReactor.Shared, PeerOf(port));
 
     private string TargetOf(uint port) => $"{_options.SocketPath}?cid={_options.GuestCid}&port={port}";
-
-    private async Task ServeAsync(UnixListener listener)
-    {
-        try
-        {
-            while (true)
-            {
-                var fd = await listener.AcceptAsync(_stopping.Token).ConfigureAwait(false);
-                try
-                {
-                    await ServeAsync(fd).ConfigureAwait(false);
-                }
-                catch (ChannelException error)
-                {
-                    fd.Dispose();
-                    TellFault(error.Message);
-                }
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // Disposed of.
-        }
-        catch (ChannelException error)
-        {
-            TellFault(error.Message);
-        }
-    }
-
-    private async Task ServeAsync(ForeignFd fd)
-    {
-        var frontEnd = FrontEnd.Attach(_core, fd, IoReactor.Shared, _options);
-        lock (_gate)
-        {
-            _frontEnd = frontEnd;
-        }
-
-        string? fault;
-        using (_stopping.Token.UnsafeRegister(static state => ((FrontEnd)state!).Close(null), frontEnd))
-        {
-            fault = await frontEnd.Ended.ConfigureAwait(false);
-        }
-
-        lock (_gate)
-        {
-            _frontEnd = null;
-        }
-
-        if (fault is not null)
-        {
-            TellFault(fault);
-        }
-    }
 
     private void TellFault(string fault)
     {

@@ -1,3 +1,4 @@
+using ChannelSdk.Linux.Descriptors;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Reactor;
@@ -9,7 +10,7 @@ namespace ChannelSdk.Transports.Vsock.Device;
 /// <param name="device">The device.</param>
 /// <param name="port">The port.</param>
 /// <param name="ownsDevice">Whether the device ends with this endpoint.</param>
-internal sealed class VsockDeviceListener(VsockDevice device, uint port, bool ownsDevice) : IListeningEndpoint, IVsockAcceptor
+internal sealed class VsockDeviceListener(VsockDevice device, uint port, bool ownsDevice) : IDelegatedEndpoint, IVsockAcceptor
 {
     private readonly LinkQueue<VsockDeviceLink> _links = new(device.UriOf(port), static link => link.IsDead);
     private bool _isListening;
@@ -19,6 +20,18 @@ internal sealed class VsockDeviceListener(VsockDevice device, uint port, bool ow
     public string Uri => device.UriOf(port);
 
     public bool HasCandidates => true;
+
+    public PeerIdentity Peer => device.PeerOf(port);
+
+    public long SharedMemory => device.MaxMemory;
+
+    public DescriptorStore Store => device.Delegation.Store;
+
+    public DelegatedSocket Listen()
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        return device.Delegate(this, port);
+    }
 
     public ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
     {
@@ -61,6 +74,7 @@ internal sealed class VsockDeviceListener(VsockDevice device, uint port, bool ow
         var left = _links.End(new ChannelException(
             ChannelError.TransportFailed, ErrorClass.Refused, $"accepting on {Uri} ended: the endpoint was disposed of"));
         device.Unlisten(port, this);
+        device.Delegation.TakeBack(this);
         foreach (var link in left)
         {
             link.Abort();
@@ -74,12 +88,14 @@ internal sealed class VsockDeviceListener(VsockDevice device, uint port, bool ow
 
     private async ValueTask<ITransportLink> OpenOneAsync(CancellationToken cancellationToken)
     {
-        device.StartFor(Uri);
         if (!_isListening)
         {
             device.Listen(port, this);
             _isListening = true;
         }
+
+        // Then what the start of the device finds wrong is told here, and no connection finds the port closed.
+        device.StartFor(Uri);
 
         return await _links.AcceptAsync(cancellationToken).ConfigureAwait(false);
     }

@@ -16,6 +16,10 @@ internal static class WorkerLoop
     /// <summary>Number of the descriptor of the socket by which the two wake each other.</summary>
     private const int Bell = 5;
 
+    /// <summary>Numbers of the descriptors of the socket pair in which the worker of a device leaves what is QEMU's.</summary>
+    private const int StoreWriting = 6;
+    private const int StoreReading = 7;
+
     /// <summary>Exit code after a session that the host manager has ended, or its own end.</summary>
     private const int Done = 0;
 
@@ -37,7 +41,9 @@ internal static class WorkerLoop
 
         var setup = WorkerSetup.Read(message.AsSpan(0, length));
         using var memory = SharedMemory.Map(new SafeFd(Memory), ChannelWorker.MemoryFor(setup.Options));
-        var endpoint = setup.Listens ? new ListeningBrokeredEndpoint(control, setup.HasCandidates) : new BrokeredEndpoint(control);
+        var requests = new LinkRequests(control);
+        ITransportEndpoint endpoint = setup.IsDevice ? new BrokeredDevice(requests, new DescriptorStore(new SafeFd(StoreWriting), new SafeFd(StoreReading)))
+            : setup.Listens ? new ListeningBrokeredEndpoint(requests, setup.HasCandidates) : new BrokeredEndpoint(requests);
         var bell = DescriptorLinks.Attach(new SafeFd(Bell), new PeerIdentity("worker", "supervisor"));
         var worker = new ChannelWorker(endpoint, setup.Options, ((System.Buffers.IMemoryOwner<byte>)memory).Memory, bell, setup.Resumes, new ReactorTime());
         var working = WorkAsync(worker, control);
@@ -48,7 +54,7 @@ internal static class WorkerLoop
                 return Refused;
             }
 
-            endpoint.OnReply(reply, link);
+            requests.OnReply(reply, link);
         }
 
         working.GetAwaiter().GetResult();

@@ -47,8 +47,8 @@ public class WorkerSetupTests
                 BulkLimit = new RateLimit(BytesPerSecond: 8),
             },
         };
-        var read = WorkerSetup.Read(new WorkerSetup(options, Listens: true, HasCandidates: false, Resumes: true).ToBytes());
-        Assert.Equal((true, false, true), (read.Listens, read.HasCandidates, read.Resumes));
+        var read = WorkerSetup.Read(new WorkerSetup(options, Listens: true, HasCandidates: false, Resumes: true) { IsDevice = true }.ToBytes());
+        Assert.Equal((true, false, true, true), (read.Listens, read.HasCandidates, read.Resumes, read.IsDevice));
         // An option that is new is in neither until it is written here.
         AssertAllDiffer(options.Session, new SessionOptions { ControlLimit = new RateLimit() });
         AssertAllDiffer(options with { Session = null! }, new ChannelOptions());
@@ -65,7 +65,7 @@ public class WorkerSetupTests
         Assert.Equal(ChannelError.BadConfiguration, Assert.Throws<ChannelException>(() => WorkerSetup.Read(bytes)).Code);
         bytes[0]--;
         // Largest message.
-        bytes.AsSpan(32, 8).Fill(0xFF);
+        bytes.AsSpan(40, 8).Fill(0xFF);
         Assert.Contains(nameof(ChannelOptions.MaxMessage), Assert.Throws<ChannelException>(() => WorkerSetup.Read(bytes)).Message, StringComparison.Ordinal);
     }
 
@@ -76,6 +76,7 @@ public class WorkerSetupTests
         var read = LinkReply.Read(new LinkReply(error, false).ToBytes())!.Error!;
         Assert.Equal((error.Code, error.Class, error.Message), (read.Code, read.Class, read.Message));
         Assert.True(LinkReply.Read(new LinkReply(null, true).ToBytes())!.EndsBothWays);
+        Assert.Equal("a device", System.Text.Encoding.ASCII.GetString(LinkReply.Read(new LinkReply(null, false) { Description = "a device"u8.ToArray() }.ToBytes())!.Description.Span));
         Assert.Null(LinkReply.Read([1, 2, 3]));
         Assert.Null(LinkReply.Read(new byte[LinkReply.MostBytes + 1]));
     }

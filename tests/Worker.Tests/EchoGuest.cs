@@ -1,6 +1,7 @@
 using ChannelSdk.Channels;
 using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Options;
+using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Schemes;
 using Google.Protobuf.WellKnownTypes;
 
@@ -15,9 +16,14 @@ internal sealed class EchoGuest : IAsyncDisposable
     private readonly TestDirectory _folder = new();
     private int _calls;
 
-    public EchoGuest(bool dials = false)
+    public EchoGuest(bool dials = false) : this(
+        dials ? static path => ($"unix-listen://{path}", TransportEndpoints.Create($"unix://{path}")) : static path => ($"unix://{path}", TransportEndpoints.Create($"unix-listen://{path}")))
     {
-        var path = _folder["guest.sock"];
+    }
+
+    /// <param name="ends">For a path of its own, where a host finds it, and its own endpoint.</param>
+    public EchoGuest(Func<string, (string HostUri, ITransportEndpoint Own)> ends)
+    {
         var services = new ServiceRegistry();
         services.Unary(Echo, (request, _) =>
         {
@@ -37,8 +43,8 @@ internal sealed class EchoGuest : IAsyncDisposable
                 await stream.WriteAsync(message.Memory, context.CancellationToken);
             }
         });
-        (HostUri, var own) = dials ? ($"unix-listen://{path}", $"unix://{path}") : ($"unix://{path}", $"unix-listen://{path}");
-        Channel = new Channel(PeerRole.Guest, TransportEndpoints.Create(own), services);
+        (HostUri, var own) = ends(_folder["guest.sock"]);
+        Channel = new Channel(PeerRole.Guest, own, services);
         Channel.Start();
     }
 

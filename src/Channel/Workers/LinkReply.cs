@@ -5,7 +5,8 @@ using ChannelSdk.Protocol.Text;
 namespace ChannelSdk.Channels.Workers;
 
 /// <summary>
-/// A supervisor's answer to a worker that asks for its next link, which comes with a descriptor if there is one. A request is one byte.
+/// A supervisor's answer to a worker that asks for its next link, or for the listening socket of its device (<see cref="WorkerSetup.IsDevice"/>): it comes
+/// with a descriptor if there is one. A request is one byte.
 /// </summary>
 /// <param name="Error">Why there is none; null with a descriptor.</param>
 /// <param name="EndsBothWays">Whether a peer that sends no more is gone.</param>
@@ -17,15 +18,18 @@ public sealed record LinkReply(ChannelException? Error, bool EndsBothWays)
     private const int Fixed = 4;
     private const int MostText = 1024;
 
+    /// <summary>What a worker must know of a listening socket, in its transport's form; nothing for a link.</summary>
+    public ReadOnlyMemory<byte> Description { get; init; }
+
     /// <summary>What a worker sends to ask.</summary>
     public static ReadOnlySpan<byte> Request => [1];
 
-    /// <summary>Encodes it: class of the error and 0x80, or whether the link ends both ways; zero; code u16; text.</summary>
+    /// <summary>Encodes it: class of the error and 0x80, or whether the link ends both ways; zero; code u16; text, or the description.</summary>
     public byte[] ToBytes()
     {
         if (Error is not { } error)
         {
-            return [EndsBothWays ? (byte)1 : (byte)0, 0, 0, 0];
+            return [EndsBothWays ? (byte)1 : (byte)0, 0, 0, 0, .. Description.Span];
         }
 
         Span<byte> text = stackalloc byte[MostText];
@@ -46,7 +50,7 @@ public sealed record LinkReply(ChannelException? Error, bool EndsBothWays)
         }
 
         return (bytes[0] & 0x80) == 0
-            ? new LinkReply(null, bytes[0] != 0)
+            ? new LinkReply(null, bytes[0] != 0) { Description = bytes[Fixed..].ToArray() }
             : new LinkReply(
                 new ChannelException((ChannelError)BinaryPrimitives.ReadUInt16LittleEndian(bytes[2..]), (ErrorClass)(bytes[0] & 0x7F), PeerText.Decode(bytes[Fixed..])), false);
     }

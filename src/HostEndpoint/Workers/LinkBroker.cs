@@ -8,7 +8,7 @@ namespace ChannelSdk.Host.Workers;
 
 /// <summary>
 /// Opens links for a worker, which may open nothing itself: it asks on its control socket, and gets the descriptor of the next link, or why
-/// there is none. It can ask for nothing else, and not more often than a listening endpoint may be connected to.
+/// there is none. It can ask for nothing else, and not more often than a listening endpoint may be connected to. The worker of a device gets the listening socket.
 /// </summary>
 /// <param name="endpoint">Where links come from.</param>
 /// <param name="control">The control socket.</param>
@@ -38,7 +38,25 @@ internal sealed class LinkBroker(ITransportEndpoint endpoint, SafeFd control)
         }
     }
 
-    private async ValueTask AnswerAsync(CancellationToken cancellationToken)
+    private ValueTask AnswerAsync(CancellationToken cancellationToken) => endpoint is IDelegatedEndpoint device ? AnswerAsync(device) : AnswerLinkAsync(cancellationToken);
+
+    private ValueTask AnswerAsync(IDelegatedEndpoint device)
+    {
+        try
+        {
+            Peer = device.Peer;
+            var listening = device.Listen();
+            Send(new LinkReply(null, false) { Description = listening.Description }, listening.Socket);
+        }
+        catch (ChannelException e) when (e.Code != ChannelError.WorkerFailed)
+        {
+            Send(new LinkReply(e, false), null);
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    private async ValueTask AnswerLinkAsync(CancellationToken cancellationToken)
     {
         LinkReply reply;
         SafeFd? file = null;
@@ -65,10 +83,15 @@ internal sealed class LinkBroker(ITransportEndpoint endpoint, SafeFd control)
 
         using (file)
         {
-            if (FileMessage.Send(control, reply.ToBytes(), file) is not 0 and var error)
-            {
-                throw new ChannelException(ChannelError.WorkerFailed, ErrorClass.Retry, $"the worker of {endpoint.Uri} cannot be given a link: {Errno.Describe(error)}");
-            }
+            Send(reply, file);
+        }
+    }
+
+    private void Send(LinkReply reply, SafeFd? file)
+    {
+        if (FileMessage.Send(control, reply.ToBytes(), file) is not 0 and var error)
+        {
+            throw new ChannelException(ChannelError.WorkerFailed, ErrorClass.Retry, $"the worker of {endpoint.Uri} cannot be given a link: {Errno.Describe(error)}");
         }
     }
 

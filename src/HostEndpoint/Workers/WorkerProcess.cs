@@ -57,14 +57,15 @@ internal sealed class WorkerProcess : IAsyncDisposable
     /// <param name="options">How.</param>
     /// <param name="closer">Closes the control socket, and open files that come through it.</param>
     /// <param name="descriptors">What it is given open besides the control socket, which it has as 3: the first as 4, each further one by one higher.</param>
+    /// <param name="needs">What its endpoint takes besides.</param>
     /// <exception cref="ChannelException">
     /// <see cref="ChannelError.BadConfiguration"/>: there is no program, or it cannot be started, or something that is required does not hold.
     /// <see cref="ChannelError.ResourceExhausted"/>: all users are taken, or no descriptor is left. <see cref="ChannelError.TransportFailed"/>: it ended at once, or told nothing in time.
     /// </exception>
-    public static Task<WorkerProcess> StartAsync(string instance, WorkerOptions options, ForeignCloser closer, IReadOnlyList<SafeFileHandle> descriptors)
+    public static Task<WorkerProcess> StartAsync(string instance, WorkerOptions options, ForeignCloser closer, IReadOnlyList<SafeFileHandle> descriptors, WorkerNeeds needs = default)
     {
         options.Validate();
-        return Task.Factory.StartNew(() => Start(instance, options, closer, descriptors), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        return Task.Factory.StartNew(() => Start(instance, options, closer, descriptors, needs), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
     /// <summary>Kills it and all that it has made. It does not wait; <see cref="Exited"/> tells the end.</summary>
@@ -108,11 +109,11 @@ internal sealed class WorkerProcess : IAsyncDisposable
         _spawn.Dispose();
     }
 
-    private static WorkerProcess Start(string instance, WorkerOptions options, ForeignCloser closer, IReadOnlyList<SafeFileHandle> descriptors)
+    private static WorkerProcess Start(string instance, WorkerOptions options, ForeignCloser closer, IReadOnlyList<SafeFileHandle> descriptors, WorkerNeeds needs)
     {
         var number = Interlocked.Increment(ref s_count);
-        var spawn = new WorkerSpawn(options, (uint)number);
-        var limits = new ResourceLimits(options.MemoryBytes, options.Tasks, options.CpuPercent);
+        var spawn = new WorkerSpawn(options, needs, (uint)number);
+        var limits = new ResourceLimits(options.MemoryBytes + needs.SharedMemory, options.Tasks, options.CpuPercent);
         var group = ResourceGroup.Create(string.Create(CultureInfo.InvariantCulture, $"worker-{number}-{(instance.Length > NameLength ? instance[..NameLength] : instance)}"), limits);
         WorkerProcess? worker = null;
         try

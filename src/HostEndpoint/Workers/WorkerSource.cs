@@ -53,11 +53,13 @@ internal sealed class WorkerSource(string instance, ITransportEndpoint endpoint,
         {
             try
             {
-                using var file = ((WorkerMemory)memory).Handle();
+                using var file = Borrow(((WorkerMemory)memory).File);
+                var device = endpoint as IDelegatedEndpoint;
+                SafeFileHandle[] ofDevice = device?.Store is { } store ? [Borrow(store.Writing), Borrow(store.Reading)] : [];
                 cancellationToken.ThrowIfCancellationRequested();
-                var process = await WorkerProcess.StartAsync(instance, options, closer, [file, other]).ConfigureAwait(false);
+                var process = await WorkerProcess.StartAsync(instance, options, closer, [file, other, .. ofDevice], WorkerNeeds.Of(endpoint)).ConfigureAwait(false);
                 var listening = endpoint as IListeningEndpoint;
-                var setup = new WorkerSetup(channel, listening is not null, listening is { HasCandidates: true }, resumes);
+                var setup = new WorkerSetup(channel, listening is not null, listening is { HasCandidates: true }, resumes) { IsDevice = device is not null };
                 return _running = await RunningWorker.StartAsync(process, own, endpoint, setup).ConfigureAwait(false);
             }
             catch
@@ -70,12 +72,14 @@ internal sealed class WorkerSource(string instance, ITransportEndpoint endpoint,
 
     public ValueTask DisposeAsync() => endpoint.DisposeAsync();
 
+    // The same file, for the start of a program.
+    private static SafeFileHandle Borrow(SafeFd file) => new(file.DangerousGetHandle(), ownsHandle: false);
+
     private sealed class WorkerMemory(SharedMemory memory) : IWorkerMemory
     {
         public Memory<byte> Memory => memory.Memory;
 
-        /// <summary>The same file, for the start of a program.</summary>
-        public SafeFileHandle Handle() => new(memory.File.DangerousGetHandle(), ownsHandle: false);
+        public SafeFd File => memory.File;
 
         public void Dispose() => ((IDisposable)memory).Dispose();
     }

@@ -21,16 +21,18 @@ internal sealed class WorkerSpawn : IDisposable
     private const NamespaceKinds All = NamespaceKinds.Network | NamespaceKinds.Process | NamespaceKinds.Mount | NamespaceKinds.Ipc | NamespaceKinds.HostName;
 
     private readonly WorkerOptions _options;
+    private readonly WorkerNeeds _needs;
     private readonly string _program;
     private readonly List<WorkerGap> _gaps = [];
 
     /// <summary>Looks what this host gives, and takes a user.</summary>
     /// <param name="options">What is wanted.</param>
+    /// <param name="needs">What its endpoint takes besides.</param>
     /// <param name="number">A number by which the search for a user begins.</param>
     /// <exception cref="ChannelException"><see cref="ChannelError.BadConfiguration"/>: there is no program. <see cref="ChannelError.ResourceExhausted"/>: all users are taken.</exception>
-    public WorkerSpawn(WorkerOptions options, uint number)
+    public WorkerSpawn(WorkerOptions options, WorkerNeeds needs, uint number)
     {
-        _options = options;
+        (_options, _needs) = (options, needs);
         _program = options.Program ?? Path.Combine(AppContext.BaseDirectory, ProgramName);
         if (!File.Exists(_program))
         {
@@ -89,7 +91,8 @@ internal sealed class WorkerSpawn : IDisposable
         return
         [
             Encoding.UTF8.GetBytes(ProgramName), Argument("control", SpawnRequest.KeptNumber), Argument("descriptors", descriptors), Argument("user", Lease?.User ?? 0),
-            Argument("mounts", mounts), Argument("data", _options.MemoryBytes + ReservedBytes), Argument("files", _options.Descriptors), Argument("tasks", _options.Tasks),
+            Argument("mounts", mounts), Argument("data", _options.MemoryBytes + ReservedBytes), Argument("files", _options.Descriptors + _needs.Descriptors), Argument("tasks", _options.Tasks),
+            Argument("device", _needs.IsDevice ? 1 : 0),
         ];
     }
 

@@ -9,7 +9,7 @@ namespace ChannelSdk.Worker.Confinement;
 internal sealed class ConfinementSettings
 {
     /// <summary>The names of the arguments, for the line about wrong ones.</summary>
-    public const string Names = "control, descriptors, user, mounts, data, files, tasks";
+    public const string Names = "control, descriptors, user, mounts, data, files, tasks, device";
 
     /// <summary>The first descriptor that is given; those below it are the standard ones.</summary>
     public const int FirstGiven = 3;
@@ -39,6 +39,9 @@ internal sealed class ConfinementSettings
 
     /// <summary>Threads that its user may have (RLIMIT_NPROC), where it has a user of its own.</summary>
     public ulong Tasks { get; private set; } = 32;
+
+    /// <summary>Whether it serves a device, whose front-end shares memory with it.</summary>
+    public bool IsDevice { get; private set; }
 
     /// <summary>Reads the arguments; null if one is unknown or out of its range.</summary>
     public static ConfinementSettings? Parse(string[] arguments)
@@ -80,6 +83,9 @@ internal sealed class ConfinementSettings
                 return true;
             case "tasks" when value >= 1:
                 Tasks = value;
+                return true;
+            case "device" when value <= 1:
+                IsDevice = value == 1;
                 return true;
             default:
                 return false;

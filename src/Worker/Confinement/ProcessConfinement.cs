@@ -1,5 +1,6 @@
 using ChannelSdk.Linux.Processes;
 using ChannelSdk.Transports.Reactor;
+using ChannelSdk.Transports.Vsock.Device;
 
 namespace ChannelSdk.Worker.Confinement;
 
@@ -21,6 +22,12 @@ internal static class ProcessConfinement
         report.Set(ConfinementMeasure.ResourceLimits, ResourceBounds.Apply(settings));
         var threads = RuntimeThreads.Count();
         WarmUp.Run();
+        if (settings.IsDevice)
+        {
+            // From a file that it cannot open later. Where it fails, the device says so when it starts.
+            _ = VsockDevice.Prepare();
+        }
+
         if (settings.HostMounts != 0)
         {
             // After this there is no /proc.
@@ -42,7 +49,7 @@ internal static class ProcessConfinement
         report.Set(ConfinementMeasure.Undumpable, Undumpable.Apply());
         // The thread that serves descriptors, which has no more rights than this one now; what it makes the filter forbids.
         DescriptorLinks.Prepare(TakingTurns);
-        report.Set(ConfinementMeasure.SystemCallFilter, SystemCallFilter.Apply(SystemCallList.Worker));
+        report.Set(ConfinementMeasure.SystemCallFilter, SystemCallFilter.Apply(settings.IsDevice ? SystemCallList.DeviceWorker : SystemCallList.Worker));
         return report;
     }
 }

@@ -1,3 +1,5 @@
+using ChannelSdk.Linux.Native;
+
 namespace ChannelSdk.Worker.Confinement;
 
 /// <summary>A condition on an argument of a system call: its bits under a mask have a value.</summary>
@@ -21,6 +23,7 @@ internal static class SystemCallList
     private const ulong IntBits = uint.MaxValue;
     private const ulong Executable = 4;
     private const ulong PrivateExpedited = 8;
+    private const ulong GetSeals = Abi.F_GET_SEALS;
 
     // linux/sched.h. A thread shares memory, signal handlers and the process; what makes namespaces is none.
     private const ulong NewThread = 0x00000100 | 0x00000800 | 0x00010000;
@@ -90,6 +93,18 @@ internal static class SystemCallList
     ];
 
     /// <summary>
+    /// What the worker of a vsock device calls besides: interrupts, by asynchronous requests that read nothing from /dev/null, and what makes sure that
+    /// a front-end's memory stays as large as it is. No call of them has a path.
+    /// </summary>
+    public static IReadOnlyList<AllowedCall> Device { get; } =
+    [
+        new("io_submit"),
+        new("io_getevents"),
+        new("fcntl", new ArgumentTest(1, IntBits, GetSeals)),
+        new("fstat"),
+    ];
+
+    /// <summary>
     /// What ends the process: calls that no program makes that parses bytes, so a process that makes one was taken over. All others that
     /// are not allowed fail with EPERM, as the runtime and the C library look for files (the state of memory, a name of a thread) and go on without them.
     /// </summary>
@@ -105,4 +120,7 @@ internal static class SystemCallList
 
     /// <summary>What a worker may call.</summary>
     public static IReadOnlyList<AllowedCall> Worker { get; } = [.. Memory, .. Threads, .. Time, .. Descriptors];
+
+    /// <summary>What the worker of a device may call.</summary>
+    public static IReadOnlyList<AllowedCall> DeviceWorker { get; } = [.. Worker, .. Device];
 }

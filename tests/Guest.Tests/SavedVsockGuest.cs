@@ -11,14 +11,30 @@ public sealed class SavedVsockGuest : SavedGuest
     /// <summary>A device with its own socket, listening.</summary>
     public static VsockDevice NewDevice(string name, uint cid = 3, bool anySourcePort = false)
     {
+        var device = NewBoundDevice(name, cid, anySourcePort);
+        device.Start();
+        return device;
+    }
+
+    /// <summary>A device with its own socket, which a worker is to serve.</summary>
+    public static VsockDevice NewBoundDevice(string name, uint cid = 3, bool anySourcePort = false)
+    {
         var device = new VsockDevice(new VsockDeviceOptions
         {
             SocketPath = Path.Combine(Path.GetTempPath(), $"channelsdk-{name}-{Environment.ProcessId}.vsock"),
             GuestCid = cid,
             AnySourcePort = anySourcePort,
         });
-        device.Start();
+        device.Bind();
         return device;
+    }
+
+    /// <summary>A copy into which a device is plugged when it is attached: QEMU waits until the device is served, which a worker does.</summary>
+    public async Task<AttachedGuest> StartByWorkerAsync(string name)
+    {
+        var device = NewBoundDevice(name);
+        var guest = await RestoreAsync();
+        return new AttachedGuest(guest, () => device.Listen(Port), [guest, device]) { IsIsolated = true, Plug = () => guest.PlugVsockAsync(device.SocketPath, Soon) };
     }
 
     /// <summary>A copy with a device plugged.</summary>

@@ -1,3 +1,8 @@
+using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Errors;
+using ChannelSdk.Protocol.Services;
+using ChannelSdk.Services.Info;
+using ChannelSdk.Services.Measure;
 using ChannelSdk.Transports.Schemes;
 
 namespace ChannelSdk.Guest.Tests;
@@ -22,5 +27,80 @@ public sealed class TapByWorkerTests(SavedTapGuest saved) : AgentTests
         var started = await saved.StartAsync();
         started.IsIsolated = true;
         return started;
+    }
+}
+
+/// <summary>The agent in a real guest, over a vsock device that a worker serves.</summary>
+[Collection("vsock guest")]
+public sealed class VsockByWorkerTests(SavedVsockGuest saved) : AgentTests
+{
+    private static CancellationToken Soon => SavedGuest.Soon;
+
+    protected override Task<AttachedGuest> StartAsync() => saved.StartByWorkerAsync("worker");
+
+    [Fact]
+    public async Task The_memory_of_the_guest_is_in_its_worker_and_nothing_of_QEMU_is_in_the_host_manager()
+    {
+        await using var started = await StartAsync();
+        var vm = started.AttachByWorker();
+        await using var channel = vm.Channel;
+        await vm.WaitReadyAsync(Soon);
+        await Transfers.SendAsync(channel, 1 << 20, cutEvery: long.MaxValue);
+        const string memory = "/memfd:memory-backend-memfd";
+        Assert.Contains(memory, await File.ReadAllTextAsync($"/proc/{vm.Status.Worker!.ProcessId}/maps"), StringComparison.Ordinal);
+        Assert.DoesNotContain(memory, await File.ReadAllTextAsync("/proc/self/maps"), StringComparison.Ordinal);
+        Assert.DoesNotContain(Directory.EnumerateFiles("/proc/self/fd").Select(static fd => new FileInfo(fd).LinkTarget ?? ""), static target => target.StartsWith(memory, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_guest_boots_on_while_its_worker_is_killed_and_announces_itself_to_the_next_one()
+    {
+        await using var device = SavedVsockGuest.NewBoundDevice("boot-worker");
+        // QEMU comes later, and waits for the device as it starts.
+        await using var started = new AttachedGuest(null!, () => device.Listen(SavedVsockGuest.Port), []);
+        var vm = started.AttachByWorker();
+        await using var channel = vm.Channel;
+        await using var guest = await saved.BootAsync(options => options with { VsockSocket = device.SocketPath });
+        Assert.Equal(0, ProcessCalls.Kill(vm.Status.Worker!.ProcessId, Abi.SIGKILL));
+        await vm.WaitReadyAsync(Soon);
+        await Transfers.SendAsync(channel, 1 << 20, cutEvery: long.MaxValue);
+    }
+
+    [Fact]
+    public async Task Workers_that_are_killed_under_transfers_are_followed_by_others_that_have_the_same_guest()
+    {
+        await using var started = await StartAsync();
+        var vm = started.AttachByWorker();
+        await using var channel = vm.Channel;
+        await vm.WaitReadyAsync(Soon);
+        var boot = (await channel.CallAsync(InfoMethods.Get, new InfoRequest(), cancellationToken: Soon)).BootId;
+        for (var round = 0; round < 5; round++)
+        {
+            var worker = vm.Status.Worker!.ProcessId;
+            var stream = await channel.OpenStreamAsync(MeasureMethods.Source, new SourceRequest { Bytes = 1UL << 38 }, cancellationToken: Soon);
+            using (await stream.ReadAsync(Soon))
+            {
+            }
+
+            Assert.Equal(0, ProcessCalls.Kill(worker, Abi.SIGKILL));
+            var error = await Assert.ThrowsAsync<ChannelException>(async () =>
+            {
+                while (true)
+                {
+                    using var _ = await stream.ReadAsync(Soon);
+                }
+            });
+            Assert.Equal(ErrorClass.MayHaveRun, error.Class);
+            await stream.DisposeAsync();
+            Assert.Equal(boot, (await channel.CallAsync(InfoMethods.Get, new InfoRequest(), cancellationToken: Soon)).BootId);
+            Assert.NotEqual(worker, vm.Status.Worker!.ProcessId);
+        }
+
+        await Transfers.SendAsync(channel, 4 << 20, cutEvery: 1 << 20);
+        await Transfers.ReceiveAsync(channel, 4 << 20, cutEvery: 1 << 20);
+        // The driver begins again, on the connection of QEMU that was kept over five workers.
+        await using var console = await GuestConsole.ConnectAsync(started.Guest.ConsoleSocket);
+        await console.ShAsync("cd /sys/bus/virtio/drivers/vmw_vsock_virtio_transport; d=$(echo virtio*); echo $d > unbind; echo $d > bind");
+        await Transfers.SendAsync(channel, 4 << 20, cutEvery: 1 << 20);
     }
 }

@@ -1,6 +1,9 @@
 using System.Text.RegularExpressions;
+using ChannelSdk.Host;
+using ChannelSdk.Host.Workers;
 using ChannelSdk.Linux.Processes;
 using ChannelSdk.Worker.Confinement;
+using Google.Protobuf.WellKnownTypes;
 
 namespace ChannelSdk.Worker.Tests;
 
@@ -65,10 +68,53 @@ public sealed partial class SystemCallTests : IDisposable
     }
 
     [Fact]
+    public async Task The_worker_of_a_device_makes_each_call_of_its_group_and_no_other()
+    {
+        var (program, trace) = (Path.Combine(_folder.FullName, "traced"), Path.Combine(_folder.FullName, "trace"));
+        await File.WriteAllTextAsync(program, $"#!/bin/sh\nexec /usr/bin/strace -f -qq -e signal=none -o {trace} {Programs.Worker} \"$@\"\n");
+        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        await using (var guest = new DeviceGuest())
+        {
+            await using var host = new ChannelHost();
+            var options = new WorkerOptions { Program = program, StartTime = TimeSpan.FromMinutes(1) };
+            var vm = host.Attach("vm1", guest.Echo.HostUri, new InstanceOptions { Isolation = HostIsolation.Worker, Worker = options });
+            await guest.PlugAsync();
+            // So many that the kernel has no room for the answers to more interrupts until some are taken.
+            for (var i = 0; i < 300; i++)
+            {
+                await vm.Channel.CallAsync(EchoGuest.Echo, new BytesValue());
+            }
+        }
+
+        var calls = Calls(await File.ReadAllLinesAsync(trace));
+        var made = calls.Select(static call => call.Name).ToHashSet();
+        Assert.Equal([], made.Except(SystemCallList.DeviceWorker.Select(static call => call.Name)).Except(["tgkill", "clone3"]).Except(s_refused.Keys).Select(static name => $"{name} is made, and not in the list"));
+        Assert.Equal([], SystemCallList.Device.Select(static call => call.Name).Except(made).Select(static name => $"{name} is in the list, and not made"));
+        Assert.Equal([], calls.Where(static call => call.IsRefused).Select(static call => call.Name).Except(s_refused.Keys).Select(static name => $"{name} is refused, as its arguments are not allowed"));
+    }
+
+    [Theory]
+    // fcntl: F_GET_SEALS, of a socket; F_SETFL; F_SETOWN; F_DUPFD. fstat, to no place. io_setup.
+    [InlineData("call 72 3 1034", "errno 22", "errno 1")]
+    [InlineData("call 72 3 4 2048", "errno 1", "errno 1")]
+    [InlineData("call 72 3 8 1", "errno 1", "errno 1")]
+    [InlineData("call 72 3 0 0", "errno 1", "errno 1")]
+    [InlineData("call 5 3 0", "errno 14", "errno 1")]
+    [InlineData("call 206 1 0", "errno 1", "errno 1")]
+    public async Task The_worker_of_a_device_may_ask_for_seals_and_sizes_and_no_other_may(string probe, string ofDevice, string ofOther)
+    {
+        await using var device = await RawWorker.StartAsync("user=1879179261", "device=1");
+        Assert.True(device.Report.Holds(ConfinementMeasure.SystemCallFilter));
+        Assert.Equal(ofDevice, await device.TryAsync(probe));
+        await using var other = await RawWorker.StartAsync("user=1879179261", "device=0");
+        Assert.Equal(ofOther, await other.TryAsync(probe));
+    }
+
+    [Fact]
     public void No_call_is_both_allowed_and_deadly()
     {
-        Assert.Empty(SystemCallList.Worker.Select(static call => call.Name).Intersect(SystemCallList.Deadly));
-        Assert.Equal(SystemCallList.Worker.Count, SystemCallList.Worker.DistinctBy(static call => call.Name).Count());
+        Assert.Empty(SystemCallList.DeviceWorker.Select(static call => call.Name).Intersect(SystemCallList.Deadly));
+        Assert.Equal(SystemCallList.DeviceWorker.Count, SystemCallList.DeviceWorker.DistinctBy(static call => call.Name).Count());
         Assert.All(s_unseen.Values.Concat(s_refused.Values), static reason => Assert.NotEmpty(reason));
     }
 
@@ -87,10 +133,13 @@ public sealed partial class SystemCallTests : IDisposable
             worker.End();
         }
 
-        return [.. (await File.ReadAllLinesAsync(trace)).SkipWhile(static line => !line.Contains("seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC", StringComparison.Ordinal)).Skip(1)
+        return Calls(await File.ReadAllLinesAsync(trace));
+    }
+
+    private static List<(string Name, bool IsRefused)> Calls(string[] trace) =>
+        [.. trace.SkipWhile(static line => !line.Contains("seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC", StringComparison.Ordinal)).Skip(1)
             .Select(static line => (Call().Match(line), line)).Where(static pair => pair.Item1.Success && pair.Item1.Groups["name"].Value != "seccomp")
             .Select(static pair => (pair.Item1.Groups["name"].Value, pair.line.Contains("= -1 EPERM", StringComparison.Ordinal)))];
-    }
 
     [GeneratedRegex(@"^\d+ +(?:<\.\.\. )?(?<name>\w+)(?:\(| resumed>)")]
     private static partial Regex Call();

@@ -15,7 +15,7 @@ public sealed record WorkerOptions
     /// <summary>Whom workers run as, each as another; null for this program's user. Where this program is not root it is not used.</summary>
     public UserRange? Users { get; init; } = UserRange.Workers;
 
-    /// <summary>Bytes of memory that a worker may use: 32 MiB to 16 GiB, as a rule 64 MiB. Guest memory that a worker maps counts where it is touched first.</summary>
+    /// <summary>Bytes of memory that a worker may use: 32 MiB to 16 GiB, as a rule 64 MiB. A page of the guest's memory that a worker maps counts where it is touched first, so the control group of a vsock device's worker may have all of that besides.</summary>
     public long MemoryBytes { get; init; } = 64L << 20;
 
     /// <summary>Threads of a worker: 8 to 4096, as a rule 32.</summary>

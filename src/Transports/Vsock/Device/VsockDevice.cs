@@ -60,7 +60,7 @@ public sealed class VsockDevice : IAsyncDisposable
     /// <summary>Path of the Unix socket that QEMU connects to.</summary>
     public string SocketPath => _options.SocketPath;
 
-    /// <summary>How it is now.</summary>
+    /// <summary>How it is now. Of a device that the worker of an instance serves it tells nothing: the instance's events do.</summary>
     public VsockDeviceStatus Status
     {
         get

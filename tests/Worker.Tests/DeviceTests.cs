@@ -18,6 +18,8 @@ public sealed class DeviceTests
     private static readonly InstanceOptions s_options = new() { Isolation = HostIsolation.Worker, Worker = new WorkerOptions { Program = Programs.Worker } };
 
     private const int SigStop = 19;
+    private const int Messages = 200;
+    private const int Size = 60_000;
 
     private static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token;
 
@@ -55,17 +57,24 @@ public sealed class DeviceTests
         await using var host = new ChannelHost();
         var vm = host.Attach("vm1", guest.Echo.HostUri, s_options);
         await guest.PlugAsync();
-        for (var round = 0; round < (signal == Abi.SIGKILL ? 3 : 1); round++)
+        await vm.WaitReadyAsync(Soon);
+        var session = vm.Channel.Status.SessionId;
+        await using var stream = await vm.Channel.OpenStreamAsync(EchoGuest.EchoStream, new Empty(), cancellationToken: Soon);
+        for (var round = 1; round <= (signal == Abi.SIGKILL ? 3 : 1); round++)
         {
-            await EchoAsync(vm);
             var before = vm.Status.Worker!.ProcessId;
-            await using var stream = await vm.Channel.OpenStreamAsync(EchoGuest.EchoStream, new Empty(), cancellationToken: Soon);
-            var transfer = TransferAsync(stream);
-            await Task.Delay(20);
+            var writing = WriteAsync(stream);
             Assert.Equal(0, ProcessCalls.Kill(before, signal));
-            await transfer.Within();
-            await EchoAsync(vm);
+            for (var i = 0; i < Messages; i++)
+            {
+                using var echo = await stream.ReadAsync(Soon);
+                Assert.Equal((Size, (byte)i), (echo.Memory.Length, echo.Span[0]));
+            }
+
+            await writing;
+            await vm.Channel.CallAsync(EchoGuest.Echo, new BytesValue(), cancellationToken: Soon);
             Assert.NotEqual(before, vm.Status.Worker!.ProcessId);
+            Assert.Equal((session, round), (vm.Channel.Status.SessionId, vm.Channel.Status.Resumes));
         }
     }
 
@@ -111,7 +120,7 @@ public sealed class DeviceTests
         Assert.Contains(fault, events.Current.Text, StringComparison.Ordinal);
         var worker = vm.Status.Worker!.ProcessId;
         await guest.PlugAsync();
-        await EchoAsync(vm);
+        await vm.Channel.CallAsync(EchoGuest.Echo, new BytesValue(), cancellationToken: Soon);
         Assert.Equal(worker, vm.Status.Worker!.ProcessId);
     }
 
@@ -134,7 +143,7 @@ public sealed class DeviceTests
 
         File.Delete(guest.Path);
         await guest.PlugAsync();
-        await EchoAsync(vm);
+        await vm.Channel.CallAsync(EchoGuest.Echo, new BytesValue(), cancellationToken: Soon);
         // The path is the supervisor's, and goes with the instance.
         await host.DetachAsync("vm1");
         Assert.False(File.Exists(guest.Path));
@@ -174,35 +183,13 @@ public sealed class DeviceTests
         }
     }
 
-    private static async Task TransferAsync(ChannelStream stream)
+    private static async Task WriteAsync(ChannelStream stream)
     {
-        try
+        for (var i = 0; i < Messages; i++)
         {
-            while (true)
-            {
-                await stream.WriteAsync(new byte[60_000], Soon);
-                using var echo = await stream.ReadAsync(Soon);
-            }
-        }
-        catch (ChannelException)
-        {
-            // The worker was ended.
-        }
-    }
-
-    private static async Task EchoAsync(Instance vm)
-    {
-        while (true)
-        {
-            try
-            {
-                await vm.Channel.CallAsync(EchoGuest.Echo, new BytesValue(), new CallOptions(TimeSpan.FromSeconds(20)), Soon);
-                return;
-            }
-            catch (ChannelException e) when (e.Code is ChannelError.WorkerFailed)
-            {
-                // It was under way when the worker ended.
-            }
+            var message = new byte[Size];
+            message[0] = (byte)i;
+            await stream.WriteAsync(message, Soon);
         }
     }
 }

@@ -47,7 +47,8 @@ public static class TransportEndpoints
         new(VsockListenEndpoint.Scheme, TargetForm.Own, "vsock-listen://2:5000",
             uri => new VsockListenEndpoint(uri)),
         new(VchanAddress.DialScheme, TargetForm.Own, "vchan://3/org.channelsdk.agent.0",
-            uri => new VchanDialEndpoint(uri.ToString(), VchanAddress.Parse(uri, isListen: false), new XenDevices())),
+            uri => IsHostHere ? new VchanLeaseEndpoint(uri.ToString(), VchanAddress.Parse(uri, isListen: false), new XenDevices())
+                : new VchanDialEndpoint(uri.ToString(), VchanAddress.Parse(uri, isListen: false), new XenDevices())),
         new(VchanAddress.ListenScheme, TargetForm.Own, "vchan-listen://0/org.channelsdk.agent.0",
             uri => new VchanListenEndpoint(uri.ToString(), VchanAddress.Parse(uri, isListen: true), new XenDevices()), IsGuests: true),
     ];

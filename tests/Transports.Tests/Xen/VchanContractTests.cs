@@ -40,7 +40,7 @@ internal static class VchanRig
     }
 
     internal static ITransportEndpoint Dial(XenDouble xen, uint own, uint peer, int patienceMs = 5000) =>
-        new VchanDialEndpoint($"vchan://{peer}/{Name}", Address(peer, 16), xen.Domain(own))
+        new VchanLeaseEndpoint($"vchan://{peer}/{Name}", Address(peer, 16), xen.Domain(own))
         {
             Patience = TimeSpan.FromMilliseconds(patienceMs),
         };

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using ChannelSdk.Linux.Native;
 using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Xen.Devices;
+using Xunit;
 
 namespace ChannelSdk.Transports.Tests.Xen;
 
@@ -11,6 +12,7 @@ internal sealed unsafe class XenDouble : IDisposable
     private readonly Lock _gate = new();
     private readonly Dictionary<(uint Owner, uint Reference), Block> _grants = [];
     private readonly Dictionary<(uint Owner, uint Port), PortDouble> _ports = [];
+    private readonly Dictionary<uint, (uint Domain, uint[] References)> _prepared = [];
     private uint _lastNumber = 7;
 
     internal StoreDouble Store { get; } = new();
@@ -133,6 +135,33 @@ internal sealed unsafe class XenDouble : IDisposable
                 block.Users++;
                 xen.Mappings++;
                 return new Area(xen, domain, block, references, isOwner: false);
+            }
+        }
+
+        public PreparedGrants Prepare(uint domain, uint[] references)
+        {
+            lock (xen._gate)
+            {
+                xen._prepared.Add(++xen._lastNumber, (domain, references));
+                return new PreparedGrants(new SafeFd(DescriptorCalls.EventFd(0, Abi.EFD_CLOEXEC)), xen._lastNumber, references.Length);
+            }
+        }
+
+        public GrantArea Take(PreparedGrants prepared)
+        {
+            lock (xen._gate)
+            {
+                prepared.File.Dispose();
+                Assert.True(xen._prepared.Remove((uint)prepared.Index, out var made), "mapped twice");
+                return Map(made.Domain, made.References);
+            }
+        }
+
+        public EventPort Take(SafeFd file, uint number)
+        {
+            lock (xen._gate)
+            {
+                return xen._ports[(id, number)];
             }
         }
 

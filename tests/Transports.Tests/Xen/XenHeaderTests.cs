@@ -23,7 +23,7 @@ public sealed class XenHeaderTests
         #include <xen/io/libxenvchan.h>
         #define SHOW(name, value) printf("%s=%lu\n", name, (unsigned long)(value))
         int main(void) {
-            SHOW("bind", IOCTL_EVTCHN_BIND_INTERDOMAIN); SHOW("unbound", IOCTL_EVTCHN_BIND_UNBOUND_PORT); SHOW("notify", IOCTL_EVTCHN_NOTIFY);
+            SHOW("bind", IOCTL_EVTCHN_BIND_INTERDOMAIN); SHOW("unbound", IOCTL_EVTCHN_BIND_UNBOUND_PORT); SHOW("notify", IOCTL_EVTCHN_NOTIFY); SHOW("restrict", IOCTL_EVTCHN_RESTRICT_DOMID);
             SHOW("alloc", IOCTL_GNTALLOC_ALLOC_GREF); SHOW("unmap", IOCTL_GNTALLOC_SET_UNMAP_NOTIFY);
             SHOW("writable", GNTALLOC_FLAG_WRITABLE); SHOW("action", UNMAP_NOTIFY_CLEAR_BYTE | UNMAP_NOTIFY_SEND_EVENT);
             SHOW("bind.size", sizeof(struct ioctl_evtchn_bind_interdomain)); SHOW("bind.port", offsetof(struct ioctl_evtchn_bind_interdomain, remote_port));
@@ -76,6 +76,7 @@ public sealed class XenHeaderTests
                 ["bind"] = XenIoctl.EvtchnBindInterdomain,
                 ["unbound"] = XenIoctl.EvtchnBindUnboundPort,
                 ["notify"] = XenIoctl.EvtchnNotify,
+                ["restrict"] = XenIoctl.EvtchnRestrictDomain,
                 ["alloc"] = XenIoctl.GntallocAllocGref,
                 ["unmap"] = XenIoctl.SetUnmapNotify,
                 ["writable"] = XenIoctl.FlagWritable,

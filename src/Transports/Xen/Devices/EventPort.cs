@@ -23,6 +23,10 @@ internal abstract class EventPort(SafeFd fd, uint number) : IDisposable
     /// <summary>Raises an event at the other side. It is no error if that side has gone.</summary>
     internal abstract void Notify();
 
+    /// <summary>The file, for another process; it may not be used here any more. That process can connect it to no other domain.</summary>
+    /// <param name="domain">The domain at the other side.</param>
+    internal virtual SafeFd Detach(uint domain) => fd;
+
     /// <summary>Closes the channel.</summary>
     public virtual void Dispose() => fd.Dispose();
 
@@ -52,10 +56,21 @@ internal sealed unsafe class XenEventPort : EventPort
         return Bind(fd, XenIoctl.EvtchnBindInterdomain, &bind, "IOCTL_EVTCHN_BIND_INTERDOMAIN");
     }
 
+    /// <summary>A port that another process has connected.</summary>
+    internal static XenEventPort Take(SafeFd file, uint number) => new(file, number);
+
     internal override bool Acknowledge()
     {
         uint port;
         return DescriptorCalls.Read(Fd, &port, sizeof(uint)) == sizeof(uint);
+    }
+
+    internal override SafeFd Detach(uint domain)
+    {
+        // The filter of that process lets it make no such call; without the filter this holds.
+        var restrict = (ushort)domain;
+        _ = DescriptorCalls.Ioctl(Fd, XenIoctl.EvtchnRestrictDomain, &restrict);
+        return Fd;
     }
 
     internal override void Unmask()

@@ -11,7 +11,7 @@ internal abstract unsafe class GrantArea(byte* start, int pages) : IDisposable
 
     internal int Pages => pages;
 
-    /// <summary>The grant references of the pages, by which the other domain maps them.</summary>
+    /// <summary>The grant references of own pages, by which the other domain maps them.</summary>
     internal abstract ReadOnlySpan<uint> References { get; }
 
     /// <summary>
@@ -45,7 +45,7 @@ internal sealed unsafe class XenGrantArea : GrantArea
     private readonly uint[] _references;
     private UnmapNotify _notify;
 
-    private XenGrantArea(SafeFd fd, string path, ulong index, byte* start, uint[] references) : base(start, references.Length) =>
+    private XenGrantArea(SafeFd fd, string path, ulong index, byte* start, int pages, uint[] references) : base(start, pages) =>
         (_fd, _path, _index, _references, _notify) = (fd, path, index, references, new UnmapNotify { Index = index });
 
     internal override ReadOnlySpan<uint> References => _references;
@@ -66,7 +66,7 @@ internal sealed unsafe class XenGrantArea : GrantArea
                 var references = new Span<uint>(header + 1, pages).ToArray();
                 var memory = XenFile.MapPages(fd, XenFile.Grant, pages, header->Index);
                 new Span<byte>(memory, pages * XenFile.PageSize).Clear();
-                return new XenGrantArea(fd, XenFile.Grant, header->Index, memory, references);
+                return new XenGrantArea(fd, XenFile.Grant, header->Index, memory, pages, references);
             }
         }
         catch
@@ -77,7 +77,10 @@ internal sealed unsafe class XenGrantArea : GrantArea
     }
 
     /// <summary>The pages of another domain that it granted under these references.</summary>
-    internal static XenGrantArea Map(uint domain, uint[] references)
+    internal static XenGrantArea Map(uint domain, uint[] references) => Take(Prepare(domain, references));
+
+    /// <summary>Makes ready what <see cref="Take"/> maps, perhaps in another process. The references are not looked at yet.</summary>
+    internal static PreparedGrants Prepare(uint domain, uint[] references)
     {
         var call = new byte[sizeof(GntdevMapHeader) + sizeof(GntdevGrantRef) * references.Length];
         var fd = XenFile.Open(XenFile.Map);
@@ -94,14 +97,27 @@ internal sealed unsafe class XenGrantArea : GrantArea
                 }
 
                 XenFile.Control(fd, XenFile.Map, XenIoctl.GntdevMapGrantRef, header, "IOCTL_GNTDEV_MAP_GRANT_REF");
-                // The references are looked at here.
-                var memory = XenFile.MapPages(fd, XenFile.Map, references.Length, header->Index);
-                return new XenGrantArea(fd, XenFile.Map, header->Index, memory, references);
+                return new PreparedGrants(fd, header->Index, references.Length);
             }
         }
         catch
         {
             fd.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Maps what was made ready; the file is the area's from now on.</summary>
+    internal static XenGrantArea Take(PreparedGrants prepared)
+    {
+        try
+        {
+            var memory = XenFile.MapPages(prepared.File, XenFile.Map, prepared.Pages, prepared.Index);
+            return new XenGrantArea(prepared.File, XenFile.Map, prepared.Index, memory, prepared.Pages, []);
+        }
+        catch
+        {
+            prepared.File.Dispose();
             throw;
         }
     }

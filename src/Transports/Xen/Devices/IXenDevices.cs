@@ -19,6 +19,15 @@ internal interface IXenDevices
 
     /// <inheritdoc cref="XenGrantArea.Map"/>
     GrantArea Map(uint domain, uint[] references);
+
+    /// <inheritdoc cref="XenGrantArea.Prepare"/>
+    PreparedGrants Prepare(uint domain, uint[] references);
+
+    /// <inheritdoc cref="XenGrantArea.Take"/>
+    GrantArea Take(PreparedGrants prepared);
+
+    /// <inheritdoc cref="XenEventPort.Take"/>
+    EventPort Take(SafeFd file, uint number);
 }
 
 /// <summary>The devices of this domain's kernel.</summary>
@@ -33,4 +42,10 @@ internal sealed class XenDevices : IXenDevices
     public GrantArea Grant(uint domain, int pages) => XenGrantArea.Grant(domain, pages);
 
     public GrantArea Map(uint domain, uint[] references) => XenGrantArea.Map(domain, references);
+
+    public PreparedGrants Prepare(uint domain, uint[] references) => XenGrantArea.Prepare(domain, references);
+
+    public GrantArea Take(PreparedGrants prepared) => XenGrantArea.Take(prepared);
+
+    public EventPort Take(SafeFd file, uint number) => XenEventPort.Take(file, number);
 }

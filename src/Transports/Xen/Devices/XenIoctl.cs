@@ -12,6 +12,7 @@ internal static class XenIoctl
     internal const uint EvtchnBindInterdomain = 0x00084501;
     internal const uint EvtchnBindUnboundPort = 0x00044502;
     internal const uint EvtchnNotify = 0x00044504;
+    internal const uint EvtchnRestrictDomain = 0x00024506;
     internal const uint GntdevMapGrantRef = 0x00184700;
     internal const uint GntallocAllocGref = 0x00184705;
 

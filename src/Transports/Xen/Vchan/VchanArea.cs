@@ -68,20 +68,33 @@ internal sealed unsafe class VchanArea : SafeHandle
         var area = new VchanArea(devices.Map(peer, [keys.RingReference]), isServer: false) { Keys = keys };
         try
         {
-            var page = area._page.Start;
-            int untrustedLeft = Volatile.Read(ref *(ushort*)(page + VchanLayout.LeftOrder));
-            int untrustedRight = Volatile.Read(ref *(ushort*)(page + VchanLayout.RightOrder));
-            if (!VchanLayout.IsAllowed(untrustedLeft, untrustedRight))
-            {
-                throw new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry,
-                    $"what domain {peer} granted is no vchan: its rings have orders {untrustedLeft} and {untrustedRight}; 10 to 20 are allowed, and not twice 10 or 11");
-            }
-
+            var shape = VchanShape.Read(area._page, peer);
             area._port = devices.Connect(peer, keys.EventPort);
-            var grants = (uint*)(page + VchanLayout.Grants);
-            area._left = MapRing(devices, peer, untrustedLeft, ref grants);
-            area._right = MapRing(devices, peer, untrustedRight, ref grants);
-            area.MakeEnd(untrustedLeft, untrustedRight);
+            area._left = shape.Left.Length == 0 ? null : devices.Map(peer, shape.Left);
+            area._right = shape.Right.Length == 0 ? null : devices.Map(peer, shape.Right);
+            area.MakeEnd(shape.LeftOrder, shape.RightOrder);
+            return area;
+        }
+        catch
+        {
+            area.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The client's side, of what another process has found and made ready. The channel is not claimed yet.</summary>
+    /// <param name="devices">Maps it.</param>
+    /// <param name="parts">What was found.</param>
+    /// <exception cref="ChannelException">It cannot be mapped (<see cref="ChannelError.TransportFailed"/>, class Retry).</exception>
+    internal static VchanArea Take(IXenDevices devices, VchanParts parts)
+    {
+        var area = new VchanArea(devices.Take(parts.Page), isServer: false) { Keys = new VchanKeys(0, parts.Port) };
+        try
+        {
+            area._port = devices.Take(parts.PortFile, parts.Port);
+            area._left = parts.Left is { } left ? devices.Take(left) : null;
+            area._right = parts.Right is { } right ? devices.Take(right) : null;
+            area.MakeEnd(parts.LeftOrder, parts.RightOrder);
             return area;
         }
         catch
@@ -150,19 +163,6 @@ internal sealed unsafe class VchanArea : SafeHandle
         ring.References.CopyTo(new Span<uint>(grants, pages));
         grants += pages;
         return ring;
-    }
-
-    private static GrantArea? MapRing(IXenDevices devices, uint peer, int order, ref uint* grants)
-    {
-        var pages = VchanLayout.Pages(order);
-        if (pages == 0)
-        {
-            return null;
-        }
-        // A copy: the server can change the list, also under the kernel.
-        var untrusted = new ReadOnlySpan<uint>(grants, pages).ToArray();
-        grants += pages;
-        return devices.Map(peer, untrusted);
     }
 
     private void MakeEnd(int leftOrder, int rightOrder)

@@ -12,7 +12,7 @@ namespace ChannelSdk.Transports.Xen.Vchan;
 /// <param name="uri">The endpoint's URI.</param>
 /// <param name="address">The server's domain, and the name.</param>
 /// <param name="devices">The domain's devices.</param>
-internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDevices devices) : VchanEndpoint(uri, address, devices)
+internal class VchanDialEndpoint(string uri, VchanAddress address, IXenDevices devices) : VchanEndpoint(uri, address, devices)
 {
     /// <summary>The first wait between two looks of one open; each is twice the one before, up to <see cref="VchanEndpoint.Pause"/>.</summary>
     private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(5);
@@ -25,7 +25,7 @@ internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDe
     private protected override async ValueTask<string> FindPathAsync(CancellationToken cancellationToken) =>
         $"/local/domain/{Address.Domain}/data/vchan/{await OwnDomainAsync(cancellationToken).ConfigureAwait(false)}/{Address.Node}";
 
-    private protected override async Task<VchanLink> ConnectAsync(CancellationToken cancellationToken)
+    private protected override async Task<IVchanHold> ConnectAsync(CancellationToken cancellationToken)
     {
         var end = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
         for (var pause = s_firstPause; ; pause = pause * 2 < Pause ? pause * 2 : Pause)
@@ -58,7 +58,8 @@ internal sealed class VchanDialEndpoint(string uri, VchanAddress address, IXenDe
         }
     }
 
-    private async Task<VchanLink> TryAsync(VchanKeys keys, CancellationToken cancellationToken)
+    /// <summary>Connects to the server of some keys.</summary>
+    private protected virtual async Task<IVchanHold> TryAsync(VchanKeys keys, CancellationToken cancellationToken)
     {
         var area = VchanArea.Map(Devices, Address.Domain, keys);
         try

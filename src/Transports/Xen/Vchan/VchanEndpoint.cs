@@ -23,7 +23,7 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
     private readonly CancellationTokenSource _stopping = new();
     private XenStore? _store;
     private bool _seesDomains;
-    private VchanLink? _link;
+    private IVchanHold? _link;
     private Task _guard = Task.CompletedTask;
 
     public string Uri => uri;
@@ -42,6 +42,12 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
     private protected abstract PeerIdentity Peer { get; }
 
     public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
+    {
+        return (VchanLink)await OpenHoldAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Looks for the other side, and connects to it.</summary>
+    private protected async Task<IVchanHold> OpenHoldAsync(CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
         cancellationToken.ThrowIfCancellationRequested();
@@ -67,7 +73,7 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
-        _link?.Abort();
+        EndLink();
         await _guard.ConfigureAwait(false);
         _store?.Dispose();
     }
@@ -76,7 +82,13 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
     private protected abstract ValueTask<string> FindPathAsync(CancellationToken cancellationToken);
 
     /// <summary>Waits for the other side.</summary>
-    private protected abstract Task<VchanLink> ConnectAsync(CancellationToken cancellationToken);
+    private protected abstract Task<IVchanHold> ConnectAsync(CancellationToken cancellationToken);
+
+    /// <summary>Before a link is watched.</summary>
+    private protected virtual Task BeginAsync(IVchanHold link, CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Ends what is left of the link before.</summary>
+    private protected void EndLink() => _link?.End();
 
     /// <summary>A link has ended.</summary>
     private protected virtual Task ForgetAsync() => Task.CompletedTask;
@@ -112,7 +124,7 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
         (await Store.CallAsync(StoreOperation.IsDomainIntroduced, $"{domain}\0", cancellationToken).ConfigureAwait(false))?.TrimEnd('\0');
 
     /// <summary>Opens a link; tries again if the connection that was kept since the open before proves to be dead.</summary>
-    private async Task<VchanLink> FindAndConnectAsync(CancellationToken cancellationToken)
+    private async Task<IVchanHold> FindAndConnectAsync(CancellationToken cancellationToken)
     {
         var isKept = _store is { HasFailed: false };
         try
@@ -169,10 +181,11 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
         (_store, Path) = (null, "");
     }
 
-    private async Task GuardAsync(VchanLink link)
+    private async Task GuardAsync(IVchanHold link)
     {
         try
         {
+            await BeginAsync(link, _stopping.Token).ConfigureAwait(false);
             while (!link.IsClosed)
             {
                 var changed = Store.Changed;

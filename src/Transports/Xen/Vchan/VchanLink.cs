@@ -9,7 +9,7 @@ namespace ChannelSdk.Transports.Xen.Vchan;
 /// A vchan as a link: calls copy between the caller's buffer and the ring, and wait for an event only when there is nothing to
 /// copy. The port is unmasked by a call that waits, so events without a waiting call cost nothing.
 /// </summary>
-internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
+internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork, IVchanHold
 {
     private readonly VchanArea _area;
     private readonly ArrivalOperation _arrival;
@@ -29,11 +29,13 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
         _release = new Timer(static state => ((VchanLink)state!).Post(), this, Timeout.Infinite, Timeout.Infinite);
     }
 
-    /// <summary>By which the client found it.</summary>
-    internal VchanKeys Keys => _area.Keys;
+    bool IVchanHold.IsClosed => IsClosed;
 
-    /// <summary>Ends with the link.</summary>
-    internal Task Closed => _closed.Task;
+    void IVchanHold.End() => Abort();
+
+    public VchanKeys Keys => _area.Keys;
+
+    public Task Closed => _closed.Task;
 
     /// <summary>Events that came with nothing, since the link began.</summary>
     internal long EmptyEvents => _emptyWakes.Total;
@@ -63,8 +65,7 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork
         return await wait.ConfigureAwait(false) == VchanLayout.Up;
     }
 
-    /// <summary>The other domain is known to have gone: what it left can be received, then the end.</summary>
-    internal void LosePeer()
+    public void LosePeer()
     {
         _area.End.LosePeer();
         Post();

@@ -20,7 +20,7 @@ internal sealed class VchanListenEndpoint(string uri, VchanAddress address, IXen
     private protected override ValueTask<string> FindPathAsync(CancellationToken cancellationToken) =>
         ValueTask.FromResult($"data/vchan/{Address.Domain}/{Address.Node}");
 
-    private protected override async Task<VchanLink> ConnectAsync(CancellationToken cancellationToken)
+    private protected override async Task<IVchanHold> ConnectAsync(CancellationToken cancellationToken)
     {
         while (true)
         {

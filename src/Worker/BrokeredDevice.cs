@@ -22,8 +22,8 @@ internal sealed class BrokeredDevice(LinkRequests requests, DescriptorStore stor
     {
         if (_inner is null)
         {
-            var (reply, socket) = await requests.AskAsync(cancellationToken).ConfigureAwait(false);
-            _inner = VsockDevice.Inherit(socket, reply.Description.Span, store);
+            var (reply, files) = await requests.AskAsync(cancellationToken).ConfigureAwait(false);
+            _inner = VsockDevice.Inherit(files[0], reply.Description.Span, store);
         }
 
         return await _inner.OpenAsync(cancellationToken).ConfigureAwait(false);

@@ -13,8 +13,8 @@ internal class BrokeredEndpoint(LinkRequests requests) : ITransportEndpoint
 
     public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
     {
-        var (reply, link) = await requests.AskAsync(cancellationToken).ConfigureAwait(false);
-        return DescriptorLinks.Attach(link, s_guest, reply.EndsBothWays);
+        var (reply, files) = await requests.AskAsync(cancellationToken).ConfigureAwait(false);
+        return DescriptorLinks.Attach(files[0], s_guest, reply.EndsBothWays);
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;

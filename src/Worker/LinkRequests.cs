@@ -10,18 +10,18 @@ namespace ChannelSdk.Worker;
 internal sealed class LinkRequests(SafeFd control)
 {
     private readonly Lock _gate = new();
-    private TaskCompletionSource<(LinkReply Reply, SafeFd File)>? _asked;
+    private TaskCompletionSource<(LinkReply Reply, IReadOnlyList<SafeFd> Files)>? _asked;
 
     /// <summary>Asks for the next one.</summary>
     /// <exception cref="ChannelException">There is none; the host manager says why.</exception>
-    public async ValueTask<(LinkReply Reply, SafeFd File)> AskAsync(CancellationToken cancellationToken)
+    public async ValueTask<(LinkReply Reply, IReadOnlyList<SafeFd> Files)> AskAsync(CancellationToken cancellationToken)
     {
-        Task<(LinkReply Reply, SafeFd File)> asked;
+        Task<(LinkReply Reply, IReadOnlyList<SafeFd> Files)> asked;
         lock (_gate)
         {
             if (_asked is null)
             {
-                _asked = new TaskCompletionSource<(LinkReply Reply, SafeFd File)>(TaskCreationOptions.RunContinuationsAsynchronously);
+                _asked = new TaskCompletionSource<(LinkReply Reply, IReadOnlyList<SafeFd> Files)>(TaskCreationOptions.RunContinuationsAsynchronously);
                 if (FileMessage.Send(control, LinkReply.Request, null) is not 0 and var error)
                 {
                     _asked.SetException(new ChannelException(ChannelError.TransportFailed, ErrorClass.Retry, $"the host manager cannot be asked for a link: {Errno.Describe(error)}"));
@@ -50,18 +50,21 @@ internal sealed class LinkRequests(SafeFd control)
 
     /// <summary>An answer has come.</summary>
     /// <param name="reply">What it is.</param>
-    /// <param name="file">The descriptor that came with it, which is this object's from now on.</param>
-    public void OnReply(LinkReply reply, SafeFd? file)
+    /// <param name="files">The descriptors that came with it, which are this object's from now on.</param>
+    public void OnReply(LinkReply reply, IReadOnlyList<SafeFd> files)
     {
         lock (_gate)
         {
             if (_asked is not { Task.IsCompleted: false } asked)
             {
-                file?.Dispose();
+                foreach (var file in files)
+                {
+                    file.Dispose();
+                }
             }
-            else if (file is not null)
+            else if (files.Count > 0)
             {
-                asked.SetResult((reply, file));
+                asked.SetResult((reply, files));
             }
             else
             {

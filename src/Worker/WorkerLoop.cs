@@ -32,8 +32,7 @@ internal static class WorkerLoop
     public static int Run(SafeFd control)
     {
         var message = new byte[Math.Max(WorkerSetup.Size, LinkReply.MostBytes) + 1];
-        var length = FileMessage.Receive(control, message, out var stray);
-        stray?.Dispose();
+        var length = FileMessage.Receive(control, message, []);
         if (length == 0)
         {
             return Done;
@@ -42,19 +41,24 @@ internal static class WorkerLoop
         var setup = WorkerSetup.Read(message.AsSpan(0, length));
         using var memory = SharedMemory.Map(new SafeFd(Memory), ChannelWorker.MemoryFor(setup.Options));
         var requests = new LinkRequests(control);
-        ITransportEndpoint endpoint = setup.IsDevice ? new BrokeredDevice(requests, new DescriptorStore(new SafeFd(StoreWriting), new SafeFd(StoreReading)))
-            : setup.Listens ? new ListeningBrokeredEndpoint(requests, setup.HasCandidates) : new BrokeredEndpoint(requests);
+        ITransportEndpoint endpoint = setup.Kind switch
+        {
+            BrokeredKind.VsockDevice => new BrokeredDevice(requests, new DescriptorStore(new SafeFd(StoreWriting), new SafeFd(StoreReading))),
+            BrokeredKind.Vchan => new BrokeredVchan(requests),
+            _ => setup.Listens ? new ListeningBrokeredEndpoint(requests, setup.HasCandidates) : new BrokeredEndpoint(requests),
+        };
         var bell = DescriptorLinks.Attach(new SafeFd(Bell), new PeerIdentity("worker", "supervisor"));
         var worker = new ChannelWorker(endpoint, setup.Options, ((System.Buffers.IMemoryOwner<byte>)memory).Memory, bell, setup.Resumes, new ReactorTime());
         var working = WorkAsync(worker, control);
-        while ((length = FileMessage.Receive(control, message, out var link)) > 0)
+        List<SafeFd> files;
+        while ((length = FileMessage.Receive(control, message, files = [])) > 0)
         {
             if (LinkReply.Read(message.AsSpan(0, length)) is not { } reply)
             {
                 return Refused;
             }
 
-            requests.OnReply(reply, link);
+            requests.OnReply(reply, files);
         }
 
         working.GetAwaiter().GetResult();

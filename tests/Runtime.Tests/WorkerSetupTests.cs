@@ -47,8 +47,8 @@ public class WorkerSetupTests
                 BulkLimit = new RateLimit(BytesPerSecond: 8),
             },
         };
-        var read = WorkerSetup.Read(new WorkerSetup(options, Listens: true, HasCandidates: false, Resumes: true) { IsDevice = true }.ToBytes());
-        Assert.Equal((true, false, true, true), (read.Listens, read.HasCandidates, read.Resumes, read.IsDevice));
+        var read = WorkerSetup.Read(new WorkerSetup(options, Listens: true, HasCandidates: false, Resumes: true) { Kind = BrokeredKind.Vchan }.ToBytes());
+        Assert.Equal((true, false, true, BrokeredKind.Vchan), (read.Listens, read.HasCandidates, read.Resumes, read.Kind));
         // An option that is new is in neither until it is written here.
         AssertAllDiffer(options.Session, new SessionOptions { ControlLimit = new RateLimit() });
         AssertAllDiffer(options with { Session = null! }, new ChannelOptions());

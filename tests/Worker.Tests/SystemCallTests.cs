@@ -103,11 +103,27 @@ public sealed partial class SystemCallTests : IDisposable
     [InlineData("call 206 1 0", "errno 1", "errno 1")]
     public async Task The_worker_of_a_device_may_ask_for_seals_and_sizes_and_no_other_may(string probe, string ofDevice, string ofOther)
     {
-        await using var device = await RawWorker.StartAsync("user=1879179261", "device=1");
+        await using var device = await RawWorker.StartAsync("user=1879179261", "kind=1");
         Assert.True(device.Report.Holds(ConfinementMeasure.SystemCallFilter));
         Assert.Equal(ofDevice, await device.TryAsync(probe));
-        await using var other = await RawWorker.StartAsync("user=1879179261", "device=0");
+        await using var other = await RawWorker.StartAsync("user=1879179261", "kind=0");
         Assert.Equal(ofOther, await other.TryAsync(probe));
+    }
+
+    [Theory]
+    // ioctl, of a socket: an event to the other domain, the one at the unmap; FIONREAD; to connect a port, to map grants.
+    [InlineData("call 16 3 279812", "errno 25")]
+    [InlineData("call 16 3 1066759", "errno 25")]
+    [InlineData("call 16 3 21531", "errno 1")]
+    [InlineData("call 16 3 541953", "errno 1")]
+    [InlineData("call 16 3 1591040", "errno 1")]
+    public async Task The_worker_of_a_vchan_may_raise_events_and_map_no_other_domain(string probe, string ofVchan)
+    {
+        await using var vchan = await RawWorker.StartAsync("user=1879179261", "kind=2");
+        Assert.True(vchan.Report.Holds(ConfinementMeasure.SystemCallFilter));
+        Assert.Equal(ofVchan, await vchan.TryAsync(probe));
+        await using var other = await RawWorker.StartAsync("user=1879179261", "kind=0");
+        Assert.Equal("errno 1", await other.TryAsync(probe));
     }
 
     [Fact]

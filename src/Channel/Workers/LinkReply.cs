@@ -5,8 +5,8 @@ using ChannelSdk.Protocol.Text;
 namespace ChannelSdk.Channels.Workers;
 
 /// <summary>
-/// A supervisor's answer to a worker that asks for its next link, or for the listening socket of its device (<see cref="WorkerSetup.IsDevice"/>): it comes
-/// with a descriptor if there is one. A request is one byte.
+/// A supervisor's answer to a worker that asks for its next link, or for what it makes one of (<see cref="BrokeredKind"/>): it comes with descriptors if there
+/// is one. A request is one byte.
 /// </summary>
 /// <param name="Error">Why there is none; null with a descriptor.</param>
 /// <param name="EndsBothWays">Whether a peer that sends no more is gone.</param>
@@ -18,7 +18,7 @@ public sealed record LinkReply(ChannelException? Error, bool EndsBothWays)
     private const int Fixed = 4;
     private const int MostText = 1024;
 
-    /// <summary>What a worker must know of a listening socket, in its transport's form; nothing for a link.</summary>
+    /// <summary>What a worker must know of the descriptors, in their transport's form; nothing for a link.</summary>
     public ReadOnlyMemory<byte> Description { get; init; }
 
     /// <summary>What a worker sends to ask.</summary>

@@ -17,8 +17,8 @@ public sealed record WorkerSetup(ChannelOptions Options, bool Listens, bool HasC
     private const long Order = 2;
     private const int Numbers = 64;
 
-    /// <summary>Whether the worker serves a device, whose listening socket it is given in the place of links.</summary>
-    public bool IsDevice { get; init; }
+    /// <summary>What the worker is given when it asks for its next link.</summary>
+    public BrokeredKind Kind { get; init; }
 
     /// <summary>Bytes of an encoded setup.</summary>
     public const int Size = Numbers * sizeof(long);
@@ -31,7 +31,7 @@ public sealed record WorkerSetup(ChannelOptions Options, bool Listens, bool HasC
         writer.Put(Listens ? 1 : 0);
         writer.Put(HasCandidates ? 1 : 0);
         writer.Put(Resumes ? 1 : 0);
-        writer.Put(IsDevice ? 1 : 0);
+        writer.Put((long)Kind);
         var (options, session) = (Options, Options.Session);
         foreach (var number in (ReadOnlySpan<long>)[
             options.MaxMessage, options.AssemblyBytes, options.RetryMin.Ticks, options.RetryMax.Ticks, options.CandidateTime.Ticks,
@@ -62,7 +62,7 @@ public sealed record WorkerSetup(ChannelOptions Options, bool Listens, bool HasC
         }
 
         var reader = new Reader(bytes[sizeof(long)..]);
-        var (listens, hasCandidates, resumes, isDevice) = (reader.Flag(), reader.Flag(), reader.Flag(), reader.Flag());
+        var (listens, hasCandidates, resumes, kind) = (reader.Flag(), reader.Flag(), reader.Flag(), (BrokeredKind)reader.Int());
         // In the order in which they were written: initializers run from the first to the last.
         var options = new ChannelOptions
         {
@@ -99,7 +99,7 @@ public sealed record WorkerSetup(ChannelOptions Options, bool Listens, bool HasC
             },
         };
         options.Validate();
-        return new WorkerSetup(options, listens, hasCandidates, resumes) { IsDevice = isDevice };
+        return new WorkerSetup(options, listens, hasCandidates, resumes) { Kind = kind };
     }
 
     private struct Writer(byte[] bytes)

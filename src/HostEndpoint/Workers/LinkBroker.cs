@@ -17,9 +17,13 @@ internal sealed class LinkBroker(ITransportEndpoint endpoint, SafeFd control)
     // Above the links of a guest that connects as fast as candidates are given up.
     private const int MostPerSecond = 100;
 
+    // What a worker has mapped it may keep, whatever it says; what it maps takes addresses and tables of the kernel.
+    private const long MostShared = 256L << 20;
+
     private readonly byte[] _request = new byte[64];
     private long _second;
     private int _count;
+    private long _sharedBytes;
 
     /// <summary>The peer of the last link, by construction of its transport; null before the first.</summary>
     public PeerIdentity? Peer { get; private set; }
@@ -38,58 +42,65 @@ internal sealed class LinkBroker(ITransportEndpoint endpoint, SafeFd control)
         }
     }
 
-    private ValueTask AnswerAsync(CancellationToken cancellationToken) => endpoint is IDelegatedEndpoint device ? AnswerAsync(device) : AnswerLinkAsync(cancellationToken);
-
-    private ValueTask AnswerAsync(IDelegatedEndpoint device)
+    private async ValueTask AnswerAsync(CancellationToken cancellationToken)
     {
         try
         {
-            Peer = device.Peer;
-            var listening = device.Listen();
-            Send(new LinkReply(null, false) { Description = listening.Description }, listening.Socket);
+            switch (endpoint)
+            {
+                case IDelegatedEndpoint device:
+                    Peer = device.Peer;
+                    var listening = device.Listen();
+                    Send(new LinkReply(null, false) { Description = listening.Description }, [listening.Socket]);
+                    break;
+                case IMappedEndpoint mapped:
+                    Peer = mapped.Peer;
+                    using (var parts = await mapped.OpenPartsAsync(cancellationToken).ConfigureAwait(false))
+                    {
+                        Count(parts);
+                        Send(new LinkReply(null, false) { Description = parts.Description }, [.. parts.Files]);
+                    }
+
+                    break;
+                default:
+                    await AnswerLinkAsync(cancellationToken).ConfigureAwait(false);
+                    break;
+            }
         }
         catch (ChannelException e) when (e.Code != ChannelError.WorkerFailed)
         {
-            Send(new LinkReply(e, false), null);
+            Send(new LinkReply(e, false), []);
         }
+    }
 
-        return ValueTask.CompletedTask;
+    private void Count(LinkParts parts)
+    {
+        _sharedBytes += parts.SharedBytes;
+        if (_sharedBytes > MostShared)
+        {
+            throw new ChannelException(ChannelError.WorkerFailed, ErrorClass.Retry, $"the worker of {endpoint.Uri} was given {MostShared >> 20} MiB of memory to map, over all its links, and is replaced");
+        }
     }
 
     private async ValueTask AnswerLinkAsync(CancellationToken cancellationToken)
     {
-        LinkReply reply;
-        SafeFd? file = null;
-        try
+        var link = await endpoint.OpenAsync(cancellationToken).ConfigureAwait(false);
+        await using (link.ConfigureAwait(false))
         {
-            var link = await endpoint.OpenAsync(cancellationToken).ConfigureAwait(false);
-            await using (link.ConfigureAwait(false))
+            if (link is not IDescriptorLink descriptor)
             {
-                if (link is IDescriptorLink descriptor)
-                {
-                    (Peer, reply) = (link.Peer, new LinkReply(null, descriptor.EndsBothWays));
-                    file = descriptor.Detach();
-                }
-                else
-                {
-                    reply = new LinkReply(new ChannelException(ChannelError.Unsupported, ErrorClass.Refused, $"a link of {endpoint.Uri} cannot be given to another process"), false);
-                }
+                throw new ChannelException(ChannelError.Unsupported, ErrorClass.Refused, $"a link of {endpoint.Uri} cannot be given to another process");
             }
-        }
-        catch (ChannelException e)
-        {
-            reply = new LinkReply(e, false);
-        }
 
-        using (file)
-        {
-            Send(reply, file);
+            Peer = link.Peer;
+            using var file = descriptor.Detach();
+            Send(new LinkReply(null, descriptor.EndsBothWays), [file]);
         }
     }
 
-    private void Send(LinkReply reply, SafeFd? file)
+    private void Send(LinkReply reply, ReadOnlySpan<SafeFd> files)
     {
-        if (FileMessage.Send(control, reply.ToBytes(), file) is not 0 and var error)
+        if (FileMessage.SendFiles(control, reply.ToBytes(), files) is not 0 and var error)
         {
             throw new ChannelException(ChannelError.WorkerFailed, ErrorClass.Retry, $"the worker of {endpoint.Uri} cannot be given a link: {Errno.Describe(error)}");
         }

@@ -54,12 +54,12 @@ internal sealed class WorkerSource(string instance, ITransportEndpoint endpoint,
             try
             {
                 using var file = Borrow(((WorkerMemory)memory).File);
-                var device = endpoint as IDelegatedEndpoint;
-                SafeFileHandle[] ofDevice = device?.Store is { } store ? [Borrow(store.Writing), Borrow(store.Reading)] : [];
+                var needs = WorkerNeeds.Of(endpoint);
+                SafeFileHandle[] ofDevice = (endpoint as IDelegatedEndpoint)?.Store is { } store ? [Borrow(store.Writing), Borrow(store.Reading)] : [];
                 cancellationToken.ThrowIfCancellationRequested();
-                var process = await WorkerProcess.StartAsync(instance, options, closer, [file, other, .. ofDevice], WorkerNeeds.Of(endpoint)).ConfigureAwait(false);
+                var process = await WorkerProcess.StartAsync(instance, options, closer, [file, other, .. ofDevice], needs).ConfigureAwait(false);
                 var listening = endpoint as IListeningEndpoint;
-                var setup = new WorkerSetup(channel, listening is not null, listening is { HasCandidates: true }, resumes) { IsDevice = device is not null };
+                var setup = new WorkerSetup(channel, listening is not null, listening is { HasCandidates: true }, resumes) { Kind = needs.Kind };
                 return _running = await RunningWorker.StartAsync(process, own, endpoint, setup).ConfigureAwait(false);
             }
             catch

@@ -92,7 +92,7 @@ internal sealed class WorkerSpawn : IDisposable
         [
             Encoding.UTF8.GetBytes(ProgramName), Argument("control", SpawnRequest.KeptNumber), Argument("descriptors", descriptors), Argument("user", Lease?.User ?? 0),
             Argument("mounts", mounts), Argument("data", _options.MemoryBytes + ReservedBytes), Argument("files", _options.Descriptors + _needs.Descriptors), Argument("tasks", _options.Tasks),
-            Argument("device", _needs.IsDevice ? 1 : 0),
+            Argument("kind", (int)_needs.Kind),
         ];
     }
 

@@ -1,3 +1,4 @@
+using ChannelSdk.Protocol.Errors;
 using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Schemes;
 
@@ -6,7 +7,7 @@ namespace ChannelSdk.Hypervisors.Xen;
 /// <summary>An endpoint whose address changes: each open uses the present address, and a waiting open follows it.</summary>
 /// <param name="uri">What it is called.</param>
 /// <param name="place">The URI of the place now, and what fires when it is another.</param>
-internal sealed class MovingEndpoint(string uri, Func<(string Uri, CancellationToken Moved)> place) : ITransportEndpoint
+internal sealed class MovingEndpoint(string uri, Func<(string Uri, CancellationToken Moved)> place) : IMappedEndpoint
 {
     private ITransportEndpoint? _current;
 
@@ -14,7 +15,16 @@ internal sealed class MovingEndpoint(string uri, Func<(string Uri, CancellationT
     public string Uri => uri;
 
     /// <inheritdoc/>
-    public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
+    public PeerIdentity Peer => (_current as IMappedEndpoint)?.Peer ?? new PeerIdentity("vchan", uri);
+
+    /// <inheritdoc/>
+    public ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken) => FollowAsync(static (current, moved) => current.OpenAsync(moved), cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<LinkParts> OpenPartsAsync(CancellationToken cancellationToken) => FollowAsync(static (current, moved) => current is IMappedEndpoint mapped ? mapped.OpenPartsAsync(moved)
+        : throw new ChannelException(ChannelError.Unsupported, ErrorClass.Refused, $"a link of {current.Uri} cannot be given to another process"), cancellationToken);
+
+    private async ValueTask<T> FollowAsync<T>(Func<ITransportEndpoint, CancellationToken, ValueTask<T>> open, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -28,7 +38,7 @@ internal sealed class MovingEndpoint(string uri, Func<(string Uri, CancellationT
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, moved);
             try
             {
-                return await _current.OpenAsync(either.Token).ConfigureAwait(false);
+                return await open(_current, either.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (moved.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
             {

@@ -8,8 +8,6 @@ public static unsafe class FileMessage
     /// <summary>Most open files of one message.</summary>
     public const int MostFiles = 16;
 
-    // A header and one number, padded.
-    private const int OneFile = 24;
     private const int Room = 16 + MostFiles * sizeof(int);
 
     /// <summary>Sends one without waiting.</summary>
@@ -66,16 +64,16 @@ public static unsafe class FileMessage
         }
     }
 
-    /// <summary>Waits for one, from a process that is trusted not to send more than one open file with it.</summary>
+    /// <summary>Waits for one, from a process that is trusted not to send more than <see cref="MostFiles"/> open files with it.</summary>
     /// <param name="socket">The socket.</param>
     /// <param name="buffer">Where it goes; what is longer is cut.</param>
-    /// <param name="file">The open file that came with it, or null.</param>
+    /// <param name="files">Gets the open files that came with it.</param>
     /// <returns>Its length; 0 when the other side has gone, or the socket has failed.</returns>
-    public static int Receive(SafeFd socket, Span<byte> buffer, out SafeFd? file)
+    public static int Receive(SafeFd socket, Span<byte> buffer, List<SafeFd> files)
     {
         ArgumentNullException.ThrowIfNull(socket);
-        file = null;
-        var control = stackalloc byte[OneFile];
+        ArgumentNullException.ThrowIfNull(files);
+        var control = stackalloc byte[Room];
         fixed (byte* start = buffer)
         {
             var vector = new IoVector { Start = start, Length = (nuint)buffer.Length };
@@ -83,14 +81,17 @@ public static unsafe class FileMessage
             MessageHeader message;
             do
             {
-                message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = OneFile };
+                message = new MessageHeader { Vectors = &vector, VectorCount = 1, Control = control, ControlLength = Room };
                 received = SocketCalls.RecvMsg(socket, &message, Abi.MSG_CMSG_CLOEXEC);
             }
             while (received < 0 && Errno.Last == Errno.EINTR);
             var header = (ControlHeader*)control;
-            if (received > 0 && message.ControlLength >= sizeof(ControlHeader) + sizeof(int) && header->Level == Abi.SOL_SOCKET && header->Type == Abi.SCM_RIGHTS)
+            if (received > 0 && message.ControlLength >= sizeof(ControlHeader) && header->Level == Abi.SOL_SOCKET && header->Type == Abi.SCM_RIGHTS)
             {
-                file = new SafeFd(*(int*)(header + 1));
+                foreach (var number in new ReadOnlySpan<int>(header + 1, (int)(header->Length - sizeof(ControlHeader)) / sizeof(int)))
+                {
+                    files.Add(new SafeFd(number));
+                }
             }
 
             return (int)Math.Max(0, received);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using ChannelSdk.Channels.Workers;
 
 namespace ChannelSdk.Worker.Confinement;
 
@@ -9,7 +10,7 @@ namespace ChannelSdk.Worker.Confinement;
 internal sealed class ConfinementSettings
 {
     /// <summary>The names of the arguments, for the line about wrong ones.</summary>
-    public const string Names = "control, descriptors, user, mounts, data, files, tasks, device";
+    public const string Names = "control, descriptors, user, mounts, data, files, tasks, kind";
 
     /// <summary>The first descriptor that is given; those below it are the standard ones.</summary>
     public const int FirstGiven = 3;
@@ -40,8 +41,8 @@ internal sealed class ConfinementSettings
     /// <summary>Threads that its user may have (RLIMIT_NPROC), where it has a user of its own.</summary>
     public ulong Tasks { get; private set; } = 32;
 
-    /// <summary>Whether it serves a device, whose front-end shares memory with it.</summary>
-    public bool IsDevice { get; private set; }
+    /// <summary>What it is given for a link, by which its system calls are allowed.</summary>
+    public BrokeredKind Kind { get; private set; }
 
     /// <summary>Reads the arguments; null if one is unknown or out of its range.</summary>
     public static ConfinementSettings? Parse(string[] arguments)
@@ -84,8 +85,8 @@ internal sealed class ConfinementSettings
             case "tasks" when value >= 1:
                 Tasks = value;
                 return true;
-            case "device" when value <= 1:
-                IsDevice = value == 1;
+            case "kind" when value <= (ulong)BrokeredKind.Vchan:
+                Kind = (BrokeredKind)value;
                 return true;
             default:
                 return false;

@@ -1,3 +1,4 @@
+using ChannelSdk.Channels.Workers;
 using ChannelSdk.Linux.Processes;
 using ChannelSdk.Transports.Reactor;
 using ChannelSdk.Transports.Vsock.Device;
@@ -22,7 +23,7 @@ internal static class ProcessConfinement
         report.Set(ConfinementMeasure.ResourceLimits, ResourceBounds.Apply(settings));
         var threads = RuntimeThreads.Count();
         WarmUp.Run();
-        if (settings.IsDevice)
+        if (settings.Kind == BrokeredKind.VsockDevice)
         {
             // From a file that it cannot open later. Where it fails, the device says so when it starts.
             _ = VsockDevice.Prepare();
@@ -49,7 +50,7 @@ internal static class ProcessConfinement
         report.Set(ConfinementMeasure.Undumpable, Undumpable.Apply());
         // The thread that serves descriptors, which has no more rights than this one now; what it makes the filter forbids.
         DescriptorLinks.Prepare(TakingTurns);
-        report.Set(ConfinementMeasure.SystemCallFilter, SystemCallFilter.Apply(settings.IsDevice ? SystemCallList.DeviceWorker : SystemCallList.Worker));
+        report.Set(ConfinementMeasure.SystemCallFilter, SystemCallFilter.Apply(SystemCallList.Of(settings.Kind)));
         return report;
     }
 }

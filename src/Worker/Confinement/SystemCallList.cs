@@ -1,4 +1,6 @@
+using ChannelSdk.Channels.Workers;
 using ChannelSdk.Linux.Native;
+using ChannelSdk.Transports.Xen.Vchan;
 
 namespace ChannelSdk.Worker.Confinement;
 
@@ -105,6 +107,17 @@ internal static class SystemCallList
     ];
 
     /// <summary>
+    /// What the worker of a vchan calls besides, on the files that it is given: an event to the other domain, and the one that the kernel raises, and the byte
+    /// that it clears, when the memory is unmapped. The structure of the latter is in memory, where no filter sees it: with it a worker can have an event raised at any port
+    /// of this domain's, which is an event without bytes there.
+    /// </summary>
+    public static IReadOnlyList<AllowedCall> Vchan { get; } =
+    [
+        new("ioctl", new ArgumentTest(1, IntBits, VchanHandover.EventNotify)),
+        new("ioctl", new ArgumentTest(1, IntBits, VchanHandover.SetUnmapNotify)),
+    ];
+
+    /// <summary>
     /// What ends the process: calls that no program makes that parses bytes, so a process that makes one was taken over. All others that
     /// are not allowed fail with EPERM, as the runtime and the C library look for files (the state of memory, a name of a thread) and go on without them.
     /// </summary>
@@ -123,4 +136,12 @@ internal static class SystemCallList
 
     /// <summary>What the worker of a device may call.</summary>
     public static IReadOnlyList<AllowedCall> DeviceWorker { get; } = [.. Worker, .. Device];
+
+    /// <summary>What a worker may call by what it is given for a link.</summary>
+    public static IReadOnlyList<AllowedCall> Of(BrokeredKind kind) => kind switch
+    {
+        BrokeredKind.VsockDevice => DeviceWorker,
+        BrokeredKind.Vchan => [.. Worker, .. Vchan],
+        _ => Worker,
+    };
 }

@@ -24,9 +24,13 @@ public sealed class XenMachine : IAsyncLifetime
     {
         var (built, words) = await RunAsync(Path.Combine(_root, "scripts/build-xen.sh"), []);
         Assert.True(built == 0, $"scripts/build-xen.sh ended with code {built}: {words}");
+        (built, words) = await RunAsync(Path.Combine(_root, "scripts/build-worker.sh"), []);
+        Assert.True(built == 0, $"scripts/build-worker.sh ended with code {built}: {words}");
+        // It is started from memory there, by users who see nothing of this machine's folders.
+        File.Copy(Path.Combine(_root, "artifacts/host/channel-worker"), Path.Combine(_share, "channel-worker"));
         var classes = Environment.GetEnvironmentVariable("CHANNELSDK_XEN_CLASSES") ?? string.Join(' ', XenTests.Classes);
         await File.WriteAllTextAsync(Path.Combine(_share, "run"),
-            $"export DOTNET_TieredPGO=0 DOTNET_EnableWriteXorExecute=0 DOTNET_EnableDiagnostics=0 DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1\nexec /dotnet/dotnet /app/ChannelSdk.InXen.dll {classes}\n");
+            $"export DOTNET_TieredPGO=0 DOTNET_EnableWriteXorExecute=0 DOTNET_EnableDiagnostics=0 DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1\ncp /share/channel-worker /tmp/ && chmod 755 /tmp/channel-worker\nexec /dotnet/dotnet /app/ChannelSdk.InXen.dll {classes}\n");
         var (code, said) = await RunAsync("timeout", ["--kill-after=5", $"{LimitSeconds}", "qemu-system-x86_64", .. Arguments()]);
         Logs = $"QEMU ended with code {code} {said}\n{string.Join('\n', Directory.EnumerateFiles(_share, "*.log").Order().Select(Tail))}";
         var output = Path.Combine(_share, "output");

@@ -3,7 +3,7 @@ namespace ChannelSdk.Xen.Tests;
 /// <summary>The tests of tests/InXen, which run in dom0 of a machine with Xen; one result for each class.</summary>
 public sealed class XenTests(XenMachine machine) : IClassFixture<XenMachine>
 {
-    public static readonly string[] Classes = ["VchanContractTests", "AgentTests", "InteropTests", "IsolationTests", "LifeTests", "InstallTests", "ModeTests", "SnapshotTests"];
+    public static readonly string[] Classes = ["VchanContractTests", "AgentTests", "WorkerTests", "InteropTests", "IsolationTests", "LifeTests", "InstallTests", "ModeTests", "SnapshotTests"];
 
     public static TheoryData<string> AllClasses => [.. Classes];
 

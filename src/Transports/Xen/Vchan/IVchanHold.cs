@@ -1,7 +1,9 @@
+using ChannelSdk.Transports.Abstractions;
+
 namespace ChannelSdk.Transports.Xen.Vchan;
 
 /// <summary>A link that an endpoint keeps an eye on, here or in another process.</summary>
-internal interface IVchanHold
+internal interface IVchanHold : ITransportLink
 {
     /// <summary>By which the client found it.</summary>
     VchanKeys Keys { get; }
@@ -14,7 +16,4 @@ internal interface IVchanHold
 
     /// <summary>The other domain is known to have gone: what it left can be received, then the end.</summary>
     void LosePeer();
-
-    /// <summary>Ends it here.</summary>
-    void End();
 }

@@ -43,12 +43,6 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
 
     public async ValueTask<ITransportLink> OpenAsync(CancellationToken cancellationToken)
     {
-        return (VchanLink)await OpenHoldAsync(cancellationToken).ConfigureAwait(false);
-    }
-
-    /// <summary>Looks for the other side, and connects to it.</summary>
-    private protected async Task<IVchanHold> OpenHoldAsync(CancellationToken cancellationToken)
-    {
         ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
         cancellationToken.ThrowIfCancellationRequested();
         if (_link is { IsClosed: false })
@@ -88,7 +82,7 @@ internal abstract class VchanEndpoint(string uri, VchanAddress address, IXenDevi
     private protected virtual Task BeginAsync(IVchanHold link, CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>Ends what is left of the link before.</summary>
-    private protected void EndLink() => _link?.End();
+    private protected void EndLink() => _link?.Abort();
 
     /// <summary>A link has ended.</summary>
     private protected virtual Task ForgetAsync() => Task.CompletedTask;

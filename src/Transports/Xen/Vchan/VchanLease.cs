@@ -30,7 +30,13 @@ internal sealed class VchanLease(VchanKeys keys, ITransportLink socket, LinkPart
 
     public Task Closed => _closed.Task;
 
+    public PeerIdentity Peer => socket.Peer;
+
     public void LosePeer() => socket.Abort();
+
+    public ValueTask<int> ReceiveAsync(Memory<byte> buffer) => socket.ReceiveAsync(buffer);
+
+    public ValueTask<int> SendAsync(ReadOnlyMemory<byte> buffer) => socket.SendAsync(buffer);
 
     /// <summary>Waits until the memory is mapped, and lets the other process write to it if the keys are the same ones.</summary>
     /// <param name="areThere">Asks xenstore for the keys.</param>
@@ -52,14 +58,20 @@ internal sealed class VchanLease(VchanKeys keys, ITransportLink socket, LinkPart
             // It has gone, or does not do its part.
         }
 
-        End();
+        Abort();
     }
 
     /// <summary>Ends it here; the other process is told.</summary>
-    public void End()
+    public void Abort()
     {
         socket.Abort();
         _closed.TrySetResult();
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Abort();
+        return ValueTask.CompletedTask;
     }
 
     private async Task WatchAsync()
@@ -73,6 +85,6 @@ internal sealed class VchanLease(VchanKeys keys, ITransportLink socket, LinkPart
             // Ended by this side.
         }
 
-        End();
+        Abort();
     }
 }

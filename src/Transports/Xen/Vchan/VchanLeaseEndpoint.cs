@@ -25,7 +25,7 @@ internal sealed class VchanLeaseEndpoint(string uri, VchanAddress address, IXenD
         // What another process has of the link before does not hold this one up.
         EndLink();
         _leases = true;
-        return ((VchanLease)await OpenHoldAsync(cancellationToken).ConfigureAwait(false)).Parts;
+        return ((VchanLease)await OpenAsync(cancellationToken).ConfigureAwait(false)).Parts;
     }
 
     private protected override Task<IVchanHold> TryAsync(VchanKeys keys, CancellationToken cancellationToken) =>

@@ -31,8 +31,6 @@ internal sealed class VchanLink : FdLink, IReactorClient, IReactorWork, IVchanHo
 
     bool IVchanHold.IsClosed => IsClosed;
 
-    void IVchanHold.End() => Abort();
-
     public VchanKeys Keys => _area.Keys;
 
     public Task Closed => _closed.Task;

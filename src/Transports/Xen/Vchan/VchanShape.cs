@@ -4,12 +4,22 @@ using ChannelSdk.Transports.Xen.Devices;
 namespace ChannelSdk.Transports.Xen.Vchan;
 
 /// <summary>What a server says of its rings in the shared page: a copy, as it can change it at any time, also under the kernel.</summary>
-/// <param name="LeftOrder">Log2 of the bytes of the ring that the client writes, checked.</param>
-/// <param name="RightOrder">Of the other one.</param>
-/// <param name="Left">The grant references of its pages; none if it lies in the shared page.</param>
-/// <param name="Right">Those of the other one.</param>
-internal sealed unsafe record VchanShape(int LeftOrder, int RightOrder, uint[] Left, uint[] Right)
+internal readonly unsafe struct VchanShape
 {
+    private VchanShape(int leftOrder, int rightOrder, uint[] left, uint[] right) => (LeftOrder, RightOrder, Left, Right) = (leftOrder, rightOrder, left, right);
+
+    /// <summary>Log2 of the bytes of the ring that the client writes, checked.</summary>
+    internal int LeftOrder { get; }
+
+    /// <summary>Of the other one.</summary>
+    internal int RightOrder { get; }
+
+    /// <summary>The grant references of the pages of the ring that the client writes; none if it lies in the shared page.</summary>
+    internal uint[] Left { get; }
+
+    /// <summary>Those of the other one.</summary>
+    internal uint[] Right { get; }
+
     /// <summary>Reads it.</summary>
     /// <exception cref="ChannelException">It is no vchan (<see cref="ChannelError.TransportFailed"/>, class Retry).</exception>
     internal static VchanShape Read(GrantArea shared, uint peer)

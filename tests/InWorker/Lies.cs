@@ -67,12 +67,12 @@ internal static unsafe class Lies
         ["more-messages"] = static w =>
         {
             var stream = w.Seam.Next(Begin, isStream: true).Call;
-            Repeat(_ => w.Seam.Say(new RawRecord { Kind = Message, Call = stream }, new byte[60_000]));
+            Repeat(_ => w.Seam.Say(new RawRecord { Kind = Message, Call = stream, Second = 1 }, new byte[60_000]));
         },
         ["two-ends"] = static w =>
         {
             var stream = w.Seam.Next(Begin, isStream: true).Call;
-            w.Seam.Say(new RawRecord { Kind = Message, Call = stream }, [1]);
+            w.Seam.Say(new RawRecord { Kind = Message, Call = stream, Second = 1 }, [1]);
             w.Seam.Say(new RawRecord { Kind = Ended, Call = stream });
             w.Seam.Say(new RawRecord { Kind = Ended, Call = stream });
         },

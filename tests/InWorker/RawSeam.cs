@@ -21,21 +21,22 @@ internal struct RawRecord
 
 /// <summary>The memory between a worker and its supervisor, written from the document and not by the product's code: nothing stops a lie.</summary>
 /// <param name="memory">Its begin.</param>
-/// <param name="length">Its size in bytes.</param>
+/// <param name="capacity">Bytes of the records of each direction.</param>
 /// <param name="bell">The socket that wakes the supervisor.</param>
-internal sealed unsafe class RawSeam(byte* memory, long length, SafeFd bell)
+internal sealed unsafe class RawSeam(byte* memory, long capacity, SafeFd bell)
 {
     public const int RecordBytes = 64;
     private const int Page = 4096;
     private const int Line = 64;
     private const byte Skip = 255;
-    private ulong _read;
+    // Another worker may have been there before.
+    private ulong _read = *(ulong*)(memory + Line);
 
     /// <summary>Bytes of the records of each direction.</summary>
-    public long Capacity { get; } = (length - Page) / 2;
+    public long Capacity => capacity;
 
     /// <summary>Where this worker writes next.</summary>
-    public ulong Written { get; private set; }
+    public ulong Written { get; private set; } = *(ulong*)(memory + 4 * Line);
 
     /// <summary>The position that the supervisor is shown.</summary>
     public ref ulong Head => ref Word(4);

@@ -2,6 +2,7 @@ using System.Text;
 using ChannelSdk.Channels.Workers;
 using ChannelSdk.Linux.Descriptors;
 using ChannelSdk.Linux.Native;
+using ChannelSdk.Protocol.Seam;
 
 namespace ChannelSdk.InWorker;
 
@@ -35,10 +36,11 @@ internal sealed unsafe class TakenOver
     /// <returns>The exit code.</returns>
     public static int Run(SafeFd control, ReadOnlySpan<byte> setup)
     {
-        var length = ChannelWorker.MemoryFor(WorkerSetup.Read(setup).Options);
+        var options = WorkerSetup.Read(setup).Options;
+        var length = ChannelWorker.MemoryFor(options);
         var memory = SystemCalls.Mmap(null, (nuint)length, Abi.PROT_READ_WRITE, Abi.MAP_SHARED, new SafeFd(Memory), 0);
         var bell = new SafeFd(Bell);
-        var seam = new RawSeam((byte*)memory, length, bell);
+        var seam = new RawSeam((byte*)memory, new SeamBounds(options.Session, options.MaxMessage, options.AssemblyBytes).RingBytes, bell);
         const byte opening = 36;
         seam.Say(new RawRecord { Kind = opening });
         if (Ask(control) is not { } guest || Lies.Find(ReadLine(guest)) is not { } lie)
@@ -58,7 +60,8 @@ internal sealed unsafe class TakenOver
     {
         _ = FileMessage.Send(control, LinkReply.Request, null);
         var answer = new byte[LinkReply.MostBytes];
-        return FileMessage.Receive(control, answer, out var link) > 0 ? link : null;
+        List<SafeFd> files = [];
+        return FileMessage.Receive(control, answer, files) > 0 && files is [var link, ..] ? link : null;
     }
 
     /// <summary>Says what a worker says whose guest is up, so that there are calls to lie about.</summary>

@@ -49,7 +49,7 @@ public sealed class LyingWorkerTests
 
         public IWorkerMemory CreateMemory(int bytes) => new HeapMemory(_memory = new byte[bytes]);
 
-        public async ValueTask<ITransportLink> StartAsync(IWorkerMemory memory, CancellationToken cancellationToken)
+        public async ValueTask<ITransportLink> StartAsync(IWorkerMemory memory, bool resumes, CancellationToken cancellationToken)
         {
             var bells = new InMemoryPair();
             _ = bells.Guest.OpenAsync(cancellationToken).AsTask();

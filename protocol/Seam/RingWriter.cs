@@ -32,10 +32,17 @@ internal sealed class RingWriter(RingMemory ring)
 
     /// <summary>Goes on where another process was, and shows the reader all before.</summary>
     /// <param name="position">As <see cref="Position"/>.</param>
+    /// <exception cref="ChannelException">The other process has shown what it had not kept, or the reader's position is impossible (<see cref="ChannelError.WorkerFailed"/>).</exception>
     public void Resume(ulong position)
     {
+        if (ring.Head > position)
+        {
+            throw RingMemory.Broken($"a writer's position of {ring.Head}, where it was {position}");
+        }
+
         _head = position;
         _ = ReadTail();
+        ThrowIfBroken();
         ring.Head = position;
     }
 

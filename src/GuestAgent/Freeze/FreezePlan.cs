@@ -5,18 +5,23 @@ using ChannelSdk.Protocol.Services;
 namespace ChannelSdk.GuestAgent.Freeze;
 
 /// <summary>One file system to freeze, by any of its mounts.</summary>
-/// <param name="Mounts">All mounts of it, the one to name it by first.</param>
-internal sealed record FreezeTarget(IReadOnlyList<MountEntry> Mounts)
+/// <param name="mounts">All mounts of it, the one to name it by first.</param>
+internal sealed class FreezeTarget(IReadOnlyList<MountEntry> mounts)
 {
+    public IReadOnlyList<MountEntry> Mounts { get; } = mounts;
+
     /// <summary>The mount that it is named by.</summary>
     public MountEntry Main => Mounts[0];
 }
 
 /// <summary>What is frozen, in which order, and what is left out and why.</summary>
-/// <param name="Targets">In the order of freezing.</param>
-/// <param name="Skipped">Results for the others that were asked for.</param>
-internal sealed record FreezePlan(IReadOnlyList<FreezeTarget> Targets, IReadOnlyList<MountResult> Skipped)
+/// <param name="targets">In the order of freezing.</param>
+/// <param name="skipped">Results for the others that were asked for.</param>
+internal sealed class FreezePlan(IReadOnlyList<FreezeTarget> targets, IReadOnlyList<MountResult> skipped)
 {
+    public IReadOnlyList<FreezeTarget> Targets { get; } = targets;
+    public IReadOnlyList<MountResult> Skipped { get; } = skipped;
+
     // Anonymous device numbers, and yet storage of their own that can be frozen.
     private static readonly string[] s_volumeTypes = ["btrfs", "bcachefs", "zfs"];
 

@@ -3,10 +3,13 @@ using System.Text.Json;
 namespace ChannelSdk.GuestAgent.Qga;
 
 /// <summary>A request, as far as it is the same for all commands.</summary>
-/// <param name="Command">What to do.</param>
-/// <param name="Arguments">With what.</param>
-internal sealed record QgaRequest(string Command, QgaArguments Arguments)
+/// <param name="command">What to do.</param>
+/// <param name="arguments">With what.</param>
+internal sealed class QgaRequest(string command, QgaArguments arguments)
 {
+    public string Command { get; } = command;
+    public QgaArguments Arguments { get; } = arguments;
+
     /// <summary>Whether bytes are the beginning of a request, which are in no other place of one.</summary>
     public static bool Begins(ReadOnlySpan<byte> untrusted)
     {

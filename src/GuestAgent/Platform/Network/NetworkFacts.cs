@@ -4,10 +4,13 @@ using ChannelSdk.Protocol.Services;
 namespace ChannelSdk.GuestAgent.Platform.Network;
 
 /// <summary>Interfaces, addresses and routes as the kernel tells them by netlink; missing values are left out.</summary>
-/// <param name="Links">The interfaces, first those that lead out of the guest.</param>
-/// <param name="Routes">The routes of the main table, first the default ones, then those by devices.</param>
-internal sealed record NetworkFacts(IReadOnlyList<NetworkLink> Links, IReadOnlyList<NetworkRoute> Routes)
+/// <param name="links">The interfaces, first those that lead out of the guest.</param>
+/// <param name="routes">The routes of the main table, first the default ones, then those by devices.</param>
+internal sealed class NetworkFacts(IReadOnlyList<NetworkLink> links, IReadOnlyList<NetworkRoute> routes)
 {
+    public IReadOnlyList<NetworkLink> Links { get; } = links;
+    public IReadOnlyList<NetworkRoute> Routes { get; } = routes;
+
     // Of the 256 KiB of an answer.
     private const int MaxLinkBytes = 64 << 10;
     private const int MaxRouteBytes = 24 << 10;

@@ -15,7 +15,7 @@ namespace ChannelSdk.Worker.Tests;
 /// <summary>A vsock device in a confined process: what QEMU shares reaches that process and no other.</summary>
 public sealed class DeviceTests
 {
-    private static readonly InstanceOptions s_options = new() { Isolation = HostIsolation.Worker, Worker = new WorkerOptions { Program = Programs.Worker } };
+    private static readonly InstanceOptions s_options = new() { Isolation = HostIsolation.Worker, Worker = new WorkerOptions { Program = WorkerPrograms.Worker } };
 
     private const int SigStop = 19;
     private const int Messages = 200;

@@ -13,7 +13,7 @@ public sealed class RandomEndTests
     private const int Instances = 50;
     private const int SigStop = 19;
 
-    private static readonly InstanceOptions s_options = new() { Isolation = HostIsolation.Worker, Worker = new WorkerOptions { Program = Programs.Worker } };
+    private static readonly InstanceOptions s_options = new() { Isolation = HostIsolation.Worker, Worker = new WorkerOptions { Program = WorkerPrograms.Worker } };
     private static readonly TimeSpan s_time = Environment.GetEnvironmentVariable("CHANNELSDK_LONG") == "1" ? TimeSpan.FromMinutes(2) : TimeSpan.FromSeconds(12);
 
     [Fact]

@@ -71,7 +71,7 @@ public sealed partial class SystemCallTests : IDisposable
     public async Task The_worker_of_a_device_makes_each_call_of_its_group_and_no_other()
     {
         var (program, trace) = (Path.Combine(_folder.FullName, "traced"), Path.Combine(_folder.FullName, "trace"));
-        await File.WriteAllTextAsync(program, $"#!/bin/sh\nexec /usr/bin/strace -f -qq -e signal=none -o {trace} {Programs.Worker} \"$@\"\n");
+        await File.WriteAllTextAsync(program, $"#!/bin/sh\nexec /usr/bin/strace -f -qq -e signal=none -o {trace} {WorkerPrograms.Worker} \"$@\"\n");
         File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         await using (var guest = new DeviceGuest())
         {

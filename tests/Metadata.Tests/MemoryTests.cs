@@ -19,7 +19,8 @@ public class MemoryTests
         }
 
         var each = (await SettledAsync() - before) / 200;
-        Assert.InRange(each, 0, 64 * 1024);
+        // Less than nothing, if what others had before has gone since.
+        Assert.True(each <= 64 * 1024, $"{each} bytes each");
     }
 
     // Finalizers and timers of tests before let go of theirs for a while.

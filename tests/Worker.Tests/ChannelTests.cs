@@ -68,6 +68,25 @@ public sealed class ChannelTests
     }
 
     [Fact]
+    public async Task Heartbeats_that_say_nothing_new_are_no_records_and_their_age_is_known()
+    {
+        await using var guest = new EchoGuest();
+        await using var host = new ChannelHost();
+        var vm = host.Attach("vm1", guest.HostUri, s_options);
+        await vm.WaitReadyAsync(Soon);
+        await Task.Delay(TimeSpan.FromSeconds(3), Soon);
+        var status = vm.Channel.Status;
+        Assert.InRange(status.HeartbeatAge!.Value, TimeSpan.Zero, TimeSpan.FromSeconds(2));
+        Assert.NotNull(status.PeerHeartbeat!.Value.RoundTrip);
+        guest.Channel.SetState(StateWord.Busy);
+        var soon = Soon;
+        while (vm.Channel.Status.PeerHeartbeat!.Value.State != StateWord.Busy)
+        {
+            await Task.Delay(10, soon);
+        }
+    }
+
+    [Fact]
     public async Task A_guest_that_breaks_its_worker_again_and_again_has_the_next_one_later()
     {
         await using var guest = new EchoGuest();

@@ -17,14 +17,15 @@ internal sealed class RelayOrders(SeamRelay relay, ISeamControl control)
     /// <exception cref="ChannelException">It is not an order (<see cref="ChannelError.WorkerFailed"/>).</exception>
     public void Obey(in SeamRecord record, ReadOnlyMemory<byte> data, long now)
     {
-        if (relay.Find(record.Call) is { } known)
+        var call = relay.Find(record.Call);
+        if (call is not null)
         {
-            relay.OnChanged(known);
+            relay.OnChanged(call);
         }
 
         try
         {
-            Do(record, data, now);
+            Do(record, call, data, now);
         }
         catch (InsufficientMemoryException) when (relay.Find(record.Call) is { } relayed)
         {
@@ -35,28 +36,28 @@ internal sealed class RelayOrders(SeamRelay relay, ISeamControl control)
         }
     }
 
-    private void Do(in SeamRecord record, ReadOnlyMemory<byte> data, long now)
+    private void Do(in SeamRecord record, RelayedCall? call, ReadOnlyMemory<byte> data, long now)
     {
         switch (record.Kind)
         {
             case SeamKind.Begin:
                 Begin(record, data, now);
                 break;
-            case SeamKind.Message when relay.Find(record.Call) is { } relayed:
-                Write(relayed, data, FlagsOf(record));
+            case SeamKind.Message when call is not null:
+                Write(call, data, FlagsOf(record));
                 break;
-            case SeamKind.Finish when relay.Find(record.Call) is { } relayed:
-                Finish(relayed, new RpcStatus((ChannelError)record.Code, (ErrorClass)record.Value, PeerText.Decode(data.Span)));
+            case SeamKind.Finish when call is not null:
+                Finish(call, new RpcStatus((ChannelError)record.Code, (ErrorClass)record.Value, PeerText.Decode(data.Span)));
                 break;
-            case SeamKind.Abort when relay.Find(record.Call) is { } relayed:
-                relay.Remove(relayed);
-                relay.Rpc.Abort(relayed.Call, (ChannelError)record.Code);
+            case SeamKind.Abort when call is not null:
+                relay.Remove(call);
+                relay.Rpc.Abort(call.Call, (ChannelError)record.Code);
                 break;
-            case SeamKind.Consumed when relay.Find(record.Call) is { } relayed:
-                relay.Rpc.Return(relayed.Call, (int)record.First, (int)record.Second);
+            case SeamKind.Consumed when call is not null:
+                relay.Rpc.Return(call.Call, (int)record.First, (int)record.Second);
                 break;
-            case SeamKind.Await when relay.Find(record.Call) is { } relayed:
-                relay.Rpc.AwaitMessage(relayed.Call);
+            case SeamKind.Await when call is not null:
+                relay.Rpc.AwaitMessage(call.Call);
                 break;
             case SeamKind.Message or SeamKind.Finish or SeamKind.Abort or SeamKind.Consumed or SeamKind.Await:
                 break;

@@ -105,8 +105,8 @@ internal sealed partial class ReplayLog
         return place;
     }
 
-    /// <summary>Adds a flag to a frame that no link was ever given, so that no peer can have read it without; or takes it away.</summary>
-    public void Void(ulong sequence, int place, bool isSo = true)
+    /// <summary>Adds a flag to a frame that no link was ever given, so that no peer can have read it without.</summary>
+    public void Void(ulong sequence, int place)
     {
         Debug.Assert(sequence >= Exposed && sequence < NextSequence, "the frame may be on a link");
         Segment? holder = null;
@@ -120,7 +120,7 @@ internal sealed partial class ReplayLog
             holder = segment;
         }
 
-        FrameHeader.SetFlag(holder!.Buffer.Span[place..], DataFlags.Void, isSo);
+        FrameHeader.SetFlag(holder!.Buffer.Span[place..], DataFlags.Void, isSo: true);
     }
 
     /// <summary>The next bytes to send, one contiguous piece; with <paramref name="frameOnly"/> not beyond the frame that was begun.</summary>

@@ -12,7 +12,11 @@ public static unsafe class ControlMessages
     public const int Room = 16 + 254 * sizeof(int);
 
     /// <summary>Adds every descriptor to the list, which owns it from then on.</summary>
-    public static void ReceiveFiles(byte* control, nint length, ForeignCloser closer, List<SafeFd> files)
+    /// <param name="control">Where they were received.</param>
+    /// <param name="length">Bytes of that.</param>
+    /// <param name="closer">Closes them; null for those of a process that is trusted.</param>
+    /// <param name="files">The list.</param>
+    public static void ReceiveFiles(byte* control, nint length, ForeignCloser? closer, List<SafeFd> files)
     {
         for (nint at = 0; at + sizeof(ControlHeader) <= length;)
         {
@@ -27,7 +31,7 @@ public static unsafe class ControlMessages
                 var numbers = new ReadOnlySpan<int>(header + 1, (int)(header->Length - sizeof(ControlHeader)) / sizeof(int));
                 foreach (var number in numbers)
                 {
-                    files.Add(new ForeignFd(number, closer));
+                    files.Add(closer is null ? new SafeFd(number) : new ForeignFd(number, closer));
                 }
             }
 

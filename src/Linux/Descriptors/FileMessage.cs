@@ -85,13 +85,9 @@ public static unsafe class FileMessage
                 received = SocketCalls.RecvMsg(socket, &message, Abi.MSG_CMSG_CLOEXEC);
             }
             while (received < 0 && Errno.Last == Errno.EINTR);
-            var header = (ControlHeader*)control;
-            if (received > 0 && message.ControlLength >= sizeof(ControlHeader) && header->Level == Abi.SOL_SOCKET && header->Type == Abi.SCM_RIGHTS)
+            if (received > 0)
             {
-                foreach (var number in new ReadOnlySpan<int>(header + 1, (int)(header->Length - sizeof(ControlHeader)) / sizeof(int)))
-                {
-                    files.Add(new SafeFd(number));
-                }
+                ControlMessages.ReceiveFiles(control, message.ControlLength, closer: null, files);
             }
 
             return (int)Math.Max(0, received);

@@ -3,6 +3,7 @@ using ChannelSdk.Protocol.Links;
 using ChannelSdk.Protocol.Options;
 using ChannelSdk.Transports.Abstractions;
 using ChannelSdk.Transports.Schemes;
+using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 
 namespace ChannelSdk.Worker.Tests;
@@ -55,6 +56,26 @@ internal sealed class EchoGuest : IAsyncDisposable
 
     /// <summary>How often <see cref="Echo"/> ran.</summary>
     public int Calls => Volatile.Read(ref _calls);
+
+    /// <summary>Calls and a stream of a host to the guest, with messages of all sizes; the stream is left open.</summary>
+    public static async Task<ChannelStream> ExchangeAsync(Channel channel, CancellationToken cancellationToken)
+    {
+        foreach (var size in (int[])[0, 64, 70_000, 1_000_000])
+        {
+            var request = new BytesValue { Value = ByteString.CopyFrom(Enumerable.Range(0, size).Select(static i => (byte)i).ToArray()) };
+            Assert.Equal(request, await channel.CallAsync(Echo, request, cancellationToken: cancellationToken));
+        }
+
+        var stream = await channel.OpenStreamAsync(EchoStream, new Empty(), cancellationToken: cancellationToken);
+        for (var i = 1; i < 200; i++)
+        {
+            await stream.WriteAsync(new byte[i * 1000], cancellationToken);
+            using var echo = await stream.ReadAsync(cancellationToken);
+            Assert.Equal(i * 1000, echo.Memory.Length);
+        }
+
+        return stream;
+    }
 
     public async ValueTask DisposeAsync()
     {

@@ -56,7 +56,8 @@ internal static class WorkerBench
             folder.Delete(recursive: true);
         }
 
-        static double Share(long ticks) => 100.0 * ticks / 100 / s_idle.TotalSeconds;
+        // Hundredths of a second in a second are percent.
+        static double Share(long ticks) => ticks / s_idle.TotalSeconds;
     }
 
     /// <summary>The guests, until the input ends.</summary>
